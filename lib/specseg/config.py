@@ -1,0 +1,154 @@
+"""Where things are and how a run is set: paths, profiles, seeds, devices. The only module that reads the environment."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_INPUTS: dict[str, str] = {}
+
+
+def root() -> Path:
+    """Return the project's root: SPECSEG_ROOT, else the nearest folder above this file or the working folder
+    that holds `profiles.toml`.
+
+    Raises FileNotFoundError that names both starting points when there is none.
+    """
+    if env := os.environ.get("SPECSEG_ROOT"):
+        path = Path(env).resolve()
+        if not (path / "profiles.toml").is_file():
+            raise FileNotFoundError(f"SPECSEG_ROOT={env}: no profiles.toml there; it must name the project's root")
+        return path
+    for start in (Path(__file__).resolve().parent, Path.cwd()):
+        for path in (start, *start.parents):
+            if (path / "profiles.toml").is_file():
+                return path
+    raise FileNotFoundError(
+        f"no profiles.toml above {Path(__file__).parent} or {Path.cwd()}: run from a checkout or set SPECSEG_ROOT"
+    )
+
+
+def data_root() -> Path:
+    """Return the folder of real data sets: SPECSEG_DATA, else `data/` in the project's root (it may not exist)."""
+    env = os.environ.get("SPECSEG_DATA")
+    return Path(env).expanduser().resolve() if env else root() / "data"
+
+
+def has_data_root() -> bool:
+    """Say whether the folder of real data sets exists."""
+    return data_root().is_dir()
+
+
+def in_ci() -> bool:
+    """Say whether this is a continuous-integration run (CI set and not empty): no live progress, no quiet skips."""
+    return bool(os.environ.get("CI"))
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One table of profiles.toml; its keys are attributes (`size`, `images`, `seeds`, ...)."""
+
+    name: str
+    values: dict[str, Any] = field(repr=False)
+
+    def __getattr__(self, key: str) -> Any:
+        if key.startswith("__"):
+            raise AttributeError(key)
+        try:
+            return self.values[key]
+        except KeyError:
+            raise AttributeError(f"profiles.toml [{self.name}] has no '{key}'; it has {sorted(self.values)}") from None
+
+
+def profiles() -> list[str]:
+    """Return the names of all profiles, in the file's order."""
+    return list(_read_profiles())
+
+
+def profile(name: str) -> Profile:
+    """Return the profile of that name. Raises ValueError that lists the known names."""
+    table = _read_profiles()
+    if name not in table:
+        raise ValueError(f"unknown profile {name!r}: expected one of {', '.join(table)} (profiles.toml)")
+    return Profile(name, table[name])
+
+
+def _read_profiles() -> dict[str, dict[str, Any]]:
+    path = root() / "profiles.toml"
+    note_input(path)
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, numpy and torch (all devices) with one number."""
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def device(choice: str = "auto"):
+    """Return the torch device: "cpu", "cuda", or "auto" (cuda where there is one).
+
+    Raises ValueError for another word and RuntimeError when cuda is asked for and absent.
+    """
+    import torch
+
+    if choice not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device {choice!r}: expected auto, cpu or cuda")
+    if choice == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError("device 'cuda' was asked for, but torch sees no GPU; use device 'cpu' or 'auto'")
+    if choice == "auto":
+        choice = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(choice)
+
+
+def device_name(dev=None) -> str:
+    """Return a short human name of a device, e.g. "cpu (2 cores)" or the GPU's name."""
+    import torch
+
+    dev = torch.device(dev) if dev is not None else device()
+    if dev.type == "cuda":
+        return torch.cuda.get_device_name(dev)
+    return f"cpu ({os.cpu_count()} cores)"
+
+
+def sha256(path: Path) -> str:
+    """Return the sha256 of a file's bytes as hex."""
+    with open(path, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def note_input(path: Path | str) -> Path:
+    """Remember that this process read a file (or listed a folder) of the project, and return the path.
+
+    The driver stores what a chapter has read beside its output, and runs the chapter again when one of them changes.
+    Files outside the project's root are not noted: their identity is in the manifests.
+    """
+    path = Path(path)
+    try:
+        key = path.resolve().relative_to(root()).as_posix()
+    except (ValueError, FileNotFoundError):
+        return path
+    _INPUTS[key] = input_hash(path)
+    return path
+
+
+def input_hash(path: Path) -> str:
+    """Return what stands for an input's state: a file's sha256, a folder's list of names, or "absent"."""
+    if path.is_dir():
+        names = "\n".join(sorted(p.name for p in path.iterdir() if not p.name.startswith(".")))
+        return "names:" + hashlib.sha256(names.encode()).hexdigest()
+    return sha256(path) if path.is_file() else "absent"
+
+
+def inputs() -> dict[str, str]:
+    """Return the project files read so far by this process: path relative to the root -> hash."""
+    return dict(sorted(_INPUTS.items()))

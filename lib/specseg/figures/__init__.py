@@ -1,0 +1,93 @@
+"""Figures: one style, one way to show a figure with its caption, and one function per figure in the modules beside."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from dataclasses import dataclass
+from typing import Any
+
+# Okabe and Ito's palette: told apart with every common colour vision, on white and when printed grey.
+COLORS = {
+    "black": "#000000", "orange": "#E69F00", "sky": "#56B4E9", "green": "#009E73",
+    "yellow": "#F0E442", "blue": "#0072B2", "red": "#D55E00", "purple": "#CC79A7", "grey": "#7F7F7F",
+}
+CYCLE = [COLORS[c] for c in ("blue", "red", "green", "purple", "orange", "sky", "black")]
+DATASET_COLORS = {
+    "pascal": COLORS["blue"], "voc2012": COLORS["blue"], "deepglobe": COLORS["green"], "dubai": COLORS["green"],
+    "cityscapes": COLORS["red"], "camvid": COLORS["red"], "synthetic": COLORS["grey"],
+}
+MODEL_MARKERS = {"deeplabv3plus": "o", "dan": "s"}
+MODEL_NAMES = {"deeplabv3plus": "DeepLab v3+", "dan": "DAN"}
+DATASET_NAMES = {
+    "pascal": "PASCAL", "deepglobe": "DeepGlobe", "cityscapes": "Cityscapes", "voc2012": "PASCAL VOC 2012",
+    "camvid": "CamVid", "dubai": "Dubai land cover", "synthetic": "synthetic",
+}
+STYLE: dict[str, Any] = {
+    "figure.dpi": 110, "savefig.dpi": 110, "figure.facecolor": "white", "axes.facecolor": "white",
+    "savefig.facecolor": "white", "font.size": 10, "axes.titlesize": 10, "axes.labelsize": 10, "legend.fontsize": 9,
+    "axes.grid": True, "grid.alpha": 0.25, "axes.spines.top": False, "axes.spines.right": False,
+    "lines.linewidth": 1.6, "legend.frameon": False, "figure.constrained_layout.use": True,
+}
+
+
+def subplots(rows: int = 1, cols: int = 1, *, size: tuple[float, float] | None = None, **kwargs):
+    """Return matplotlib's (figure, axes) in the book's style; `size` in inches (7 wide fits the page)."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    from cycler import cycler
+
+    with plt.rc_context({**STYLE, "axes.prop_cycle": cycler(color=CYCLE)}):
+        return plt.subplots(rows, cols, figsize=size or (7.0, 2.6 * rows + 0.6), **kwargs)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure as HTML with its caption, alternative text and the source that made it; the last value of a cell."""
+
+    body: str
+    caption: str
+    source: str
+    label: str
+
+    def _repr_html_(self) -> str:
+        anchor = f' id="{html.escape(self.label)}"' if self.label else ""
+        source = f' <span class="figure-source">Source: {self.source}.</span>' if self.source else ""
+        return f'<figure class="specseg-figure"{anchor}>{self.body}<figcaption>{self.caption}{source}</figcaption></figure>'
+
+    def __repr__(self) -> str:
+        return f"<figure: {self.caption}>"
+
+
+def show(fig, *, caption: str, alt: str, source: str = "", label: str = "") -> Shown:
+    """Close a matplotlib figure and return it as a displayable picture.
+
+    `caption` and `source` are short HTML (a link to the record or the cell that made the numbers); `alt` says in plain
+    words what the picture shows; `label` becomes the anchor.
+    Raises ValueError when caption or alt is empty: a picture without them is not readable by everyone.
+    """
+    import matplotlib.pyplot as plt
+
+    if not caption.strip() or not alt.strip():
+        raise ValueError("figures.show: caption and alt must both say what the picture shows")
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", bbox_inches="tight", metadata={"Software": None})
+    plt.close(fig)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return Shown(f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt, quote=True)}">', caption, source, label)
+
+
+def show_plotly(fig, *, caption: str, alt: str, source: str = "", label: str) -> Shown:
+    """Return a plotly figure as a displayable that works offline: the book serves plotly.js itself.
+
+    `label` must be unique on the page: it is the id of the drawing. Raises ValueError as `show` does.
+    """
+    if not caption.strip() or not alt.strip() or not label.strip():
+        raise ValueError("figures.show_plotly: caption, alt and label must all be given")
+    fig.update_layout(template="plotly_white", paper_bgcolor="white", plot_bgcolor="white", autosize=True)
+    body = fig.to_html(full_html=False, include_plotlyjs=False, include_mathjax=False, div_id=f"{label}-plot",
+                       config={"responsive": True, "displayModeBar": False})
+    return Shown(f'<div role="img" aria-label="{html.escape(alt, quote=True)}">{body}</div>', caption, source, label)
