@@ -1,4 +1,4 @@
-"""Where things are and how a run is set: paths, profiles, seeds, devices. The only module that reads the environment."""
+"""Where things are and how a run is set: paths, profiles, seeds, devices. The only reader of the environment."""
 
 from __future__ import annotations
 

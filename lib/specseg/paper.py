@@ -9,14 +9,16 @@ import pandas as pd
 
 from specseg import config
 
-TABLES = {"1": "table1", "2": "table2", "3a": "table3", "3b": "table3", "4a": "table4", "4b": "table4", "a1": "a1_constants"}
+TABLES = {
+    "1": "table1", "2": "table2", "3a": "table3", "3b": "table3", "4a": "table4", "4b": "table4", "a1": "a1_constants",
+}  # fmt: skip
 
 
 def table(name: str) -> pd.DataFrame:
     """Return one printed table as tidy rows: one printed cell a line, fractions rather than percent.
 
-    `name` is "1", "2", "3a", "3b", "4a", "4b" or "a1" (the constants of section A.1). Columns of the tables: table, model,
-    dataset, prune_rate, lrg_size, nu_max, metric, value, decimals (of the printed value), unit.
+    `name` is "1", "2", "3a", "3b", "4a", "4b" or "a1" (the constants of section A.1). Columns of the tables: table,
+    model, dataset, prune_rate, lrg_size, nu_max, metric, value, decimals (of the printed value), unit.
 
     Raises ValueError for another name.
 
@@ -37,7 +39,7 @@ def rounding_interval(value: float, decimals: int) -> tuple[float, float]:
     >>> tuple(round(x, 4) for x in rounding_interval(0.785, 3))
     (0.7845, 0.7855)
     """
-    half = 0.5 * 10.0 ** -decimals
+    half = 0.5 * 10.0**-decimals
     return value - half, value + half
 
 

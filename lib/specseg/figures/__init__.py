@@ -10,25 +10,54 @@ from typing import Any
 
 # Okabe and Ito's palette: told apart with every common colour vision, on white and when printed grey.
 COLORS = {
-    "black": "#000000", "orange": "#E69F00", "sky": "#56B4E9", "green": "#009E73",
-    "yellow": "#F0E442", "blue": "#0072B2", "red": "#D55E00", "purple": "#CC79A7", "grey": "#7F7F7F",
+    "black": "#000000",
+    "orange": "#E69F00",
+    "sky": "#56B4E9",
+    "green": "#009E73",
+    "yellow": "#F0E442",
+    "blue": "#0072B2",
+    "red": "#D55E00",
+    "purple": "#CC79A7",
+    "grey": "#7F7F7F",
 }
 CYCLE = [COLORS[c] for c in ("blue", "red", "green", "purple", "orange", "sky", "black")]
 DATASET_COLORS = {
-    "pascal": COLORS["blue"], "voc2012": COLORS["blue"], "deepglobe": COLORS["green"], "dubai": COLORS["green"],
-    "cityscapes": COLORS["red"], "camvid": COLORS["red"], "synthetic": COLORS["grey"],
+    "pascal": COLORS["blue"],
+    "voc2012": COLORS["blue"],
+    "deepglobe": COLORS["green"],
+    "dubai": COLORS["green"],
+    "cityscapes": COLORS["red"],
+    "camvid": COLORS["red"],
+    "synthetic": COLORS["grey"],
 }
 MODEL_MARKERS = {"deeplabv3plus": "o", "dan": "s"}
 MODEL_NAMES = {"deeplabv3plus": "DeepLab v3+", "dan": "DAN"}
 DATASET_NAMES = {
-    "pascal": "PASCAL", "deepglobe": "DeepGlobe", "cityscapes": "Cityscapes", "voc2012": "PASCAL VOC 2012",
-    "camvid": "CamVid", "dubai": "Dubai land cover", "synthetic": "synthetic",
+    "pascal": "PASCAL",
+    "deepglobe": "DeepGlobe",
+    "cityscapes": "Cityscapes",
+    "voc2012": "PASCAL VOC 2012",
+    "camvid": "CamVid",
+    "dubai": "Dubai land cover",
+    "synthetic": "synthetic",
 }
 STYLE: dict[str, Any] = {
-    "figure.dpi": 110, "savefig.dpi": 110, "figure.facecolor": "white", "axes.facecolor": "white",
-    "savefig.facecolor": "white", "font.size": 10, "axes.titlesize": 10, "axes.labelsize": 10, "legend.fontsize": 9,
-    "axes.grid": True, "grid.alpha": 0.25, "axes.spines.top": False, "axes.spines.right": False,
-    "lines.linewidth": 1.6, "legend.frameon": False, "figure.constrained_layout.use": True,
+    "figure.dpi": 110,
+    "savefig.dpi": 110,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "savefig.facecolor": "white",
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.labelsize": 10,
+    "legend.fontsize": 9,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 1.6,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
 }
 
 
@@ -56,7 +85,8 @@ class Shown:
     def _repr_html_(self) -> str:
         anchor = f' id="{html.escape(self.label)}"' if self.label else ""
         source = f' <span class="figure-source">Source: {self.source}.</span>' if self.source else ""
-        return f'<figure class="specseg-figure"{anchor}>{self.body}<figcaption>{self.caption}{source}</figcaption></figure>'
+        caption = f"<figcaption>{self.caption}{source}</figcaption>"
+        return f'<figure class="specseg-figure"{anchor}>{self.body}{caption}</figure>'
 
     def __repr__(self) -> str:
         return f"<figure: {self.caption}>"
@@ -77,7 +107,8 @@ def show(fig, *, caption: str, alt: str, source: str = "", label: str = "") -> S
     fig.savefig(buffer, format="png", bbox_inches="tight", metadata={"Software": None})
     plt.close(fig)
     data = base64.b64encode(buffer.getvalue()).decode()
-    return Shown(f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt, quote=True)}">', caption, source, label)
+    body = f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt, quote=True)}">'
+    return Shown(body, caption, source, label)
 
 
 def show_plotly(fig, *, caption: str, alt: str, source: str = "", label: str) -> Shown:
@@ -88,6 +119,11 @@ def show_plotly(fig, *, caption: str, alt: str, source: str = "", label: str) ->
     if not caption.strip() or not alt.strip() or not label.strip():
         raise ValueError("figures.show_plotly: caption, alt and label must all be given")
     fig.update_layout(template="plotly_white", paper_bgcolor="white", plot_bgcolor="white", autosize=True)
-    body = fig.to_html(full_html=False, include_plotlyjs=False, include_mathjax=False, div_id=f"{label}-plot",
-                       config={"responsive": True, "displayModeBar": False})
+    body = fig.to_html(
+        full_html=False,
+        include_plotlyjs=False,
+        include_mathjax=False,
+        div_id=f"{label}-plot",
+        config={"responsive": True, "displayModeBar": False},
+    )
     return Shown(f'<div role="img" aria-label="{html.escape(alt, quote=True)}">{body}</div>', caption, source, label)

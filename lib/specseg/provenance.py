@@ -1,0 +1,143 @@
+"""Which code a number came from: the modules that a file imports, their hashes, the versions that decide numbers."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import io
+import subprocess
+import tokenize
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+
+from specseg import config
+
+PACKAGE = "specseg"
+# Packages whose version can change a printed number or a drawn picture.
+DECIDING = ("torch", "torchvision", "numpy", "scipy", "pandas", "sympy", "statsmodels", "matplotlib", "timm", "pillow")
+
+PLUMBING = ("specseg", "specseg.config", "specseg.records", "specseg.provenance", "specseg._torchvision")
+
+
+def versions() -> dict[str, str]:
+    """Return the installed versions of the packages that decide numbers; "absent" where one is not installed."""
+    out = {}
+    for name in DECIDING:
+        try:
+            out[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            out[name] = "absent"
+    return out
+
+
+def library() -> Path:
+    """Return the folder of the library's source, in the project's root."""
+    return config.root() / "lib" / PACKAGE
+
+
+def module_file(name: str) -> Path | None:
+    """Return the source file of a module such as "specseg.spectrum", or None when there is none."""
+    base = library().parent.joinpath(*name.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def module_name(path: Path) -> str:
+    """Return the dotted name of a library file."""
+    parts = path.resolve().relative_to(library().parent.resolve()).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(path: Path) -> set[str]:
+    """Return the library modules that a file names in its import statements, those inside functions too.
+
+    >>> "specseg.config" in imported(library() / "provenance.py")
+    True
+    """
+    tree = ast.parse(Path(path).read_text(encoding="utf-8"), filename=str(path))
+    package = ""
+    if library().resolve() in Path(path).resolve().parents:
+        own = module_name(path)
+        package = own if Path(path).name == "__init__.py" else own.rpartition(".")[0]
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:  # relative: drop one package per extra dot
+                up = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*up, base] if base else up)
+            found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+    return {name for name in found if name.split(".")[0] == PACKAGE and module_file(name)}
+
+
+def closure(paths: list[Path]) -> list[Path]:
+    """Return every library file that these files import, directly or not, sorted; packages' __init__ files included."""
+    seen: set[Path] = set()
+    todo = [name for path in paths for name in imported(path)]
+    while todo:
+        name = todo.pop()
+        parents = [name.rsplit(".", i)[0] for i in range(name.count(".") + 1)]
+        for module in {name, *parents}:
+            file = module_file(module)
+            if file and file not in seen:
+                seen.add(file)
+                todo += imported(file)
+    return sorted(seen)
+
+
+def code_text(source: str) -> str:
+    """Return source without comments, docstrings and blank lines: what can change a number, nothing else.
+
+    >>> code_text('def f(x):\\n    "Doc."\\n    return x  # why\\n')
+    'def f(x):\\n    return x'
+    """
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, col = token.start
+            lines[row - 1] = lines[row - 1][:col]
+    for node in ast.walk(ast.parse(source)):
+        body = getattr(node, "body", None)
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or not body:
+            continue
+        first = body[0]
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            for row in range(first.lineno - 1, first.end_lineno):
+                lines[row] = ""
+    return "\n".join(line.rstrip() for line in lines if line.strip())
+
+
+@lru_cache(maxsize=1024)
+def _file_hash(path: Path, stamp: tuple[int, int]) -> str:
+    return hashlib.sha256(code_text(path.read_text(encoding="utf-8")).encode()).hexdigest()[:16]
+
+
+def code_hash(path: Path) -> str:
+    """Return a hash of a file's code without comments and docstrings (the same on every supported Python)."""
+    stat = path.stat()
+    return _file_hash(path, (stat.st_mtime_ns, stat.st_size))
+
+
+def module_hashes(paths: list[Path]) -> dict[str, str]:
+    """Return module name -> code hash for every library module that these files import, directly or not.
+
+    Modules that only carry numbers (paths, records, this one) are left out: they cannot change a measurement.
+    """
+    names = {module_name(file): file for file in closure(paths)}
+    return {name: code_hash(file) for name, file in names.items() if name not in PLUMBING}
+
+
+def commit() -> tuple[str, bool]:
+    """Return the checkout's commit and whether tracked files differ from it; ("unknown", False) outside a checkout."""
+    try:
+        run = dict(cwd=config.root(), capture_output=True, text=True, check=True, timeout=20)
+        head = subprocess.run(["git", "rev-parse", "HEAD"], **run).stdout.strip()
+        dirty = bool(subprocess.run(["git", "status", "--porcelain", "--untracked-files=no"], **run).stdout.strip())
+        return head, dirty
+    except (OSError, subprocess.SubprocessError):
+        return "unknown", False
