@@ -1,0 +1,221 @@
+"""The book's one driver: chapters -> executed notebooks -> checks -> generated pages -> HTML -> checks -> published.
+
+Run it through `specseg book` or `make book`; `python book/build.py --help` lists its options.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from specseg import config
+from specseg.ledger import accepted, load_claims
+from specseg.ledger import pages as ledger_pages
+from steps import check, execute, html, pages, sources
+from steps.sources import BookError
+
+console = Console(stderr=False, highlight=False, soft_wrap=True)
+
+
+def build_folder() -> Path:
+    """Return the folder of everything that is built: _build/ in the project's root."""
+    return config.root() / "_build"
+
+
+@contextmanager
+def alone():
+    """Let one build work at a time: a second one waits until the first has published or failed."""
+    folder = build_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.print("another build is running in this checkout; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def run_chapters(profile: str, *, only: str | None, given: dict, jobs: int, force: bool) -> list[execute.Run]:
+    """Execute the chapters of a profile (or one), with progress; raise BookError when one fails."""
+    config.profile(profile)  # an unknown profile stops here
+    root = config.root()
+    chapters = sources.discover(root)
+    if only:
+        chosen = [
+            c for c in chapters if c.slug == only or c.slug.split("_")[0] == only or c.path.name == Path(only).name
+        ]
+        if not chosen:
+            raise BookError(f"no chapter {only!r}; there are {', '.join(c.slug for c in chapters)}")
+        chapters = chosen
+    given = {"profile": profile, **given}
+    out, failed = root / "book" / "chapters" / profile, build_folder() / "failed"
+    shutil.rmtree(failed, ignore_errors=True)
+    quiet = config.in_ci() or not console.is_terminal
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=quiet, transient=True) as bar:
+        task = bar.add_task(f"chapters at {profile}", total=len(chapters))
+
+        def tell(run: execute.Run) -> None:
+            bar.advance(task)
+            if run.error or not quiet or run.what == "ran":
+                bar.console.print(f"{run.what:7} {run.seconds:6.1f} s  {run.chapter.slug}")
+
+        runs = execute.run_all(chapters, given, out, failed, jobs=jobs, force=force, tell=tell)
+    if bad := [r for r in runs if r.error]:
+        words = "\n".join(f"{r.chapter.path.relative_to(root)}: {r.error}" for r in bad)
+        raise BookError(f"{len(bad)} chapter(s) failed; what they got to is in {failed}:\n{words}")
+    return runs
+
+
+def judge_all(runs: list[execute.Run]):
+    """Return notebooks, verdicts and findings of a complete run."""
+    notebooks = {r.chapter.slug: nbformat.read(r.path, 4) for r in runs}
+    claims = load_claims()
+    check.check_claims(claims, [r.chapter for r in runs])
+    judged, found = check.collect(claims, notebooks)
+    return notebooks, judged, found
+
+
+def build(profile: str, *, jobs: int, force: bool, drift: str, given: dict) -> int:
+    """Build, verify and publish the whole book; return the exit status."""
+    started = time.perf_counter()
+    root = config.root()
+    target = build_folder() / "html"
+    html.recover(target)
+    chapters = sources.discover(root)
+    sources.check_toc(root / "book" / "_toc.yml", chapters)
+    runs = run_chapters(profile, only=None, given=given, jobs=jobs, force=force)
+    notebooks, judged, found = judge_all(runs)
+    generated = pages.generate(profile, runs, judged, found)
+    written = {p.name: p.read_text(encoding="utf-8") for p in sorted((root / "book").glob("*.md"))}
+    check.check_glue(notebooks, {**written, **generated})
+    work = Path(tempfile.mkdtemp(prefix="work-", dir=build_folder()))
+    try:
+        staged = {r.chapter.slug: work / f"{r.chapter.slug}.ipynb" for r in runs}
+        for run in runs:
+            nbformat.write(pages.dressed(notebooks[run.chapter.slug], run.chapter.slug), staged[run.chapter.slug])
+        html.stage(root, work / "source", staged, generated)
+        with console.status("building the HTML") if console.is_terminal and not config.in_ci() else _nothing():
+            built = html.sphinx(root, work / "source", work / "out")
+            (built / "ledger.json").write_text(ledger_pages.as_json(judged, profile, found), encoding="utf-8")
+            count = html.verify(built, [c.slug for c in chapters], len(judged))
+        html.publish(built, target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    _summary(runs, judged, count, profile, target, time.perf_counter() - started)
+    return _drift(profile, judged, drift)
+
+
+@contextmanager
+def _nothing():
+    yield
+
+
+def _summary(runs, judged, count, profile, target, seconds) -> None:
+    table = Table(title=f"The book at profile {profile}")
+    for name, justify in (("chapter", "left"), ("seconds", "right"), ("", "left"), ("claims by verdict", "left")):
+        table.add_column(name, justify=justify)
+    for run in runs:
+        own = [j for j in judged if j.claim.chapter == run.chapter.slug]
+        words = ", ".join(f"{n} {v}" for v, n in ledger_pages.tally(own).items()) or "-"
+        table.add_row(run.chapter.slug, f"{run.seconds:.1f}", run.what, words)
+    console.print(table)
+    counts = ", ".join(f"{n} {v}" for v, n in ledger_pages.tally(judged).items())
+    console.print(f"{count} pages, {len(judged)} claims: {counts}")
+    console.print(f"built in {seconds:.0f} s; front page: {target / 'index.html'}")
+
+
+def _drift(profile: str, judged, mode: str) -> int:
+    if mode == "accept":
+        console.print(f"accepted facts written to {accepted.accept(profile, judged).relative_to(config.root())}")
+        return 0
+    old = accepted.read(profile)
+    if old is None:
+        console.print(f"no accepted facts for profile {profile} yet: 'make accept PROFILE={profile}' writes them")
+        return 1 if mode == "fail" else 0
+    lines = accepted.compare(old, judged)
+    if lines:
+        console.print(f"drift from the accepted facts of profile {profile} ('make accept' takes the new ones):")
+        console.print("\n".join(f"  {line}" for line in lines))
+    return 1 if lines and mode == "fail" else 0
+
+
+def accept(profile: str, *, jobs: int, given: dict) -> int:
+    """Run the chapters, show the difference to the accepted facts, and accept what was found."""
+    sources.check_toc(config.root() / "book" / "_toc.yml", sources.discover(config.root()))
+    runs = run_chapters(profile, only=None, given=given, jobs=jobs, force=False)
+    _, judged, _ = judge_all(runs)
+    _drift(profile, judged, "show")
+    return _drift(profile, judged, "accept")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse the command line and run; complaints go to stderr, without a Python traceback, with exit status 1."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="?", default="book", choices=("book", "chapter", "accept"))
+    parser.add_argument("--chapter", help="chapter's slug, number or file (with 'chapter')")
+    parser.add_argument("--profile", default="smoke")
+    parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+                        help="a papermill parameter of the chapter, VALUE as JSON or a word")  # fmt: skip
+    parser.add_argument("-j", "--jobs", type=int, default=2)
+    parser.add_argument("--force", action="store_true", help="run chapters even when nothing changed")
+    parser.add_argument("--drift", choices=("show", "fail"), default="fail" if config.in_ci() else "show")
+    args = parser.parse_args(argv)
+    os.environ["PYTHONUNBUFFERED"] = "1"
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    given = {name: _value(text) for name, text in args.parameter}
+    try:
+        with alone():
+            if args.what == "accept":
+                return accept(args.profile, jobs=args.jobs, given=given)
+            if args.what == "chapter":
+                if not args.chapter:
+                    raise BookError("which chapter? give --chapter NN (make chapter CH=NN)")
+                return _one(args, given)
+            if given:
+                raise BookError("-p goes with one chapter; the whole book takes its sizes from --profile")
+            return build(args.profile, jobs=args.jobs, force=args.force, drift=args.drift, given=given)
+    except (BookError, ValueError, FileNotFoundError) as err:
+        print(f"book: {err}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("book: interrupted; the last good book is untouched", file=sys.stderr)
+        return 130
+
+
+def _one(args, given: dict) -> int:
+    runs = run_chapters(args.profile, only=args.chapter, given=given, jobs=1, force=args.force)
+    for run in runs:
+        for judged in check.judge_one(load_claims(), run.chapter.slug, nbformat.read(run.path, 4)):
+            console.print(f"  {judged.verdict:27} {judged.claim.id}")
+        console.print(f"{run.what} in {run.seconds:.1f} s: {run.path.relative_to(config.root())}")
+    return 0
+
+
+def _value(text: str):
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""The steps of the book's driver, in the order in which book/build.py takes them."""

@@ -1,0 +1,163 @@
+"""Run the chapters that need it, and keep only complete runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
+
+from specseg import config, provenance
+from specseg.ledger import load_claims
+from steps import check
+from steps.sources import BookError, Chapter, settle
+
+
+@dataclass(frozen=True)
+class Run:
+    """One chapter's result: where the executed notebook lies, what happened, and how long it took when it ran."""
+
+    chapter: Chapter
+    path: Path
+    what: str  # "ran", "reused" or "FAILED"
+    seconds: float
+    error: str = ""
+
+
+def fingerprint(chapter: Chapter, parameters: dict[str, Any]) -> str:
+    """Return the hash of all that decides a chapter's output and is known before it runs."""
+    profile = config.profile(parameters["profile"])
+    claims = [c for c in load_claims() if c.chapter == chapter.slug]
+    modules = {provenance.module_name(f): provenance.code_hash(f) for f in provenance.closure([chapter.path])}
+    parts = {
+        "source": chapter.path.read_text(encoding="utf-8"),
+        "modules": modules,
+        "parameters": parameters,
+        "profile": profile.values,
+        "versions": provenance.versions(),
+        "claims": [repr(c) for c in claims],
+        "data": config.has_data_root() if set(profile.values.get("data", [])) - {"synthetic"} else None,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def reusable(path: Path, key: str) -> bool:
+    """Say whether an executed notebook is complete, made from this fingerprint, and its inputs are as they were."""
+    if not path.is_file():
+        return False
+    try:
+        notebook = nbformat.read(path, 4)
+        if notebook.metadata.get("specseg", {}).get("fingerprint") != key or check.problems(notebook):
+            return False
+        inputs = check.findings(notebook)["inputs"]
+    except Exception:
+        return False
+    return all(config.input_hash(config.root() / p) == h for p, h in inputs.items())
+
+
+def run_one(chapter: Chapter, given: dict[str, Any], out: Path, force: bool, failed: Path) -> Run:
+    """Run one chapter, or reuse its last complete run. Never leaves a half-finished notebook where the book looks."""
+    started = time.perf_counter()
+    target = out / f"{chapter.slug}.ipynb"
+    parameters = settle(chapter, given)
+    key = fingerprint(chapter, parameters)
+    if not force and reusable(target, key):
+        seconds = nbformat.read(target, 4).metadata["specseg"]["seconds"]
+        return Run(chapter, target, "reused", seconds)
+    out.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{chapter.slug}-", dir=out))
+    socket = tempfile.mkdtemp(prefix="nbk-")  # a short path of its own: unix sockets have a length limit
+    raw, done = scratch / "in.ipynb", scratch / "out.ipynb"
+    try:
+        nbformat.write(chapter.notebook, raw)
+        papermill.execute_notebook(
+            raw, done, parameters=given, cwd=config.root(), kernel_name="python3", progress_bar=False,
+            request_save_on_cell_execute=False, config=_kernel_config(socket), log_output=False,
+        )  # fmt: skip
+        notebook = _normalised(nbformat.read(done, 4))
+        if found := check.problems(notebook):
+            raise BookError(f"{chapter.path.name}: " + "; ".join(found))
+        seconds = time.perf_counter() - started
+        notebook.metadata["specseg"] = {
+            "fingerprint": key, "seconds": round(seconds, 2), "parameters": parameters, "chapter": chapter.slug,
+        }  # fmt: skip
+        nbformat.write(notebook, done)
+        os.replace(done, target)
+        return Run(chapter, target, "ran", seconds)
+    except (PapermillExecutionError, BookError, Exception) as err:
+        failed.mkdir(parents=True, exist_ok=True)
+        if done.is_file():
+            shutil.copyfile(done, failed / f"{chapter.slug}.ipynb")
+        return Run(chapter, target, "FAILED", time.perf_counter() - started, _explain(err))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(socket, ignore_errors=True)
+
+
+def run_all(
+    chapters: list[Chapter],
+    given: dict[str, Any],
+    out: Path,
+    failed: Path,
+    *,
+    jobs: int = 2,
+    force: bool = False,
+    tell: Callable[[Run], None] = lambda run: None,
+) -> list[Run]:
+    """Run chapters `jobs` at a time, one thread each, and return the runs in the chapters' order."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"  # two notebooks at once with two threads each lose 45 %
+    os.environ["SPECSEG_ROOT"] = str(config.root())
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    for chapter in chapters:
+        settle(chapter, given)  # refuse unknown parameters before anything runs
+    runs: dict[str, Run] = {}
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        waiting = [pool.submit(run_one, c, given, out, force, failed) for c in chapters]
+        for future in as_completed(waiting):
+            run = future.result()
+            runs[run.chapter.slug] = run
+            tell(run)
+    return [runs[c.slug] for c in chapters]
+
+
+def _kernel_config(socket: str) -> Config:
+    # The kernel logs the interrupt that ends it as an error; nobody needs to read that.
+    client = {"extra_arguments": ["--log-level=CRITICAL"]}
+    if os.name != "posix":
+        return Config({"NotebookClient": client})
+    return Config({"NotebookClient": client, "KernelManager": {"transport": "ipc", "ip": os.path.join(socket, "k")}})
+
+
+def _normalised(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return the notebook without what changes at every run: times, random cell ids."""
+    notebook.metadata.pop("papermill", None)
+    for i, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{i:03d}"
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.metadata["tags"].append("remove-cell")
+    return notebook
+
+
+def _explain(err: BaseException) -> str:
+    if isinstance(err, PapermillExecutionError):
+        source = "\n".join(f"    {line}" for line in err.source.splitlines()[:15])
+        return f"cell {err.exec_count}: {err.ename}: {err.evalue}\n{source}"
+    if isinstance(err, BookError):
+        return str(err)
+    return "".join(traceback.format_exception_only(err)).strip()

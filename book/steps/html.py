@@ -1,0 +1,134 @@
+"""Build the HTML from an empty folder and hold the result to what a reader may expect of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlparse
+
+from bs4 import BeautifulSoup
+
+from steps.sources import BookError
+
+LOADS = (("script", "src"), ("img", "src"), ("link", "href"), ("iframe", "src"), ("source", "src"), ("audio", "src"))
+
+
+def stage(root: Path, folder: Path, notebooks: dict[str, Path], pages: dict[str, str]) -> None:
+    """Lay out the book's source: the hand-written pages, the generated ones, the executed chapters, the library."""
+    shutil.copytree(
+        root / "book", folder, ignore=shutil.ignore_patterns("chapters", "steps", "*.py", "_ext", "__pycache__")
+    )
+    if (root / "lib").is_dir():
+        shutil.copytree(root / "lib", folder / "lib", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    (folder / "chapters" / "source").mkdir(parents=True)
+    for slug, path in notebooks.items():
+        shutil.copyfile(path, folder / "chapters" / f"{slug}.ipynb")
+        shutil.copyfile(root / "chapters" / f"{slug}.py", folder / "chapters" / "source" / f"{slug}.py")
+        shutil.copyfile(path, folder / "chapters" / "source" / f"{slug}.ipynb")
+    for name, text in pages.items():
+        target = folder / name
+        if target.exists():
+            raise BookError(f"book/{name}: written by hand and generated; one of the two must go")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+
+
+def sphinx(root: Path, source: Path, out: Path) -> Path:
+    """Run jupyter-book with warnings as errors and return the HTML folder. Raises BookError with its complaints."""
+    command = [
+        sys.executable, "-c", "from jupyter_book.cli.main import main; main()",
+        "build", str(source), "--config", str(root / "_config.yml"), "--toc", str(source / "_toc.yml"), "--path-output", str(out), "-n", "-W", "--keep-going", "-q",
+    ]  # fmt: skip
+    env = {**os.environ, "PYTHONWARNINGS": "ignore", "NO_COLOR": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    run = subprocess.run(command, cwd=root, capture_output=True, text=True, env=env)
+    html = out / "_build" / "html"
+    if run.returncode or not (html / "index.html").is_file():
+        lines = [x for x in (run.stdout + run.stderr).splitlines() if re.search(r"WARNING|ERROR|rror:", x)]
+        tail = lines or (run.stdout + run.stderr).splitlines()[-30:]
+        said = "\n".join(dict.fromkeys(x.replace(str(source), "book") for x in tail))
+        raise BookError(f"jupyter-book failed (exit {run.returncode}):\n{said}")
+    return html
+
+
+def verify(html: Path, slugs: list[str], claims: int) -> int:
+    """Check the built pages and return how many there are.
+
+    Raises BookError for a chapter without a page, an empty page, a page that asks the network for anything, a broken
+    internal link or anchor, a traceback, a ledger with fewer claims than there are.
+    """
+    pages = {p: BeautifulSoup(p.read_text(encoding="utf-8"), "html.parser") for p in sorted(html.rglob("*.html"))}
+    pages = {p: soup for p, soup in pages.items() if "_static" not in p.relative_to(html).parts}
+    problems: list[str] = []
+    for slug in slugs:
+        page = pages.get(html / "chapters" / f"{slug}.html")
+        if page is None:
+            problems.append(f"chapter {slug} has no page")
+        elif not page.select("div.cell_output, figure"):
+            problems.append(f"chapters/{slug}.html: no output of any cell on the page")
+    anchors = {p: {t["id"] for t in s.find_all(id=True)} | {t["name"] for t in s.find_all("a", attrs={"name": True})}
+               for p, s in pages.items()}  # fmt: skip
+    for path, soup in pages.items():
+        name = path.relative_to(html).as_posix()
+        article = soup.select_one("article") or soup
+        if name not in ("genindex.html", "search.html") and len(article.get_text(strip=True)) < 80:
+            problems.append(f"{name}: the page is empty")
+        if soup.select(".cell_output .traceback, .cell_output div.highlight-ipythontb"):
+            problems.append(f"{name}: shows a traceback")
+        problems += [f"{name}: {p}" for p in _loads(soup)]
+        problems += [f"{name}: {p}" for p in _links(path, soup, html, anchors)]
+    ledger = pages.get(html / "ledger.html")
+    shown = len(ledger.select("tr[id^=claim-]")) if ledger else 0
+    if shown != claims or not claims:
+        problems.append(f"ledger.html shows {shown} claims of {claims}")
+    if problems:
+        raise BookError("the built pages are not fit to publish:\n" + "\n".join(problems[:40]))
+    return len(pages)
+
+
+def _loads(soup: BeautifulSoup) -> list[str]:
+    found = []
+    for tag, attribute in LOADS:
+        for node in soup.find_all(tag, attrs={attribute: True}):
+            rel = set(node.get("rel") or [])
+            passive = tag == "link" and not rel & {"stylesheet", "preload", "icon", "prefetch", "modulepreload"}
+            if urlparse(node[attribute]).scheme in ("http", "https") and not passive:
+                found.append(f"<{tag}> asks {node[attribute]} for something; the book must be whole offline")
+    return found
+
+
+def _links(path: Path, soup: BeautifulSoup, html: Path, anchors: dict[Path, set[str]]) -> list[str]:
+    found = []
+    for node in soup.find_all("a", href=True):
+        href, fragment = urldefrag(node["href"])
+        url = urlparse(href)
+        if url.scheme or url.netloc:
+            continue
+        target = path if not href else (path.parent / unquote(url.path)).resolve()
+        if not target.exists():
+            found.append(f"link to {node['href']!r}: no such file")
+        elif fragment and target in anchors and unquote(fragment) not in anchors[target]:
+            found.append(f"link to {node['href']!r}: no such anchor")
+    return found
+
+
+def publish(new: Path, target: Path) -> None:
+    """Put a verified book in the place of the last one; an interruption leaves one of the two whole."""
+    old = target.with_name(target.name + ".old")
+    recover(target)
+    shutil.rmtree(old, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        os.replace(target, old)
+    os.replace(new, target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def recover(target: Path) -> None:
+    """Put the last good book back when a publication was interrupted between its two steps."""
+    old = target.with_name(target.name + ".old")
+    if old.exists() and not target.exists():
+        os.replace(old, target)

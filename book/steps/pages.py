@@ -1,0 +1,130 @@
+"""The generated pages and the parts that every chapter gets: where it comes from, how to run it again."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import nbformat
+
+from specseg import config, provenance, records
+from specseg.ledger import Judgement
+from specseg.ledger import pages as ledger_pages
+from specseg.records import Record
+from steps.execute import Run
+
+
+def generate(profile: str, runs: list[Run], judged: list[Judgement], found: dict[str, Any]) -> dict[str, str]:
+    """Return page name -> MyST text of every generated page."""
+    slugs = [r.chapter.slug for r in runs]
+    made = {
+        "ledger.md": ledger_pages.ledger_md(judged, slugs),
+        "errata.md": ledger_pages.errata_md(judged),
+        "runs.md": runs_md(profile, runs, found),
+        "_generated/front.md": _orphan(ledger_pages.front_md(judged)),
+        "_generated/built.md": _orphan(built_line(profile, runs)),
+    }
+    for name, render in _optional().items():
+        made[name] = render()
+    return made
+
+
+def _optional() -> dict[str, Any]:
+    """Return the pages that a library module of this checkout renders (a toy book has none of them)."""
+    pages = {}
+    if (config.root() / "data_manifests").is_dir() and provenance.module_file("specseg.data_page"):
+        from specseg import data_page
+
+        pages["data.md"] = data_page.render
+    if provenance.module_file("specseg.notation"):
+        from specseg import notation
+
+        pages["notation.md"] = notation.render
+    return pages
+
+
+def _orphan(text: str) -> str:
+    return f"---\norphan: true\n---\n\n{text}"
+
+
+def built_line(profile: str, runs: list[Run]) -> str:
+    """Return one sentence that says from what this book was built."""
+    head, dirty = provenance.commit()
+    versions = provenance.versions()
+    at = f"commit `{head[:10]}`{' with local changes' if dirty else ''}"
+    return (
+        f"This copy was built at profile **{profile}** from {at} with torch {versions['torch']} and numpy "
+        f"{versions['numpy']}; its {len(runs)} chapters took {sum(r.seconds for r in runs):.0f} seconds to run."
+    )
+
+
+def runs_md(profile: str, runs: list[Run], found: dict[str, Any]) -> str:
+    """Return the page of runs: every chapter's last execution, and every committed record with its freshness."""
+    rows = "".join(
+        f'<tr><td><a href="chapters/{r.chapter.slug}.html">{r.chapter.slug}</a></td><td>{r.seconds:.1f}</td>'
+        f"<td>{html.escape(found[r.chapter.slug]['device'])}</td><td>{len(found[r.chapter.slug]['observations'])}</td></tr>"
+        for r in runs
+    )
+    parts = [
+        "# Runs and records\n\nWhat was executed to make this copy, and every measured result that it shows. A record "
+        "whose code has changed since is marked stale until it is measured again.",
+        f"## Chapters, at profile {profile}",
+        _raw(_table(("Chapter", "Seconds", "Device", "Observations"), rows)),
+        "## Records",
+    ]
+    every = all_records()
+    if not every:
+        parts.append("No record has been committed yet.")
+    for experiment, own in every.items():
+        parts.append(f"### {experiment}\n\n" + _raw("".join(_record(r) for r in own)))
+    return "\n\n".join(parts) + "\n"
+
+
+def all_records() -> dict[str, list[Record]]:
+    """Return experiment -> records of every experiment under results/."""
+    home = records.home()
+    names = sorted(p.name for p in home.iterdir() if p.is_dir() and p.name != "accepted") if home.is_dir() else []
+    return {name: own for name in names if (own := records.find(name))}
+
+
+def _record(record: Record) -> str:
+    meta, fresh = record.meta, record.freshness()
+    mark = "fresh" if fresh == "fresh" else f'<span class="verdict verdict-open">{html.escape(fresh)}</span>'
+    wall = f"{meta['wall_s']:.0f} s" if meta.get("wall_s") else "not noted"
+    rows = (
+        ("command", f"<code>{html.escape(meta['command'])}</code>"),
+        ("made", f"{meta['created']} in {wall} on {html.escape(str(meta['device']))}"),
+        ("commit", f"<code>{meta['commit'][:10]}</code>{' with local changes' if meta['dirty'] else ''}"),
+        ("profile, seed", f"{meta['profile']}, {meta['seed']}"),
+        ("data", html.escape(", ".join(meta["data"])) or "none"),
+        ("settings", f"<code>{html.escape(str(meta['settings']))}</code>"),
+        ("rows", f"{meta['n_rows']} in <code>results/{meta['experiment']}/{record.run_id}/rows.csv</code>"),
+        ("notes", html.escape(meta["notes"]) or "none"),
+        ("state", mark),
+    )
+    cells = "".join(f"<dt>{k}</dt><dd>{v}</dd>" for k, v in rows)
+    return f'<div class="specseg-record" id="run-{record.run_id}"><b>{record.run_id}</b><dl>{cells}</dl></div>'
+
+
+def dressed(notebook: nbformat.NotebookNode, slug: str) -> nbformat.NotebookNode:
+    """Return a chapter with the links that every chapter has: its source, its executed notebook, how to run it."""
+    notebook = nbformat.from_dict(notebook)
+    text = (
+        "---\n\n**Run this chapter yourself**\n\n"
+        f"{{download}}`{slug}.py <source/{slug}.py>` (source), "
+        f"{{download}}`{slug}.ipynb <source/{slug}.ipynb>` (executed); "
+        f"`make chapter CH={slug[:2]}` runs it again, and [every claim](../ledger) and [every run](../runs) are listed."
+    )
+    cell = nbformat.v4.new_markdown_cell(text)
+    cell["id"] = "cell-run-yourself"
+    notebook.cells.append(cell)
+    return notebook
+
+
+def _table(head: tuple[str, ...], rows: str) -> str:
+    cells = "".join(f"<th>{h}</th>" for h in head)
+    return f'<table class="specseg-table"><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _raw(text: str) -> str:
+    return f"```{{raw}} html\n{text}\n```"
