@@ -41,7 +41,8 @@ def sphinx(root: Path, source: Path, out: Path) -> Path:
     """Run jupyter-book with warnings as errors and return the HTML folder. Raises BookError with its complaints."""
     command = [
         sys.executable, "-c", "from jupyter_book.cli.main import main; main()",
-        "build", str(source), "--config", str(root / "_config.yml"), "--toc", str(source / "_toc.yml"), "--path-output", str(out), "-n", "-W", "--keep-going", "-q",
+        "build", str(source), "--config", str(root / "_config.yml"), "--toc",
+        str(source / "_toc.yml"), "--path-output", str(out), "-n", "-W", "--keep-going", "-q",
     ]  # fmt: skip
     env = {**os.environ, "PYTHONWARNINGS": "ignore", "NO_COLOR": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     run = subprocess.run(command, cwd=root, capture_output=True, text=True, env=env)

@@ -8,7 +8,7 @@ from typing import Any
 import nbformat
 
 from specseg import config, provenance, records
-from specseg.ledger import Judgement
+from specseg.ledger import Judgement, coverage
 from specseg.ledger import pages as ledger_pages
 from specseg.records import Record
 from steps.execute import Run
@@ -23,24 +23,25 @@ def generate(profile: str, runs: list[Run], judged: list[Judgement], found: dict
         "runs.md": runs_md(profile, runs, found),
         "_generated/front.md": _orphan(ledger_pages.front_md(judged)),
         "_generated/built.md": _orphan(built_line(profile, runs)),
+        "_generated/cost.md": _orphan(cost_md(profile, runs)),
     }
-    for name, render in _optional().items():
-        made[name] = render()
-    return made
+    return made | _optional(judged)
 
 
-def _optional() -> dict[str, Any]:
-    """Return the pages that a library module of this checkout renders (a toy book has none of them)."""
-    pages = {}
-    if (config.root() / "data_manifests").is_dir() and provenance.module_file("specseg.data_page"):
+def _optional(judged: list[Judgement]) -> dict[str, str]:
+    """Return the pages that this checkout's library and sources provide (a toy book has none of them)."""
+    made = {}
+    if (config.root() / "data_manifests").is_dir():
         from specseg import data_page
 
-        pages["data.md"] = data_page.render
-    if provenance.module_file("specseg.notation"):
-        from specseg import notation
+        made["data.md"] = data_page.render()
+    if (config.root() / "paper" / "inventory.toml").is_file():
+        from specseg import conventions, notation, paper
 
-        pages["notation.md"] = notation.render
-    return pages
+        made["coverage.md"] = coverage.page(judged, paper.inventory())
+        made["conventions.md"] = conventions.render()
+        made["notation.md"] = notation.render()
+    return made
 
 
 def _orphan(text: str) -> str:
@@ -56,6 +57,16 @@ def built_line(profile: str, runs: list[Run]) -> str:
         f"This copy was built at profile **{profile}** from {at} with torch {versions['torch']} and numpy "
         f"{versions['numpy']}; its {len(runs)} chapters took {sum(r.seconds for r in runs):.0f} seconds to run."
     )
+
+
+def cost_md(profile: str, runs: list[Run]) -> str:
+    """Return what it cost: seconds of the chapters of this copy, hours of the committed records by device."""
+    lines = [f"- chapters at profile {profile}: {sum(r.seconds for r in runs):.0f} s on two cores, one thread each"]
+    for experiment, own in all_records().items():
+        seconds = sum(r.meta.get("wall_s") or 0 for r in own)
+        devices = ", ".join(sorted({str(r.meta["device"]) for r in own}))
+        lines.append(f"- {experiment}: {len(own)} record(s), {seconds / 3600:.2f} h on {devices}")
+    return "\n".join(lines) + "\n"
 
 
 def runs_md(profile: str, runs: list[Run], found: dict[str, Any]) -> str:

@@ -57,16 +57,16 @@ class Findings:
     def banner(self) -> Display:
         """Return the chapter's banner: its claims, the profile, the device, the records used and their freshness."""
         profile = config.profile(self.profile)
-        rows = [("Claims judged here", f"{len(self.claims)}"), ("Profile", f"<b>{profile.name}</b>: {profile.purpose}"),
+        rows = [("Claims judged here", f"{len(self.claims)}"), ("Profile", f"{profile.name}: {profile.purpose}"),
                 ("Device", config.device_name("cpu")), ("Data", ", ".join(profile.data))]  # fmt: skip
         if profile.name == "smoke":
             rows.append(
                 ("Note", "a pipeline check at a small size; verdicts on measured claims come from records alone")
             )
         rows += [("Record", record_line(r)) for r in self.records.values()]
-        cells = "".join(f"<dt>{k}</dt><dd>{v}</dd>" for k, v in rows)
+        cells = "".join(f"<span><b>{k}</b> {v}</span> " for k, v in rows)
         plain = f"{self.chapter} at profile {profile.name}: {len(self.claims)} claims"
-        return Display(f'<div class="specseg-banner"><dl>{cells}</dl></div>', plain)
+        return Display(f'<div class="specseg-banner">{cells}</div>', plain)
 
     def observe(
         self,

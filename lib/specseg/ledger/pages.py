@@ -1,0 +1,190 @@
+"""The ledger's generated pages: every claim with its verdict, the errata, and the front page's counts and findings."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from specseg.ledger.claims import SECTIONS
+from specseg.ledger.findings import CSS, badge
+from specseg.ledger.verdicts import CONFIRMED, CORRECTED, NOT_RUN, VERDICTS, Judgement
+
+MEANING = {
+    "confirmed": "the stated check holds as the paper prints it",
+    "confirmed with a correction": "holds once a sign, factor, convention or condition is mended",
+    "refuted": "the stated check fails, or a counterexample exists",
+    "paper inconsistent": "the paper's own numbers or sentences contradict each other",
+    "agrees in kind": "our smaller experiments agree (other data or networks than the paper's)",
+    "differs in kind": "our smaller experiments disagree",
+    "not resolved": "the interval lies on both sides of the check",
+    "not run": "no result yet, with the reason",
+}
+
+
+def tally(judged: Sequence[Judgement]) -> dict[str, int]:
+    """Return verdict -> number of claims, in the fixed order of verdicts."""
+    found = Counter(j.verdict for j in judged)
+    return {v: found[v] for v in VERDICTS if found[v]}
+
+
+def counts_html(judged: Sequence[Judgement], ledger: str = "ledger.html") -> str:
+    """Return the verdict counts as a row of linked badges with their meaning."""
+    cells = "".join(
+        f'<a class="count count-{CSS[v]}" href="{ledger}#verdict-{slug(v)}"><b>{n}</b> {v}'
+        f"<small>{MEANING[v]}</small></a>"
+        for v, n in tally(judged).items()
+    )
+    return f'<div class="specseg-counts">{cells}</div>'
+
+
+def slug(text: str) -> str:
+    """Return text as an anchor.
+
+    >>> slug("Beyond the paper")
+    'beyond-the-paper'
+    """
+    return "".join(c if c.isalnum() else "-" for c in text.lower()).strip("-")
+
+
+def bars_html(judged: Sequence[Judgement]) -> str:
+    """Return the front page's picture: one bar per section of the paper, one block per claim, coloured by verdict."""
+    rows = []
+    for section in SECTIONS:
+        own = [j for j in judged if j.claim.section == section]
+        if not own:
+            continue
+        own.sort(key=lambda j: VERDICTS.index(j.verdict))
+        blocks = "".join(
+            f'<a class="block block-{CSS[j.verdict]}" href="ledger.html#claim-{j.claim.id}" '
+            f'title="{html.escape(j.claim.id)}: {j.verdict}" aria-label="{html.escape(j.claim.id)}: {j.verdict}"></a>'
+            for j in own
+        )
+        name = section if section[0].isupper() and len(section) > 4 else f"Section {section}"
+        rows.append(f'<div class="bar"><span>{name}</span><div>{blocks}</div></div>')
+    return f'<div class="specseg-bars" role="img" aria-label="{alt_text(judged)}">{"".join(rows)}</div>'
+
+
+def alt_text(judged: Sequence[Judgement]) -> str:
+    """Return the verdict counts in words, for readers who do not see the picture."""
+    counts = ", ".join(f"{n} {v}" for v, n in tally(judged).items())
+    return f"{len(judged)} claims of the paper by section, one block each: {counts}"
+
+
+def headlines(judged: Sequence[Judgement], most: int = 5) -> list[Judgement]:
+    """Return the most important findings: by the claim's stated importance, those with a verdict only."""
+    own = [j for j in judged if j.claim.importance > 0 and j.verdict != NOT_RUN]
+    return sorted(own, key=lambda j: (-j.claim.importance, list(VERDICTS).index(j.verdict)))[:most]
+
+
+def front_md(judged: Sequence[Judgement]) -> str:
+    """Return the generated part of the front page: counts, picture, the five most important findings."""
+    items = "".join(
+        f"<li>{badge(j.verdict)} <b>{html.escape(j.claim.locator)}.</b> {html.escape(j.claim.statement)} "
+        f'<em>{html.escape(j.found)}</em> <a href="chapters/{j.claim.chapter}.html#claim-{j.claim.id}">chapter</a>, '
+        f'<a href="ledger.html#claim-{j.claim.id}">ledger</a></li>'
+        for j in headlines(judged)
+    )
+    return (
+        f"{_raw(counts_html(judged))}\n\n{_raw(bars_html(judged))}\n\n"
+        "## The most important findings\n\n" + _raw('<ol class="specseg-headlines">' + items + "</ol>") + "\n"
+    )
+
+
+def ledger_md(judged: Sequence[Judgement], chapters: Sequence[str]) -> str:
+    """Return the ledger page: counts on top, then by section: locator, statement, finding, tier, chapter, record."""
+    parts = [
+        "# The ledger\n\nEvery claim of the paper that can be judged, with the check that was stated beforehand, "
+        "what we found, and the verdict that follows. Verdicts are computed. The same in machine-readable form: "
+        '<a href="ledger.json">ledger.json</a>.\n',
+        _raw(counts_html(judged, ledger="")),
+    ]
+    first: dict[str, str] = {}
+    for section in SECTIONS:
+        own = [j for j in judged if j.claim.section == section]
+        if not own:
+            continue
+        title = section if section[0].isupper() and len(section) > 4 else f"Section {section}"
+        rows = []
+        for j in own:
+            anchor = ""
+            if j.verdict not in first:
+                first[j.verdict] = j.claim.id
+                anchor = f'<span id="verdict-{slug(j.verdict)}"></span>'
+            rows.append(_row(j, chapters, anchor))
+        table = (
+            '<table class="specseg-ledger"><thead><tr><th>Where</th><th>What the paper says</th><th>What we found</th>'
+            f"<th>Verdict</th><th>Tier, chapter, record</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        )
+        parts.append(f"## {title}\n\n{_raw(table)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _row(j: Judgement, chapters: Sequence[str], anchor: str) -> str:
+    c = j.claim
+    checks = "; ".join(f"{form}: {check.describe()} ({html.escape(check.basis)})" for form, check in c.checks.items())
+    quote = f"<br><q>{html.escape(c.quote)}</q>" if c.quote else ""
+    amended = "".join(
+        f"<br><small>Amended {html.escape(str(a.get('date', '')))}: {html.escape(str(a.get('reason', '')))}</small>"
+        for a in c.amended
+    )
+    found = html.escape(j.found) if j.verdict != NOT_RUN else ""
+    why = "" if j.verdict in (CONFIRMED, CORRECTED) and found else f"<small>{html.escape(j.reason)}</small>"
+    link = f'<a href="chapters/{c.chapter}.html#claim-{c.id}">{c.chapter}</a>' if c.chapter in chapters else c.chapter
+    records = ""
+    for run_id, freshness in sorted({(o.record, o.record_freshness) for o in j.used if o.record}):
+        stale = "" if freshness == "fresh" else ' <span class="verdict verdict-open">stale</span>'
+        records += f'<br><a href="runs.html#run-{run_id}">{run_id}</a>{stale}'
+    errata = f'<br><a href="errata.html#erratum-{c.id}">erratum</a>' if c.correction else ""
+    grade = f"<br><small>{j.grade}</small>" if j.grade else ""
+    return (
+        f'<tr id="claim-{c.id}"><td>{anchor}{html.escape(c.locator)}<br><code>{c.id}</code></td>'
+        f"<td>{html.escape(c.statement)}{quote}<details><summary>check</summary>{checks or 'none'}</details>"
+        f"{amended}</td>"
+        f"<td>{found} {why}</td><td>{badge(j.verdict)}{grade}{errata}</td><td>{c.tier}<br>{link}{records}</td></tr>"
+    )
+
+
+def errata_md(judged: Sequence[Judgement]) -> str:
+    """Return the errata page: printed form, corrected form, why, how checked, does a conclusion depend on it."""
+    own = [j for j in judged if j.claim.correction]
+    parts = [
+        "# Errata\n\nWhat is printed wrongly, imprecisely or without a needed condition, and the form that holds. "
+        "Each corrected form is derived and checked by the chapter named.\n"
+    ]
+    for j in own:
+        c, e = j.claim, j.claim.correction
+        mended = [o for o in j.used if o.form == "corrected"]
+        how = "; ".join(f"{c.checks['corrected'].describe()}, found {o.text()}" for o in mended) or j.reason
+        parts.append(
+            _raw(f'<span id="erratum-{c.id}"></span>') + f"\n\n## {c.locator}\n\n"
+            f"Printed\n: {e['printed']}\n\nCorrected\n: {e['corrected']}\n\nWhy\n: {e['why']}\n\n"
+            f"How checked\n: {how} ([{c.chapter}](chapters/{c.chapter})). Verdict: {j.verdict}.\n\n"
+            f"Does a conclusion depend on it?\n: {e['conclusion']}\n"
+        )
+    if not own:
+        parts.append("No corrected form has been recorded yet.\n")
+    return "\n\n".join(parts)
+
+
+def as_json(judged: Sequence[Judgement], profile: str, found: dict[str, Any]) -> str:
+    """Return the machine-readable ledger."""
+    rows = [
+        {
+            "id": j.claim.id, "locator": j.claim.locator, "section": j.claim.section, "kind": j.claim.kind,
+            "tier": j.claim.tier, "chapter": j.claim.chapter, "statement": j.claim.statement,
+            "covers": list(j.claim.covers),
+            "verdict": j.verdict, "grade": j.grade, "reason": j.reason, "found": j.found if j.used else "",
+            "observations": [o.as_dict() for o in j.used],
+        }
+        for j in judged
+    ]  # fmt: skip
+    chapters = {s: {"device": f["device"], "versions": f["versions"]} for s, f in found.items()}
+    doc = {"profile": profile, "counts": tally(judged), "claims": rows, "chapters": chapters}
+    return json.dumps(doc, indent=1, sort_keys=True) + "\n"
+
+
+def _raw(text: str) -> str:
+    return f"```{{raw}} html\n{text}\n```"
