@@ -16,7 +16,8 @@ from specseg.models import build
 from specseg.models.links import Link
 
 __all__ = [
-    "CONV", "PAPER", "FlopCount", "Layer", "Rule", "conv_flops", "count", "measure", "network_layers", "removed", "trace",
+    "CONV", "PAPER", "FlopCount", "Layer", "Rule", "conv_flops", "count", "measure", "network_layers", "removed",
+    "trace",
 ]
 
 
@@ -95,8 +96,8 @@ def removed(filters: int, rate: float, rounding: str = "floor") -> int:
 
 
 def count(model: str, *, lrg_size: int | None = None, input_size: int = 513, output_stride: int = 16,
-          num_classes: int = 21, encoder_prune_rate: float = 0.0, decoder_prune_rate: float | None = None, rule: Rule = PAPER,
-          backbone: str = "resnet101", width: int = 256) -> FlopCount:
+          num_classes: int = 21, encoder_prune_rate: float = 0.0, decoder_prune_rate: float | None = None,
+          rule: Rule = PAPER, backbone: str = "resnet101", width: int = 256) -> FlopCount:
     """Return the cost of a network for one image (Table 2, section A.1), from its real layers on the meta device.
 
     `lrg_size` None is the prediction grid (129 at 513). `decoder_prune_rate` None means 0.2 where the encoder is

@@ -12,12 +12,14 @@ from specseg.models.wrap import WrappedNet, wrap
 MODELS: dict[str, type[SegmentationNet]] = {"deeplabv3plus": DeepLabV3Plus, "dan": DAN}
 
 __all__ = [
-    "BACKBONES", "MODELS", "Follower", "Link", "SegmentationNet", "WrappedNet", "atrous_rates", "build", "grids", "wrap",
+    "BACKBONES", "MODELS", "Follower", "Link", "SegmentationNet", "WrappedNet", "atrous_rates", "build", "grids",
+    "wrap",
 ]
 
 
 def build(model: str, *, backbone: str, num_classes: int, output_stride: int = 16, input_size: int = 513,
-          width: int = 256, lrg_size: int | None = None, truncation: str = "bilinear", pretrained: bool = False) -> SegmentationNet:
+          width: int = 256, lrg_size: int | None = None, truncation: str = "bilinear",
+          pretrained: bool = False) -> SegmentationNet:
     """Return a segmentation network (sections 3 and A.9): images (B, 3, s, s) in [0, 1] to logits (B, classes, s, s).
 
     `model` is "deeplabv3plus" or "dan"; `backbone` "resnet101" (the paper's), "efficientnet_lite0" or "tiny"; `width`

@@ -22,7 +22,7 @@ class WrappedNet(nn.Module):
         super().__init__()
         for part in ("backbone", "classifier"):
             if not isinstance(getattr(network, part, None), nn.Module):
-                raise ValueError(f"{type(network).__name__} has no `{part}`: expected a torchvision one for segmentation")
+                raise ValueError(f"{type(network).__name__} has no `{part}`: expected a segmentation network")
         self.network = network
         self.several = type(network).__name__ == "LRASPP"   # its head reads two feature maps
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)

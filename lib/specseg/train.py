@@ -1,0 +1,224 @@
+"""One training loop and one evaluation, through Lightning Fabric: SGD, poly schedule, exact resumption."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from specseg import metrics
+from specseg.datasets import VOID
+from specseg.pruning import SoftFilterPruning
+
+Draw = Callable[[int], tuple[Tensor, Tensor]]
+"""Step number -> images (B, 3, s, s) in [0, 1] and labels (B, s, s): the same for the same step, so runs can resume."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is trained: one policy per data set, the same for every condition compared.
+
+    `lr` is the backbone's learning rate; layers without pretrained weights get `new_layers` times as much. After
+    `warmup` steps it falls as (1 - step / steps)^power. `epoch_steps` steps make an epoch, after which filters are
+    pruned. `precision` is Fabric's word: "32-true" or "bf16-mixed".
+    """
+
+    steps: int
+    lr: float = 0.005
+    new_layers: float = 10.0
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    power: float = 0.9
+    warmup: int = 50
+    epoch_steps: int = 100
+    precision: str = "32-true"
+    channels_last: bool = True
+    seed: int = 0
+    checkpoint_steps: int = 50
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "epoch_steps", "checkpoint_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"Settings.{name} {getattr(self, name)!r}: expected at least 1")
+        if self.lr <= 0:
+            raise ValueError(f"Settings.lr {self.lr!r}: expected a positive number")
+        if not 0 <= self.warmup < self.steps:
+            raise ValueError(f"Settings.warmup {self.warmup!r}: expected 0 to below steps = {self.steps}")
+
+
+def lr_factor(step: int, settings: Settings) -> float:
+    """Return the learning rate's factor at a step: linear warm-up times (1 - step / steps)^power.
+
+    >>> s = Settings(steps=100, warmup=10)
+    >>> [round(lr_factor(t, s), 3) for t in (0, 9, 50, 100)]
+    [0.1, 0.919, 0.536, 0.0]
+    """
+    ramp = min(1.0, (step + 1) / settings.warmup) if settings.warmup else 1.0
+    return ramp * (1 - step / settings.steps) ** settings.power
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean cross-entropy over the pixels that are not void (Eq. 1); 0 where every pixel is void.
+
+    `logits` are (B, C, H, W), `labels` (B, H, W) of 0..C-1 and 255.
+
+    >>> round(float(cross_entropy(torch.zeros(1, 2, 1, 2), torch.tensor([[[0, 255]]]))), 4)    # log 2
+    0.6931
+    """
+    total = F.cross_entropy(logits.float(), labels, ignore_index=VOID, reduction="sum")
+    return total / (labels != VOID).sum().clamp(min=1)
+
+
+def draws(count: int, batch_size: int, make: Callable[[int, np.random.Generator], tuple[np.ndarray, np.ndarray]], *,
+          seed: int = 0, rank: int = 0, world: int = 1) -> Draw:
+    """Return a Draw over `count` samples: each pass in a new order, batches of `batch_size`, a generator per picture.
+
+    `make(index, rng)` gives one image float32 (3, s, s) and its label (s, s). With several processes each takes its
+    part of every batch. Raises ValueError when `batch_size` is above `count` or does not divide by `world`.
+    """
+    if not 1 <= batch_size <= count:
+        raise ValueError(f"batch_size {batch_size}: expected 1 to the number of samples, {count}")
+    if batch_size % world:
+        raise ValueError(f"batch_size {batch_size}: expected a multiple of the {world} processes")
+    per_pass = count // batch_size
+
+    def draw(step: int) -> tuple[Tensor, Tensor]:
+        order = np.random.default_rng([seed, 1, step // per_pass]).permutation(count)
+        start = step % per_pass * batch_size
+        mine = range(start + rank * batch_size // world, start + (rank + 1) * batch_size // world)
+        pairs = [make(int(order[i]), np.random.default_rng([seed, 2, step, i - start])) for i in mine]
+        return (torch.from_numpy(np.stack([p[0] for p in pairs])),
+                torch.from_numpy(np.stack([p[1] for p in pairs])).long())
+
+    return draw
+
+
+def optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+    """Return SGD with `settings.new_layers` times the rate for the parameters that no pretrained backbone brings."""
+    new = {id(p) for p in model.new_parameters()}
+    groups = [{"params": [p for p in model.parameters() if (id(p) in new) == fresh],
+               "lr": settings.lr * (settings.new_layers if fresh else 1.0)} for fresh in (False, True)]
+    return torch.optim.SGD(groups, momentum=settings.momentum, weight_decay=settings.weight_decay)
+
+
+def fit(model: nn.Module, draw: Draw, settings: Settings, *, fabric: Fabric | None = None,
+        checkpoint: Path | None = None, prune: SoftFilterPruning | None = None,
+        on_step: Callable[[int, float], None] | None = None) -> pd.DataFrame:
+    """Train `model` in place and return one row a step: step, loss, lr.
+
+    `checkpoint` names a file from which an interrupted run goes on, on the CPU to the weights of an uninterrupted one;
+    the CPU; a file of other settings is refused with ValueError. `prune` acts before training and after every epoch.
+    `on_step` is called with step and loss, for progress.
+    """
+    fabric = fabric or Fabric(accelerator="cpu", devices=1, precision=settings.precision)
+    if settings.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    model, sgd = fabric.setup(model, optimizer(model, settings))
+    state: dict[str, Any] = {"model": model, "optimizer": sgd, "step": 0, "losses": [], "settings": asdict(settings)}
+    if checkpoint is not None and checkpoint.is_file():
+        _resume(fabric, checkpoint, state, settings)
+    base = [group["lr"] for group in _base_groups(model, settings)]
+    if state["step"] == 0 and prune is not None:
+        prune.step(model.module, 0)
+    model.train()
+    for step in range(state["step"], settings.steps):
+        torch.manual_seed(settings.seed * 1_000_003 + step)   # drop-out is a function of the step
+        factor = lr_factor(step, settings)
+        for group, lr in zip(sgd.param_groups, base, strict=True):
+            group["lr"] = lr * factor
+        images, labels = (fabric.to_device(x) for x in draw(step))
+        if settings.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        loss = cross_entropy(model(images), labels)
+        sgd.zero_grad(set_to_none=True)
+        fabric.backward(loss)
+        sgd.step()
+        value = float(loss.detach())
+        if not np.isfinite(value):
+            raise FloatingPointError(f"loss {value} at step {step}: lower lr ({settings.lr}) or warm up longer")
+        state["losses"].append(value)
+        state["step"] = step + 1
+        if prune is not None and (step + 1) % settings.epoch_steps == 0:
+            prune.step(model.module, (step + 1) // settings.epoch_steps)
+        if on_step is not None:
+            on_step(step, value)
+        if checkpoint is not None and ((step + 1) % settings.checkpoint_steps == 0 or step + 1 == settings.steps):
+            _save(fabric, checkpoint, state)
+    rows = [{"step": t, "loss": v, "lr": settings.lr * lr_factor(t, settings)} for t, v in enumerate(state["losses"])]
+    return pd.DataFrame(rows)
+
+
+def _base_groups(model: nn.Module, settings: Settings) -> list[dict[str, Any]]:
+    return [{"lr": settings.lr}, {"lr": settings.lr * settings.new_layers}]
+
+
+def _save(fabric: Fabric, path: Path, state: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(path.suffix + ".part")
+    fabric.save(part, state)
+    if fabric.is_global_zero:
+        part.replace(path)   # a run killed while it writes leaves the older checkpoint whole
+    fabric.barrier()
+
+
+def _resume(fabric: Fabric, path: Path, state: dict[str, Any], settings: Settings) -> None:
+    fabric.load(path, state)
+    saved = state["settings"]
+    other = sorted(k for k, v in asdict(settings).items() if k != "checkpoint_steps" and saved.get(k) != v)
+    if other:
+        raise ValueError(f"{path}: made with other settings ({', '.join(other)}); delete it or use the same settings")
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, samples: Iterable[tuple[np.ndarray, np.ndarray]], num_classes: int, *,
+             device: torch.device | str = "cpu") -> Tensor:
+    """Return the confusion matrix (C, C) of a network over (image float32 (3, s, s), label (s, s)) pairs, void left
+    out."""
+    was_training = model.training
+    model.eval().to(device)
+    total = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+    for image, label in samples:
+        logits = model(torch.from_numpy(np.asarray(image))[None].to(device))
+        prediction = logits.argmax(1)[0].cpu()
+        total += metrics.confusion_matrix(prediction, torch.from_numpy(np.asarray(label)).long(), num_classes)
+    model.train(was_training)
+    return total
+
+
+def iou_rows(confusion: Tensor, classes: Sequence[str]) -> pd.DataFrame:
+    """Return one row a class, and one named "mean", of IoU from a confusion matrix: metric, class, value."""
+    values = metrics.class_iou(confusion).tolist()
+    rows = [{"metric": "iou", "class": name, "value": value} for name, value in zip(classes, values, strict=True)]
+    return pd.DataFrame([*rows, {"metric": "miou", "class": "mean", "value": metrics.mean_iou(confusion)}])
+
+
+def save_weights(model: nn.Module, path: Path) -> Path:
+    """Write a network's state as safetensors and return the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, path)
+    return path
+
+
+def load_weights(model: nn.Module, path: Path) -> nn.Module:
+    """Read a safetensors state into a network and return it.
+
+    Raises FileNotFoundError when the file is missing and ValueError, naming a tensor, when it does not fit.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such weights; train the network or give another path")
+    state, wanted = load_file(path), model.state_dict()
+    for name, tensor in wanted.items():
+        if name not in state or state[name].shape != tensor.shape:
+            have = tuple(state[name].shape) if name in state else "nothing"
+            raise ValueError(f"{path}: {name} is {have}, expected {tuple(tensor.shape)}")
+    model.load_state_dict(state)
+    return model
