@@ -1,0 +1,13 @@
+"""Manifests of data sets (data_manifests/*.toml): what each set is, and whether the copy on this disk is the right one.
+
+`load` reads one, `verify` checks the files against it, `fetch` downloads what may be downloaded.
+"""
+
+from specseg.manifests.fetch import FetchError, RegistrationNeeded, fetch
+from specseg.manifests.schema import Check, File, Labels, Manifest, ManifestError, Split, folder, load, names, read
+from specseg.manifests.verify import Problem, Report, list_hash, verify
+
+__all__ = [
+    "Check", "FetchError", "File", "Labels", "Manifest", "ManifestError", "Problem", "RegistrationNeeded", "Report",
+    "Split", "fetch", "folder", "list_hash", "load", "names", "read", "verify",
+]
