@@ -50,6 +50,10 @@ def alone():
         except BlockingIOError:
             console.print("another build is running in this checkout; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
+        html.recover(folder / "html")
+        chapters = config.root() / "book" / "chapters"
+        for left in (*folder.glob("work-*"), *chapters.glob("*/.??_*-*")):  # of a build that was killed
+            shutil.rmtree(left, ignore_errors=True)
         yield
 
 
@@ -99,7 +103,6 @@ def build(profile: str, *, jobs: int, force: bool, drift: str, given: dict) -> i
     started = time.perf_counter()
     root = config.root()
     target = build_folder() / "html"
-    html.recover(target)
     chapters = sources.discover(root)
     sources.check_toc(root / "book" / "_toc.yml", chapters)
     runs = run_chapters(profile, only=None, given=given, jobs=jobs, force=force)
@@ -195,6 +198,9 @@ def main(argv: list[str] | None = None) -> int:
             return build(args.profile, jobs=args.jobs, force=args.force, drift=args.drift, given=given)
     except (BookError, ValueError, FileNotFoundError) as err:
         print(f"book: {err}", file=sys.stderr)
+        return 1
+    except SyntaxError as err:
+        print(f"book: {err.filename}:{err.lineno}: {err.msg}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("book: interrupted; the last good book is untouched", file=sys.stderr)

@@ -90,7 +90,10 @@ def collect(claims: Claims, notebooks: dict[str, nbformat.NotebookNode]) -> tupl
     observations: dict[str, list[Observation]] = {}
     skipped: dict[str, str] = {}
     for slug, data in found.items():
-        skipped |= data["skipped"]
+        for claim_id, reason in data["skipped"].items():
+            if claim_id not in claims.by_id or claims.by_id[claim_id].chapter != slug:
+                raise BookError(f"{slug}: declares {claim_id!r} not run: no such claim of this chapter")
+            skipped[claim_id] = reason
         for raw in data["observations"]:
             claim = claims.by_id.get(raw["claim_id"])
             if claim is None or claim.chapter != slug:

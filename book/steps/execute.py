@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -17,10 +18,11 @@ from typing import Any
 
 import nbformat
 import papermill
+import psutil
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from specseg import config, provenance
+from specseg import config, provenance, records
 from specseg.ledger import load_claims
 from steps import check
 from steps.sources import BookError, Chapter, settle
@@ -55,17 +57,33 @@ def fingerprint(chapter: Chapter, parameters: dict[str, Any]) -> str:
 
 
 def reusable(path: Path, key: str) -> bool:
-    """Say whether an executed notebook is complete, made from this fingerprint, and its inputs are as they were."""
+    """Say whether an executed notebook is complete, made from this fingerprint, and all it rests on is as it was.
+
+    That is: the files that it read, the library modules that it loaded (those too that no import statement names), and
+    the freshness of the records that it shows, which changes with code that the chapter itself never imports.
+    """
     if not path.is_file():
         return False
     try:
         notebook = nbformat.read(path, 4)
         if notebook.metadata.get("specseg", {}).get("fingerprint") != key or check.problems(notebook):
             return False
-        inputs = check.findings(notebook)["inputs"]
-    except Exception:
+        data = check.findings(notebook)
+        return (
+            all(config.unchanged(key, old) for key, old in data["inputs"].items())
+            and all(_module_hash(name) == old for name, old in data["modules"].items())
+            and all(
+                records.load(r["experiment"], run_id).freshness() == r["freshness"]
+                for run_id, r in data["records"].items()
+            )
+        )
+    except Exception:  # a notebook that cannot be read, or lacks what is asked here, is run again
         return False
-    return all(config.input_hash(config.root() / p) == h for p, h in inputs.items())
+
+
+def _module_hash(name: str) -> str | None:
+    file = provenance.module_file(name)
+    return provenance.code_hash(file) if file else None
 
 
 def run_one(chapter: Chapter, given: dict[str, Any], out: Path, force: bool, failed: Path) -> Run:
@@ -127,11 +145,23 @@ def run_all(
     runs: dict[str, Run] = {}
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         waiting = [pool.submit(run_one, c, given, out, force, failed) for c in chapters]
-        for future in as_completed(waiting):
-            run = future.result()
-            runs[run.chapter.slug] = run
-            tell(run)
+        try:
+            for future in as_completed(waiting):
+                run = future.result()
+                runs[run.chapter.slug] = run
+                tell(run)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            _end_children()  # else the pool would wait until the running chapters come to their end
+            raise
     return [runs[c.slug] for c in chapters]
+
+
+def _end_children() -> None:
+    """End the kernels that this process has started; their chapters then fail instead of running on."""
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            child.kill()
 
 
 def _kernel_config(socket: str) -> Config:

@@ -10,7 +10,9 @@ import nbformat
 from specseg import config, provenance, records
 from specseg.ledger import Judgement, coverage
 from specseg.ledger import pages as ledger_pages
+from specseg.ledger.findings import BANNER_RECORDS, record_line
 from specseg.records import Record
+from steps import check
 from steps.execute import Run
 
 
@@ -118,8 +120,14 @@ def _record(record: Record) -> str:
 
 
 def dressed(notebook: nbformat.NotebookNode, slug: str) -> nbformat.NotebookNode:
-    """Return a chapter with the links that every chapter has: its source, its executed notebook, how to run it."""
+    """Return a chapter with what every chapter has: its records in the banner, links to its source and notebook."""
     notebook = nbformat.from_dict(notebook)
+    used = check.findings(notebook)["records"]
+    lines = "".join(f"<span><b>Record</b> {_banner_record(i, r['experiment'])}</span> " for i, r in used.items())
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "text/html" in output.get("data", {}):
+                output["data"]["text/html"] = output["data"]["text/html"].replace(BANNER_RECORDS, lines)
     text = (
         "---\n\n**Run this chapter yourself**\n\n"
         f"{{download}}`{slug}.py <source/{slug}.py>` (source), "
@@ -130,6 +138,10 @@ def dressed(notebook: nbformat.NotebookNode, slug: str) -> nbformat.NotebookNode
     cell["id"] = "cell-run-yourself"
     notebook.cells.append(cell)
     return notebook
+
+
+def _banner_record(run_id: str, experiment: str) -> str:
+    return f'<a href="../runs.html#run-{run_id}">{record_line(records.load(experiment, run_id))}</a>'
 
 
 def _table(head: tuple[str, ...], rows: str) -> str:

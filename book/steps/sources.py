@@ -34,6 +34,8 @@ def discover(root: Path) -> list[Chapter]:
         raise BookError(f"{root / 'chapters'}: no chapters (*.py); a book without chapters is not built")
     if strays := sorted((root / "chapters").rglob("*.ipynb")):
         raise BookError(f"{strays[0]}: a notebook among the sources; only the .py form belongs there")
+    if strays := sorted((root / "chapters").glob("*/**/*.py")):
+        raise BookError(f"{strays[0]}: chapters lie side by side in chapters/, not in folders below it")
     return [read(path) for path in files]
 
 
@@ -46,8 +48,12 @@ def read(path: Path) -> Chapter:
     if len(tagged) != 1:
         raise BookError(f"{path}: expected exactly one cell tagged 'parameters', found {len(tagged)}")
     parameters: dict[str, Any] = {}
-    for node in ast.parse(tagged[0].source).body:
-        if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
+    try:
+        lines = ast.parse(tagged[0].source).body
+    except SyntaxError as err:
+        raise BookError(f"{path}: the parameters cell cannot be read: {err.msg}: {err.text}".strip()) from None
+    for node in lines:
+        if not (isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)):
             raise BookError(f"{path}: the parameters cell holds 'name = literal' lines only")
         try:
             parameters[node.targets[0].id] = ast.literal_eval(node.value)
@@ -68,8 +74,8 @@ def settle(chapter: Chapter, given: dict[str, Any]) -> dict[str, Any]:
             known = ", ".join(sorted(chapter.parameters))
             raise BookError(f"{chapter.path.name}: unknown parameter {name!r}; it has {known}")
         default = chapter.parameters[name]
-        number = isinstance(default, int | float) and isinstance(value, int | float) and not isinstance(value, bool)
-        if default is not None and not number and type(value) is not type(default):
+        widened = type(default) is float and type(value) is int  # 1 is a fine value where 0.5 is the default
+        if default is not None and not widened and type(value) is not type(default):
             wanted = f"{type(default).__name__} like {default!r}"
             raise BookError(f"{chapter.path.name}: parameter {name!r} is {value!r}, expected {wanted}")
     return {**chapter.parameters, **given}

@@ -36,7 +36,13 @@ def _driver(*arguments: str) -> None:
     if not driver.is_file():
         console.print(f"{driver}: missing; run specseg inside a checkout of the project")
         raise typer.Exit(2)
-    raise typer.Exit(subprocess.call([sys.executable, str(driver), *arguments], cwd=config.root()))
+    with subprocess.Popen([sys.executable, str(driver), *arguments], cwd=config.root()) as child:
+        while child.returncode is None:
+            try:
+                child.wait()
+            except KeyboardInterrupt:
+                continue  # the driver gets the same Ctrl-C: it ends its kernels and says what is left
+    raise typer.Exit(child.returncode)
 
 
 @app.command()
@@ -91,6 +97,9 @@ def show(
     for row in rows:
         if verdict in ("", row["verdict"]) and row["chapter"].startswith(chapter):
             table.add_row(row["id"], row["locator"], row["verdict"], row["found"] or row["reason"])
+    if not table.row_count:
+        known = ", ".join(sorted({row["verdict"] for row in rows}))
+        raise ValueError(f"no claim with verdict {verdict!r} of chapter {chapter!r}; verdicts in this book: {known}")
     console.print(table)
 
 
@@ -102,6 +111,8 @@ def touched(
     """Say which chapters, experiments, records and claims the changed files touch."""
     from specseg import impact
 
+    if missing := [str(f) for f in files or () if not f.exists()]:
+        raise FileNotFoundError(f"no such file: {', '.join(missing)}")
     result = impact.touched(files or impact.changed(since))
     for title, lines in result.items():
         console.print(f"[bold]{title}[/bold] ({len(lines)})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import tomllib
@@ -67,6 +68,7 @@ class Profile:
 
 def profiles() -> list[str]:
     """Return the names of all profiles, in the file's order."""
+    note_input(root() / "profiles.toml")
     return list(_read_profiles())
 
 
@@ -75,13 +77,20 @@ def profile(name: str) -> Profile:
     table = _read_profiles()
     if name not in table:
         raise ValueError(f"unknown profile {name!r}: expected one of {', '.join(table)} (profiles.toml)")
+    _INPUTS[f"profiles.toml#{name}"] = _profile_hash(table[name])  # another profile's sizes are no input of this run
     return Profile(name, table[name])
 
 
 def _read_profiles() -> dict[str, dict[str, Any]]:
     path = root() / "profiles.toml"
-    note_input(path)
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as err:
+        raise ValueError(f"{path}: not TOML: {err}") from None
+
+
+def _profile_hash(values: dict[str, Any]) -> str:
+    return "values:" + hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def seed_everything(seed: int) -> None:
@@ -150,5 +159,17 @@ def input_hash(path: Path) -> str:
 
 
 def inputs() -> dict[str, str]:
-    """Return the project files read so far by this process: path relative to the root -> hash."""
+    """Return what of the project this process has read so far: path relative to the root -> hash.
+
+    A profile stands as `profiles.toml#name`, with the hash of its own values.
+    """
     return dict(sorted(_INPUTS.items()))
+
+
+def unchanged(key: str, old: str) -> bool:
+    """Say whether an input of `inputs()` is still what it was."""
+    file, _, name = key.partition("#")
+    if not name:
+        return input_hash(root() / file) == old
+    values = _read_profiles().get(name)
+    return values is not None and _profile_hash(values) == old

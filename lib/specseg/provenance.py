@@ -6,6 +6,7 @@ import ast
 import hashlib
 import io
 import subprocess
+import sys
 import tokenize
 from functools import lru_cache
 from importlib import metadata
@@ -54,6 +55,9 @@ def module_name(path: Path) -> str:
 def imported(path: Path) -> set[str]:
     """Return the library modules that a file names in its import statements, those inside functions too.
 
+    `import_module` with a name or an f-string that starts with a package of the library counts: the module, or all
+    modules of that package.
+
     >>> "specseg.config" in imported(library() / "provenance.py")
     True
     """
@@ -72,7 +76,21 @@ def imported(path: Path) -> set[str]:
                 up = package.split(".")[: len(package.split(".")) - node.level + 1]
                 base = ".".join([*up, base] if base else up)
             found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call) and node.args and ast.unparse(node.func).endswith("import_module"):
+            found |= _dynamic(node.args[0])
     return {name for name in found if name.split(".")[0] == PACKAGE and module_file(name)}
+
+
+def _dynamic(name: ast.expr) -> set[str]:
+    """Return the modules that `import_module(name)` can mean, as far as the source says it."""
+    if isinstance(name, ast.JoinedStr):
+        start = name.values[0].value if isinstance(name.values[0], ast.Constant) else ""
+        package = str(start).rpartition(".")[0]
+        home = module_file(package) if package.split(".")[0] == PACKAGE else None
+        if home is None or home.name != "__init__.py":
+            return set()
+        return {f"{package}.{p.stem if p.is_file() else p.name}" for p in home.parent.iterdir()}
+    return {str(name.value)} if isinstance(name, ast.Constant) else set()
 
 
 def closure(paths: list[Path]) -> list[Path]:
@@ -96,20 +114,39 @@ def code_text(source: str) -> str:
     >>> code_text('def f(x):\\n    "Doc."\\n    return x  # why\\n')
     'def f(x):\\n    return x'
     """
-    lines = source.splitlines()
+    lines = source.split("\n")
+    verbatim: set[int] = set()  # rows that end inside a string: there a blank or a space at the end is data
+    started: list[int] = []
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            row, col = token.start
+        (row, col), (end, _) = token.start, token.end
+        kind = tokenize.tok_name[token.type]
+        if kind == "COMMENT":
             lines[row - 1] = lines[row - 1][:col]
+        elif kind in ("FSTRING_START", "TSTRING_START"):  # Python 3.12 and later cut f-strings into tokens
+            started.append(row)
+        elif kind in ("FSTRING_END", "TSTRING_END"):
+            verbatim |= set(range(started.pop(), end))
+        elif kind == "STRING":
+            verbatim |= set(range(row, end))
     for node in ast.walk(ast.parse(source)):
         body = getattr(node, "body", None)
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or not body:
             continue
         first = body[0]
         if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-            for row in range(first.lineno - 1, first.end_lineno):
-                lines[row] = ""
-    return "\n".join(line.rstrip() for line in lines if line.strip())
+            _cut(lines, first.value)
+            verbatim -= set(range(first.lineno, first.end_lineno))
+    kept = (line if row in verbatim else line.rstrip() for row, line in enumerate(lines, 1))
+    return "\n".join(line for row, line in enumerate(kept, 1) if line.strip() or row in verbatim)
+
+
+def _cut(lines: list[str], node: ast.expr) -> None:
+    """Take an expression out; what stands before or after it on its lines stays."""
+    for row in range(node.lineno - 1, node.end_lineno):
+        line = lines[row].encode()
+        start = node.col_offset if row == node.lineno - 1 else 0
+        stop = node.end_col_offset if row == node.end_lineno - 1 else len(line)
+        lines[row] = (line[:start] + line[stop:]).decode()
 
 
 @lru_cache(maxsize=1024)
@@ -130,6 +167,12 @@ def module_hashes(paths: list[Path]) -> dict[str, str]:
     """
     names = {module_name(file): file for file in closure(paths)}
     return {name: code_hash(file) for name, file in names.items() if name not in PLUMBING}
+
+
+def loaded() -> dict[str, str]:
+    """Return module name -> code hash of every library module that this process has imported, however it was named."""
+    names = sorted(n for n in list(sys.modules) if n == PACKAGE or n.startswith(f"{PACKAGE}."))
+    return {name: code_hash(file) for name in names if (file := module_file(name))}
 
 
 def commit() -> tuple[str, bool]:

@@ -21,7 +21,11 @@ import pandas as pd
 
 from specseg import config, provenance
 
-REQUIRED = ("experiment", "run_id", "command", "profile", "created", "device", "versions", "modules", "rows_sha256")
+REQUIRED = (
+    "experiment", "run_id", "command", "profile", "created", "commit", "device", "versions", "data", "settings",
+    "modules", "rows_sha256", "n_rows",
+)  # fmt: skip
+_SHOWN: dict[Path, Record] = {}  # what this process has loaded: a page that shows a record says so, with its freshness
 
 
 class RecordError(ValueError):
@@ -54,6 +58,8 @@ class Record:
 
     def freshness(self) -> str:
         """Return "fresh", or "stale: ..." naming the library modules whose code differs from the recording's."""
+        if not self.meta["modules"]:
+            return "stale: it does not say which code made it"
         changed = []
         for name, old in self.meta["modules"].items():
             file = provenance.module_file(name) if name != "script" else config.root() / self.meta.get("script", "")
@@ -91,32 +97,37 @@ def write(
     by which `load` finds it. `script` (default: the running program, when it lies in the project) names the file whose
     imports decide freshness. The folder appears whole or not at all; nothing is ever overwritten.
 
-    Raises ValueError for an experiment name that is no slug, for empty rows and for an unknown profile.
+    Raises ValueError for an experiment name that is no slug, for empty rows, for an unknown profile, for settings that
+    JSON cannot hold, and when no script of the project is running or named.
     """
     if not re.fullmatch(r"[a-z0-9_]+", experiment):
         raise ValueError(f"experiment {experiment!r}: expected lower-case letters, digits and underscores")
     if not len(rows):
         raise ValueError(f"experiment {experiment}: no rows; a record without measurements is not written")
     config.profile(profile)
-    script = _script(script)
+    if (script := _script(script)) is None:
+        raise ValueError(f"experiment {experiment}: which code made it? script= must name a .py file of the project")
     text = rows.to_csv(index=False, lineterminator="\n", float_format="%.10g")
     digest = hashlib.sha256(text.encode()).hexdigest()
-    settings = json.loads(json.dumps(dict(settings or {})))
+    try:
+        settings = json.loads(json.dumps(dict(settings or {}), allow_nan=False))
+    except (TypeError, ValueError) as err:
+        raise ValueError(f"experiment {experiment}: settings must be plain numbers, words and lists: {err}") from None
     now = datetime.now(UTC)
     key = hashlib.sha256((digest + json.dumps(settings, sort_keys=True) + now.isoformat()).encode()).hexdigest()[:8]
     head, dirty = provenance.commit()
-    modules = provenance.module_hashes([script]) if script else {}
+    modules = {"script": provenance.code_hash(script), **provenance.module_hashes([script])}
+    if script == _script(None):  # what the running program imported under a name that its source does not show
+        modules = {**{k: v for k, v in provenance.loaded().items() if k not in provenance.PLUMBING}, **modules}
     meta = {
         "experiment": experiment, "run_id": f"{now:%Y%m%d}-{key}", "command": command, "profile": profile,
         "seed": seed, "created": now.isoformat(timespec="seconds"), "commit": head, "dirty": dirty,
         "device": device or config.device_name("cpu"), "python": platform.python_version(),
         "versions": provenance.versions(), "data": sorted(data), "settings": settings, "notes": notes,
         "wall_s": None if wall_s is None else round(float(wall_s), 3),
-        "script": script.relative_to(config.root()).as_posix() if script else "", "modules": modules,
+        "script": script.relative_to(config.root()).as_posix(), "modules": modules,
         "rows_sha256": digest, "n_rows": len(rows), "columns": list(map(str, rows.columns)),
     }  # fmt: skip
-    if script:
-        meta["modules"] = {"script": provenance.code_hash(script), **modules}
     folder = home(root) / experiment
     folder.mkdir(parents=True, exist_ok=True)
     tmp = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder))
@@ -134,7 +145,10 @@ def write(
 
 def _script(script: Path | str | None) -> Path | None:
     path = Path(script or getattr(sys.modules.get("__main__"), "__file__", None) or "").resolve()
-    return path if path.is_file() and config.root() in path.parents and path.suffix == ".py" else None
+    if not (path.is_file() and config.root() in path.parents and path.suffix == ".py"):
+        return None
+    hidden = any(part.startswith(".") for part in path.relative_to(config.root()).parts)  # pytest's own file in .venv
+    return None if hidden else path
 
 
 def read(path: Path) -> Record:
@@ -147,6 +161,8 @@ def read(path: Path) -> Record:
         meta = json.loads(meta_file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as err:
         raise RecordError(f"{meta_file}: not JSON (line {err.lineno}: {err.msg})") from None
+    if not isinstance(meta, dict):
+        raise RecordError(f"{meta_file}: expected an object of fields, found {type(meta).__name__}")
     missing = [key for key in REQUIRED if key not in meta]
     if missing:
         raise RecordError(f"{meta_file}: field(s) {', '.join(missing)} missing")
@@ -161,6 +177,10 @@ def read(path: Path) -> Record:
 
 def find(experiment: str, root: Path | None = None, **settings: Any) -> list[Record]:
     """Return all records of an experiment whose settings (or top-level fields) have these values, oldest first."""
+    return [_give(record) for record in _matching(experiment, root, settings)]
+
+
+def _matching(experiment: str, root: Path | None, settings: Mapping[str, Any]) -> list[Record]:
     folder = home(root) / experiment
     config.note_input(folder)
     if not folder.is_dir():
@@ -170,18 +190,28 @@ def find(experiment: str, root: Path | None = None, **settings: Any) -> list[Rec
     return sorted(found, key=lambda r: (r.meta["created"], r.run_id))
 
 
+def shown() -> list[Record]:
+    """Return every record that `load` or `find` has given out in this process."""
+    return list(_SHOWN.values())
+
+
+def _give(record: Record) -> Record:
+    _SHOWN[record.path] = record
+    return record
+
+
 def load(experiment: str, run_id: str | None = None, root: Path | None = None, **settings: Any) -> Record:
     """Return the newest record of an experiment (or the one of that run_id) with these settings.
 
     Raises RecordError that says which experiment to run when there is none.
     """
     if run_id:
-        return read(home(root) / experiment / run_id)
-    records = find(experiment, root, **settings)
+        return _give(read(home(root) / experiment / run_id))
+    records = _matching(experiment, root, settings)
     if not records:
         wanted = ", ".join(f"{k}={v!r}" for k, v in settings.items())
         raise RecordError(f"no record of {experiment!r}{f' with {wanted}' if wanted else ''} in {home(root)}")
-    return records[-1]
+    return _give(records[-1])
 
 
 def _value(meta: Mapping[str, Any], key: str) -> Any:

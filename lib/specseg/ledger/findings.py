@@ -6,12 +6,13 @@ import html
 from dataclasses import dataclass, field
 from typing import Any
 
-from specseg import config, provenance
+from specseg import config, provenance, records
 from specseg.ledger.claims import Claim, load_claims
 from specseg.ledger.verdicts import NOT_RUN, Judgement, Observation, judge, state, validate
 from specseg.records import Record
 
 MIME = "application/vnd.specseg.findings+json"
+BANNER_RECORDS = "<!-- records -->"  # the driver puts the chapter's records here, which are known only at its end
 CSS = {
     "confirmed": "good", "confirmed with a correction": "mended", "refuted": "bad", "paper inconsistent": "bad",
     "agrees in kind": "good", "differs in kind": "bad", "not resolved": "open", "not run": "none",
@@ -63,10 +64,9 @@ class Findings:
             rows.append(
                 ("Note", "a pipeline check at a small size; verdicts on measured claims come from records alone")
             )
-        rows += [("Record", record_line(r)) for r in self.records.values()]
         cells = "".join(f"<span><b>{k}</b> {v}</span> " for k, v in rows)
         plain = f"{self.chapter} at profile {profile.name}: {len(self.claims)} claims"
-        return Display(f'<div class="specseg-banner">{cells}</div>', plain)
+        return Display(f'<div class="specseg-banner">{cells}{BANNER_RECORDS}</div>', plain)
 
     def observe(
         self,
@@ -126,17 +126,21 @@ class Findings:
         if forgotten:
             raise ValueError(f"{self.chapter}: claims neither observed nor not_run: {', '.join(forgotten)}")
         judged = self.judgements()
+        used = {r.run_id: r for r in records.shown()} | self.records
+        made = "".join(f"<li>{record_line(r)}</li>" for r in used.values())
+        made = f'<div class="specseg-records">Records used<ul>{made}</ul></div>' if made else ""
         rows = "".join(row(j) for j in judged)
         page = (
             '<div class="specseg-found" id="what-we-found"><table><thead><tr><th>Claim</th><th>The paper</th>'
-            f"<th>What we found</th><th>Verdict</th></tr></thead><tbody>{rows}</tbody></table></div>"
+            f"<th>What we found</th><th>Verdict</th></tr></thead><tbody>{rows}</tbody></table>{made}</div>"
         )
         data = {
             "chapter": self.chapter, "profile": self.profile, "device": config.device_name("cpu"),
-            "versions": provenance.versions(), "inputs": config.inputs(), "skipped": self.skipped,
+            "versions": provenance.versions(), "inputs": config.inputs(), "modules": provenance.loaded(),
+            "skipped": self.skipped,
             "observations": [o.as_dict() for o in self.observations],
             "records": {
-                i: {"experiment": r.meta["experiment"], "freshness": r.freshness()} for i, r in self.records.items()
+                i: {"experiment": r.meta["experiment"], "freshness": r.freshness()} for i, r in used.items()
             },
         }  # fmt: skip
         plain = "\n".join(f"{j.verdict:28} {j.claim.id}" for j in judged)
