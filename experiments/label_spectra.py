@@ -26,6 +26,7 @@ import torch
 from specseg import config, datasets, metrics, provenance, records
 from specseg import label_spectra as ls
 from specseg import spectrum as sp
+from specseg.datasets import transforms
 
 EXPERIMENT = "label_spectra"
 SPLITS = {"voc2012": ("val",), "camvid": ("train", "val"), "dubai": ("all",)}
@@ -77,8 +78,8 @@ def chunk(file: Path, items: list[tuple], size: int, frame: str, void: str, adva
                 return {k: kept[k] for k in kept.files}
     start, found, done = time.monotonic(), [], []
     for name, source, index in items:
-        label = ls.to_frame(source.label(index), size, how=frame)
-        if bool((label != ls.VOID).any()):
+        label = transforms.frame_label(source.label(index), size, frame)
+        if (label != datasets.VOID).any():
             found.append(ls.analyse(label, source.num_classes, void=void))
             done.append(name)
         advance(1)
@@ -170,7 +171,7 @@ def probe(dataset: str, items: list[tuple]) -> dict[str, np.ndarray]:
     if dataset != "dubai":
         return {}
     _, source, index = items[0]
-    label = ls.to_frame(source.label(index), 513)[192:257, 192:257].numpy()
+    label = transforms.frame_label(source.label(index), 513)[192:257, 192:257]
     found = ls.analyse(label, source.num_classes, limits=(32, 24, 16, 8))
     return {"label": label.astype(np.uint8), "limits": np.array([32, 24, 16, 8]),
             "classes": np.array(source.num_classes), **found}  # fmt: skip

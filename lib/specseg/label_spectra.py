@@ -17,57 +17,14 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from specseg import metrics
+from specseg import annotation, metrics
 from specseg import spectrum as sp
 
 VOID = 255
 LIMITS = (64, 48, 40, 32, 24, 16, 8)      # Table 1's, without 256, which changes nothing
-FRAMES = ("crop", "padded")
 VOIDS = ("masked", "filled")
 FIT = (8, 64)                             # the range of Table 1's limits
 BOUNDS = (0.025, 0.975)                   # 95 % of the bootstrap
-
-
-def to_frame(label, size: int, *, how: str = "crop") -> Tensor:
-    """Bring a label map (H, W) into the square frame of section A.9, int64 (size, size).
-
-    "crop": the short side scaled to `size` (nearest pixel), then the centre. "padded": the centre at its own scale, at
-    most `size` a side, with void below and to the right, as the public evaluation code of DeepLab pads.
-    Raises ValueError for another word or a map that is not (H, W).
-
-    >>> to_frame([[0, 1, 2, 3]] * 2, 2).tolist(), to_frame([[7]], 2, how="padded").tolist()
-    ([[1, 2], [1, 2]], [[7, 255], [255, 255]])
-    """
-    label = torch.as_tensor(np.asarray(label)).long()
-    if how not in FRAMES:
-        raise ValueError(f"frame {how!r}: expected one of {', '.join(FRAMES)}")
-    if label.ndim != 2 or not label.numel():
-        raise ValueError(f"label: expected a map (H, W), got {tuple(label.shape)}")
-    if how == "crop":
-        scale = min(label.shape) / size
-        rows, cols = (((torch.arange(max(size, round(n / scale))) + 0.5) * scale).long() for n in label.shape)
-        label = label[rows.clamp(max=label.shape[0] - 1)][:, cols.clamp(max=label.shape[1] - 1)]
-    top, left = ((max(n - size, 0)) // 2 for n in label.shape)
-    label = label[top : top + size, left : left + size]
-    frame = torch.full((size, size), VOID, dtype=torch.int64)
-    frame[: label.shape[0], : label.shape[1]] = label
-    return frame
-
-
-def fill_void(label) -> Tensor:
-    """Give every void pixel of a label map (H, W) the label of the nearest labelled pixel.
-
-    Raises ValueError where nothing is labelled.
-
-    >>> fill_void([[3, 255, 255, 255, 5]])[0, [1, 3]].tolist()
-    [3, 5]
-    """
-    label = np.asarray(label)
-    void = label == VOID
-    if void.all():
-        raise ValueError("label: every pixel is void (255); there is nothing to fill it from")
-    nearest = ndimage.distance_transform_edt(void, return_distances=False, return_indices=True)
-    return torch.from_numpy(label[tuple(nearest)].astype(np.int64))
 
 
 def rim_power(planes, *, boundary: str = "periodic") -> Tensor:
@@ -155,22 +112,6 @@ def classes_in(label: Tensor, num_classes: int) -> list[int]:
     return found
 
 
-def band_limited_labels(label, num_classes: int, limits=LIMITS, *, boundary: str = "periodic") -> Tensor:
-    """Return the label maps of the band-limited planes, int64 (len(limits), H, W): the largest plane wins each pixel.
-
-    Planes of absent classes are zero and leave the contest. Void pixels (masked) get a class too: score without them.
-
-    >>> band_limited_labels([[0, 0, 0, 0, 1]], 2, [0, 2]).tolist()
-    [[[0, 0, 0, 0, 0]], [[0, 0, 0, 0, 1]]]
-    """
-    label = torch.as_tensor(np.asarray(label)).long()
-    best, winner = None, None
-    for c in classes_in(label, num_classes):
-        low = torch.cat(list(band_limited((label == c)[None], limits, boundary=boundary)))
-        best, winner = _contest(best, winner, low, c)
-    return winner.long()
-
-
 def _contest(best: Tensor | None, winner: Tensor | None, low: Tensor, c: int) -> tuple[Tensor, Tensor]:
     if best is None:
         return low, torch.full(low.shape, c, dtype=torch.uint8)
@@ -215,7 +156,7 @@ def analyse(label, num_classes: int, *, void: str = "masked", limits: Sequence[i
     if void not in VOIDS:
         raise ValueError(f"void {void!r}: expected one of {', '.join(VOIDS)}")
     label = torch.as_tensor(np.asarray(label)).long()
-    seen = fill_void(label) if void == "filled" else label
+    seen = annotation.fill_void(label) if void == "filled" else label
     cells = [label.shape[0] / sp.lrg_size(nu) for nu in limits]
     scored = {"confusion": label, "everywhere": seen} if void == "filled" else {"confusion": label}
     out: dict[str, list] = {key: [] for key in ("rims", "beyond", "near", *scored)}
