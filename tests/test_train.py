@@ -1,5 +1,7 @@
 """The training loop: what it learns, that it resumes exactly, what void does, and how weights are kept."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -28,23 +30,32 @@ def make(index, rng):
     return image, label
 
 
+def draws(count, batch):
+    """Step -> batch of `make`'s pictures, the same for the same step."""
+    def draw(step):
+        order = np.random.default_rng(step).permutation(count)[:batch]
+        pairs = [make(i, np.random.default_rng([step, i])) for i in order]
+        return torch.from_numpy(np.stack([p[0] for p in pairs])), torch.from_numpy(np.stack([p[1] for p in pairs]))
+    return draw
+
+
 SETTINGS = Settings(steps=6, lr=0.02, new_layers=2.0, warmup=2, epoch_steps=3, checkpoint_steps=2)
 
 
 def test_it_learns_what_a_picture_shows():
     net, settings = network(), Settings(steps=25, lr=0.05, new_layers=2.0, warmup=2)
-    history = train.fit(net, train.draws(8, 4, make), settings)
+    history = train.fit(net, draws(8, 4), settings)
     assert list(history.columns) == ["step", "loss", "lr"] and len(history) == 25
     assert history["loss"].tail(3).mean() < 0.5 * history["loss"].head(2).mean()
-    samples = [make(i, np.random.default_rng([9, i])) for i in range(4)]
-    assert metrics.mean_iou(train.evaluate(net, samples, 3)) > 0.6
-    assert metrics.mean_iou(train.evaluate(network(), samples, 3)) < 0.4
+    batches = [(*draws(8, 4)(999), ["name"] * 4)]
+    assert metrics.mean_iou(train.evaluate(net, batches, 3)) > 0.6
+    assert metrics.mean_iou(train.evaluate(network(), batches, 3)) < 0.4
 
 
 @pytest.mark.parametrize("prune", [None, SoftFilterPruning(0.25, 0.2)])
 def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, prune):
     whole, broken = network(), network()
-    draw = train.draws(8, 4, make)
+    draw = draws(8, 4)
     history = train.fit(whole, draw, SETTINGS, prune=prune)
 
     def stop(step, loss):
@@ -61,7 +72,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, prune):
 
 
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
-    draw = train.draws(8, 4, make)
+    draw = draws(8, 4)
     train.fit(network(), draw, SETTINGS, checkpoint=tmp_path / "run.ckpt")
     with pytest.raises(ValueError, match="lr"):
         train.fit(network(), draw, Settings(steps=6, lr=0.1, warmup=2, epoch_steps=3), checkpoint=tmp_path / "run.ckpt")
@@ -69,7 +80,7 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
 
 def test_pruned_filters_are_zero_after_an_epoch():
     net = network()
-    train.fit(net, train.draws(8, 4, make), SETTINGS, prune=SoftFilterPruning(0.5, 0.25))
+    train.fit(net, draws(8, 4), SETTINGS, prune=SoftFilterPruning(0.5, 0.25))
     def zero(conv):
         return int((conv.weight.flatten(1).abs().amax(1) == 0).sum())
     assert zero(net.decoder.fuse1[0]) == 4 and zero(net.backbone.stage2[0]) == 12
@@ -103,21 +114,32 @@ def test_poly_schedule_falls_to_zero():
     assert factors[25] == pytest.approx(0.5**0.9)
 
 
-def test_draws_repeat_cover_every_sample_and_split_between_processes():
-    draw = train.draws(8, 4, lambda i, rng: (np.full((3, 1, 1), i, np.float32), np.full((1, 1), rng.integers(99))))
-    seen = torch.cat([draw(t)[0][:, 0, 0, 0] for t in (0, 1)])
-    assert sorted(seen.tolist()) == list(range(8))
-    assert all(torch.equal(a, b) for a, b in zip(draw(5), draw(5), strict=True))
-    assert not torch.equal(draw(0)[0], draw(2)[0])
-    parts = [train.draws(8, 4, make, rank=r, world=2)(3) for r in (0, 1)]
-    together = train.draws(8, 4, make)(3)
-    assert torch.equal(torch.cat([p[0] for p in parts]), together[0])
-    assert torch.equal(torch.cat([p[1] for p in parts]), together[1])
+def test_each_process_takes_its_share_of_a_batch():
+    from types import SimpleNamespace
+
+    batch = torch.arange(6)
+    parts = [train._share(batch, SimpleNamespace(world_size=2, global_rank=r)) for r in (0, 1)]
+    assert sorted(torch.cat(parts).tolist()) == list(range(6)) and len(parts[0]) == len(parts[1])
+    with pytest.raises(ValueError, match="4 processes"):
+        train._share(batch, SimpleNamespace(world_size=4, global_rank=0))
+
+
+def test_the_loader_of_a_data_set_trains_and_evaluates():
+    """The draws and loaders of specseg.datasets are what `fit` and `evaluate` ask for."""
+    from specseg import datasets
+    from specseg.datasets import loading, transforms
+
+    data = datasets.open("synthetic", "train", regime="landcover", size=80)
+    net = network(num_classes=data.num_classes)
+    history = train.fit(net, loading.draws(data, transforms.training(SIZE), 2), Settings(steps=2, warmup=0))
+    assert np.isfinite(history["loss"]).all()
+    few = list(itertools.islice(loading.evaluation_loader(data, transforms.evaluation(SIZE)), 3))
+    assert train.evaluate(net, few, data.num_classes).sum() == sum(int((b[1] != VOID).sum()) for b in few)
 
 
 def test_bfloat16_runs_and_keeps_float32_weights():
     net = network()
-    history = train.fit(net, train.draws(8, 4, make), Settings(steps=2, warmup=0, precision="bf16-mixed"))
+    history = train.fit(net, draws(8, 4), Settings(steps=2, warmup=0, precision="bf16-mixed"))
     assert np.isfinite(history["loss"]).all()
     assert {p.dtype for p in net.parameters()} == {torch.float32}
 
@@ -127,9 +149,9 @@ def test_evaluation_by_hand():
         def forward(self, images):
             return images   # the picture itself holds the logits
 
-    image = np.zeros((3, 1, 4), np.float32)
-    image[[0, 1, 1, 2], 0, range(4)] = 1
-    confusion = train.evaluate(Fixed(), [(image, np.array([[0, 1, 2, VOID]]))], 3)
+    images = torch.zeros(1, 3, 1, 4)
+    images[0, [0, 1, 1, 2], 0, range(4)] = 1
+    confusion = train.evaluate(Fixed(), [(images, torch.tensor([[[0, 1, 2, VOID]]]))], 3)
     assert confusion.tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 0]]
     rows = train.iou_rows(confusion, ["a", "b", "c"]).set_index("class")["value"]
     assert rows["a"] == 1 and rows["b"] == 0.5 and rows["c"] == 0 and rows["mean"] == pytest.approx(0.5)
@@ -148,7 +170,7 @@ def test_weights_come_back_from_safetensors(tmp_path):
 
 def test_a_loss_that_explodes_is_said_aloud():
     with pytest.raises(FloatingPointError, match="lr"):
-        train.fit(network(), train.draws(8, 4, make), Settings(steps=8, warmup=0, lr=1e20))
+        train.fit(network(), draws(8, 4), Settings(steps=8, warmup=0, lr=1e20))
 
 
 @pytest.mark.parametrize(("changes", "said"), [
@@ -157,10 +179,3 @@ def test_a_loss_that_explodes_is_said_aloud():
 def test_wrong_settings_are_refused(changes, said):
     with pytest.raises(ValueError, match=said):
         Settings(**{"steps": 10, "warmup": 0} | changes)
-
-
-def test_wrong_batches_are_refused():
-    with pytest.raises(ValueError, match="batch_size 9"):
-        train.draws(8, 9, make)
-    with pytest.raises(ValueError, match="2 processes"):
-        train.draws(8, 3, make, world=2)

@@ -20,7 +20,8 @@ from specseg.datasets import VOID
 from specseg.pruning import SoftFilterPruning
 
 Draw = Callable[[int], tuple[Tensor, Tensor]]
-"""Step number -> images (B, 3, s, s) in [0, 1] and labels (B, s, s): the same for the same step, so runs can resume."""
+"""Step number -> images (B, 3, s, s) in [0, 1] and labels (B, s, s): the same for the same step, so that runs can
+resume (`specseg.datasets.loading.draws` makes one)."""
 
 
 @dataclass(frozen=True)
@@ -78,30 +79,6 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return total / (labels != VOID).sum().clamp(min=1)
 
 
-def draws(count: int, batch_size: int, make: Callable[[int, np.random.Generator], tuple[np.ndarray, np.ndarray]], *,
-          seed: int = 0, rank: int = 0, world: int = 1) -> Draw:
-    """Return a Draw over `count` samples: each pass in a new order, batches of `batch_size`, a generator per picture.
-
-    `make(index, rng)` gives one image float32 (3, s, s) and its label (s, s). With several processes each takes its
-    part of every batch. Raises ValueError when `batch_size` is above `count` or does not divide by `world`.
-    """
-    if not 1 <= batch_size <= count:
-        raise ValueError(f"batch_size {batch_size}: expected 1 to the number of samples, {count}")
-    if batch_size % world:
-        raise ValueError(f"batch_size {batch_size}: expected a multiple of the {world} processes")
-    per_pass = count // batch_size
-
-    def draw(step: int) -> tuple[Tensor, Tensor]:
-        order = np.random.default_rng([seed, 1, step // per_pass]).permutation(count)
-        start = step % per_pass * batch_size
-        mine = range(start + rank * batch_size // world, start + (rank + 1) * batch_size // world)
-        pairs = [make(int(order[i]), np.random.default_rng([seed, 2, step, i - start])) for i in mine]
-        return (torch.from_numpy(np.stack([p[0] for p in pairs])),
-                torch.from_numpy(np.stack([p[1] for p in pairs])).long())
-
-    return draw
-
-
 def optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
     """Return SGD with `settings.new_layers` times the rate for the parameters that no pretrained backbone brings."""
     new = {id(p) for p in model.new_parameters()}
@@ -126,7 +103,7 @@ def fit(model: nn.Module, draw: Draw, settings: Settings, *, fabric: Fabric | No
     state: dict[str, Any] = {"model": model, "optimizer": sgd, "step": 0, "losses": [], "settings": asdict(settings)}
     if checkpoint is not None and checkpoint.is_file():
         _resume(fabric, checkpoint, state, settings)
-    base = [group["lr"] for group in _base_groups(model, settings)]
+    base = (settings.lr, settings.lr * settings.new_layers)
     if state["step"] == 0 and prune is not None:
         prune.step(model.module, 0)
     model.train()
@@ -135,7 +112,7 @@ def fit(model: nn.Module, draw: Draw, settings: Settings, *, fabric: Fabric | No
         factor = lr_factor(step, settings)
         for group, lr in zip(sgd.param_groups, base, strict=True):
             group["lr"] = lr * factor
-        images, labels = (fabric.to_device(x) for x in draw(step))
+        images, labels = (fabric.to_device(_share(x, fabric)) for x in draw(step))
         if settings.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         loss = cross_entropy(model(images), labels)
@@ -157,8 +134,11 @@ def fit(model: nn.Module, draw: Draw, settings: Settings, *, fabric: Fabric | No
     return pd.DataFrame(rows)
 
 
-def _base_groups(model: nn.Module, settings: Settings) -> list[dict[str, Any]]:
-    return [{"lr": settings.lr}, {"lr": settings.lr * settings.new_layers}]
+def _share(batch: Tensor, fabric: Fabric) -> Tensor:
+    """Return this process's part of a batch: every world-size-th picture."""
+    if len(batch) % fabric.world_size:
+        raise ValueError(f"batch of {len(batch)}: expected a multiple of the {fabric.world_size} processes")
+    return batch[fabric.global_rank :: fabric.world_size]
 
 
 def _save(fabric: Fabric, path: Path, state: dict[str, Any]) -> None:
@@ -179,17 +159,20 @@ def _resume(fabric: Fabric, path: Path, state: dict[str, Any], settings: Setting
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, samples: Iterable[tuple[np.ndarray, np.ndarray]], num_classes: int, *,
+def evaluate(model: nn.Module, batches: Iterable[Sequence[Any]], num_classes: int, *,
              device: torch.device | str = "cpu") -> Tensor:
-    """Return the confusion matrix (C, C) of a network over (image float32 (3, s, s), label (s, s)) pairs, void left
-    out."""
+    """Return the confusion matrix (C, C) of a network over batches, void left out.
+
+    A batch begins with images (B, 3, s, s), uint8 or floats in [0, 1], and labels (B, s, s); what follows is not read
+    (`specseg.datasets.loading.evaluation_loader` makes them).
+    """
     was_training = model.training
     model.eval().to(device)
     total = torch.zeros(num_classes, num_classes, dtype=torch.int64)
-    for image, label in samples:
-        logits = model(torch.from_numpy(np.asarray(image))[None].to(device))
-        prediction = logits.argmax(1)[0].cpu()
-        total += metrics.confusion_matrix(prediction, torch.from_numpy(np.asarray(label)).long(), num_classes)
+    for images, labels, *_ in batches:
+        pixels = images.float() / 255.0 if images.dtype == torch.uint8 else images
+        prediction = model(pixels.to(device)).argmax(1).cpu()
+        total += metrics.confusion_matrix(prediction, labels, num_classes)
     model.train(was_training)
     return total
 
