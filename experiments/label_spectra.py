@@ -46,7 +46,8 @@ def sources(dataset: str, profile: config.Profile) -> list[datasets.DataSet]:
     if dataset in REGIMES:
         return [datasets.open("synthetic", "val", regime=dataset, size=profile.size, count=profile.images)]
     try:
-        return [datasets.open(dataset, split, partial=True, need="label") for split in SPLITS[dataset]]
+        partial = dataset == "camvid"        # the others are small or labels only: all of them or an error
+        return [datasets.open(dataset, split, partial=partial, need="label") for split in SPLITS[dataset]]
     except FileNotFoundError as err:
         fetch = f"get the data with `specseg data fetch {dataset}` or point SPECSEG_DATA at the folder that holds them"
         raise FileNotFoundError(f"{dataset}: {err}\n{fetch}; nothing was found in {config.data_root()}") from None
