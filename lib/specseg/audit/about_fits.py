@@ -1,0 +1,299 @@
+"""Sentences on R_ce as a predictor of the drop: Figs 5 and 7, the line, and the choice of the LRG size (3.2, 3.3)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from specseg.audit import fits, predictors
+from specseg.audit.drops import dataset_order
+from specseg.audit.sentences import Fact, Sentence, share
+from specseg.audit.tables import CURVE, FULL_GRID, SETUP, Tables, blocks, cells
+
+RIVALS = (
+    "LRG size, power law",
+    "LRG size, mean elsewhere",
+    "same model and LRG elsewhere",
+    "mean drop elsewhere",
+    "no drop",
+)
+FITTED = "R_ce, line fitted elsewhere"
+
+
+def block_cells(tables: Tables) -> pd.DataFrame:
+    """Return Table 3 with the columns that the predictors ask for (LRG 129 stands for nu_max = 256: no drop)."""
+    b = blocks(tables)
+    return b.assign(lrg_size=np.where(b.nu_max == 256, FULL_GRID, 2 * b.nu_max + 1), prune_rate=0.0)
+
+
+def _spearman(frame: pd.DataFrame) -> float:
+    return float(np.corrcoef(frame.rce.rank(), frame.miou_drop.rank())[0, 1])
+
+
+def _leave_one_curve(frame: pd.DataFrame) -> tuple[float, float]:
+    out = [_spearman(frame[~((frame[CURVE] == list(key)).all(axis=1))]) for key, _ in frame.groupby(CURVE)]
+    return min(out), max(out)
+
+
+def _pooled(frame: pd.DataFrame, what: str) -> Fact:
+    value, (low, high) = _spearman(frame), _leave_one_curve(frame)
+    return Fact(
+        value,
+        f"Spearman {value:.3f} over {what} ({low:.3f} to {high:.3f} with one curve left out).",
+        low=min(low, value),
+        high=max(high, value),
+    )
+
+
+def _each_curve(t: Tables) -> dict[str, Fact]:
+    found = [_spearman(g) > 0 for _, g in cells(t).groupby(SETUP)]
+    return {
+        "printed": share(
+            found, "{k} of {n} lines rise; within a line any falling function of the LRG size ranks the same."
+        )
+    }
+
+
+def _joint(t: Tables) -> dict[str, Fact]:
+    c = cells(t)
+    return {"printed": _pooled(c[c.lrg_size != FULL_GRID], "144 truncated networks")}
+
+
+def _blocks(t: Tables) -> dict[str, Fact]:
+    return {"printed": _pooled(blocks(t).query("nu_max < 256"), "18 networks trained on blocks")}
+
+
+def _linear(t: Tables) -> dict[str, Fact]:
+    s = fits.select(cells(t))
+    x, y = s.rce.to_numpy(), s.miou_drop.to_numpy()
+    one = fits.line(x, y).r2
+    coefficients = np.polyfit(x, y, 2)
+    residual = y - np.polyval(coefficients, x)
+    gain = 1 - float(residual @ residual) / float(((y - y.mean()) ** 2).sum()) - one
+    own = fits.per_curve(cells(t)).slope
+    return {
+        "printed": Fact(
+            gain,
+            f"A square term adds {gain:.4f} to R^2; the six curves' own slopes run from "
+            f"{own.min():.2f} to {own.max():.2f}.",
+        )
+    }
+
+
+def _slope(t: Tables) -> dict[str, Fact]:
+    c = cells(t)
+    fit = fits.line(*fits.select(c)[["rce", "miou_drop"]].to_numpy().T)
+    robust = fits.clustered(c).set_index("method").loc["cluster-robust, 6 curves"]
+    distance = abs(t.text.line[0] - fit.slope) / ((robust.high - robust.low) / 2)
+    return {
+        "printed": Fact(fit.slope, f"The stated rule gives {fit.slope:.4f} over {fit.n} points."),
+        "approximation": Fact(
+            distance,
+            f"With six curves as clusters the interval is {robust.low:.2f} to {robust.high:.2f}; "
+            f"the printed slope lies {distance:.2f} half-widths off.",
+        ),
+    }
+
+
+def _intercept(t: Tables) -> dict[str, Fact]:
+    c = cells(t)
+    fit = fits.line(*fits.select(c)[["rce", "miou_drop"]].to_numpy().T)
+    low, high = fits.clustered_intercept(c)
+    distance = abs(t.text.line[1] - fit.intercept) / ((high - low) / 2)
+    return {
+        "printed": Fact(fit.intercept, f"The stated rule gives {fit.intercept:.4f}."),
+        "approximation": Fact(
+            distance,
+            f"The clustered interval is {low:.4f} to {high:.4f}; the printed intercept lies "
+            f"{distance:.2f} half-widths off.",
+        ),
+    }
+
+
+def _r2(t: Tables) -> dict[str, Fact]:
+    s = fits.select(cells(t))
+    fit = fits.line(s.rce, s.miou_drop)
+    left = [
+        fits.line(*s[~((s[CURVE] == list(k)).all(axis=1))][["rce", "miou_drop"]].to_numpy().T).r2
+        for k, _ in s.groupby(CURVE)
+    ]
+    outside = max(min(left) - t.text.line[2], t.text.line[2] - max(left), 0.0)
+    return {
+        "printed": Fact(fit.r2, f"The stated rule gives {fit.r2:.3f}."),
+        "approximation": Fact(outside, f"With one curve left out R^2 runs from {min(left):.3f} to {max(left):.3f}."),
+    }
+
+
+def _ratio(frame: pd.DataFrame, threshold: float | None) -> tuple[float, str]:
+    s = predictors.scores(frame, threshold).set_index("predictor")
+    own, rivals = s.mae[FITTED], s.mae[list(RIVALS)]
+    return own / rivals.min(), (
+        f"the fitted line misses by {own:.3f}, the best rival without R_ce ({rivals.idxmin()}) by {rivals.min():.3f}"
+    )
+
+
+def _estimates(t: Tables) -> dict[str, Fact]:
+    c = cells(t)
+    value, said = _ratio(c, t.text.line[3])
+    every, said_every = _ratio(c, None)
+    return {
+        "printed": Fact(
+            value, f"Data set held out, R_ce < 0.2: {said}. Without the threshold ({every:.2f}): {said_every}."
+        )
+    }
+
+
+def _block_estimates(t: Tables) -> dict[str, Fact]:
+    frame = block_cells(t)
+    every, said = _ratio(frame, None)
+    value, said_small = _ratio(frame, t.text.line[3])
+    return {
+        "printed": Fact(every, f"Data set held out, all 18 networks: {said}."),
+        "corrected": Fact(value, f"Where R_ce < 0.2: {said_small}."),
+    }
+
+
+def _general(t: Tables) -> dict[str, Fact]:
+    c = cells(t)
+    own = fits.per_curve(c)
+    pooled = fits.line(*fits.select(c)[["rce", "miou_drop"]].to_numpy().T).slope
+    off = own.slope / pooled - 1
+    factor = np.exp(np.abs(np.log(own.slope.clip(lower=1e-9) / t.text.line[0])))
+    return {
+        "printed": share(
+            off.abs() <= 0.20,
+            f"{{k}} of {{n}} curves have a slope within 20 % of the common one ({off.min():+.0%} to {off.max():+.0%}).",
+        ),
+        "approximation": share(factor <= 1.5, "{k} of {n} lie within a factor of 1.5 of the printed slope."),
+    }
+
+
+def _streets(t: Tables) -> dict[str, Fact]:
+    c = cells(t)
+    guess = predictors.held_out(c, predictors.rce_line)
+    own = (c.dataset == "cityscapes") & (c.lrg_size != FULL_GRID)
+
+    def explained(rows):
+        y = c.miou_drop[rows]
+        return float(1 - ((guess[rows] - y) ** 2).sum() / ((y - y.mean()) ** 2).sum())
+
+    small = own & (c.rce < t.text.line[3])
+    signs = pd.concat([dataset_order(c, "cityscapes", d) for d in ("pascal", "deepglobe")])
+    return {
+        "printed": Fact(
+            explained(own),
+            "The line of PASCAL and DeepGlobe explains "
+            f"{explained(own):.2f} of the variance of Cityscapes' drops, {explained(small):.2f} of it where "
+            "R_ce < 0.2.",
+        ),
+        "corrected": share(
+            (signs.rce_sign == 1) & (signs.drop_sign == 1),
+            "R_ce and drop are both larger on Cityscapes in {k} of {n} comparisons.",
+        ),
+    }
+
+
+def _choice(t: Tables) -> dict[str, Fact]:
+    c = cells(t)
+    r = predictors.regrets(c).set_index("predictor")
+    own, printed = r.loc[FITTED], r.loc["R_ce, the printed line"]
+    rival = r.loc[[*RIVALS, *(i for i in r.index if i.startswith("always"))]].mean_regret
+    return {
+        "printed": Fact(
+            own.hits,
+            f"With the target data set held out {own.hits:.0f} of {own.n:.0f} optima are found "
+            f"({printed.hits:.0f} with the printed line).",
+            n=int(own.n),
+        ),
+        "approximation": Fact(
+            own.mean_regret,
+            f"The mean regret in FPI is {own.mean_regret:.2%} (printed line "
+            f"{printed.mean_regret:.2%}; best rule without R_ce, {rival.idxmin()}: {rival.min():.2%}).",
+        ),
+    }
+
+
+def _reversed(t: Tables) -> Tables:
+    """Turn each row of Table 1 round below 256: the largest R_ce on the largest grid."""
+    frame = t.rce.copy()
+    inner = frame.nu_max < 256
+    for _, rows in frame[inner].groupby(CURVE):
+        order = rows.sort_values("nu_max")
+        frame.loc[order.index, "value"] = order["value"].to_numpy()[::-1]
+    return Tables(frame, t.gflops, t.block, t.truncation, t.constants, t.text)
+
+
+def _mirrored(t: Tables) -> Tables:
+    """Replace each R_ce by the largest one minus itself: every correlation changes its sign."""
+    frame = t.rce.copy()
+    frame["value"] = frame["value"].max() - frame["value"]
+    return Tables(frame, t.gflops, t.block, t.truncation, t.constants, t.text)
+
+
+def _proportional(t: Tables, slope: float, intercept: float = 0.0, full: bool = False) -> Tables:
+    """Make every drop follow one line in R_ce (at most 0.99; none at the full grid unless `full`)."""
+    lookup = cells(t).set_index(["model", "dataset", "lrg_size"]).rce.groupby(level=[0, 1, 2]).first()
+
+    def rewrite(frame, size):
+        frame = frame.copy()
+        key = pd.MultiIndex.from_arrays([frame.model, frame.dataset, size])
+        rce = lookup.reindex(key).to_numpy()
+        rows = (frame.metric == "miou_drop").to_numpy() & (full | (size != FULL_GRID).to_numpy())
+        frame.loc[rows, "value"] = np.minimum(intercept + slope * rce[rows], 0.99)
+        return frame
+
+    block_size = pd.Series(np.where(t.block.nu_max == 256, FULL_GRID, 2 * t.block.nu_max + 1), index=t.block.index)
+    return Tables(
+        t.rce,
+        t.gflops,
+        rewrite(t.block, block_size.astype(int)),
+        rewrite(t.truncation, t.truncation.lrg_size.astype(int)),
+        t.constants,
+        t.text,
+    )
+
+
+def _consistent(t: Tables) -> Tables:
+    """Make the mIoUs follow the printed line as well, so that R_ce + FLOPs must find every optimum."""
+    out = _proportional(t, 0.5)
+    c = cells(out)
+    frame = out.truncation.copy()
+    miou = (
+        c.assign(value=c.base * (1 - np.minimum(0.5 * c.rce * (c.lrg_size != FULL_GRID), 0.99)))
+        .set_index(["model", "dataset", "prune_rate", "lrg_size"])
+        .value
+    )
+    rows = (frame.metric == "miou").to_numpy()
+    frame.loc[rows, "value"] = miou.reindex(
+        pd.MultiIndex.from_frame(frame.loc[rows, ["model", "dataset", "prune_rate", "lrg_size"]])
+    ).to_numpy()
+    return Tables(out.rce, out.gflops, out.block, frame, out.constants, out.text)
+
+
+SENTENCES = [
+    Sentence("fig5a-positive", _each_curve, _mirrored),
+    Sentence("fig5b-positive", _joint, _mirrored),
+    Sentence("fig7-positive", _blocks, _mirrored),
+    Sentence("fig7-strong", _blocks, _mirrored),
+    Sentence("fig5b-linear", _linear, lambda t: t.with_value("rce", 0.004, nu_max=16)),
+    Sentence(
+        "fig5b-slope", _slope, lambda t: _proportional(t, 3.0), lambda t: _proportional(t, 0.6725, 0.0022, full=True)
+    ),
+    Sentence(
+        "fig5b-intercept",
+        _intercept,
+        lambda t: _proportional(t, 0.6725, 0.05),
+        lambda t: _proportional(t, 0.6725, 0.0022, full=True),
+    ),
+    Sentence("fig5b-r2", _r2, _reversed, None),
+    Sentence("fig5b-estimates", _estimates, _reversed),
+    Sentence("fig5b-general", _general, _reversed, lambda t: _proportional(t, 0.6725)),
+    Sentence("sec33-rce-estimates", _block_estimates, _reversed, lambda t: _proportional(t, 0.45)),
+    Sentence(
+        "sec32-cityscapes-explained",
+        _streets,
+        lambda t: t.with_value("rce", 0.001, dataset="cityscapes"),
+        lambda t: _proportional(t, 0.45),
+    ),
+    Sentence("sec32-choose-lrg", _choice, _reversed, _consistent),
+]

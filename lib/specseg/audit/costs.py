@@ -1,0 +1,146 @@
+"""Cost sentences against Table 2 and A.1: savings, ratios, FLOPs per IoU (FPI), and which LRG size it chooses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from specseg.audit.tables import FULL_GRID, HALF_GFLOPS, HALF_MIOU, SETUP
+
+MODEL_OF = {"DeepLab v3+": "deeplabv3plus", "Dan": "dan"}
+
+
+def constant(constants: pd.DataFrame, model: str, part: str, quantity: str) -> float:
+    """Return one constant of section A.1 (FLOPs in 1e9, parameters in 1e6); `model` as in the tables.
+
+    Raises ValueError when the paper gives none.
+    """
+    names = {v: k for k, v in MODEL_OF.items()}
+    hit = constants[
+        (constants.model == names.get(model, model)) & (constants.part == part) & (constants.quantity == quantity)
+    ]
+    if len(hit) != 1:
+        raise ValueError(f"A.1 gives {len(hit)} values of {quantity} for the {part} of {model}; expected one")
+    return float(hit["value"].iloc[0])
+
+
+def area_law(constants: pd.DataFrame, gflops: pd.DataFrame) -> pd.DataFrame:
+    """Predict Table 2's unpruned rows as encoder + decoder x (LRG/129)^2 from A.1's constants; `agrees` at the integer.
+
+    The decoder's work is proportional to the number of its grid points.
+    """
+    out = gflops[gflops.prune_rate == 0][["model", "lrg_size", "value"]].reset_index(drop=True)
+    encoder = np.array([constant(constants, m, "encoder", "FLOPs") for m in out.model])
+    decoder = np.array([constant(constants, m, "decoder", "FLOPs") for m in out.model])
+    out["predicted"] = encoder + decoder * (out.lrg_size / FULL_GRID) ** 2
+    out["agrees"] = (out.predicted - out.value).abs() <= HALF_GFLOPS + 0.05  # A.1 prints one decimal
+    return out
+
+
+def decoder_share(gflops: pd.DataFrame) -> pd.DataFrame:
+    """Return the decoder's FLOPs that each row of Table 2 implies: (F(129) - F(17)) / (1 - (17/129)^2)."""
+    table = gflops.pivot_table(index=["model", "prune_rate"], columns="lrg_size", values="value")
+    removed = table[FULL_GRID] - table[17]
+    scale = 1 - (17 / FULL_GRID) ** 2
+    return pd.DataFrame({"removed": removed, "decoder": removed / scale}).reset_index()
+
+
+def excess(gflops: pd.DataFrame, lrg_size: int) -> pd.DataFrame:
+    """Return how many more FLOPs DeepLab v3+ takes than DAN at one LRG size, per pruning rate, with rounding bounds."""
+    table = gflops[gflops.lrg_size == lrg_size].pivot_table(index="prune_rate", columns="model", values="value")
+    a, b, h = table["deeplabv3plus"], table["dan"], HALF_GFLOPS
+    out = pd.DataFrame({"excess": a / b - 1, "low": (a - h) / (b + h) - 1, "high": (a + h) / (b - h) - 1})
+    return out.reset_index()
+
+
+def savings(cells: pd.DataFrame) -> pd.DataFrame:
+    """Add the saved share of FLOPs and the lost share of mIoU, both against the unpruned network at LRG 129."""
+    full = cells[(cells.prune_rate == 0) & (cells.lrg_size == FULL_GRID)].groupby("model")["gflops"].first()
+    return cells.assign(saving=1 - cells.gflops / cells.model.map(full), loss=1 - cells.miou / cells.parent)
+
+
+def least_loss(cells: pd.DataFrame, low: float, high: float = 1.0) -> pd.DataFrame:
+    """Return for each model and data set the setting that saves between `low` and `high` at the smallest loss."""
+    some = savings(cells).query("saving >= @low - 1e-12 and saving <= @high + 1e-12")
+    return some.loc[some.groupby(["model", "dataset"])["loss"].idxmin()].reset_index(drop=True)
+
+
+def optima(cells: pd.DataFrame, gflops: str = "gflops") -> pd.DataFrame:
+    """Return the LRG size of smallest FPI for each of the 24 setups, the runner-up and how close it is.
+
+    Columns: lrg_size, fpi, runner_up, margin (relative), possible (all sizes that rounding allows).
+    Ties go to the larger grid, which is the more accurate network.
+    """
+    rows = []
+    for key, g in cells.groupby(SETUP, sort=True):
+        g = g.sort_values("lrg_size", ascending=False)
+        fpi = (g[gflops] / g["miou"]).to_numpy()
+        order = np.argsort(fpi, kind="stable")
+        size = g["lrg_size"].to_numpy()
+        rows.append(
+            {
+                **dict(zip(SETUP, key, strict=True)),
+                "lrg_size": int(size[order[0]]),
+                "fpi": float(fpi[order[0]]),
+                "runner_up": int(size[order[1]]),
+                "margin": float(fpi[order[1]] / fpi[order[0]] - 1),
+                "possible": possible_optima(size, g[gflops].to_numpy(float), g["miou"].to_numpy(float)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def possible_optima(
+    size, gflops, miou, half_gflops: float = HALF_GFLOPS, half_miou: float = HALF_MIOU
+) -> tuple[int, ...]:
+    """Return the sizes that can have the smallest FPI for some true values behind the printed ones.
+
+    >>> possible_optima([65, 33], [100.0, 98.0], [0.50, 0.48])
+    (65,)
+    >>> possible_optima([65, 33], [100.0, 98.0], [0.50, 0.49])
+    (65, 33)
+    """
+    gflops, miou = np.asarray(gflops, float), np.asarray(miou, float)
+    best = (gflops - half_gflops) / (miou + half_miou)
+    worst = (gflops + half_gflops) / (miou - half_miou)
+    keep = [i for i in range(len(best)) if all(best[i] <= worst[j] for j in range(len(best)) if j != i)]
+    return tuple(int(size[i]) for i in keep)
+
+
+def on_front(cells: pd.DataFrame, chosen: pd.DataFrame) -> pd.Series:
+    """Say of each chosen LRG size whether it is undominated: no other of its setup costs less and scores more."""
+    out = []
+    for _, row in chosen.iterrows():
+        g = cells[(cells[SETUP] == row[SETUP]).all(axis=1)]
+        me = g[g.lrg_size == row.lrg_size].iloc[0]
+        no_worse = (g.gflops <= me.gflops) & (g.miou >= me.miou)
+        out.append(not (no_worse & ((g.gflops < me.gflops) | (g.miou > me.miou))).any())
+    return pd.Series(out, index=chosen.index)
+
+
+def best_over_pruning(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return for each model and data set the setting of smallest FPI over all pruning rates and LRG sizes."""
+    rows = savings(cells)
+    return rows.loc[rows.groupby(["model", "dataset"])["fpi"].idxmin()].reset_index(drop=True)
+
+
+def choose(cells: pd.DataFrame, predicted_drop: pd.Series) -> pd.DataFrame:
+    """Choose the LRG size from FLOPs / (1 - predicted drop) and return its regret in FPI against the best size.
+
+    `predicted_drop` is aligned with `cells`. Columns: chosen, best, regret (relative), hit (the best size).
+    """
+    work = cells.assign(score=cells.gflops / np.maximum(1 - predicted_drop, 1e-6))
+    rows = []
+    for key, g in work.groupby(SETUP, sort=True):
+        g = g.sort_values("lrg_size", ascending=False)
+        pick, best = g.loc[g.score.idxmin()], g.loc[g.fpi.idxmin()]
+        rows.append(
+            {
+                **dict(zip(SETUP, key, strict=True)),
+                "chosen": int(pick.lrg_size),
+                "best": int(best.lrg_size),
+                "regret": float(pick.fpi / best.fpi - 1),
+                "hit": bool(pick.lrg_size == best.lrg_size),
+            }
+        )
+    return pd.DataFrame(rows)
