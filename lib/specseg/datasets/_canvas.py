@@ -57,7 +57,7 @@ class Stream:
 
 
 def value_noise(stream: Stream, cells: float, size: int) -> np.ndarray:
-    """Smooth noise in [-1, 1), (size, size): uniform values on a lattice of `cells` per frame, interpolated smoothly."""
+    """Smooth noise in [-1, 1), (size, size): uniform values on a lattice, `cells` per frame, interpolated smoothly."""
     knots = int(cells) + 2
     lattice = (2.0 * stream.array(knots, knots) - 1.0).astype(np.float32)
     dx, dy = stream.uniform(), stream.uniform()

@@ -5,9 +5,10 @@
 
 from specseg.manifests.fetch import FetchError, RegistrationNeeded, fetch
 from specseg.manifests.schema import Check, File, Labels, Manifest, ManifestError, Split, folder, load, names, read
-from specseg.manifests.verify import Problem, Report, list_hash, verify
+from specseg.manifests.verify import Have, Problem, Report, list_hash, sha256, verify
 
 __all__ = [
-    "Check", "FetchError", "File", "Labels", "Manifest", "ManifestError", "Problem", "RegistrationNeeded", "Report",
-    "Split", "fetch", "folder", "list_hash", "load", "names", "read", "verify",
+    "Check", "FetchError", "File", "Have", "Labels", "Manifest", "ManifestError", "Problem", "RegistrationNeeded",
+    "Report", "Split", "fetch", "folder", "list_hash", "load", "names", "read",
+    "sha256", "verify",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,11 +125,14 @@ def listed_ids(manifest: Manifest, root: Path, split: Split) -> list[str]:
     return sorted(p[len(head) : len(p) - len(tail)] for p in paths if p.startswith(head) and p.endswith(tail))
 
 
-def present_ids(manifest: Manifest, root: Path, split: Split, need: str = "both") -> list[str]:
-    """Return the names of a split whose label (and image, when `need` is "both") is there, in the list's order."""
+def present_ids(
+    manifest: Manifest, root: Path, split: Split, need: str = "both", ids: Sequence[str] | None = None,
+) -> list[str]:
+    """Return the names (the split's, or `ids`) whose label (and image, if `need` is "both") is there, in order."""
     parts = [split.label] if need == "label" else [split.image, split.label]
     lookup = _Lookup(manifest, root)
-    return [i for i in listed_ids(manifest, root, split) if all(lookup.has(part.format(id=i)) for part in parts)]
+    every = listed_ids(manifest, root, split) if ids is None else ids
+    return [i for i in every if all(lookup.has(part.format(id=i)) for part in parts)]
 
 
 class _Lookup:
