@@ -96,7 +96,7 @@ def _loads(soup: BeautifulSoup) -> list[str]:
         for node in soup.find_all(tag, attrs={attribute: True}):
             rel = set(node.get("rel") or [])
             passive = tag == "link" and not rel & {"stylesheet", "preload", "icon", "prefetch", "modulepreload"}
-            if urlparse(node[attribute]).scheme in ("http", "https") and not passive:
+            if urlparse(node[attribute]).netloc and not passive:  # "//host/file" too has no scheme but a host
                 found.append(f"<{tag}> asks {node[attribute]} for something; the book must be whole offline")
     return found
 

@@ -1,0 +1,60 @@
+"""What several test files share: the driver's steps on the path, one built toy book a session, loud skips."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "book"))
+
+
+def skip_or_fail(why: str) -> None:
+    """Skip where a reader's machine lacks something; in continuous integration fail instead."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{why} (never skipped where CI is set)")
+    pytest.skip(why)
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Print every skipped test with its reason at the end of the run: a skip is never silent."""
+    for report in terminalreporter.stats.get("skipped", []):
+        why = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        terminalreporter.write_line(f"SKIPPED {report.nodeid}: {why}", yellow=True)
+
+
+@pytest.fixture(scope="session")
+def built_toy(tmp_path_factory, request) -> Path:
+    """A toy book that the real driver has built; one for all workers. Copy it (fixture `toy`) before changing it."""
+    import toybook
+
+    base = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):
+        base = base.parent
+    folder = base / "a built toy"
+    with open(base / "toy.lock", "a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (base / "toy.done").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            toybook.make(folder)
+            run = toybook.build(folder)
+            assert run.returncode == 0, run.stdout + run.stderr
+            (base / "toy.done").touch()
+    return folder
+
+
+@pytest.fixture
+def toy(built_toy, tmp_path, monkeypatch) -> Iterator[Path]:
+    """A copy of the built toy book; the library of this process takes it for the project's root."""
+    folder = tmp_path / "a toy book"
+    shutil.copytree(built_toy, folder, symlinks=True)
+    monkeypatch.setenv("SPECSEG_ROOT", str(folder))
+    monkeypatch.delenv("SPECSEG_DATA", raising=False)
+    monkeypatch.delenv("CI", raising=False)
+    yield folder
