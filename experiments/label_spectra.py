@@ -63,14 +63,21 @@ def groups(dataset: str, names: list[str]) -> list[str]:
     return [f"{name.split('_')[0]}-{place[name] // 10}" for name in names]
 
 
+def band_limits(size: int) -> list[int]:
+    """Return Table 1's limits that a frame can hold."""
+    return [nu for nu in ls.LIMITS if nu <= size // 2]
+
+
 def key(size: int) -> str:
     """Return a hash of the code and the sizes that decide the numbers: scratch of other code is never used again."""
-    parts = [provenance.module_hashes([Path(__file__)]), size, ls.LIMITS]
+    script = Path(__file__)
+    parts = [provenance.module_hashes([script]), provenance.code_hash(script), size, ls.LIMITS]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def chunk(file: Path, items: list[tuple], size: int, frame: str, void: str, advance) -> dict[str, np.ndarray]:
     """Return the measurements of some images, from scratch when they are there, else computed and kept."""
+    limits, whole = band_limits(size), (frame, void) == VARIANTS[0]
     names = np.array([name for name, _, _ in items])
     if file.is_file():
         with np.load(file) as kept:
@@ -81,7 +88,7 @@ def chunk(file: Path, items: list[tuple], size: int, frame: str, void: str, adva
     for name, source, index in items:
         label = transforms.frame_label(source.label(index), size, frame)
         if (label != datasets.VOID).any():
-            found.append(ls.analyse(label, source.num_classes, void=void))
+            found.append(ls.analyse(label, source.num_classes, void=void, limits=limits, whole=whole))
             done.append(name)
         advance(1)
     out = {k: np.stack([f[k] for f in found]) for k in found[0]} if found else {}
@@ -114,7 +121,7 @@ def measure(dataset: str, profile: config.Profile) -> tuple[pd.DataFrame, dict, 
     if profile.name == "smoke":
         items = items[: profile.images]
     size, seconds, rows = profile.size, 0.0, []
-    limits = [nu for nu in ls.LIMITS if nu <= size // 2]
+    limits = band_limits(size)
     folder = config.root() / "_build" / EXPERIMENT / f"{dataset}-{profile.name}-{key(size)}"
     with progress(len(VARIANTS) * len(items), dataset) as advance:
         for frame, void in VARIANTS:
@@ -128,7 +135,7 @@ def measure(dataset: str, profile: config.Profile) -> tuple[pd.DataFrame, dict, 
             stack = {k: np.concatenate([p[k] for p in parts])
                      for k in parts[0] if k not in ("names", "done", "seconds")}  # fmt: skip
             main = (frame, void) == VARIANTS[0]
-            found = ls.summary(stack, groups(dataset, names), size, limits=limits, draws=DRAWS, seed=SEED, power=main)
+            found = ls.summary(stack, groups(dataset, names), size, limits=limits, draws=DRAWS, seed=SEED, whole=main)
             if main:
                 single = (image_rows(stack, names, limits), class_rows(stack, opened[0].classes, limits))
                 found = pd.concat([found, *single], ignore_index=True)

@@ -92,14 +92,17 @@ def band_limited(planes, limits: Sequence[int] = LIMITS, *, boundary: str = "per
 
     Raises ValueError for a limit beyond Nyquist.
     """
-    planes = torch.as_tensor(planes).double()
-    h, w = planes.shape[-2:]
-    top = max(sp.check_nu_max(nu, (h, w)) for nu in limits)
-    rows, cols = basis(h, top, boundary=boundary), basis(w, top, boundary=boundary)
-    coefficients = rows.T @ planes @ cols
+    rows, cols, coefficients = _coefficients(torch.as_tensor(planes).double(), limits, boundary)
     for nu in limits:
         k = 2 * nu + 1
         yield rows[:, :k] @ coefficients[:, :k, :k] @ cols[:, :k].T
+
+
+def _coefficients(planes: Tensor, limits: Sequence[int], boundary: str) -> tuple[Tensor, Tensor, Tensor]:
+    h, w = planes.shape[-2:]
+    top = max(sp.check_nu_max(nu, (h, w)) for nu in limits)
+    rows, cols = basis(h, top, boundary=boundary), basis(w, top, boundary=boundary)
+    return rows, cols, rows.T @ planes @ cols
 
 
 def classes_in(label: Tensor, num_classes: int) -> list[int]:
@@ -110,13 +113,6 @@ def classes_in(label: Tensor, num_classes: int) -> list[int]:
     if found[0] < 0 or found[-1] >= num_classes:
         raise ValueError(f"label: classes {found[0]} .. {found[-1]}, expected 0 .. {num_classes - 1} or {VOID}")
     return found
-
-
-def _contest(best: Tensor | None, winner: Tensor | None, low: Tensor, c: int) -> tuple[Tensor, Tensor]:
-    if best is None:
-        return low, torch.full(low.shape, c, dtype=torch.uint8)
-    better = low > best
-    return torch.maximum(low, best), winner.masked_fill_(better, c)
 
 
 def contour_distance(label, *, boundary: str = "periodic", reach: int = 64) -> Tensor:
@@ -145,12 +141,15 @@ def contour_distance(label, *, boundary: str = "periodic", reach: int = 64) -> T
     return torch.from_numpy(distance[inside].copy())
 
 
-def analyse(label, num_classes: int, *, void: str = "masked", limits: Sequence[int] = LIMITS) -> dict[str, np.ndarray]:
+def analyse(
+    label, num_classes: int, *, void: str = "masked", limits: Sequence[int] = LIMITS, whole: bool = True
+) -> dict[str, np.ndarray]:
     """Measure one framed label map (H, W) under both boundaries; the first axis is (periodic, mirrored).
 
     Returns `rims` (2, nyquist + 1): `rim_power`; `beyond` and `near` (2, L): the energy outside each limit, and the
     part of it within one LRG cell, H/(2 nu_max + 1) pixels, of a contour; `confusion` (2, L, C, C): true against
-    band-limited labels over the labelled pixels; with "filled" also `everywhere`: over all pixels.
+    band-limited labels over the labelled pixels; with "filled" also `everywhere`: over all pixels. Without `whole`,
+    faster, `rims` ends after the largest limit with one entry for all that is beyond it.
     Raises ValueError for an unknown word, a class out of range or a map without a label.
     """
     if void not in VOIDS:
@@ -159,24 +158,52 @@ def analyse(label, num_classes: int, *, void: str = "masked", limits: Sequence[i
     seen = annotation.fill_void(label) if void == "filled" else label
     cells = [label.shape[0] / sp.lrg_size(nu) for nu in limits]
     scored = {"confusion": label, "everywhere": seen} if void == "filled" else {"confusion": label}
+    classes = classes_in(seen, num_classes)
+    planes = torch.stack([seen == c for c in classes]).double()
     out: dict[str, list] = {key: [] for key in ("rims", "beyond", "near", *scored)}
     for boundary in sp.BOUNDARIES:
         distance = contour_distance(seen, boundary=boundary, reach=int(max(cells)) + 2)
-        close = torch.stack([distance <= cell for cell in cells])
-        rims, beyond, near, best, winner = 0.0, 0.0, 0.0, None, None
-        for c in classes_in(seen, num_classes):
-            plane = (seen == c).double()[None]
-            low = torch.cat(list(band_limited(plane, limits, boundary=boundary)))
-            rest = (plane - low).square_()
-            rims = rims + rim_power(plane, boundary=boundary)
-            beyond, near = beyond + rest.mean((1, 2)), near + (rest * close).mean((1, 2))
-            best, winner = _contest(best, winner, low, c)
+        modes = _coefficients(planes, limits, boundary)
+        rims = rim_power(planes, boundary=boundary) if whole else _short_rims(planes, modes[2])
         out["rims"].append(rims.numpy())
-        out["beyond"].append(beyond.numpy())
-        out["near"].append(near.numpy())
-        for key, truth in scored.items():
-            out[key].append([metrics.confusion_matrix(w, truth, num_classes).numpy() for w in winner])
+        out["beyond"].append([float(rims[nu + 1 :].sum()) for nu in limits])
+        for key in ("near", *scored):
+            out[key].append([])
+        for cell, (winner, rest) in zip(cells, _contests(planes, classes, limits, modes), strict=True):
+            out["near"][-1].append(float((rest * (distance <= cell)).mean()))
+            for key, truth in scored.items():
+                out[key][-1].append(metrics.confusion_matrix(winner, truth, num_classes).numpy())
     return {key: np.asarray(value, np.int32 if key in scored else np.float64) for key, value in out.items()}
+
+
+def _short_rims(planes: Tensor, coefficients: Tensor) -> Tensor:
+    """Return `rim_power` up to the largest limit from the orthonormal coefficients, then all the rest as one entry."""
+    k = torch.arange(coefficients.shape[-1])
+    index = (torch.maximum(k[:, None], k[None, :]) + 1) // 2
+    out = torch.zeros(int(index.max()) + 2, dtype=torch.float64)
+    out.index_add_(0, index.flatten(), coefficients.square().sum(0).flatten() / planes[0].numel())
+    out[-1] = planes.mean((1, 2)).sum() - out.sum()
+    return out
+
+
+def _contests(planes: Tensor, classes: Sequence[int], limits: Sequence[int], modes: tuple[Tensor, Tensor, Tensor]):
+    """Yield for each limit the class whose band-limited plane is largest, and sum_c (B - band-limited B)^2, (H, W).
+
+    Buffers are used again: on whole frames, fresh memory costs more than the sums.
+    """
+    low, best, rest = (torch.empty_like(planes[0]) for _ in range(3))
+    better, winner = torch.empty(low.shape, dtype=torch.bool), torch.empty(low.shape, dtype=torch.uint8)
+    rows, cols, coefficients = modes
+    for nu in limits:
+        k = 2 * nu + 1
+        best.fill_(-torch.inf)
+        rest.zero_()
+        for c, plane, weights in zip(classes, planes, coefficients, strict=True):
+            torch.mm(rows[:, :k] @ weights[:k, :k], cols[:, :k].T, out=low)
+            winner.masked_fill_(torch.gt(low, best, out=better), c)
+            torch.maximum(low, best, out=best)
+            rest.add_(torch.sub(plane, low, out=low).square_())
+        yield winner, rest
 
 
 def decay_exponent(rims, size: int, *, boundary: str = "periodic", fit: tuple[int, int] = FIT) -> float:
@@ -212,12 +239,13 @@ def resampled(groups: Sequence, draws: int, seed: int) -> np.ndarray:
 
 
 def summary(stack: Mapping[str, np.ndarray], groups: Sequence, size: int, *, limits: Sequence[int] = LIMITS,
-            draws: int = 1000, seed: int = 0, power: bool = True) -> pd.DataFrame:  # fmt: skip
+            draws: int = 1000, seed: int = 0, whole: bool = True) -> pd.DataFrame:  # fmt: skip
     """Return tidy rows of what `analyse` gave for n images (stacked on a new first axis) with 95 % bootstrap intervals.
 
     Metrics: `power` (per bin, class and image, against nu), `decay_exponent` (and over 4 .. 128), `energy_share` and
     `energy_share_ac` (inside the box, with and without the mean), `near_share`, `pixel_error`, `miou` (`_everywhere`
     after filling), `wrap_ratio` (energy beyond the box, periodic to mirrored). Sums over images first, ratios after.
+    Without `whole` (see `analyse`) there are no power and no exponents.
     """
     times = resampled(groups, draws, seed)
     total = {key: np.tensordot(times, value, 1) for key, value in stack.items()}
@@ -232,9 +260,9 @@ def summary(stack: Mapping[str, np.ndarray], groups: Sequence, size: int, *, lim
 
     for b, boundary in enumerate(sp.BOUNDARIES):
         rims, bins = total["rims"][:, b], np.asarray(rim_bins(size, boundary=boundary))
-        for name, fit in (("decay_exponent", FIT), ("decay_exponent_4_128", (4, 128))):
+        for name, fit in (("decay_exponent", FIT), ("decay_exponent_4_128", (4, 128))) if whole else ():
             add(name, [decay_exponent(r, size, boundary=boundary, fit=fit) for r in rims], boundary=boundary)
-        for nu in range(rims.shape[1]) if power else ():
+        for nu in range(rims.shape[1]) if whole else ():
             add("power", rims[:, nu] / (bins[nu] * classes * times.sum(1)), boundary=boundary, nu=nu)
         inside, own = rims.cumsum(1), stack["rims"][:, b].cumsum(1)
         for k, nu in enumerate(limits):
@@ -251,7 +279,8 @@ def summary(stack: Mapping[str, np.ndarray], groups: Sequence, size: int, *, lim
                     add(f"pixel_error{end}", pixel_error(confusion), pixel_error(single), **at)
     for k, nu in enumerate(limits):
         add("wrap_ratio", total["beyond"][:, 0, k] / total["beyond"][:, 1, k], nu_max=nu, lrg_size=sp.lrg_size(nu))
-    return pd.DataFrame(rows).astype({"nu": "Int64", "nu_max": "Int64", "lrg_size": "Int64"} if power else {})
+    whole_numbers = [c for c in ("nu", "nu_max", "lrg_size") if any(c in row for row in rows)]
+    return pd.DataFrame(rows).astype(dict.fromkeys(whole_numbers, "Int64"))
 
 
 def pixel_error(confusion) -> np.ndarray:
