@@ -47,7 +47,8 @@ def test_a_wrong_colour_is_found_whatever_it_is(noise, seed):
     rng = np.random.default_rng(seed)
     chosen = rng.choice(sorted(known), size=(5, 7))
     rgb = np.array([[[int(c[k : k + 2], 16) for k in (0, 2, 4)] for c in row] for row in chosen], np.uint8)
-    assert encoding.decode(rgb, manifest.labels, manifest.table, "x").tolist() == [[known[c] for c in r] for r in chosen]
+    expected = [[known[c] for c in row] for row in chosen]
+    assert encoding.decode(rgb, manifest.labels, manifest.table, "x").tolist() == expected
     codes = {f"{r:02X}{g:02X}{b:02X}" for r, g, b in noise.reshape(-1, 3).tolist()}
     if codes - set(known):
         with pytest.raises(ValueError, match="is no class"):
@@ -66,7 +67,7 @@ def test_an_unknown_colour_names_file_colour_and_count(tmp_path):
     rgb[4:6, 10:13] = (27, 179, 245)  # the road colour of the repository's classes.json
     rgb[9, 9] = (1, 2, 3)
     layouts.save(rgb, path)
-    with pytest.raises(ValueError, match=r"image_part_001t1.png: colour 1BB3F5 is no class \(6 pixels; 2 unknown in all"):
+    with pytest.raises(ValueError, match=r"part_001t1.png: colour 1BB3F5 is no class \(6 pixels; 2 unknown in all"):
         first(tmp_path, "dubai", "all")
 
 
