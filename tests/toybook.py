@@ -103,7 +103,8 @@ chapters:
 INDEX = """\
 # A toy book
 
-This front page has enough words on it to count as a page that is not empty, and it shows the sum {glue:text}`chapters/10_first.ipynb::toy_sum:s`.
+This front page has enough words on it to count as a page that is not empty.
+It shows the sum {glue:text}`chapters/10_first.ipynb::toy_sum:s`.
 
 ```{include} _generated/front.md
 ```

@@ -1,4 +1,4 @@
-"""The coverage page: every item of the paper's inventory with the claims that cover it, their verdicts and residuals."""
+"""The coverage page: every item of the paper's inventory with its claims, their verdicts and residuals."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ def _row(item: dict[str, Any], judged: Sequence[Judgement]) -> str:
     if not item["testable"]:
         return f"<tr>{where}<td><small>not testable: {html.escape(item['why_not'])}</small></td></tr>"
     cells = "<br>".join(
-        f'<a href="ledger.html#claim-{j.claim.id}">{j.claim.id}</a> {badge(j.verdict)} <small>{j.grade} {_numbers(j)}</small>'
+        f'<a href="ledger.html#claim-{j.claim.id}">{j.claim.id}</a> {badge(j.verdict)} '
+        f"<small>{j.grade} {_numbers(j)}</small>"
         for j in judged
     )
     return f"<tr>{where}<td>{cells or 'no claim yet'}</td></tr>"

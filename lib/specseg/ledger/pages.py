@@ -62,8 +62,7 @@ def bars_html(judged: Sequence[Judgement]) -> str:
             f'title="{html.escape(j.claim.id)}: {j.verdict}" aria-label="{html.escape(j.claim.id)}: {j.verdict}"></a>'
             for j in own
         )
-        name = section if section[0].isupper() and len(section) > 4 else f"Section {section}"
-        rows.append(f'<div class="bar"><span>{name}</span><div>{blocks}</div></div>')
+        rows.append(f'<div class="bar"><span>{_title(section)}</span><div>{blocks}</div></div>')
     return f'<div class="specseg-bars" role="img" aria-label="{alt_text(judged)}">{"".join(rows)}</div>'
 
 
@@ -106,7 +105,6 @@ def ledger_md(judged: Sequence[Judgement], chapters: Sequence[str]) -> str:
         own = [j for j in judged if j.claim.section == section]
         if not own:
             continue
-        title = section if section[0].isupper() and len(section) > 4 else f"Section {section}"
         rows = []
         for j in own:
             anchor = ""
@@ -118,7 +116,7 @@ def ledger_md(judged: Sequence[Judgement], chapters: Sequence[str]) -> str:
             '<table class="specseg-ledger"><thead><tr><th>Where</th><th>What the paper says</th><th>What we found</th>'
             f"<th>Verdict</th><th>Tier, chapter, record</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
         )
-        parts.append(f"## {title}\n\n{_raw(table)}")
+        parts.append(f"## {_title(section)}\n\n{_raw(table)}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -137,36 +135,49 @@ def _row(j: Judgement, chapters: Sequence[str], anchor: str) -> str:
     for run_id, freshness in sorted({(o.record, o.record_freshness) for o in j.used if o.record}):
         stale = "" if freshness == "fresh" else ' <span class="verdict verdict-open">stale</span>'
         records += f'<br><a href="runs.html#run-{run_id}">{run_id}</a>{stale}'
-    errata = f'<br><a href="errata.html#erratum-{c.id}">erratum</a>' if c.correction else ""
+    erratum = f'<br><a href="errata.html#erratum-{c.id}">erratum</a>' if errata([j]) else ""
     grade = f"<br><small>{j.grade}</small>" if j.grade else ""
     return (
         f'<tr id="claim-{c.id}"><td>{anchor}{html.escape(c.locator)}<br><code>{c.id}</code></td>'
         f"<td>{html.escape(c.statement)}{quote}<details><summary>check</summary>{checks or 'none'}</details>"
         f"{amended}</td>"
-        f"<td>{found} {why}</td><td>{badge(j.verdict)}{grade}{errata}</td><td>{c.tier}<br>{link}{records}</td></tr>"
+        f"<td>{found} {why}</td><td>{badge(j.verdict)}{grade}{erratum}</td><td>{c.tier}<br>{link}{records}</td></tr>"
     )
+
+
+def errata(judged: Sequence[Judgement]) -> list[Judgement]:
+    """Return the claims that need an erratum: a corrected form is stated, and the printed one was judged and failed."""
+    return [j for j in judged if j.claim.correction and j.verdict not in (CONFIRMED, NOT_RUN)]
 
 
 def errata_md(judged: Sequence[Judgement]) -> str:
     """Return the errata page: printed form, corrected form, why, how checked, does a conclusion depend on it."""
-    own = [j for j in judged if j.claim.correction]
+    own = errata(judged)
     parts = [
         "# Errata\n\nWhat is printed wrongly, imprecisely or without a needed condition, and the form that holds. "
         "Each corrected form is derived and checked by the chapter named.\n"
     ]
-    for j in own:
-        c, e = j.claim, j.claim.correction
-        mended = [o for o in j.used if o.form == "corrected"]
-        how = "; ".join(f"{c.checks['corrected'].describe()}, found {o.text()}" for o in mended) or j.reason
-        parts.append(
-            _raw(f'<span id="erratum-{c.id}"></span>') + f"\n\n## {c.locator}\n\n"
-            f"Printed\n: {e['printed']}\n\nCorrected\n: {e['corrected']}\n\nWhy\n: {e['why']}\n\n"
-            f"How checked\n: {how} ([{c.chapter}](chapters/{c.chapter})). Verdict: {j.verdict}.\n\n"
-            f"Does a conclusion depend on it?\n: {e['conclusion']}\n"
-        )
+    for section in SECTIONS:
+        if not (here := [j for j in own if j.claim.section == section]):
+            continue
+        parts.append(f"## {_title(section)}\n")
+        for j in here:
+            c, e = j.claim, j.claim.correction
+            mended = [o for o in j.used if o.form != "printed"]
+            how = "; ".join(f"{o.form} form {c.checks[o.form].describe()}: {o.text()}" for o in mended) or j.reason
+            parts.append(
+                _raw(f'<span id="erratum-{c.id}"></span>') + f"\n\n### {c.locator}\n\n"
+                f"Printed\n: {e['printed']}\n\nHolds\n: {e['corrected']}\n\nWhy\n: {e['why']}\n\n"
+                f"How checked\n: {how}, in [{c.chapter}](chapters/{c.chapter}). Verdict: {j.verdict}.\n\n"
+                f"Does a conclusion depend on it?\n: {e['conclusion']}\n"
+            )
     if not own:
         parts.append("No corrected form has been recorded yet.\n")
     return "\n\n".join(parts)
+
+
+def _title(section: str) -> str:
+    return section if len(section) > 4 else f"Section {section}"
 
 
 def as_json(judged: Sequence[Judgement], profile: str, found: dict[str, Any]) -> str:
