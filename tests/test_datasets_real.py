@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from specseg import config, datasets, manifests
 from specseg._torchvision import torchvision
 from specseg.datasets import VOID
