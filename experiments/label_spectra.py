@@ -143,8 +143,6 @@ def measure(dataset: str, profile: config.Profile) -> tuple[pd.DataFrame, dict, 
     table = pd.concat(rows, ignore_index=True).assign(dataset=dataset, split="+".join(s.split for s in opened))
     first = ["dataset", "split", "name", "frame", "void", "boundary", "nu", "nu_max", "lrg_size", "metric", "value"]
     table = table[[*first, "low", "high", "spread", "n"]]
-    for column in ("low", "high", "spread"):
-        table[column] = [float(f"{x:.5g}") for x in table[column]]
     return table, probe(dataset, items), seconds, opened
 
 

@@ -255,6 +255,7 @@ def summary(stack: Mapping[str, np.ndarray], groups: Sequence, size: int, *, lim
     def add(metric, values, each=None, **where):
         values = np.asarray(values, float)
         low, high = np.quantile(values[1:], BOUNDS) if draws else (np.nan, np.nan)
+        low, high = np.fmin(low, values[0]), np.fmax(high, values[0])      # a resampled mIoU misses rare classes
         spread = np.nanstd(each) if each is not None else np.nan
         rows.append({"metric": metric, "value": values[0], "low": low, "high": high, "spread": spread, "n": n, **where})
 
@@ -271,14 +272,17 @@ def summary(stack: Mapping[str, np.ndarray], groups: Sequence, size: int, *, lim
             mean, varies = own[:, 0], own[:, -1] - own[:, 0] > 1e-12      # one-class maps have nothing but their mean
             each = (own[varies, nu] - mean[varies]) / (own[varies, -1] - mean[varies])
             add("energy_share_ac", (inside[:, nu] - rims[:, 0]) / (inside[:, -1] - rims[:, 0]), each, **at)
-            add("near_share", total["near"][:, b, k] / total["beyond"][:, b, k], **at)
+            if nu < size // 2:      # nothing is beyond the Nyquist limit
+                add("near_share", total["near"][:, b, k] / total["beyond"][:, b, k], **at)
             for key, end in (("confusion", ""), ("everywhere", "_everywhere")):
                 if key in total:
                     confusion, single = total[key][:, b, k], stack[key][:, b, k]
                     add(f"miou{end}", [metrics.mean_iou(torch.from_numpy(c)) for c in confusion], **at)
                     add(f"pixel_error{end}", pixel_error(confusion), pixel_error(single), **at)
     for k, nu in enumerate(limits):
-        add("wrap_ratio", total["beyond"][:, 0, k] / total["beyond"][:, 1, k], nu_max=nu, lrg_size=sp.lrg_size(nu))
+        if nu < size // 2:
+            ratio = total["beyond"][:, 0, k] / total["beyond"][:, 1, k]
+            add("wrap_ratio", ratio, nu_max=nu, lrg_size=sp.lrg_size(nu))
     whole_numbers = [c for c in ("nu", "nu_max", "lrg_size") if any(c in row for row in rows)]
     return pd.DataFrame(rows).astype(dict.fromkeys(whole_numbers, "Int64"))
 
