@@ -25,8 +25,7 @@ SYMBOLS: tuple[Symbol, ...] = (
     Symbol("Y(t, c)", "cross_entropy.frequency_components(logits)", "logits of class c at pixel t", "2.1"),
     Symbol("B(t, c)", "cross_entropy.frequency_components(labels)",
            "labels; one-hot over classes, kept as integers, 255 = void", "2.1"),
-    Symbol("y, b, s, x, z, k", "spectrum.spectrum", "spectra of Y, B, S, X, Z, K: forward DFT with 1/N, signed "
-           "frequencies", "2"),
+    Symbol("y, b, s, x, z, k", "spectrum.spectrum", "spectra of Y, B, S, X, Z, K: forward DFT with 1/N", "2"),
     Symbol(r"\nu", "spectrum.signed_frequencies", "frequency in cycles per frame, signed", "2"),
     Symbol(r"Y_p(t)", "cross_entropy.frequency_components", "log sum exp of the logits; drops out for nu != 0 where no "
            "pixel is void", "Eq. 1"),
@@ -34,17 +33,18 @@ SYMBOLS: tuple[Symbol, ...] = (
     Symbol(r"\mathcal{L}_{ce}(\nu)", "cross_entropy.frequency_components", "its frequency components", "Eq. 2"),
     Symbol(r"\hat{y}(\nu, c)", "cross_entropy.frequency_components", "spectrum of Y_p - Y", "2.1"),
     Symbol(r"\nu_{max}", "cross_entropy.relative_loss_rate(nu_max)", "band limit: the box |u|, |v| <= nu_max", "Eq. 9"),
-    Symbol(r"\hat{\mathcal{L}}_{ce}(\nu_{max})", "cross_entropy.truncated_cross_entropy", "cross-entropy within the band "
-           "limit", "Eq. 9"),
-    Symbol(r"R_{ce}(\nu_{max})", "cross_entropy.relative_loss_rate", "relative loss rate: share of the cross-entropy "
-           "beyond the band limit", "Eq. 10"),
+    Symbol(r"\hat{\mathcal{L}}_{ce}(\nu_{max})", "cross_entropy.truncated_cross_entropy", "loss in the band",
+           "Eq. 9"),
+    Symbol(r"R_{ce}(\nu_{max})", "cross_entropy.relative_loss_rate", "relative loss rate: modulus of the loss "
+           "beyond the band over the loss", "Eq. 10"),
     Symbol(r"\text{LRG size}", "spectrum.lrg_size", "side of the low-resolution grid, 2 nu_max + 1", "3.1"),
     Symbol(r"IoU(s, b)", "metrics.spectral_iou", "soft IoU from spectra", "Eq. 25"),
     Symbol(r"\widehat{IoU}(\nu_{max})", "metrics.spectral_iou(nu_max)", "IoU within the band limit", "Eq. 27"),
     Symbol(r"\Delta IoU / IoU", "metrics.relative_drop", "relative mIoU-drop", "A.10"),
     Symbol(r"B_d, S_d", "metrics.boundary_iou(width)", "pixels within d of a boundary", "Eq. 33"),
     Symbol(r"\text{FPI}", "metrics.fpi", "FLOPs per IoU score", "3.2"),
-    Symbol(r"\partial y(\nu_i) / \partial x(\nu_j)", "spectral_gradient.layer", "spectral gradient of a layer", "Eq. 5"),
+    Symbol(r"\partial y(\nu_i) / \partial x(\nu_j)", "spectral_gradient.layer",
+           "spectral gradient of a layer", "Eq. 5"),
     Symbol(r"\partial \mathcal{L}_{ce}(\nu_i) / \partial x(\nu_j)", "spectral_gradient.loss_row",
            "spectral gradient of a frequency component of the loss", "Eq. 6"),
     Symbol(r"\nu_i", "spectral_gradient.loss_row(nu_i)", "frequency of the output or the loss", "2.2"),
@@ -86,6 +86,6 @@ def render() -> str:
     return (
         "# Notation\n\n"
         "Upper case is a quantity in pixels, lower case its spectrum. Code names are those of the library; in the form "
-        "`function(argument)` the symbol is that argument. Names without a bracket or a dot are columns of our tables.\n\n"
+        "`function(argument)` the symbol is that argument. Names without a dot are columns of our tables.\n\n"
         f"{table()}\n"
     )

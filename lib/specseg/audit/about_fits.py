@@ -125,8 +125,8 @@ def _r2(t: Tables) -> dict[str, Fact]:
 
 
 def _ratio(frame: pd.DataFrame, threshold: float | None) -> tuple[float, str]:
-    s = predictors.scores(frame, threshold).set_index("predictor")
-    own, rivals = s.mae[FITTED], s.mae[list(RIVALS)]
+    mae = predictors.mean_errors(frame, [FITTED, *RIVALS], threshold)
+    own, rivals = mae[FITTED], mae[list(RIVALS)]
     return own / rivals.min(), (
         f"the fitted line misses by {own:.3f}, the best rival without R_ce ({rivals.idxmin()}) by {rivals.min():.3f}"
     )

@@ -109,12 +109,14 @@ def possible_optima(
 
 def on_front(cells: pd.DataFrame, chosen: pd.DataFrame) -> pd.Series:
     """Say of each chosen LRG size whether it is undominated: no other of its setup costs less and scores more."""
+    groups = {key: (g.lrg_size.to_numpy(), g.gflops.to_numpy(), g.miou.to_numpy()) for key, g in cells.groupby(SETUP)}
     out = []
-    for _, row in chosen.iterrows():
-        g = cells[(cells[SETUP] == row[SETUP]).all(axis=1)]
-        me = g[g.lrg_size == row.lrg_size].iloc[0]
-        no_worse = (g.gflops <= me.gflops) & (g.miou >= me.miou)
-        out.append(not (no_worse & ((g.gflops < me.gflops) | (g.miou > me.miou))).any())
+    for *key, size in chosen[[*SETUP, "lrg_size"]].itertuples(index=False):
+        sizes, gflops, miou = groups[tuple(key)]
+        mine = np.flatnonzero(sizes == size)[0]
+        no_worse = (gflops <= gflops[mine]) & (miou >= miou[mine])
+        better = (gflops < gflops[mine]) | (miou > miou[mine])
+        out.append(not (no_worse & better).any())
     return pd.Series(out, index=chosen.index)
 
 
@@ -130,17 +132,10 @@ def choose(cells: pd.DataFrame, predicted_drop: pd.Series) -> pd.DataFrame:
     `predicted_drop` is aligned with `cells`. Columns: chosen, best, regret (relative), hit (the best size).
     """
     work = cells.assign(score=cells.gflops / np.maximum(1 - predicted_drop, 1e-6))
-    rows = []
-    for key, g in work.groupby(SETUP, sort=True):
-        g = g.sort_values("lrg_size", ascending=False)
-        pick, best = g.loc[g.score.idxmin()], g.loc[g.fpi.idxmin()]
-        rows.append(
-            {
-                **dict(zip(SETUP, key, strict=True)),
-                "chosen": int(pick.lrg_size),
-                "best": int(best.lrg_size),
-                "regret": float(pick.fpi / best.fpi - 1),
-                "hit": bool(pick.lrg_size == best.lrg_size),
-            }
-        )
-    return pd.DataFrame(rows)
+    work = work.sort_values([*SETUP, "lrg_size"], ascending=[True, True, True, False])
+    groups = work.groupby(SETUP, sort=True)
+    pick, best = work.loc[groups.score.idxmin()], work.loc[groups.fpi.idxmin()]
+    out = pick[SETUP].reset_index(drop=True)
+    out["chosen"], out["best"] = pick.lrg_size.to_numpy(), best.lrg_size.to_numpy()
+    out["regret"] = pick.fpi.to_numpy() / best.fpi.to_numpy() - 1
+    return out.assign(hit=out.chosen == out.best)

@@ -111,6 +111,14 @@ def scores(cells: pd.DataFrame, threshold: float | None = None, axis: str = "dat
     return pd.DataFrame(rows)
 
 
+def mean_errors(cells: pd.DataFrame, names, threshold: float | None = None) -> pd.Series:
+    """Return the mean absolute error of the named predictors, each data set held out, as `scores` has it."""
+    judged = cells.lrg_size != FULL_GRID
+    if threshold is not None:
+        judged &= cells.rce < threshold
+    return pd.Series({n: (held_out(cells, PREDICTORS[n]) - cells.miou_drop)[judged].abs().mean() for n in names})
+
+
 def _score(cells: pd.DataFrame, guess: pd.Series) -> dict[str, float]:
     y = cells.miou_drop
     error = guess - y

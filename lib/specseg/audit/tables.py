@@ -131,6 +131,13 @@ def cells(tables: Tables) -> pd.DataFrame:
     Columns: model, dataset, prune_rate, lrg_size, nu_max, miou, miou_drop, gflops, rce, fpi (GFLOPs per mIoU), base
     (mIoU at LRG 129 of the same setup) and parent (mIoU of the unpruned, untruncated network).
     """
+    known = tables.__dict__.get("_cells")  # a frozen value: the same frames give the same cells
+    if known is None:
+        known = tables.__dict__["_cells"] = _cells(tables)
+    return known.copy()
+
+
+def _cells(tables: Tables) -> pd.DataFrame:
     out = wide(tables.truncation, CELL)
     costs = wide(tables.gflops, ["model", "prune_rate", "lrg_size"])
     out = out.merge(costs, on=["model", "prune_rate", "lrg_size"], how="left", validate="many_to_one")
