@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from specseg import cross_entropy as ce
 from specseg import spectrum as sp
 

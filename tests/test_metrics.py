@@ -6,6 +6,7 @@ import scipy.ndimage
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from specseg import metrics as m
 from specseg import spectrum as sp
 from specseg._torchvision import torchvision  # noqa: F401  (torchmetrics loads torchvision)

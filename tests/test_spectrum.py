@@ -6,6 +6,7 @@ import scipy.fft
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from specseg import spectrum as sp
 
 SIZES = st.integers(1, 12)

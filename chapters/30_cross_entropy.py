@@ -1,0 +1,344 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation: {extension: .py, format_name: percent}
+#   kernelspec: {display_name: Python 3, language: python, name: python3}
+# ---
+# %% [markdown]
+# # Cross-entropy in frequency
+# You will know what a frequency component of the cross-entropy is, that Theorem 1 is exact, and why neither
+# $L_{ce}(\nu)$ nor $R_{ce}$ is a share of the loss.
+#
+# :::{admonition} What is claimed
+# :class: claim
+# Eqs 1, 2 and 9 to 22, Theorem 1, Lemmas 3 and 4, and the first key observation, "CE is mainly contributed by the
+# low-frequency component of segmentation maps" (section 2.1) {cite}`chen2020spectral`. They would be refuted by random
+# tensors on which the two sides differ, or by a network whose low-frequency "contributions" exceed the whole.
+# :::
+# %% tags=["parameters"]
+profile = "smoke"
+# %% tags=["hide-input"]
+import numpy as np
+import pandas as pd
+from myst_nb import glue
+
+from specseg import config, conventions, figures, identities, ledger, rce_laws, symbolic, toy
+from specseg import cross_entropy as ce
+from specseg import spectrum as sp
+from specseg.figures import cross_entropy as draw
+
+sizes = config.profile(profile)
+findings = ledger.open("30_cross_entropy", profile=profile)
+findings.banner()
+# %%
+nets = [toy.train("landcover", size=65, steps=300, seed=s) for s in range(sizes.seeds)]
+net = nets[0]
+course = pd.DataFrame(
+    [{"step": s, **rce_laws.cancellation(y, net.labels, nu_max=8)} for s, y in zip(net.steps, net.logits, strict=True)]
+)
+figures.show(
+    draw.course(course),
+    caption="A tiny network learns synthetic land-cover scenes (held-out scenes shown). The whole loss falls; its zero "
+            "frequency <b>rises</b>, and all other frequencies together become negative.",
+    alt="Line plot over training steps: the loss falls towards the bottom, the zero-frequency component rises to "
+        "several times the loss, the sum of all other components falls far below zero.",
+    source="this chapter", label="fig-course",
+)
+# %% [markdown]
+# ## One convention
+# The paper uses ordinary frequency in section A.2, angular frequency in Eqs 36 and 46, and a discrete one in Eqs 2,
+# 43 and 47. This book uses one: the forward transform carries $1/N$, frequencies are signed, an integral over $t$ is a
+# mean over pixels and an integral over $\nu$ a plain sum. Then nearly every formula stands without a factor:
+# %% tags=["hide-input"]
+conventions.table().rename(columns={"forward": "forward 1/N (here)"}).drop(columns="note").style.hide(axis="index")
+# %% [markdown]
+# Each cell is the factor that the printed right-hand side needs. Each was checked on numbers: Gaussians for the
+# continuous conventions, random signals for the discrete ones. The largest residual is {glue:text}`ce_conventions`.
+# Eq. 46 fits no convention: its constant needs angular frequency, its convolution does not allow it.
+# %%
+cells = conventions.checks()
+by_hand = cells[(cells["convention"] == "ordinary") & cells["equation"].isin(["11", "16"])].set_index("equation")
+angular = cells[(cells["convention"] == "angular") & (cells["equation"] == "11")]["without"].iloc[0]
+ortho = cells[(cells["convention"] == "orthonormal") & (cells["equation"] == "16")]["without"].iloc[0]
+glue("ce_conventions", f"{cells['residual'].max():.0e}", display=False)
+findings.observe("lem3-overlap", value=by_hand.loc["11", "without"], mutant=angular,
+                 note="Exact in ordinary frequency; angular frequency needs 1/(2 pi).")
+_ = findings.observe("lem4-mean", value=by_hand.loc["16", "without"], mutant=ortho,
+                     note="Exact in every convention but the orthonormal DFT, which needs sqrt(N).")
+# %% [markdown]
+# ## Lemmas 3 and 4
+# The overlap of two functions is the overlap of their spectra, one of them reversed:
+#
+# (eq-11)=
+# $$ \int Y(t) B(t) \, dt = \int y(z) b(-z) \, dz \tag{11} $$
+#
+# The proof goes through the convolution theorem and the delta:
+#
+# (eq-12)=
+# $$ \int Y B \, dt = \int \mathcal{F}^{-1}(y \otimes b) \, dt \tag{12} $$
+#
+# (eq-13)=
+# $$ = \iiint e^{2 j \pi \nu t} y(z) b(\nu - z) \, dt \, d\nu \, dz \tag{13} $$
+# %% [markdown]
+# (eq-14)=
+# $$ \int e^{2 j \pi \nu t} dt = D_0(\nu) = \infty \text{ if } \nu = 0, \; 0 \text{ otherwise} \tag{14} $$
+#
+# (eq-15)=
+# $$ \int Y B \, dt = \iint y(z) b(\nu - z) D_0(\nu) \, d\nu \, dz = \int y(z) b(-z) \, dz \tag{15} $$
+#
+# Lemma 4 is the same with a constant in place of $B$:
+#
+# (eq-16)=
+# $$ \int Y(t) \, dt = y(0) \tag{16} $$
+#
+# (eq-17)=
+# $$ \int Y dt = \iint y(\nu) e^{2 j \pi \nu t} d\nu dt = \int y(\nu) D_0(\nu) d\nu = y(0) \tag{17} $$
+# %% [markdown]
+# Symbols first. For two Gaussians of any widths and places, and for four free symbols under the discrete transform,
+# sympy brings the two sides of {ref}`Eq. 11 <eq-11>` and {ref}`Eq. 16 <eq-16>` together; with $b(+z)$ something is
+# left. For {ref}`Eq. 14 <eq-14>` it shows a limit that does not exist: over $-T \ldots T$ the integral is
+# $\sin(2\pi\nu T)/(\pi\nu)$, whose area is 1 for every $T$, but which at a fixed $\nu \ne 0$ only oscillates.
+# %%
+derived = {name: symbolic.DERIVATIONS[name]() for name in
+           ("Lemma 3, Gaussians", "Lemmas 3 and 4, N = 4", "Lemma 4, Gaussian", "Eq. 14")}
+left_over = {name: symbolic.left_over(found) for name, found in derived.items()}
+assert not any(left_over.values()), left_over
+derived["Lemma 3, Gaussians"]["left"], derived["Lemmas 3 and 4, N = 4"]["mutant"], derived["Eq. 14"]["kernel"]
+# %% [markdown]
+# ## Theorem 1
+# With $Y$ the logits, $B$ the one-hot labels and $Y_p = \log \sum_c e^{Y}$,
+#
+# (eq-1)=
+# $$ L_{CE} = -\sum_c \int B \log \frac{e^{Y}}{\sum_c e^{Y}} dt = -\sum_c \int B \, (Y - Y_p) \, dt \tag{1} $$
+#
+# (eq-2)=
+# $$ L_{CE} = \sum_\nu L_{ce}(\nu), \quad L_{ce}(\nu) = \sum_c b(-\nu, c) \, (y_p(\nu) - y(\nu, c)) \tag{2} $$
+#
+# The appendix repeats the first as Eq. 18, and proves the second through
+# %% [markdown]
+# (eq-18)=
+# $$ L_{CE} = -\sum_c \int B \log \frac{e^{Y}}{\sum_c e^{Y}} dt = -\sum_c \int B (Y - Y_p) dt \tag{18} $$
+#
+# (eq-19)=
+# $$ \int Y B \, dt = \int y(z) b(-z) \, dz \tag{19} $$
+#
+# (eq-20)=
+# $$ L_{CE} = \sum_c \int b(-\nu, c) (y_p(\nu) - y(\nu, c)) \, d\nu \tag{20} $$
+# %% [markdown]
+# (eq-21)=
+# $$ L_{CE} = \sum_\nu \sum_c b(-\nu, c) (y_p(\nu) - y(\nu, c)) = \sum_\nu L_{ce}(\nu) \tag{21} $$
+#
+# (eq-22)=
+# $$ L_{ce}(\nu) = \sum_c b(-\nu, c) (y_p(\nu) - y(\nu, c)) \tag{22} $$
+#
+# The code that every later chapter calls:
+# %% [markdown]
+# ```{literalinclude} /lib/specseg/cross_entropy.py
+# :pyobject: frequency_components
+# ```
+# %% [markdown]
+# Every equation is now tried on random tensors: one and two dimensions, odd and even sizes, two to five classes, with
+# and without void pixels. Beside each residual stands that of a mutant, a version broken on purpose: it must be large,
+# or the check could not have failed.
+# %%
+results = identities.run_all(identities.CROSS_ENTROPY, draws=sizes.draws)
+notes = {
+    "eq09-truncated-loss": "The box |u|, |v| <= nu_max gives L_CE; a sum from zero up is complex and misses it.",
+    "eq14-delta": "Kronecker's delta on a finite frame; at fixed nu the infinite integral oscillates and has no limit.",
+}
+for r in results:
+    for form, value in r.forms.items():
+        mutant = r.mutant if form == r.judged else None
+        findings.observe(r.check, value=value, form=form, mutant=mutant, note=notes.get(r.check, ""))
+identities.frame(results).style.format(precision=1, na_rep="").format("{:.1e}", na_rep="", subset=[
+    "printed", "convention", "mutant"]).hide(axis="index")
+# %% [markdown]
+# ## What a component is
+# - $L_{ce}(\nu)$ is complex, and $L_{ce}(-\nu)$ is its conjugate. Only pairs, or real parts, add up.
+# - Labels sum to one at every pixel, so $\sum_c b(-\nu, c) = 0$ for $\nu \ne 0$: there $y_p$ drops out, and
+#   $L_{ce}(\nu) = -\sum_c b(-\nu, c) \, y(\nu, c)$ is linear in the logits.
+# - With void pixels $\sum_c B$ is a mask, and $y_p$ stays. The library carries it exactly.
+# - A component is small where its label spectrum or its logit spectrum is small (Cauchy-Schwarz), as section 2.1 says.
+# %% [markdown]
+# ## The truncated loss and $R_{ce}$
+# (eq-9)=
+# $$ \hat{L}_{ce}(\nu_{max}) = \sum_{\nu}^{\nu_{max}} L_{ce}(\nu) \tag{9} $$
+#
+# (eq-10)=
+# $$ R_{ce}(\nu_{max}) = \left| 1 - \hat{L}_{ce}(\nu_{max}) / L_{CE} \right| \tag{10} $$
+#
+# {ref}`Eq. 9 <eq-9>` does not say over which frequencies it sums. A sum from zero up is complex and misses the loss at
+# the Nyquist limit. The box $|u|, |v| \le \nu_{max}$ reaches it, and it is what a grid of $2\nu_{max} + 1$ carries.
+# %%
+steps = [k for k, s in enumerate(net.steps) if s in (0, 40, net.steps[-1])]
+limits = list(range(33))
+built = pd.concat([
+    pd.DataFrame({"step": net.steps[k], "nu_max": limits, "kept": parts.kept.mean(0), "loss": parts[0].mean().item()})
+    for k in steps for parts in [ce.truncated_cross_entropy(net.logits[k], net.labels, limits)]
+])
+figures.show(
+    draw.built_up(built),
+    caption="The truncated loss of Eq. 9. Before training all of the loss stands at frequency zero; afterwards the sum "
+            "starts far above the loss and comes down to it.",
+    alt="Three curves of truncated loss against band limit; the untrained one is flat, the trained ones start high at "
+        "zero and fall to their dotted whole loss within about ten cycles per frame.",
+    source="this chapter", label="fig-built-up",
+)
+# %% [markdown]
+# ## A cancellation, not a share
+# For every network whatever, $L_{ce}(0) \ge H$, the entropy of the image's class histogram. Proof:
+# $L_{ce}(0) = \sum_c \pi_c (\overline{Y_p} - \overline{Y_c})$, and log-sum-exp is convex, so $\overline{Y_p}$ is at
+# least the log-sum-exp of the mean logits (Jensen). What remains is the cross-entropy of the histogram $\pi$ with one
+# softmax, which is at least $H(\pi)$ (Gibbs).
+# %% [markdown]
+# So as soon as a network beats the histogram, all other frequencies together are negative. At the end of training
+# {glue:text}`ce_zero` stands at zero and {glue:text}`ce_rest` everywhere else, for a loss of {glue:text}`ce_loss`. The
+# paper sees low frequencies decrease in training; the lowest rises, here from {glue:text}`ce_zero_start`.
+# %%
+last, first = course.iloc[-1], course.iloc[0]
+for name in ("zero", "rest", "loss"):
+    glue(f"ce_{name}", f"{last[name]:.2f}", display=False)
+glue("ce_zero_start", f"{first['zero']:.2f}", display=False)
+note = (f"L_ce(0) rose from {first['zero']:.2f} to {last['zero']:.2f} nats while L_CE fell from {first['loss']:.2f} to "
+        f"{last['loss']:.2f}; L_ce(0) >= H(histogram) in {course['held'].sum()} of {course['images'].sum()} cases.")
+findings.observe("obs1-cancellation", value=last["within"], n=last["images"], note=note)
+_ = findings.observe("obs1-cancellation", value=course["held"].sum(), n=course["images"].sum(), form="corrected",
+                     mutant=course["mutant_held"].sum())
+# %% [markdown]
+# ## The frame's edge
+# The DFT glues left to right and top to bottom. Labels and logits jump there by $J_B$ and $J_Y$, and a jump has the
+# coefficients $J/(2\pi j\nu)$. Their product puts $-\frac{1}{2\pi^2 \nu_{max}} \sum_c J_B J_Y$ into the tail of each
+# axis, which no network can remove. Mirroring the frame (half-sample symmetry, the DCT-II) removes the jump. Sympy
+# confirms the sampled form for a ramp, $|x(\nu)|^2 = 1/(4 N^2 \sin^2(\pi\nu/N))$.
+# %%
+assert not symbolic.left_over(symbolic.ramp())
+rates = rce_laws.boundary_and_average(net.logits[-1], net.labels, [2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28])
+figures.show(
+    draw.frame(rates, grid_nyquist=8),
+    caption="R_ce of the trained network with periodic and mirrored spectra (faint: mean of the images' ratios). "
+            "Beyond the prediction grid's limit the periodic rate is the frame's jump and almost nothing else.",
+    alt="Log-log plot: the periodic rate falls slowly like one over the band limit and meets a dashed closed form; the "
+        "mirrored rate drops by three orders of magnitude at the prediction grid's limit.",
+    source="this chapter", label="fig-frame",
+)
+# %%
+beyond = []
+for trained in nets:
+    tails = rce_laws.boundary_and_average(trained.logits[-1], trained.labels, [12])
+    tails = tails[tails["average"] == "ratio_of_means"].set_index("boundary")["tail"]
+    beyond.append(tails["frame alone"] / (tails["periodic"] - tails["mirrored"]))
+at = rates[rates["nu_max"] == 12].set_index(["boundary", "average"])["rce"]
+periodic, mirrored = at["periodic", "ratio_of_means"], at["mirrored", "ratio_of_means"]
+glue("ce_wrap_periodic", f"{periodic:.1%}", display=False)
+glue("ce_wrap_mirrored", f"{mirrored:.2%}", display=False)
+glue("ce_averages", f"{at['periodic', 'mean_of_ratios'] / periodic:.2f}", display=False)
+share = float(np.median(beyond))
+note = f"R_ce(12) is {periodic:.3f} periodic, {mirrored:.4f} mirrored; closed form over their difference {share:.2f}."
+_ = findings.observe("beyond-frame-jump", value=share, low=min(beyond), high=max(beyond), mutant=share * 2 * np.pi,
+                     note=note)
+# %% [markdown]
+# At $\nu_{max} = 12$, above what the prediction grid can carry, $R_{ce}$ is {glue:text}`ce_wrap_periodic` periodic and
+# {glue:text}`ce_wrap_mirrored` mirrored. The average matters too: the mean of the images' ratios is
+# {glue:text}`ce_averages` times the ratio of their means, because images with a small loss have a large $R_{ce}$. The
+# paper says neither which boundary nor which average Table 1 has. The ratio of means is additive over images; the book
+# states it first and the other beside it.
+# %% [markdown]
+# ## Confidence
+# Multiply the classifier's weights and bias by $\tau$. No argmax changes, at no band limit, because truncation is
+# linear; so mIoU and its drop stay. Without void the tail is exactly $\tau$ times as large, since it is linear in the
+# logits for $\nu \ne 0$. The loss is not: $R_{ce} = \tau \, |\text{tail}| / L_{CE}(\tau)$ goes to 0 with $\tau$, and
+# for a network that is right everywhere it goes to infinity.
+# %%
+sweep = rce_laws.temperature_sweep(net.logits[-1], net.labels, np.geomspace(0.1, 10, 13), nu_max=4)
+calibrated = rce_laws.calibrated_temperature(net.logits[-1], net.labels)
+figures.show(
+    draw.temperature(sweep, calibrated),
+    caption="The same segmentations with scaled logits. Left: R_ce moves, the mIoU-drop of the truncated logits does "
+            "not. Right: the loss and the tail. Dotted: the scale that minimises the loss.",
+    alt="Two log plots against the scale of the logits; the relative drop is a flat line while R_ce rises by more than "
+        "an order of magnitude; the tail is a straight line and the loss has a minimum.",
+    source="this chapter", label="fig-confidence",
+)
+# %%
+ratios = []
+for trained in nets:
+    pair = rce_laws.temperature_sweep(trained.logits[-1], trained.labels, [0.25, 4.0], nu_max=4)
+    ratios.append(pair["rce"].iloc[1] / pair["rce"].iloc[0])
+at_best = rce_laws.temperature_sweep(net.logits[-1], net.labels, [1.0, calibrated], nu_max=4)["rce"]
+glue("ce_tau", f"{calibrated:.2f}", display=False)
+glue("ce_rce_raw", f"{at_best.iloc[0]:.2f}", display=False)
+glue("ce_rce_calibrated", f"{at_best.iloc[1]:.2f}", display=False)
+_ = findings.observe("eq10-same-segmentation", value=float(np.median(ratios)), low=min(ratios), high=max(ratios), note=(
+    f"Same argmax at every band limit, same drop: R_ce(4) of 4 Y is {np.median(ratios):.1f} times that of Y/4."))
+# %% [markdown]
+# A fair comparison of two networks therefore needs their calibrated temperature: here the loss is least at
+# $\tau$ = {glue:text}`ce_tau`, where $R_{ce}(4)$ is {glue:text}`ce_rce_calibrated` instead of {glue:text}`ce_rce_raw`.
+# %% [markdown]
+# ## What truncation really costs
+# Truncate the logits, $Y \to P Y = Y - D$, and the loss changes by
+#
+# $$ L(PY) - L(Y) = \langle B - S, D \rangle + \tfrac12 \overline{\mathrm{Var}_S(D)} + \ldots $$
+#
+# (log-sum-exp has gradient $S$ and Hessian $\mathrm{diag}(S) - S S^T$). $R_{ce}$ keeps only $\langle B, D \rangle$: it
+# cuts the sum of {ref}`Eq. 2 <eq-2>` but leaves $Y_p$ as it was. Log-sum-exp is convex and a variance is at most a
+# quarter of the squared range, so for $\Delta L = L(PY) - L(Y)$
+#
+# $$ \langle B - S, D \rangle \le \Delta L \le \langle B - S, D \rangle + \tfrac18 \overline{(\max D - \min D)^2} $$
+# %%
+assert not symbolic.left_over(symbolic.truncation_cost())
+cost = rce_laws.truncation_cost(net.logits[-1], net.labels, [2, 3, 4, 6, 8, 12, 16, 24])
+figures.show(
+    draw.cost(cost),
+    caption="R_ce beside the true relative change of the loss when the logits are truncated, its second-order form, "
+            "and the two bounds.",
+    alt="Against the band limit, R_ce lies several times above the true change of the loss; the second-order curve "
+        "follows the truth; lower and upper bounds enclose it.",
+    source="this chapter", label="fig-cost",
+)
+# %%
+held = n = wrong = 0
+shares = []
+for trained in nets:
+    for y in trained.logits:
+        rows = rce_laws.truncation_cost(y, trained.labels, [2, 4, 8, 16])
+        held += int(((rows["first"] <= rows["true"] + 1e-9) & (rows["true"] <= rows["bound"] + 1e-9)).sum())
+        wrong, n = wrong + int((rows["rce"] <= rows["true"] + 1e-9).sum()), n + len(rows)
+    shares.append(float((rows["true"] / rows["rce"]).iloc[1]))
+share = float(np.median(shares))
+findings.observe("eq10-measures-loss", value=share, low=min(shares), high=max(shares), note=(
+    f"At nu_max = 4, half the prediction grid's limit, truncation changes the loss by {share:.2f} times R_ce."))
+_ = findings.observe("eq10-measures-loss", value=held, n=n, form="corrected", mutant=wrong)
+# %% [markdown]
+# ## Look at it
+# %%
+image = 1
+y, label = net.logits[-1][image : image + 1], net.labels[image : image + 1]
+shown = [1, 2, 3, 4, 6, 8, 16, 32]
+low = {k: sp.band_limit(y, k) for k in shown}
+start, whole = ce.relative_loss_rate(y, label, shown), ce.cross_entropy(y, label)
+times = {k: float(ce.cross_entropy(low[k], label) / whole) for k in shown}
+titles = {k: f"band limit {k}: R_ce {start[i]:.3f}, loss {times[k]:.2f} of the whole" for i, k in enumerate(shown)}
+maps = {k: v.argmax(1)[0].numpy() for k, v in low.items()}
+figures.show_plotly(
+    draw.truncation_slider(maps, label[0].numpy(), titles), label="fig-slider",
+    caption="Move the band limit: the segmentation of one held-out scene from truncated logits.",
+    alt="Interactive picture: annotation on the left, truncated prediction on the right, a slider for the band limit; "
+        "the prediction loses its corners below four cycles per frame.", source="this chapter",
+)
+# %%
+figures.show(
+    draw.truncations({k: maps[k] for k in (32, 8, 4, 2)}, label[0].numpy()),
+    caption="The same without the slider.",
+    alt="Five small class maps: the annotation, and predictions truncated at 32, 8, 4 and 2 cycles per frame, ever "
+        "smoother.",
+    source="this chapter", label="fig-truncations",
+)
+# %% [markdown]
+# ## What we found
+# %% tags=["hide-input"]
+findings.close()
+# %% [markdown]
+# ## Check yourself
+# - Replace `landcover` by `objects` in the first cell. Does $L_{ce}(0)$ still rise?
+# - Give every pixel of one image the same label. What is the floor of $L_{ce}(0)$ then, and what is left elsewhere?
+# - Find the $\tau$ at which $R_{ce}(4)$ equals the relative mIoU-drop. Is it the same for another band limit?

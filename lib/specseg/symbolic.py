@@ -1,0 +1,191 @@
+"""Sympy derivations: Lemmas 3 and 4, Eqs 14, 25, 26, 29-32, the frame's ramp, truncation, IoU's threshold.
+
+Each function returns a small dict of expressions; what must vanish stands under a name that begins with `zero`, so that
+`left_over` can test all of them at once. Ordinary frequency: y(nu) = integral of Y exp(-2 pi j nu t) dt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import sympy as sp
+
+Derivation = dict[str, sp.Expr]
+
+
+def gaussian_transform(a: sp.Expr, centre: sp.Expr, nu: sp.Symbol) -> sp.Expr:
+    """Return the ordinary-frequency transform of exp(-a (t - centre)^2), by completing the square in `integrate`.
+
+    >>> nu = sp.Symbol("nu", real=True)
+    >>> gaussian_transform(sp.pi, sp.Integer(0), nu)
+    exp(-pi*nu**2)
+    """
+    t = sp.Symbol("t", real=True)
+    # The shift theorem carries the centre: sympy integrates the centred Gaussian alone at once.
+    centred = sp.integrate(sp.exp(-a * t**2) * sp.cos(2 * sp.pi * nu * t), (t, -sp.oo, sp.oo), conds="none")
+    return sp.simplify(centred) * sp.exp(-2 * sp.pi * sp.I * nu * centre)
+
+
+def lemma_3_continuous() -> Derivation:
+    """Eq. 11 for two Gaussians of any width and place: both sides as integrals; their difference is zero."""
+    t, nu, u = sp.symbols("t nu u", real=True)
+    a, b = sp.symbols("a b", positive=True)
+    left = sp.integrate(sp.exp(-a * t**2 - b * (t - u) ** 2), (t, -sp.oo, sp.oo), conds="none")
+    y = gaussian_transform(a, sp.Integer(0), nu)
+    product = y * gaussian_transform(b, u, -nu)
+    right = sp.integrate(sp.simplify(sp.re(sp.expand(product, complex=True))), (nu, -sp.oo, sp.oo), conds="none")
+    return {"left": sp.simplify(left), "right": sp.simplify(right), "zero": sp.simplify(left - right)}
+
+
+def lemma_3_discrete(n: int = 4) -> Derivation:
+    """Eq. 11 for n symbols Y_t, B_t, the 1/N transform and the mean over t: the difference is zero for n = 3, 4, 6."""
+    y, b = sp.symbols(f"Y0:{n}"), sp.symbols(f"B0:{n}")
+    root = [sp.expand(sp.exp(-2 * sp.pi * sp.I * sp.Rational(k, n)), complex=True) for k in range(n)]
+
+    def dft(x):
+        return [sum(x[t] * root[k * t % n] for t in range(n)) / n for k in range(n)]
+
+    fy, fb = dft(y), dft(b)
+    right = sp.expand(sum(fy[k] * fb[-k % n] for k in range(n)))
+    left = sp.expand(sum(p * q for p, q in zip(y, b, strict=True)) / n)
+    wrong = sp.expand(sum(fy[k] * fb[k] for k in range(n)))
+    mean = sp.expand(sum(y) / n - fy[0])
+    return {"left": left, "zero": sp.simplify(left - right), "zero_lemma_4": sp.simplify(mean),
+            "mutant": sp.simplify(left - wrong)}  # fmt: skip
+
+
+def lemma_4_continuous() -> Derivation:
+    """Eq. 16 for a Gaussian: its integral is its transform at 0."""
+    t, nu = sp.symbols("t nu", real=True)
+    a = sp.Symbol("a", positive=True)
+    whole = sp.integrate(sp.exp(-a * t**2), (t, -sp.oo, sp.oo), conds="none")
+    return {"left": whole, "zero": sp.simplify(whole - gaussian_transform(a, sp.Integer(0), nu).subs(nu, 0))}
+
+
+def dirac() -> Derivation:
+    """Eq. 14: the integral of exp(2 pi j nu t) over -T .. T is sin(2 pi nu T)/(pi nu).
+
+    Its value at 0 is 2 T; its integral over nu is 1 for every T; at a fixed nu != 0 it has no limit (only a weak one).
+    """
+    t, nu = sp.symbols("t nu", real=True)
+    big = sp.Symbol("T", positive=True)
+    kernel = sp.sin(2 * sp.pi * nu * big) / (sp.pi * nu)
+    direct = sp.integrate(sp.cos(2 * sp.pi * nu * t), (t, -big, big))
+    direct = sp.piecewise_fold(direct).args[0][0] if direct.has(sp.Piecewise) else direct
+    area = 2 * sp.integrate(sp.sin(2 * sp.pi * nu * big) / (sp.pi * nu), (nu, 0, sp.oo), conds="none")
+    far = sp.limit(kernel.subs(nu, sp.Rational(1, 4)), big, sp.oo)
+    return {
+        "kernel": kernel, "at_zero": sp.limit(kernel, nu, 0), "zero": sp.simplify(direct - kernel),
+        "zero_area": sp.simplify(area - 1), "limit_at_quarter": far,
+    }  # fmt: skip
+
+
+def iou_expansion() -> Derivation:
+    """Eqs 23, 25: both lines agree; the mixed second derivative in two shares of the overlap is 2c/(c - p)^3, not zero.
+
+    A sum of separate terms, as CE is in Eq. 2, has mixed derivatives of zero: so IoU is no such sum.
+    """
+    p, q, c = sp.symbols("p_a p_b c", positive=True)
+    iou = (p + q) / (c - p - q)
+    mixed = sp.factor(sp.diff(iou, p, q))
+    return {"zero": sp.simplify(iou - 1 / (c / (p + q) - 1)), "mixed": mixed,
+            "zero_mixed": sp.simplify(mixed - 2 * c / (c - p - q) ** 3)}  # fmt: skip
+
+
+def log_expansion() -> Derivation:
+    """Eq. 26: log S = (S - 1) - (1 - S)^2/(2 xi^2), xi in [S, 1]; and (S - 1) - log S is least, 0, at S = 1."""
+    s = sp.Symbol("S", positive=True)
+    error = (s - 1) - sp.log(s)
+    return {"series": sp.series(sp.log(s), s, 1, 4).removeO(), "zero_at_one": error.subs(s, 1),
+            "zero_slope": sp.diff(error, s).subs(s, 1), "slope": sp.factor(sp.diff(error, s)),
+            "curvature": sp.diff(error, s, 2)}  # fmt: skip
+
+
+def relative_drop() -> Derivation:
+    """Eqs 29 to 32: the printed chain line by line, and its closed form (1 + q) r/(1 + q r) with its slopes."""
+    c, p1, p2, q, r = sp.symbols("c p1 p2 q r", positive=True)
+    iou = p1 / (c - p1)
+    lines = [1 / (c / p1 - 1) - 1 / (c / p2 - 1), p1 / (c - p1) - p2 / (c - p2), c / ((c - p1) * (c - p2)) * (p1 - p2),
+             1 / (c / p1 - 1) * c / (c - p2) * (p1 - p2) / p1, iou * c / (c - p2) * (p1 - p2) / p1]  # fmt: skip
+    found = {f"zero_line_{k}": sp.simplify(lines[0] - x) for k, x in enumerate(lines[1:], 2)}
+    area = sp.solve(sp.Eq(q, iou), c)[0]
+    drop = sp.factor(sp.simplify((c / (c - p2) * (p1 - p2) / p1).subs(c, area).subs(p2, p1 * (1 - r))))
+    closed = (1 + q) * r / (1 + q * r)
+    return found | {
+        "drop": drop, "zero_closed": sp.simplify(drop - closed), "slope": sp.factor(sp.diff(closed, r)),
+        "curvature": sp.factor(sp.diff(closed, r, 2)), "slope_at_zero": sp.diff(closed, r).subs(r, 0),
+    }  # fmt: skip
+
+
+def drop_from_losses() -> Derivation:
+    """Eqs 30 to 32 with their sign kept: p1 = A - L, p2 = A - K (A = b(0), K the truncated loss) in Eq. 29.
+
+    The factor beside c/(c - p2) is (K - L)/(A - L): the tail over A - L, that is R L/(A - L) and not R. Printed, with
+    b(0) = 0 and the sign lost, it is (L - K)/L.
+    """
+    c, area, loss, kept, rate = sp.symbols("c A L K R", positive=True)
+    p1, p2 = area - loss, area - kept
+    factor = sp.simplify((p1 - p2) / p1)
+    in_rate = sp.simplify(factor.subs(kept, loss * (1 + rate)))
+    printed = sp.simplify(factor.subs(area, 0))
+    return {"drop": sp.simplify(c / (c - p2) * factor), "factor": factor, "in_rate": in_rate, "printed": printed,
+            "zero": sp.simplify(in_rate - rate * loss / (area - loss))}  # fmt: skip
+
+
+def ramp() -> Derivation:
+    """The ramp t/N: x(nu) (1 - e^(-2 pi j nu/N)) = -1/N by summation by parts, so |x|^2 = 1/(4 N^2 sin^2(pi nu/N)).
+
+    Checked for all nu of N = 3, 4 and 6 in exact arithmetic.
+    """
+    found: Derivation = {}
+    for n in (3, 4, 6):
+        worst = sp.Integer(0)
+        for k in range(1, n):
+            x = sum(sp.Rational(t, n) * sp.exp(-2 * sp.pi * sp.I * sp.Rational(k * t, n)) for t in range(n)) / n
+            power = sp.simplify(sp.expand(x * sp.conjugate(x), complex=True))
+            worst += sp.Abs(sp.nsimplify(sp.simplify(power - 1 / (4 * n**2 * sp.sin(sp.pi * sp.Rational(k, n)) ** 2))))
+        found[f"zero_{n}"] = sp.simplify(worst)
+    return found
+
+
+def truncation_cost() -> Derivation:
+    """CE(Y - D) - CE(Y) to second order in D for three classes: <S - B, -D> + Var_S(D)/2.
+
+    The gradient of log-sum-exp is S, its Hessian diag(S) - S S^T, whose form in D is the variance of D under S.
+    """
+    y, d = sp.symbols("y0:3", real=True), sp.symbols("d0:3", real=True)
+    h = sp.Symbol("h", real=True)
+    lse = sp.log(sum(sp.exp(a) for a in y))
+    soft = [sp.exp(a) / sum(sp.exp(b) for b in y) for a in y]
+    along = lse.subs({a: a - h * b for a, b in zip(y, d, strict=True)}, simultaneous=True)
+    first, second = (sp.diff(along, h, k).subs(h, 0) for k in (1, 2))
+    mean = sum(s * b for s, b in zip(soft, d, strict=True))
+    variance = sum(s * b**2 for s, b in zip(soft, d, strict=True)) - mean**2
+    return {"zero_first": sp.simplify(first + mean), "zero_second": sp.simplify(second - variance)}
+
+
+def iou_threshold() -> Derivation:
+    """IoU of a block model: its derivative in one block's S has the sign of f c - p, so the threshold is q/(1 + q)."""
+    f, w, s, p, c, q = sp.symbols("f w S p c q", positive=True)
+    iou = (p + w * f * s) / (c + w * s - p - w * f * s)
+    slope = sp.factor(sp.diff(iou, s).subs(s, 0))
+    at_rest = sp.solve(sp.numer(sp.together(slope)), f)[0]
+    return {"slope": slope, "threshold": sp.simplify(at_rest),
+            "zero": sp.simplify(at_rest.subs(c, p * (1 + q) / q) - q / (1 + q))}  # fmt: skip
+
+
+DERIVATIONS: dict[str, Callable[[], Derivation]] = {
+    "Lemma 3, Gaussians": lemma_3_continuous, "Lemmas 3 and 4, N = 4": lemma_3_discrete,
+    "Lemma 4, Gaussian": lemma_4_continuous, "Eq. 14": dirac, "Eqs 23, 25": iou_expansion, "Eq. 26": log_expansion,
+    "Eq. 29": relative_drop, "Eqs 30 to 32": drop_from_losses, "frame's ramp": ramp,
+    "truncation, second order": truncation_cost, "IoU's threshold": iou_threshold,
+}  # fmt: skip
+
+
+def left_over(found: Derivation) -> list[str]:
+    """Return the names of the expressions that should be zero and are not (empty when the derivation holds).
+
+    >>> left_over({"zero": sp.Integer(0), "zero_b": sp.Symbol("x"), "slope": sp.Integer(2)})
+    ['zero_b']
+    """
+    return [name for name, value in found.items() if name.startswith("zero") and value != 0]

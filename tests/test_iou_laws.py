@@ -1,0 +1,122 @@
+"""IoU from cross-entropy: the bounds that hold, the statements that do not, the law of the drop."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from specseg import identities, iou_laws, metrics
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 9999), st.floats(0.1, 30))
+def test_bounds_hold_for_every_network(index, scale):
+    case = identities.draw(index)
+    logits = case.logits + scale * case.onehot      # from ignorant to nearly perfect
+    found = iou_laws.bounds_held(logits[None], case.labels[None])
+    assert found["held"] == found["n"] > 0
+
+
+def test_best_bound_is_reached():
+    """S constant on each class, all error given to class 0: the bound is an equality there."""
+    labels = torch.tensor([[[0, 0, 0, 1, 1, 1, 1, 2]]])
+    keep = torch.tensor([0.7, 0.6, 0.9], dtype=torch.float64)[labels[0, 0]]
+    s = torch.zeros(1, 3, 1, 8, dtype=torch.float64)
+    for t, c in enumerate(labels[0, 0].tolist()):
+        s[0, c, 0, t] = keep[t]
+        s[0, 0 if c else 1, 0, t] += 1 - keep[t]
+    rows = iou_laws.class_bounds(s.clamp(min=1e-300).log(), labels)
+    assert rows["soft_iou"].iloc[0] == pytest.approx(rows["best"].iloc[0], abs=1e-12)
+    assert rows["best"].iloc[0] > rows["first"].iloc[0]
+
+
+def test_hard_bound_is_reached_in_the_limit():
+    """A wrong argmax at S just below 1/2, all else certain: e = L/log 2 exactly."""
+    labels = torch.tensor([[[0] * 8 + [1] * 8]])
+    logits = torch.full((1, 2, 1, 16), -50.0, dtype=torch.float64)
+    logits[0, 0, 0, :8] = logits[0, 1, 0, 8:] = 50.0
+    logits[0, :, 0, 0] = torch.tensor([0.0, 1e-9])
+    row = iou_laws.class_bounds(logits, labels).iloc[0]
+    assert row["hard_iou"] == pytest.approx(7 / 8) and row["hard"] == pytest.approx(7 / 8, abs=1e-6)
+
+
+def test_a_broken_bound_is_seen():
+    cases = [identities.draw(k) for k in range(20)]
+    found = [iou_laws.bounds_held(c.logits[None], c.labels[None]) for c in cases]
+    assert sum(f["mutant"] for f in found) < sum(f["n"] for f in found)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(0.001, 1.0))
+def test_expansion_error_lies_between_its_bounds(s):
+    row = iou_laws.expansion([s]).iloc[0]
+    assert row["low"] - 1e-12 <= row["error"] <= row["high"] + 1e-12
+
+
+def test_orders_tell_first_order_from_none():
+    case = identities.draw(5)
+    found = iou_laws.orders(case.onehot, case.logits.softmax(0), 2)
+    assert found["eq26"] == pytest.approx(2, abs=0.02) and found["eq26_mutant"] == pytest.approx(1, abs=0.02)
+    assert found["eq31"] < 0
+
+
+def test_two_pixels_contradict_the_overlap_following_the_loss():
+    even, uneven = iou_laws.two_pixels().to_dict("records")
+    assert even["loss"] < uneven["loss"] and even["overlap"] < uneven["overlap"]
+    for row, s in ((even, [0.5, 0.5]), (uneven, [0.99, 0.2])):
+        p = torch.tensor(s, dtype=torch.float64)
+        soft = metrics.soft_iou(torch.stack([p, 1 - p])[None, :, None], torch.zeros(1, 1, 2, dtype=torch.long))[0]
+        assert row["soft_iou"] == pytest.approx(float(soft))
+
+
+def test_ordering_is_a_correlation_and_no_law():
+    found = iou_laws.ordering(100, seed=1)
+    assert 0 < found["agree"] < found["draws"]
+    assert found["low"] <= found["spearman"] <= found["high"] and abs(found["mutant"]) < 0.3
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(0.0, 1.0), min_size=3, max_size=3), st.integers(0, 99))
+def test_no_block_prediction_beats_the_best(fractions, seed):
+    if max(fractions) < 0.01:
+        fractions[0] = 0.5
+    w = np.array([0.2, 0.3, 0.5])
+    found = iou_laws.block_optimum(w, fractions)
+    rng = np.random.default_rng(seed)
+    f = np.array(fractions)
+    for s in rng.random((50, 3)):
+        p = (w * f * s).sum()
+        assert p / ((w * (f + s)).sum() - p) <= found["best_iou"] + 1e-12
+    kept = (f > found["threshold"]).astype(float)
+    p = (w * f * kept).sum()
+    assert p / ((w * (f + kept)).sum() - p) == pytest.approx(found["best_iou"])
+    assert found["threshold"] <= 0.5
+
+
+def test_block_optimum_refuses_what_is_no_partition():
+    with pytest.raises(ValueError, match="shares that sum to 1"):
+        iou_laws.block_optimum([0.5, 0.2], [1, 0])
+    with pytest.raises(ValueError, match="equal lengths"):
+        iou_laws.block_optimum([1.0], [1, 0])
+
+
+def test_drop_rows_vanish_at_nyquist_and_match_the_metrics():
+    case = identities.draw(1)
+    logits, labels = case.logits[None], case.labels[None]
+    nyquist = max(case.shape) // 2
+    rows = iou_laws.drop_rows(logits, labels, [2, nyquist])
+    for name in ("rce", "hard", "soft", "overlap", "printed", "sign_mended"):
+        assert rows[name].iloc[1] == pytest.approx(0, abs=1e-10)
+    q = metrics.soft_iou(logits.softmax(1), labels)
+    banded = metrics.spectral_iou(logits.softmax(1), labels, nu_max=2)
+    assert rows["overlap"].iloc[0] == pytest.approx(float(1 - banded.nanmean() / q.nanmean()))
+
+
+def test_overlap_share_of_a_wave_and_of_everything():
+    labels = (torch.arange(64) // 4 % 2).expand(1, 64, 64)      # bars of eight pixels' period: 8 cycles per frame
+    low, high = iou_laws.overlap_share(labels, 7), iou_laws.overlap_share(labels, 8)
+    assert low["box"].tolist() == pytest.approx([0.5, 0.5]) and (high["box"] > 0.85).all()
+    assert iou_laws.overlap_share(labels, 32)["box"].tolist() == pytest.approx([1, 1])
+    with pytest.raises(ValueError, match="Nyquist"):
+        iou_laws.overlap_share(labels, 40)
