@@ -17,7 +17,8 @@ def changed(since: str = "HEAD") -> list[Path]:
         try:
             run = subprocess.run(command, cwd=config.root(), capture_output=True, text=True, check=True)
         except (OSError, subprocess.CalledProcessError) as err:
-            raise ValueError(f"git cannot compare with {since!r}: {getattr(err, 'stderr', err)}".strip()) from None
+            said = str(getattr(err, "stderr", None) or err).strip().splitlines()[0]  # outside a checkout git says pages
+            raise ValueError(f"git cannot compare with {since!r}: {said}") from None
         files += run.stdout.splitlines()
     return [config.root() / f for f in files]
 

@@ -102,13 +102,19 @@ def counts(claim: Claim, obs: Observation) -> bool:
 
 
 def judge(claim: Claim, observations: Sequence[Observation], not_run: str = "") -> Judgement:
-    """Return the verdict on a claim from its observations. `not_run` is the reason given when there is none."""
+    """Return the verdict on a claim from its observations. `not_run` is the reason given when there is none.
+
+    Raises ValueError for observations that do not fit, or that leave the printed form untried.
+    """
     for obs in observations:
         validate(claim, obs)
     used = tuple(o for o in observations if counts(claim, o))
     if not used:
         reason = claim.blocked or not_run or ("pipeline check only" if observations else "no chapter has observed it")
         return Judgement(claim, NOT_RUN, reason)
+    if not any(o.form == "printed" for o in used):
+        only = ", ".join(sorted({o.form for o in used}))
+        raise ValueError(f"claim {claim.id}: observed as {only} only; observe the printed form too: it may hold")
     measured = claim.tier in ("R3", "R4")
     for form in FORMS:
         states = [state(claim, o) for o in used if o.form == form]
