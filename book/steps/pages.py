@@ -122,6 +122,7 @@ def _record(record: Record) -> str:
 def dressed(notebook: nbformat.NotebookNode, slug: str) -> nbformat.NotebookNode:
     """Return a chapter with what every chapter has: its records in the banner, links to its source and notebook."""
     notebook = nbformat.from_dict(notebook)
+    _fold(notebook)
     used = check.findings(notebook)["records"]
     lines = "".join(f"<span><b>Record</b> {_banner_record(i, r['experiment'])}</span> " for i, r in used.items())
     for cell in notebook.cells:
@@ -138,6 +139,18 @@ def dressed(notebook: nbformat.NotebookNode, slug: str) -> nbformat.NotebookNode
     cell["id"] = "cell-run-yourself"
     notebook.cells.append(cell)
     return notebook
+
+
+def _fold(notebook: nbformat.NotebookNode) -> None:
+    """Let a page start with its picture: no parameters cell, and the code up to the first figure folded."""
+    for cell in notebook.cells:
+        tags = cell.metadata.setdefault("tags", [])
+        if "parameters" in tags:
+            tags.append("remove-cell")
+        elif cell.cell_type == "code":
+            tags.append("hide-input")
+            if any("<figure" in out.get("data", {}).get("text/html", "") for out in cell.outputs):
+                return
 
 
 def _banner_record(run_id: str, experiment: str) -> str:

@@ -58,12 +58,13 @@ class Findings:
     def banner(self) -> Display:
         """Return the chapter's banner: its claims, the profile, the device, the records used and their freshness."""
         profile = config.profile(self.profile)
-        rows = [("Claims judged here", f"{len(self.claims)}"), ("Profile", f"{profile.name}: {profile.purpose}"),
-                ("Device", config.device_name("cpu")), ("Data", ", ".join(profile.data))]  # fmt: skip
+        rows = [
+            ("Judges", f"{len(self.claims)} claims"),
+            ("Profile", f"{profile.name} ({', '.join(profile.data)} data)"),
+            ("Device", config.device_name("cpu")),
+        ]
         if profile.name == "smoke":
-            rows.append(
-                ("Note", "a pipeline check at a small size; verdicts on measured claims come from records alone")
-            )
+            rows.append(("Note", "a pipeline check: verdicts on measured claims come from records alone"))
         cells = "".join(f"<span><b>{k}</b> {v}</span> " for k, v in rows)
         plain = f"{self.chapter} at profile {profile.name}: {len(self.claims)} claims"
         return Display(f'<div class="specseg-banner">{cells}{BANNER_RECORDS}</div>', plain)

@@ -114,7 +114,7 @@ def ledger_md(judged: Sequence[Judgement], chapters: Sequence[str]) -> str:
             rows.append(_row(j, chapters, anchor))
         table = (
             '<table class="specseg-ledger"><thead><tr><th>Where</th><th>What the paper says</th><th>What we found</th>'
-            f"<th>Verdict</th><th>Tier, chapter, record</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+            f"<th>Verdict</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
         )
         parts.append(f"## {_title(section)}\n\n{_raw(table)}")
     return "\n\n".join(parts) + "\n"
@@ -138,10 +138,10 @@ def _row(j: Judgement, chapters: Sequence[str], anchor: str) -> str:
     erratum = f'<br><a href="errata.html#erratum-{c.id}">erratum</a>' if errata([j]) else ""
     grade = f"<br><small>{j.grade}</small>" if j.grade else ""
     return (
-        f'<tr id="claim-{c.id}"><td>{anchor}{html.escape(c.locator)}<br><code>{c.id}</code></td>'
+        f'<tr id="claim-{c.id}"><td>{anchor}{html.escape(c.locator)}<br><code>{c.id}</code><br>'
+        f"{c.tier}, {link}{records}</td>"
         f"<td>{html.escape(c.statement)}{quote}<details><summary>check</summary>{checks or 'none'}</details>"
-        f"{amended}</td>"
-        f"<td>{found} {why}</td><td>{badge(j.verdict)}{grade}{erratum}</td><td>{c.tier}<br>{link}{records}</td></tr>"
+        f"{amended}</td><td>{found} {why}</td><td>{badge(j.verdict)}{grade}{erratum}</td></tr>"
     )
 
 
