@@ -112,11 +112,15 @@ class ColourHistogram:
         self.counts += torch.bincount(flat, minlength=self.counts.numel()).view_as(self.counts)
 
     def predictions(self, images: Tensor) -> dict[str, Tensor]:
-        """Return each pixel's most frequent class by counts, and with equal class priors."""
-        shares = (self.counts + 1e-3) / self.counts.sum(1, keepdim=True).clamp(min=1)
+        """Return each pixel's most frequent class by counts, and with equal class priors.
+
+        A colour that was never seen gets the class that is most frequent over all colours.
+        """
+        totals = self.counts.sum(1, keepdim=True)
+        unseen = 1e-6 * totals / totals.sum().clamp(min=1)
         at = self.bins(images)
-        return {"colour, as counted": (self.counts + 1e-3 * shares).argmax(0)[at],
-                "colour, equal priors": shares.argmax(0)[at]}
+        return {"colour, as counted": (self.counts + unseen).argmax(0)[at],
+                "colour, equal priors": (self.counts / totals.clamp(min=1) + 1e-6 * unseen).argmax(0)[at]}
 
 
 def colour_rival(cell: Cell, plan: Plan) -> dict[str, Tensor]:
@@ -135,7 +139,6 @@ def colour_rival(cell: Cell, plan: Plan) -> dict[str, Tensor]:
 
 def run(cell: Cell, plan: Plan, seed: int, folder: Path, device: torch.device) -> list[dict]:
     """Train one cell (or go on with it) and return its tidy rows."""
-    start = time.perf_counter()
     learn, test = Chosen(cell, cell.train_split), Chosen(cell, cell.test_split)
     torch.manual_seed(seed)
     net = build("deeplabv3plus", backbone=plan.backbone, num_classes=len(learn.classes), input_size=plan.input_size,
@@ -145,13 +148,16 @@ def run(cell: Cell, plan: Plan, seed: int, folder: Path, device: torch.device) -
     fabric = Fabric(accelerator=device.type, devices=1, precision=plan.precision)
     name = f"{cell.dataset}-{cell.fold}-{seed}"
 
+    clock = [time.perf_counter()]
+
     def tell(step: int, loss: float) -> None:
+        clock.append(time.perf_counter())
         if (step + 1) % 10 == 0:
-            print(f"{name} {step + 1}/{cell.steps} loss {loss:.3f} {time.perf_counter() - start:.0f} s", flush=True)
+            print(f"{name} {step + 1}/{cell.steps} loss {loss:.3f} {clock[-1] - clock[-2]:.1f} s a step", flush=True)
 
     history = train.fit(net, learn.draws(plan, seed), settings, fabric=fabric, checkpoint=folder / f"{name}.ckpt",
                         on_step=tell)
-    spent = time.perf_counter() - start
+    pace = float(pd.Series(clock).diff().median()) if len(clock) > 1 else float("nan")
     matrices = {"network": train.evaluate(net, test.batches(plan), len(learn.classes), device=device)}
     matrices |= colour_rival(cell, plan)
     shared = {"dataset": cell.dataset, "fold": cell.fold, "seed": seed}
@@ -163,7 +169,8 @@ def run(cell: Cell, plan: Plan, seed: int, folder: Path, device: torch.device) -
     shared["predictor"] = "network"
     rows += [{**shared, "metric": "loss", "class": f"step {r.step}", "value": r.loss, "unit": "nat", "n": plan.batch}
              for r in history.itertuples() if r.step % 10 == 9]
-    rows.append({**shared, "metric": "seconds", "class": "training", "value": spent, "unit": "s", "n": cell.steps})
+    rows.append({**shared, "metric": "seconds_per_step", "class": "training", "value": pace, "unit": "s",
+                 "n": len(clock) - 1})
     return rows
 
 
@@ -202,7 +209,7 @@ def record(rows: pd.DataFrame, plan: Plan, cells: list[Cell], args: argparse.Nam
     return records.write(
         "finetune", rows, command=f"python experiments/finetune.py --profile {args.profile}", profile=args.profile,
         seed=args.seed, data=[cells[0].dataset], device=config.device_name(device), script=Path(__file__),
-        wall_s=float(rows.loc[rows["metric"] == "seconds", "value"].sum()),
+        wall_s=float((rows.loc[rows["metric"] == "seconds_per_step", "value"] * cells[0].steps).sum()),
         settings={**{k: v for k, v in asdict(plan).items() if k != "cells"}, "dataset": cells[0].dataset,
                   "steps": cells[0].steps, "folds": [c.fold for c in cells]},
     )

@@ -106,7 +106,8 @@ def optima(frame: pd.DataFrame) -> Figure:
                xticks=[17, 33, 49, 65, 81, 97])
         ax.set_yticklabels(labels[: len(part)])
     np.atleast_1d(axes)[0].invert_yaxis()
-    np.atleast_1d(axes)[0].legend(loc="center right")
+    handles, names = np.atleast_1d(axes)[0].get_legend_handles_labels()
+    fig.legend(handles, names, loc="outside lower center", ncols=3)
     return fig
 
 
