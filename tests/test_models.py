@@ -173,6 +173,17 @@ def test_lite0_at_stride_16_keeps_weights_and_doubles_the_grid():
         torch.testing.assert_close(a(images)["mid"], b(images)["mid"])
 
 
+def test_weights_that_cannot_be_downloaded_are_said_aloud(monkeypatch):
+    from urllib.error import URLError
+
+    def no_network(**_):
+        raise URLError("no route to host")
+
+    monkeypatch.setattr(torchvision.models, "resnet101", no_network)
+    with pytest.raises(FileNotFoundError, match="efficientnet_lite0"):
+        build("dan", backbone="resnet101", num_classes=4, pretrained=True)
+
+
 def _torchvision_net(name):
     seg = torchvision.models.segmentation
     torch.manual_seed(0)

@@ -19,7 +19,8 @@ STRIDES = (16, 32)
 class ResNet101(nn.Module):
     """torchvision's ResNet-101 without its classifier; output stride 16 by dilating layer4, as DeepLab does.
 
-    `pretrained` downloads torchvision's ImageNet weights (version 1) when they are not in torch's cache.
+    `pretrained` downloads torchvision's ImageNet weights (version 1) when they are not in torch's cache, and raises
+    FileNotFoundError where that fails.
     """
 
     channels = {"low": 256, "mid": 512, "high": 2048}
@@ -27,10 +28,15 @@ class ResNet101(nn.Module):
 
     def __init__(self, output_stride: int = 16, *, pretrained: bool = False):
         super().__init__()
+        dilate = [False, False, _checked_stride(output_stride) == 16]
         weights = torchvision.models.ResNet101_Weights.IMAGENET1K_V1 if pretrained else None
-        net = torchvision.models.resnet101(
-            weights=weights, replace_stride_with_dilation=[False, False, _checked_stride(output_stride) == 16]
-        )
+        try:
+            net = torchvision.models.resnet101(weights=weights, replace_stride_with_dilation=dilate)
+        except OSError as err:
+            raise FileNotFoundError(
+                f"ResNet-101's ImageNet weights are not in {torch.hub.get_dir()} and could not be downloaded ({err}); "
+                "place them there, or use backbone 'efficientnet_lite0', whose weights a package brings"
+            ) from None
         self.stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool)
         self.layer1, self.layer2, self.layer3, self.layer4 = net.layer1, net.layer2, net.layer3, net.layer4
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
