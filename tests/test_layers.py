@@ -1,0 +1,188 @@
+"""Who may import whom (the table of CONTRIBUTING.md), and the habits of chapters and experiments."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import jupytext
+import pytest
+from conftest import ROOT
+
+LIB = ROOT / "lib" / "specseg"
+NOTEBOOKS = {"IPython", "papermill", "jupytext", "myst_nb", "ipykernel", "nbformat", "nbclient", "jupyter_book"}
+CHAPTERS = sorted((ROOT / "chapters").glob("*.py"))
+EXPERIMENTS = sorted((ROOT / "experiments").glob("*.py"))
+
+
+def table() -> dict[str, set[str]]:
+    """Return module -> modules that it may import, from CONTRIBUTING.md."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Library: who may import whom")[1]
+    rows = re.findall(r"^\| `(\w+)` \|[^|]+\| ([^|]+) \|$", text.split("\n## ")[0], re.MULTILINE)
+    names = [name for name, _ in rows]
+    assert len(names) == len(set(names)), "a module has two rows"
+    return {name: set() if cell.strip() == "-" else set(cell.strip().split(", ")) for name, cell in rows}
+
+
+def unit(path: Path) -> str:
+    """Return the row to which a library file belongs: its module, or the package that it is a part of."""
+    return path.relative_to(LIB).parts[0].removesuffix(".py")
+
+
+def files(folder: Path = LIB) -> list[Path]:
+    return [p for p in sorted(folder.rglob("*.py")) if "__pycache__" not in p.parts]
+
+
+def imports(path: Path) -> list[str]:
+    """Return every module that a file imports, absolute, lazily too; `from a import b` gives both a and a.b."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}:{node.lineno}: relative import; the project writes absolute ones"
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return found
+
+
+def library_units(path: Path) -> set[str]:
+    names = {p.stem if p.is_file() else p.name for p in LIB.iterdir()}
+    return {parts[1] for name in imports(path) if len(parts := name.split(".")) > 1 and parts[0] == "specseg"} & names
+
+
+def test_every_module_has_a_row_and_every_row_a_module():
+    present = {unit(p) for p in files()} - {"__init__"}
+    assert sorted(present - set(table())) == [], "modules without a row in CONTRIBUTING.md"
+    assert sorted(set(table()) - present) == [], "rows of CONTRIBUTING.md without a module"
+    assert sorted({m for allowed in table().values() for m in allowed} - present) == []
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: p.relative_to(LIB).as_posix())
+def test_modules_import_only_what_the_table_allows(path):
+    if path == LIB / "__init__.py":
+        assert library_units(path) == set()
+        return
+    own = unit(path)
+    assert library_units(path) - {own} - table()[own] == set(), f"{path.relative_to(ROOT)} imports what it may not"
+    tops = {name.split(".")[0] for name in imports(path)}
+    assert tops & (NOTEBOOKS | {"chapters", "experiments", "book", "steps"}) == set()
+
+
+def test_the_table_has_no_cycle():
+    left = table()
+    while left:
+        free = [name for name, allowed in left.items() if not allowed & set(left)]
+        assert free, f"a cycle among {sorted(left)}"
+        for name in free:
+            del left[name]
+
+
+def calls(path: Path, name: str) -> list[int]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [n.lineno for n in ast.walk(tree) if isinstance(n, ast.Call) and ast.unparse(n.func) == name]
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: p.relative_to(LIB).as_posix())
+def test_the_library_prints_nothing_and_reads_the_environment_in_one_place(path):
+    text = path.read_text(encoding="utf-8")
+    if unit(path) not in ("cli", "cli_data"):
+        assert calls(path, "print") == [] and calls(path, "input") == []
+    if unit(path) != "config":
+        assert not re.search(r"\bos\.(environ|getenv)\b", text), "config is the one reader of the environment"
+    lines = len(text.splitlines())
+    assert lines <= 350, f"{lines} lines: small modules are read more often"
+    assert ast.get_docstring(ast.parse(text)) or not text.strip(), "a module says in its first line what it holds"
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: p.relative_to(LIB).as_posix())
+def test_torchvision_comes_through_its_one_door(path):
+    """The wheel of the index does not load beside a CPU torch without what `specseg._torchvision` declares first."""
+    if unit(path) == "_torchvision" or not any(n.split(".")[0] == "torchvision" for n in imports(path)):
+        return
+    source = path.read_text(encoding="utf-8")
+    door, first = source.find("specseg._torchvision"), re.search(r"^\s*(from|import) torchvision", source, re.MULTILINE)
+    assert 0 <= door < first.start(), f"{path.name}: import specseg._torchvision before torchvision's parts"
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda p: p.stem)
+def test_experiments(path):
+    assert library_units(path) & {"figures", "ledger"} == set(), "an experiment neither draws nor judges"
+    assert {n.split(".")[0] for n in imports(path)} & NOTEBOOKS == set()
+    head = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    assert f"experiments/{path.name}" in head, "the header gives the command"
+    assert re.search(r"\b(minutes?|seconds?|hours?|min|s|h)\b", head, re.IGNORECASE), (
+        "the header says how long it takes"
+    )
+
+
+# --- chapters ------------------------------------------------------------------------------------------------------
+
+
+def test_there_are_chapters():
+    assert len(CHAPTERS) >= 5
+
+
+def cells(path: Path, kind: str) -> list[str]:
+    return [c.source for c in jupytext.read(path, fmt="py:percent").cells if c.cell_type == kind]
+
+
+def statements(source: str) -> list[ast.stmt]:
+    return ast.parse(source).body
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+def test_chapters_keep_their_form(path):
+    text = path.read_text(encoding="utf-8")
+    notebook = jupytext.read(path, fmt="py:percent")
+    first, last = notebook.cells[0], [c for c in notebook.cells if c.cell_type == "code"][-1]
+    assert first.cell_type == "markdown" and re.match(r"(\(.*\)=\n)?# \S", first.source), "the first cell is the title"
+    assert "findings.close()" in last.source and text.count("findings.close()") == 1, "the last code cell closes"
+    assert f'ledger.open("{path.stem}", profile=profile)' in text and text.count("findings.banner()") == 1
+    assert "Check yourself" in text.split("findings.close()")[1], "the chapter ends with things to try"
+    names = {n.split(".")[0] for n in imports(path)}
+    assert names & {"papermill", "jupytext", "nbformat", "requests", "urllib", "socket", "subprocess"} == set()
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+def test_chapters_hold_no_code_that_belongs_in_the_library(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        where = f"{path.name}:{getattr(node, 'lineno', 0)}"
+        assert not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef), f"{where}: def or class"
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            assert not re.match(r"(/(home|root|Users|work|tmp|mnt)/|[A-Z]:\\|https?://)", node.value), f"{where}: path"
+        if isinstance(node, ast.Call):
+            assert not ast.unparse(node.func).endswith((".backward", "urlopen")), f"{where}: a training loop or network"
+    for source in cells(path, "code"):
+        assert not re.search(r"^\s*[%!]", source, re.MULTILINE), f"{path.name}: a magic"
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+def test_cells_are_small(path):
+    """Prose is counted in lines as written, at most 120 characters; a table or a formula may make a cell longer."""
+    for source in cells(path, "markdown"):
+        prose = [x for x in re.sub(r"(?s)```.*?```|:::.*?:::|\$\$.*?\$\$", "", source).splitlines() if x.strip()]
+        prose = [x for x in prose if not x.lstrip().startswith(("|", "#", "(", "- ", "* "))]
+        assert len(prose) <= 12, f"{path.name}: {len(prose)} lines of prose in the cell that begins {source[:50]!r}"
+    for source in cells(path, "code"):
+        code = [x for x in source.splitlines() if x.strip()]
+        imports_only = all(isinstance(s, ast.Import | ast.ImportFrom) for s in statements(source)[:-3])
+        assert len(code) <= 20 or imports_only, f"{path.name}: {len(code)} lines in the cell {source[:50]!r}"
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+def test_figures_have_captions_and_alternative_texts(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and re.fullmatch(r"(figures\.)?show(_plotly)?", ast.unparse(node.func)):
+            given = {k.arg for k in node.keywords}
+            assert {"caption", "alt"} <= given, f"{path.name}:{node.lineno}: a figure without caption or alt"
+
+
+def test_the_parameters_are_literals_and_profile_is_smoke():
+    from steps import sources
+
+    for chapter in sources.discover(ROOT):  # raises for a cell that is no list of literals
+        assert chapter.parameters["profile"] == "smoke", f"{chapter.slug}: a first look must be quick"
+    numbers = [int(p.stem[:2]) for p in CHAPTERS]
+    assert all(n % 5 == 0 for n in numbers) and len(set(numbers)) == len(numbers)
