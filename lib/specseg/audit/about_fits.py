@@ -83,13 +83,13 @@ def _linear(t: Tables) -> dict[str, Fact]:
 def _slope(t: Tables) -> dict[str, Fact]:
     c = cells(t)
     fit = fits.line(*fits.select(c)[["rce", "miou_drop"]].to_numpy().T)
-    robust = fits.clustered(c).set_index("method").loc["cluster-robust, 6 curves"]
-    distance = abs(t.text.line[0] - fit.slope) / ((robust.high - robust.low) / 2)
+    low, high = fits.robust_intervals(c)["slope"]
+    distance = abs(t.text.line[0] - fit.slope) / ((high - low) / 2)
     return {
         "printed": Fact(fit.slope, f"The stated rule gives {fit.slope:.4f} over {fit.n} points."),
         "approximation": Fact(
             distance,
-            f"With six curves as clusters the interval is {robust.low:.2f} to {robust.high:.2f}; "
+            f"With six curves as clusters the interval is {low:.2f} to {high:.2f}; "
             f"the printed slope lies {distance:.2f} half-widths off.",
         ),
     }
@@ -98,7 +98,7 @@ def _slope(t: Tables) -> dict[str, Fact]:
 def _intercept(t: Tables) -> dict[str, Fact]:
     c = cells(t)
     fit = fits.line(*fits.select(c)[["rce", "miou_drop"]].to_numpy().T)
-    low, high = fits.clustered_intercept(c)
+    low, high = fits.robust_intervals(c)["intercept"]
     distance = abs(t.text.line[1] - fit.intercept) / ((high - low) / 2)
     return {
         "printed": Fact(fit.intercept, f"The stated rule gives {fit.intercept:.4f}."),

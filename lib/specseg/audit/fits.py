@@ -234,10 +234,10 @@ def _edge(inside, centre: float, direction: float, step: float = 0.05, digits: i
     return float((near + far) / 2)
 
 
-def clustered_intercept(cells: pd.DataFrame, level: float = 0.95) -> tuple[float, float]:
-    """Return the cluster-robust interval (six curves, t with 5 degrees of freedom) of the line's intercept."""
+def robust_intervals(cells: pd.DataFrame, level: float = 0.95) -> dict[str, tuple[float, float]]:
+    """Return the cluster-robust intervals (six curves, t with 5 degrees of freedom) of intercept and slope."""
     s = select(cells)
     group = s.groupby(CURVE).ngroup().to_numpy()
     ols = sm.OLS(s.miou_drop.to_numpy(), sm.add_constant(s.rce.to_numpy()))
-    low, high = ols.fit(cov_type="cluster", cov_kwds={"groups": group}, use_t=True).conf_int(alpha=1 - level)[0]
-    return float(low), float(high)
+    rows = ols.fit(cov_type="cluster", cov_kwds={"groups": group}, use_t=True).conf_int(alpha=1 - level)
+    return {name: (float(low), float(high)) for name, (low, high) in zip(("intercept", "slope"), rows, strict=True)}
