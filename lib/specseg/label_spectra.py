@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 import torch
-from scipy import ndimage
+from scipy import fft, ndimage
 from torch import Tensor
 
 from specseg import annotation, metrics
@@ -40,7 +40,8 @@ def rim_power(planes, *, boundary: str = "periodic") -> Tensor:
     h, w = planes.shape[-2:]
     weights = sp.multiplicity((h, w), boundary=boundary)
     if boundary == "mirrored":
-        power = sp.cosine_spectrum(planes).square()
+        cosines = fft.dctn(planes.numpy(), type=2, axes=(-2, -1)) / (4 * h * w)      # sp.cosine_spectrum, faster
+        power = torch.from_numpy(cosines).square()
         index = (torch.maximum(torch.arange(h)[:, None], torch.arange(w)[None, :]) + 1) // 2
     else:
         power = torch.fft.rfft2(planes, norm="forward").abs().square()
@@ -149,7 +150,7 @@ def analyse(
     Returns `rims` (2, nyquist + 1): `rim_power`; `beyond` and `near` (2, L): the energy outside each limit, and the
     part of it within one LRG cell, H/(2 nu_max + 1) pixels, of a contour; `confusion` (2, L, C, C): true against
     band-limited labels over the labelled pixels; with "filled" also `everywhere`: over all pixels. Without `whole`,
-    faster, `rims` ends after the largest limit with one entry for all that is beyond it.
+    faster, `rims` ends after the largest limit with one entry for all that is beyond it, and there is no `near`.
     Raises ValueError for an unknown word, a class out of range or a map without a label.
     """
     if void not in VOIDS:
@@ -158,21 +159,25 @@ def analyse(
     seen = annotation.fill_void(label) if void == "filled" else label
     cells = [label.shape[0] / sp.lrg_size(nu) for nu in limits]
     scored = {"confusion": label, "everywhere": seen} if void == "filled" else {"confusion": label}
+    pixels = {key: torch.nonzero(truth.flatten() != VOID)[:, 0] for key, truth in scored.items()}
+    truths = {key: truth.flatten()[pixels[key]] for key, truth in scored.items()}
     classes = classes_in(seen, num_classes)
     planes = torch.stack([seen == c for c in classes]).double()
-    out: dict[str, list] = {key: [] for key in ("rims", "beyond", "near", *scored)}
+    out: dict[str, list] = {key: [] for key in ("rims", "beyond", *(["near"] if whole else []), *scored)}
     for boundary in sp.BOUNDARIES:
-        distance = contour_distance(seen, boundary=boundary, reach=int(max(cells)) + 2)
         modes = _coefficients(planes, limits, boundary)
         rims = rim_power(planes, boundary=boundary) if whole else _short_rims(planes, modes[2])
+        distance = contour_distance(seen, boundary=boundary, reach=int(max(cells)) + 2) if whole else None
         out["rims"].append(rims.numpy())
         out["beyond"].append([float(rims[nu + 1 :].sum()) for nu in limits])
-        for key in ("near", *scored):
+        for key in list(out)[2:]:
             out[key].append([])
-        for cell, (winner, rest) in zip(cells, _contests(planes, classes, limits, modes), strict=True):
-            out["near"][-1].append(float((rest * (distance <= cell)).mean()))
-            for key, truth in scored.items():
-                out[key][-1].append(metrics.confusion_matrix(winner, truth, num_classes).numpy())
+        for cell, (winner, rest) in zip(cells, _contests(planes, classes, limits, modes, whole), strict=True):
+            if whole:
+                out["near"][-1].append(float((rest * (distance <= cell)).mean(dtype=torch.float64)))
+            for key, truth in truths.items():
+                guess = winner.flatten()[pixels[key]]
+                out[key][-1].append(metrics.confusion_matrix(guess, truth, num_classes).numpy())
     return {key: np.asarray(value, np.int32 if key in scored else np.float64) for key, value in out.items()}
 
 
@@ -186,14 +191,16 @@ def _short_rims(planes: Tensor, coefficients: Tensor) -> Tensor:
     return out
 
 
-def _contests(planes: Tensor, classes: Sequence[int], limits: Sequence[int], modes: tuple[Tensor, Tensor, Tensor]):
+def _contests(planes: Tensor, classes: Sequence[int], limits: Sequence[int], modes: tuple[Tensor, ...], rests: bool):
     """Yield for each limit the class whose band-limited plane is largest, and sum_c (B - band-limited B)^2, (H, W).
 
-    Buffers are used again: on whole frames, fresh memory costs more than the sums.
+    Single precision decides the contest (its 1e-7 moves no contour by a pixel); buffers are used again, since on whole
+    frames fresh memory costs more than the sums. Without `rests` the second is not computed.
     """
+    planes = planes.float()
+    rows, cols, coefficients = (m.float() for m in modes)
     low, best, rest = (torch.empty_like(planes[0]) for _ in range(3))
     better, winner = torch.empty(low.shape, dtype=torch.bool), torch.empty(low.shape, dtype=torch.uint8)
-    rows, cols, coefficients = modes
     for nu in limits:
         k = 2 * nu + 1
         best.fill_(-torch.inf)
@@ -202,7 +209,8 @@ def _contests(planes: Tensor, classes: Sequence[int], limits: Sequence[int], mod
             torch.mm(rows[:, :k] @ weights[:k, :k], cols[:, :k].T, out=low)
             winner.masked_fill_(torch.gt(low, best, out=better), c)
             torch.maximum(low, best, out=best)
-            rest.add_(torch.sub(plane, low, out=low).square_())
+            if rests:
+                rest.add_(torch.sub(plane, low, out=low).square_())
         yield winner, rest
 
 
@@ -245,7 +253,7 @@ def summary(stack: Mapping[str, np.ndarray], groups: Sequence, size: int, *, lim
     Metrics: `power` (per bin, class and image, against nu), `decay_exponent` (and over 4 .. 128), `energy_share` and
     `energy_share_ac` (inside the box, with and without the mean), `near_share`, `pixel_error`, `miou` (`_everywhere`
     after filling), `wrap_ratio` (energy beyond the box, periodic to mirrored). Sums over images first, ratios after.
-    Without `whole` (see `analyse`) there are no power and no exponents.
+    Without `whole` (see `analyse`) there are no power, no exponents and no near_share.
     """
     times = resampled(groups, draws, seed)
     total = {key: np.tensordot(times, value, 1) for key, value in stack.items()}
@@ -272,7 +280,7 @@ def summary(stack: Mapping[str, np.ndarray], groups: Sequence, size: int, *, lim
             mean, varies = own[:, 0], own[:, -1] - own[:, 0] > 1e-12      # one-class maps have nothing but their mean
             each = (own[varies, nu] - mean[varies]) / (own[varies, -1] - mean[varies])
             add("energy_share_ac", (inside[:, nu] - rims[:, 0]) / (inside[:, -1] - rims[:, 0]), each, **at)
-            if nu < size // 2:      # nothing is beyond the Nyquist limit
+            if whole and nu < size // 2:      # nothing is beyond the Nyquist limit
                 add("near_share", total["near"][:, b, k] / total["beyond"][:, b, k], **at)
             for key, end in (("confusion", ""), ("everywhere", "_everywhere")):
                 if key in total:
