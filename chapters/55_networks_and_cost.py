@@ -36,8 +36,8 @@ from myst_nb import glue
 from specseg import flops, ledger, paper, pruning, records, train
 from specseg.datasets import loading, transforms
 from specseg.datasets import open as open_data
+from specseg.figures import DATASET_NAMES, show
 from specseg.figures import networks as draw
-from specseg.figures import show
 from specseg.flops import table2, views
 from specseg.models import build
 
@@ -379,8 +379,8 @@ if trained:
     tuned = pd.concat([r.rows for r in trained])
     shown = show(
         draw.class_scores(views.class_table(tuned)),
-        caption="IoU per class on held-out pictures; Dubai: mean over four folds of two tiles, bars from the lowest to "
-        "the highest fold.",
+        caption="IoU per class on held-out pictures; where a set has several folds their mean, bars from the lowest to "
+        "the highest.",
         alt="Bars per class and mean for the network and for two colour histograms.",
         source=", ".join(f"finetune/{r.run_id}" for r in trained),
         label="fig-finetune",
@@ -391,7 +391,8 @@ shown
 if "voc2012" in newest:
     mean = tuned[tuned["metric"] == "miou"].groupby(["dataset", "predictor"])["value"].mean().unstack()
     ratio = mean["network"] / mean.drop(columns="network").max(axis=1)
-    said = "; ".join(f"{d}: {mean['network'][d]:.2f}, {ratio[d]:.1f} times the colour histogram's" for d in mean.index)
+    scores = [f"{DATASET_NAMES[d]} {mean['network'][d]:.2f}, {ratio[d]:.1f} times colour's" for d in mean.index]
+    said = "; ".join(scores)
     findings.observe(
         "ours-network-beats-colour", value=ratio["voc2012"], record=newest["voc2012"], note=f"mIoU {said}."
     )

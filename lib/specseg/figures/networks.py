@@ -167,7 +167,7 @@ def class_scores(frame: pd.DataFrame) -> Figure:
     """
     datasets = list(dict.fromkeys(frame["dataset"]))
     fig, axes = subplots(len(datasets), 1, size=(7.2, 2.4 * len(datasets) + 0.4))
-    palette = (COLORS["grey"], COLORS["sky"], COLORS["blue"], COLORS["red"])
+    palette = (COLORS["blue"], COLORS["grey"], COLORS["sky"], COLORS["red"])
     for ax, dataset in zip(np.atleast_1d(axes), datasets, strict=True):
         part = frame[frame["dataset"] == dataset]
         classes, predictors = list(dict.fromkeys(part["class"])), list(dict.fromkeys(part["predictor"]))
