@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage, optimize, special
@@ -251,3 +252,33 @@ def straight_band_energy_above(width: float, nu_max: float, *, isotropic: bool =
     x = nu_max * width / np.cos(theta)
     below = 2 / np.pi * (special.sici(2 * np.pi * x)[0] - np.sin(np.pi * x) ** 2 / (np.pi * x))
     return float(1 - below.mean())
+
+
+def width_table(widths: ArrayLike, nu_max: ArrayLike, size: int) -> pd.DataFrame:
+    """Return the energy of a disc's true band above nu_max: width (px of `size`), nu_max, kind, value.
+
+    kind "law": `straight_band_energy_above`, averaged over directions, from nu_max + 1/2 on (the bins up to nu_max
+    reach half a bin farther); "measured": the FFT of a band of Euclidean width inside a disc of radius 0.3 frames, at
+    every fourth nu_max.
+    """
+    y, x = np.mgrid[:size, :size] - (size - 1) / 2
+    inside = 0.3 * size - np.hypot(y, x)
+    lines = []
+    for width in np.asarray(widths, dtype=float):
+        band = (inside > 0) & (inside <= width)
+        for k, nu in enumerate(np.asarray(nu_max, dtype=int)):
+            lines.append((width, int(nu), "law", straight_band_energy_above(width / size, nu + 0.5)))
+            if k % 4 == 0:
+                lines.append((width, int(nu), "measured", energy_above(band, int(nu))))
+    return pd.DataFrame(lines, columns=["width", "nu_max", "kind", "value"])
+
+
+def built_up_table(distances: ArrayLike, x: ArrayLike) -> pd.DataFrame:
+    """Return one pair's overlap up to x = nu sigma: c, x, exact, approximate (Eq. 39), matched (erf x), sensitivity."""
+    x = np.asarray(x, dtype=float)
+    parts = [
+        pd.DataFrame({"c": c, "x": x, "exact": pair_term(x, c).real, "approximate": np.exp(-(c**2)) * special.erf(x),
+                      "matched": special.erf(x), "sensitivity": shift_sensitivity(x)})
+        for c in np.asarray(distances, dtype=float)
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)

@@ -319,6 +319,26 @@ def linear_tail(rng: np.random.Generator, shape: tuple[int, int], *, void: bool 
     return Checked(relative(left, right), relative(left, right / 2))
 
 
+def eq07(rng: np.random.Generator, shape: tuple[int, int]) -> Checked:
+    """Eq. 7, mended: for a linear last layer without void all of row nu_i != 0 stands at nu_j = nu_i.
+
+    Value: the largest entry off the diagonal (nu_j = 0 included) over the largest on it. The mutant has void pixels.
+    """
+    ratios = []
+    for void in (False, True):
+        exact = all_rows(random_tail(rng, shape, void=void))[0].flatten(1)[1:]
+        diagonal = torch.zeros_like(exact, dtype=torch.bool)
+        diagonal[torch.arange(len(exact)), torch.arange(len(exact)) + 1] = True
+        ratios.append(float(exact[~diagonal].abs().max() / exact[diagonal].abs().max()))
+    return Checked(*ratios)
+
+
+def eq07_softplus(rng: np.random.Generator, shape: tuple[int, int], *, scale: float) -> float:
+    """Return the share of energy off the diagonal of the rows nu_i != 0, nu_j != 0 for a softplus last layer."""
+    exact = all_rows(random_tail(rng, shape, void=False, activation=F.softplus, scale=scale))[0].flatten(1)[1:, 1:]
+    return 1 - float(exact.diagonal().abs().pow(2).sum() / exact.abs().pow(2).sum())
+
+
 def softplus_tail(rng: np.random.Generator, shape: tuple[int, int], *, scale: float) -> float:
     """Return the relative L2 error of Eq. 6 as printed over all rows, for a softplus last layer, rms Z = `scale`."""
     exact, linear, _ = all_rows(random_tail(rng, shape, void=False, activation=F.softplus, scale=scale))

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from specseg import spectral_gradient as sg
-from specseg.spectrum import signed_frequencies
+from specseg.spectrum import band_limit, box_mask, signed_frequencies, spectrum
 
 OPERATIONS = (
     "convolution, circular", "convolution, zero padding", "softplus", "ReLU", "up-sampling x4, half-pixel",
@@ -229,3 +229,81 @@ def observation4_table(labels: Tensor, num_classes: int, size: int, *, confidenc
         parts = {"L_ce(0)": zero[:, 0, nu], "L_ce(nu_j)": own, "L_CE": total[:, 0, nu]}
         lines += [(nu, part, float(v.abs().pow(2).sum().sqrt())) for part, v in parts.items()]
     return pd.DataFrame(lines, columns=["nu_j", "part", "value"])
+
+
+def relu_spread_table(decays: Sequence[float], size: int, *, seeds: int = 8, reach: int = 8) -> pd.DataFrame:
+    """Return how far a ReLU spreads a row: decay, within, kind ("measured", "law"), value (share within that distance).
+
+    The law is `arcsine_spectrum` of the features' expected power |nu|^-2 decay; the row is F(relu'(Z)) round nu_i.
+    """
+    nu = signed_frequencies(size).double()
+    radius = torch.sqrt(nu[:, None] ** 2 + nu[None, :] ** 2).clamp(min=1.0)
+    lines = []
+    for decay in decays:
+        power = radius ** (-2 * decay)
+        power[0, 0] = 0
+        law = arcsine_spectrum(power).clamp(min=0).sqrt()
+        rows = []
+        for seed in range(seeds):
+            z = feature_field(size, decay=decay, seed=seed)[0, 0]
+            rows.append(torch.fft.fft2(sg.slope(torch.relu, z), norm="forward"))
+        for w in range(reach + 1):
+            measured = np.mean([row_share(row, w) for row in rows])
+            lines += [(decay, w, "measured", measured), (decay, w, "law", row_share(law, w))]
+    return pd.DataFrame(lines, columns=["decay", "within", "kind", "value"])
+
+
+def row_share(row: Tensor, within: int) -> float:
+    """Return `spectral_gradient.row_energy` round nu_i = (0, 0).
+
+    >>> row_share(torch.tensor([[3.0, 4.0, 0.0]]), 0)
+    0.36
+    """
+    return round(sg.row_energy(row, (0, 0), within), 12)
+
+
+def softplus_rows(
+    rms: Sequence[float], size: int, *, decay: float = 1.0, seed: int = 0
+) -> tuple[dict[float, np.ndarray], dict[float, float], tuple[int, int]]:
+    """Return a softplus layer's row at nu_i = (M/4, M/4) for several rms of Z: magnitudes, diagonal shares, nu_i.
+
+    Magnitudes are centred (zero frequency in the middle) and relative to the largest; the kernel is the identity.
+    """
+    nu = (size // 4, size // 4)
+    images, shares = {}, {}
+    for value in rms:
+        row = sg.layer_row(F.softplus, feature_field(size, decay=decay, rms=value, seed=seed), nu)[0]
+        image = np.fft.fftshift(row.abs().numpy())
+        images[value], shares[value] = image / image.max(), sg.row_energy(row, nu)
+    return images, shares, nu
+
+
+def small_kernel(channels: int, *, size: int = 16, seed: int = 0) -> tuple[float, float]:
+    """Return (largest |K|, rms Z) of a 3 x 3 layer at He's initialisation with |X| < 1, X uniform: footnote 2's case.
+
+    var Z = 9 C var K <X^2> = 2/3 whatever the number C of channels, while the entries of K shrink as 1/sqrt C.
+
+    >>> small_kernel(64)[0] < 0.3 < small_kernel(64)[1]
+    True
+    """
+    rng = np.random.default_rng(seed)
+    x = torch.from_numpy(rng.uniform(-1, 1, (1, channels, size, size)))
+    kernel = torch.from_numpy(rng.standard_normal((8, channels, 3, 3)) * np.sqrt(2 / (9 * channels)))
+    z = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="circular"), kernel)
+    return float(kernel.abs().max()), float(z.pow(2).mean().sqrt())
+
+
+def removal_table(labels: Tensor, num_classes: int, size: int, nu_max: int, *, confidence: float = 4.0) -> pd.DataFrame:
+    """Return what removing the features above nu_max does: part, before, after (observation 4).
+
+    Parts: "L_ce(0)", "low" (the sum over |nu| <= nu_max/2) and "L_CE", for a prediction on an LRG of `size`.
+    """
+    features, tail = lrg_prediction(labels, num_classes, size, confidence=confidence)
+    b = spectrum(sg.one_hot(labels, num_classes).double())
+    shape = (labels.shape[0], labels.shape[1])
+    columns = []
+    for x in (features, band_limit(features, nu_max)):
+        parts = -(b.conj() * spectrum(torch.log_softmax(tail(x)[0], dim=0))).sum(0).real
+        low = float(parts[box_mask(shape, nu_max // 2)].sum())
+        columns.append([float(parts[0, 0]), low, float(parts.sum())])
+    return pd.DataFrame({"part": ["L_ce(0)", "low", "L_CE"], "before": columns[0], "after": columns[1]})

@@ -1,0 +1,142 @@
+"""Tidy rows for the chapter beyond the paper: tails, argmax errors, block errors, ceilings and truncation's cost.
+
+One measurement a line; every function takes label maps by name of their kind (a dict regime -> list of maps).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from specseg import annotation as an
+from specseg import annotation_laws as laws
+from specseg import layer_study
+from specseg.shapes import closed_shapes
+from specseg.truncation_cost import truncation_cost
+
+Maps = Mapping[str, Sequence[Tensor]]
+
+
+def _mean(
+    fn: Callable[..., Tensor], maps: Sequence[Tensor], nu_max: Sequence[int], classes: int, boundary: str
+) -> Tensor:
+    return torch.stack([fn(m, nu_max, classes, boundary=boundary).sum(0) for m in maps]).mean(0)
+
+
+def tail_table(
+    maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int], *, boundary: str = "mirrored"
+) -> pd.DataFrame:
+    """Return sum_c E_c as a mean over maps: regime, nu_max, kind ("fft", "law", "bound"), value."""
+    lines = []
+    for regime, labels in maps.items():
+        kinds = {"fft": laws.tail_energy, "law": laws.tail_law, "bound": laws.tail_bound}
+        for kind, fn in kinds.items():
+            values = _mean(fn, labels, nu_max, classes[regime], boundary)
+            lines += [(regime, n, kind, float(v)) for n, v in zip(nu_max, values, strict=True)]
+    return pd.DataFrame(lines, columns=["regime", "nu_max", "kind", "value"])
+
+
+def shapes_table(size: int, count: int, nu_max: Sequence[int], *, seed: int = 0) -> pd.DataFrame:
+    """Return the tails of closed shapes over two laws: shape, nu_max, crofton, diagonal (measured over law each).
+
+    crofton: 0.90 P/(2 pi^2 nu_max), P in frame sides; diagonal: `tail_law` (diagonal neighbours, grid factor).
+    """
+    lines = []
+    for k, labels in enumerate(closed_shapes(size, count, seed=seed)):
+        measured = laws.tail_energy(labels, nu_max, 2, boundary="mirrored")[1]
+        law = laws.tail_law(labels, nu_max, 2, boundary="mirrored")[1]
+        length = float(an.perimeter(labels, 2)[1]) / size
+        for n, a, b in zip(nu_max, measured.tolist(), law.tolist(), strict=True):
+            lines.append((k, n, a / (laws.BOX_FACTOR * length / (2 * torch.pi**2 * n)), a / b))
+    return pd.DataFrame(lines, columns=["shape", "nu_max", "crofton", "diagonal"])
+
+
+def argmax_table(
+    maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int], *, boundary: str = "mirrored"
+) -> pd.DataFrame:
+    """Return the share of wrong pixels of band-limited labels and two bounds: regime, nu_max, kind, value."""
+    lines = []
+    for regime, labels in maps.items():
+        energy, count = (
+            _mean(f, labels, nu_max, classes[regime], boundary) for f in (laws.tail_energy, laws.tail_bound)
+        )
+        for k, n in enumerate(nu_max):
+            wrong = [float((an.band_limited_labels(m, n, boundary) != m).double().mean()) for m in labels]
+            lines += [(regime, n, "actual", sum(wrong) / len(wrong)), (regime, n, "2E", 2 * float(energy[k])),
+                      (regime, n, "count", 2 * float(count[k]))]  # fmt: skip
+    return pd.DataFrame(lines, columns=["regime", "nu_max", "kind", "value"])
+
+
+def block_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int]) -> pd.DataFrame:
+    """Return what block labels change, void filled first: regime, block, density, kind, value.
+
+    density: contour length between classes per pixel; block: (N - 1)/(2 nu_max) pixels. kind "spectral" is the mean
+    over all phases of the grid (whole-number blocks alone).
+    """
+    lines = []
+    for regime, labels in maps.items():
+        filled = [an.fill_void(m) for m in labels]
+        size = filled[0].shape[-1]
+        length = sum(float(an.perimeter(m, classes[regime]).sum()) / 2 for m in filled) / len(filled) / size**2
+        for n in nu_max:
+            block = (size - 1) / (2 * n)
+            for kind in an.MODES:
+                changed = [float((an.block_labels(m, n, kind) != m).double().mean()) for m in filled]
+                lines.append((regime, block, length, kind, sum(changed) / len(changed)))
+            if block == int(block):
+                exact = [laws.block_error_spectral(m, int(block), classes[regime]) for m in filled]
+                lines.append((regime, block, length, "spectral", sum(exact) / len(exact)))
+    return pd.DataFrame(lines, columns=["regime", "block", "density", "kind", "value"])
+
+
+def ceiling_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int], *, fill: bool = True) -> pd.DataFrame:
+    """Return the mIoU of weak labels and its prediction from areas and contours: regime, nu_max, kind, value.
+
+    `fill` gives void pixels their nearest class first; without it a void ribbon hides the contours' errors.
+    """
+    parts = []
+    for regime, labels in maps.items():
+        used = [an.fill_void(m) if fill else m for m in labels]
+        for kind in (*an.MODES, "band"):
+            parts.append(an.ceiling(used, classes[regime], nu_max, kind=kind).assign(regime=regime))
+        stack = torch.stack(list(used))
+        values = [float(laws.predicted_ceiling(stack, classes[regime], n).nanmean()) for n in nu_max]
+        parts.append(pd.DataFrame({"regime": regime, "nu_max": nu_max, "kind": "predicted", "value": values}))
+    return pd.concat(parts, ignore_index=True)[["regime", "nu_max", "kind", "value", "error"]]
+
+
+def energy_growth(labels: Tensor, nu_max: int, classes: int) -> tuple[float, float]:
+    """Return sum_c E_c(nu_max) of the labels and of their block annotation: blocks add energy above the band."""
+    blocks = an.block_labels(labels, nu_max, "nearest")
+    first, second = (float(laws.tail_energy(m, [nu_max], classes).sum()) for m in (labels, blocks))
+    return first, second
+
+
+def truncation_table(
+    maps: Maps,
+    classes: Mapping[str, int],
+    nu_max: Sequence[int],
+    *,
+    confidence: float = 4.0,
+    noise: float = 0.5,
+    grid: int | None = None,
+) -> pd.DataFrame:
+    """Return what band-limiting logits costs: regime, nu_max and the parts of `truncation_cost.Cost`, means over maps.
+
+    Logits: `layer_study.lrg_prediction` on a grid of half the frame, up-sampled, with normal noise (white, seeded).
+    """
+    lines = []
+    for regime, labels in maps.items():
+        for k, m in enumerate(labels):
+            size = grid or (m.shape[-1] + 1) // 2
+            features, tail = layer_study.lrg_prediction(m, classes[regime], size, confidence=confidence)
+            logits = tail(features)[0]
+            white = torch.randn(logits.shape, generator=torch.Generator().manual_seed(k), dtype=logits.dtype)
+            for n in nu_max:
+                cost = truncation_cost(logits + noise * white, m, n, boundary="mirrored")
+                lines.append({"regime": regime, "nu_max": n, "map": k, **cost._asdict()})
+    table = pd.DataFrame(lines)
+    return table.groupby(["regime", "nu_max"], sort=False).mean(numeric_only=True).drop(columns="map").reset_index()

@@ -1,0 +1,130 @@
+"""Figures of the chapter beyond the paper: weak labels, their laws, what truncation costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from specseg import figures
+from specseg.figures import COLORS
+
+
+def _nu_axis(ax, values) -> None:
+    """Give a logarithmic axis of nu_max the measured limits as its ticks."""
+    ticks = sorted({int(v) for v in values})
+    ax.set_xscale("log")
+    ax.set_xticks(ticks, [str(v) for v in ticks])
+    ax.set_xticks([], minor=True)
+
+
+REGIME_COLORS = {"objects": COLORS["blue"], "landcover": COLORS["green"], "streets": COLORS["red"]}
+
+
+def maps(panels: Mapping[str, np.ndarray], palette: np.ndarray):
+    """Draw label maps side by side; `palette` uint8 (C, 3), void white."""
+    fig, axes = figures.subplots(1, len(panels), size=(7.4, 7.4 / len(panels) + 0.4))
+    for ax, (title, labels) in zip(axes, panels.items(), strict=True):
+        labels = np.asarray(labels)
+        image = np.full((*labels.shape, 3), 255, np.uint8)
+        known = labels != 255
+        image[known] = palette[labels[known]]
+        ax.imshow(image, interpolation="nearest")
+        ax.set_title(title, fontsize=8)
+        ax.axis("off")
+    return fig
+
+
+def tail(rows: pd.DataFrame):
+    """Draw the tail energy against nu_max: FFT (dots), the law (line), the strict bound (dashes).
+
+    Columns regime, nu_max, kind ("fft", "law", "bound"), value.
+    """
+    fig, ax = figures.subplots(size=(7, 3.4))
+    styles = {"fft": ("o", "FFT"), "law": ("-", "law from diagonal neighbours"), "bound": ("--", "strict bound")}
+    for regime, part in rows.groupby("regime"):
+        for kind, (style, label) in styles.items():
+            line = part[part["kind"] == kind]
+            ax.plot(line["nu_max"], line["value"], style, color=REGIME_COLORS[regime], ms=4, label=f"{regime}, {label}")
+    ax.set(yscale="log", xlabel=r"$\nu_{max}$ [cycles per frame]", ylabel=r"$\sum_c E_c(\nu_{max})$")
+    _nu_axis(ax, rows["nu_max"])
+    fig.legend(fontsize=7, ncol=3, loc="outside lower center")
+    return fig
+
+
+def argmax_error(rows: pd.DataFrame):
+    """Draw the share of wrong pixels of band-limited labels and its bounds (regime, nu_max, kind, value).
+
+    kind: "actual", "2E" (bound from the energies), "count" (bound from transition counts alone).
+    """
+    fig, ax = figures.subplots(size=(7, 3.2))
+    styles = {"actual": ("o-", "actual"), "2E": ("--", "2 ΣE"), "count": (":", "from counts alone")}
+    for regime, part in rows.groupby("regime"):
+        for kind, (style, label) in styles.items():
+            line = part[(part["kind"] == kind) & (part["value"] > 0)]
+            ax.plot(line["nu_max"], line["value"], style, color=REGIME_COLORS[regime], ms=4, label=f"{regime}, {label}")
+    ax.axhline(1, color=COLORS["grey"], lw=0.8)
+    ax.set(yscale="log", xlabel=r"$\nu_{max}$ [cycles per frame]", ylabel="share of wrong pixels")
+    _nu_axis(ax, rows["nu_max"])
+    fig.legend(fontsize=7, ncol=3, loc="outside lower center")
+    return fig
+
+
+def block_error(rows: pd.DataFrame):
+    """Draw the error of block labels over block side times contour density, with the law e = 0.2436 h P.
+
+    Columns regime, block, density (contour length per pixel), kind (nearest, majority, spectral), value.
+    """
+    fig, ax = figures.subplots(size=(7, 3.4))
+    marks = {"nearest": "o", "majority": "s", "spectral": "x"}
+    for (regime, kind), part in rows.groupby(["regime", "kind"]):
+        ax.plot(part["block"] * part["density"], part["value"], marks[kind], color=REGIME_COLORS[regime], ms=5,
+                fillstyle="none", label=f"{regime}, {kind}")  # fmt: skip
+    top = float((rows["block"] * rows["density"]).max())
+    x = np.geomspace(float((rows["block"] * rows["density"]).min()), top, 50)
+    ax.plot(x, 0.2436 * x, color=COLORS["black"], lw=1, label="0.2436 h P")
+    ax.set(xscale="log", yscale="log", xlabel="h P: block side times contour length per pixel",
+           ylabel="share of changed pixels")  # fmt: skip
+    ax.legend(fontsize=7, ncol=2)
+    return fig
+
+
+def ceilings(rows: pd.DataFrame):
+    """Draw the mIoU of weak labels against the true ones, and what areas and contours predict.
+
+    Columns regime, nu_max, kind (majority, nearest, band, predicted), value.
+    """
+    regimes = list(dict.fromkeys(rows["regime"]))
+    fig, axes = figures.subplots(1, len(regimes), size=(7.2, 3.0), sharey=True)
+    styles = {
+        "band": (COLORS["green"], "^-", "band-limited"), "majority": (COLORS["blue"], "s-", "blocks, majority"),
+        "nearest": (COLORS["red"], "o-", "blocks, nearest"), "predicted": (COLORS["black"], "--", "from A and P alone"),
+    }  # fmt: skip
+    for ax, regime in zip(axes, regimes, strict=True):
+        for kind, (color, style, label) in styles.items():
+            line = rows[(rows["regime"] == regime) & (rows["kind"] == kind)]
+            ax.plot(line["nu_max"], line["value"], style, color=color, ms=4, label=label)
+        ax.set(title=regime, xlabel=r"$\nu_{max}$")
+        _nu_axis(ax, rows["nu_max"])
+    axes[0].set_ylabel("mIoU against the true labels")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=4, fontsize=8)
+    return fig
+
+
+def truncation(rows: pd.DataFrame):
+    """Draw a band limit's true cost, its orders and R_ce L_CE (regime, nu_max, cost, first, second, counted)."""
+    regimes = list(dict.fromkeys(rows["regime"]))
+    fig, axes = figures.subplots(1, len(regimes), size=(7.2, 3.0))
+    for ax, regime in zip(axes, regimes, strict=True):
+        part = rows[rows["regime"] == regime]
+        ax.plot(part["nu_max"], part["counted"], "s--", color=COLORS["red"], ms=4, label=r"$R_{ce}\,L_{CE}$")
+        ax.plot(part["nu_max"], part["cost"], "o-", color=COLORS["black"], ms=4, label="true cost")
+        ax.plot(part["nu_max"], part["second"], ":", color=COLORS["blue"], label="second order")
+        ax.plot(part["nu_max"], part["first"], "-.", color=COLORS["green"], lw=1, label="first order: lower bound")
+        ax.axhline(0, color=COLORS["grey"], lw=0.6)
+        ax.set(title=regime, xlabel=r"$\nu_{max}$")
+        _nu_axis(ax, rows["nu_max"])
+    axes[0].set_ylabel("nats per pixel")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=4, fontsize=8)
+    return fig
