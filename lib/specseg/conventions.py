@@ -40,9 +40,7 @@ FACTORS: dict[tuple[str, str], tuple] = {
     ("24", "overlap"): _OVERLAP,
     ("24", "areas"): (1, 1, 1, sp.sqrt(N), 1),
     ("25", "overlap against areas"): (1, 1 / (2 * PI), 1 / N, 1 / sp.sqrt(N), 1),
-    ("36", "Gaussian of width sigma"): tuple(
-        SIGMA * sp.sqrt(2 * PI) * f for f in (1, 1, 1, 1 / sp.sqrt(N), 1 / N)
-    ),
+    ("36", "Gaussian of width sigma"): tuple(SIGMA * sp.sqrt(2 * PI) * f for f in (1, 1, 1, 1 / sp.sqrt(N), 1 / N)),
     ("43", "kernel: z = k x"): (1, 1, 1, sp.sqrt(N), N),
     ("46", "constant: 2 pi log 2 at 0"): (1 / (2 * PI), 1, N / (2 * PI), sp.sqrt(N) / (2 * PI), 1 / (2 * PI)),
     ("46", "convolution z * z / 8"): _PRODUCT,
@@ -85,8 +83,8 @@ class Transform:
     nu: np.ndarray
     dt: float
     dnu: float
-    scale: float     # in front of the forward sum
-    wave: float      # exponent: exp(-1j wave nu t)
+    scale: float  # in front of the forward sum
+    wave: float  # exponent: exp(-1j wave nu t)
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         return self.scale * np.exp(-1j * self.wave * np.outer(self.nu, self.t)) @ x
@@ -105,6 +103,24 @@ class Transform:
         if self.name in NAMES[2:]:
             return self.dnu * np.array([(a * b[(k - np.arange(n)) % n]).sum() for k in range(n)])
         return self.dnu * np.convolve(a, b)[zero : zero + n]
+
+
+def render() -> str:
+    """Return the conventions page of the book: the factor that each printed right-hand side needs, by convention."""
+    named = {"unnormalised": "DFT, unnormalised", "orthonormal": "DFT, orthonormal", "forward": "DFT, 1/N forward"}
+    head = "| Eq. | Part | " + " | ".join(named.get(n, f"{n} frequency") for n in NAMES) + " | Note |"
+    rows = [head, "|---" * (len(NAMES) + 3) + "|"]
+    for (eq, part), factors in FACTORS.items():
+        cells = " | ".join(f"${sp.latex(sp.sympify(f))}$" for f in factors)
+        rows.append(f"| {{ref}}`{eq} <eq-{eq}>` | {part} | {cells} | {NOTES.get(eq, '')} |")
+    return (
+        "# Conventions\n\nWhich Fourier convention makes which equation true: the printed right-hand side times the "
+        "factor is the left-hand side. This book and its library use the last column, 1/N forward: no factor but in "
+        "Eqs 36 and 46, and none for the kernel once its transform alone is left unnormalised. Every cell is derived "
+        "symbolically and checked by numbers in {doc}`chapters/30_cross_entropy` and by the tests.\n\n"
+        + "\n".join(rows)
+        + "\n"
+    )
 
 
 def transform(name: str, n: int = 24) -> Transform:
@@ -157,7 +173,7 @@ def _loss(f: Transform, seed: int):
 def _product(f: Transform, seed: int):
     y, b = _signals(f, 2, seed)
     left, right = f.forward(y * b), f.convolve(f.forward(y), f.forward(b))
-    middle = slice(len(f.nu) // 4, -len(f.nu) // 4) if f.name in NAMES[:2] else slice(None)   # the grid's ends are cut
+    middle = slice(len(f.nu) // 4, -len(f.nu) // 4) if f.name in NAMES[:2] else slice(None)  # the grid's ends are cut
     return left[middle], right[middle]
 
 
@@ -181,7 +197,7 @@ def _gaussian(f: Transform, seed: int):
     centre, sigma = (0.7, 0.6) if f.name in NAMES[:2] else (len(f.t) / 2 - 0.3, 1.7)
     omega = f.wave * f.nu
     if f.name in NAMES[2:]:
-        omega = np.where(omega > np.pi, omega - 2 * np.pi, omega)     # signed frequencies
+        omega = np.where(omega > np.pi, omega - 2 * np.pi, omega)  # signed frequencies
     printed = np.exp(-1j * centre * omega - (omega * sigma) ** 2 / 2)
     keep = printed[np.abs(omega) * sigma < 3]
     return f.forward(np.exp(-((f.t - centre) ** 2) / (2 * sigma**2)))[np.abs(omega) * sigma < 3], keep, sigma
