@@ -47,7 +47,8 @@ figures.show(
 )
 # %% [markdown]
 # ## The measure and its model
-# $B_d$ and $S_d$ are the pixels within $d$ of the contours, so that only the inner bands count:
+# $B_d$ and $S_d$ are the pixels within $d$ of the contours, so that only the inner bands count
+# {cite}`cheng2021boundary`:
 #
 # (eq-33)=
 # $$ \text{boundary IoU} = \frac{|(B \cap B_d) \cap (S \cap S_d)|}{|(B \cap B_d) \cup (S \cap S_d)|} \tag{33} $$
@@ -153,8 +154,9 @@ both.unstack("width")["law"].style.format("{:.2f}")
 # %% [markdown]
 # ## The expansion and what it hides
 # The first derivative in $C$ decides the sign in {ref}`Eq. 40 <eq-40>`. True: {glue:text}`bou_true_slope`, printed:
-# {glue:text}`bou_printed_slope` (at $\nu\sigma = 1$). Abramowitz and Stegun 7.1.29 has a minus there, and a series with
-# $\cosh nC$ that is the larger part: without it the slope is {glue:text}`bou_head_slope`.
+# {glue:text}`bou_printed_slope` (at $\nu\sigma = 1$). Abramowitz and Stegun 7.1.29 {cite}`abramowitz1964handbook` has
+# a minus there, and a series with $\cosh nC$ that is the larger part: without it the slope is
+# {glue:text}`bou_head_slope`.
 # %%
 slopes = {"true": sym.erf_in_c(1).coeff(sym.C, 1), "printed": sym.expansion_in_c(sign=1),
           "head": sym.expansion_in_c(sign=-1)}  # fmt: skip
