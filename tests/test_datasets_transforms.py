@@ -46,7 +46,7 @@ def test_training_keeps_image_and_label_together(height, width, seed, base):
     assert image.shape == (3, 65, 65) and mask.shape == (1, 65, 65) and image.dtype == mask.dtype == torch.uint8
     picture, label = image.permute(1, 2, 0).numpy(), mask[0].numpy().astype(int)
     assert set(np.unique(label)) <= set(np.unique(sample.label)) | {VOID}
-    assert agreement(picture, label) > 0.45
+    assert agreement(picture, label) > 0.3  # blocks of 8 shrunk to 3 pixels keep (2/3)^2; strangers agree in 0.05
     padding = label == VOID
     assert (picture[padding] == np.array(transforms.MEAN)).all()
 
@@ -146,6 +146,7 @@ def test_evaluation_loader_goes_through_once_in_order():
     batches = list(loading.evaluation_loader(Few(5), transforms.evaluation(65), 2))
     assert [name for _, _, names in batches for name in names] == ["0", "1", "2", "3", "4"]
     assert batches[0][0].dtype == torch.uint8 and batches[0][1].dtype == torch.int64
+    assert len(loading.evaluation_loader(Few(5), transforms.evaluation(65), 2)) == 3
 
 
 def test_a_transform_free_item_is_the_sample():

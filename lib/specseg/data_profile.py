@@ -27,7 +27,7 @@ def measure(label: np.ndarray, num_classes: int) -> dict[str, np.ndarray | float
     planes' energy above each nu_max of LIMITS that the frame holds (mirrored; the planes' whole energy is 1).
 
     >>> half = np.zeros((64, 64), np.int64); half[:, 32:] = 1
-    >>> out = measure(half, 2); round(out["contour"], 2), out["classes"], out["void"]
+    >>> out = measure(half, 2); round(out["contour"], 2), out["classes"], float(out["void"])
     (0.94, 2, 0.0)
     """
     counts = np.bincount(label.ravel(), minlength=256)

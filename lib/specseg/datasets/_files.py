@@ -48,7 +48,8 @@ def read_mat(path: Path) -> np.ndarray:
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
-    _must_exist(path)
+    if not path.is_file():
+        raise _absent(path)
     try:
         stored = loadmat(path)["GTcls"]["Segmentation"][0, 0]
     except (LookupError, ValueError, TypeError, NotImplementedError, OSError, MatReadError, zlib.error) as err:
@@ -59,22 +60,22 @@ def read_mat(path: Path) -> np.ndarray:
 
 
 def _load(path: Path) -> Image.Image:
-    _must_exist(path)
     try:
         with Image.open(path) as image:
             image.load()
             if "exif" in image.info:
                 image = ImageOps.exif_transpose(image)
             return image
+    except FileNotFoundError:
+        raise _absent(path) from None
     except UnidentifiedImageError:
         raise ValueError(f"{path}: not an image") from None
     except (OSError, SyntaxError, ValueError, EOFError) as err:
         raise ValueError(f"{path}: damaged or cut image ({str(err)[:80]})") from None
 
 
-def _must_exist(path: Path) -> None:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; run `specseg data verify` to see what is missing")
+def _absent(path: Path) -> FileNotFoundError:
+    return FileNotFoundError(f"{path}: no such file; run `specseg data verify` to see what is missing")
 
 
 def _rgb(image: Image.Image, path: Path) -> Image.Image:

@@ -18,7 +18,7 @@ def val_ids(ids: Sequence[str]) -> list[str]:
     """Return the names held out: the share 102/803 (rounded) of smallest sha256 of "deepglobe:<id>", sorted.
 
     >>> val_ids(["1", "2", "3", "4", "5", "6", "7", "8"])
-    ['4']
+    ['6']
     """
     ranked = sorted(ids, key=lambda i: hashlib.sha256(f"deepglobe:{i}".encode()).hexdigest())
     return sorted(ranked[: round(len(ids) * VAL / FULL)])

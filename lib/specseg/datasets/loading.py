@@ -16,8 +16,9 @@ Item = tuple[Tensor, Tensor, str]
 
 
 class TorchDataset(Dataset):
-    """A data set under a transform: item `i` or `(i, seed)` -> image uint8 (3, s, s), label int64 (s, s), name.
+    """A data set under a transform: item `i` or `(i, seed)` -> image uint8 (3, s, s), label uint8 (s, s), name.
 
+    Labels are bytes here: a worker hands over an eighth of what int64 would need (`Batches` makes them int64).
     Random transforms draw from torch's generator, seeded by `seed` for the item alone: neither the order of the items
     nor the number of workers changes what an item looks like.
     """
@@ -46,7 +47,7 @@ class TorchDataset(Dataset):
                 with torch.random.fork_rng(devices=[]):
                     torch.manual_seed(seed)
                     pair = self.transform(pair)
-        return pair[0].as_subclass(Tensor), pair[1][0].as_subclass(Tensor).to(torch.int64), self.data.ids[index]
+        return pair[0].as_subclass(Tensor), pair[1].as_subclass(Tensor)[0], self.data.ids[index]
 
 
 def order(count: int, seed: int, epoch: int) -> np.ndarray:
@@ -81,17 +82,31 @@ class Steps(Sampler):
             number += 1
 
 
+class Batches:
+    """Batches of a DataLoader: images uint8 (B, 3, s, s), labels int64 (B, s, s), names."""
+
+    def __init__(self, loader: DataLoader) -> None:
+        self.loader = loader
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, tuple[str, ...]]]:
+        return ((images, labels.long(), names) for images, labels, names in self.loader)
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+
 def training_loader(
     data: DataSet, transform: Transform, batch: int, *, seed: int = 0, start: int = 0, workers: int = 0,
-) -> DataLoader:
-    """Return an endless loader of training batches from step `start` on: (images uint8, labels int64, names)."""
+) -> Batches:
+    """Return an endless loader of training batches from step `start` on."""
     steps = Steps(len(data), batch, seed, start)
-    return DataLoader(TorchDataset(data, transform), batch_sampler=steps, **_workers(workers, seed))
+    return Batches(DataLoader(TorchDataset(data, transform), batch_sampler=steps, **_workers(workers, seed)))
 
 
-def evaluation_loader(data: DataSet, transform: Transform, batch: int = 1, *, workers: int = 0) -> DataLoader:
-    """Return a loader over the whole split once, in its order: (images uint8, labels int64, names)."""
-    return DataLoader(TorchDataset(data, transform), batch_size=batch, shuffle=False, **_workers(workers, 0))
+def evaluation_loader(data: DataSet, transform: Transform, batch: int = 1, *, workers: int = 0) -> Batches:
+    """Return a loader over the whole split once, in its order."""
+    items = TorchDataset(data, transform)
+    return Batches(DataLoader(items, batch_size=batch, shuffle=False, **_workers(workers, 0)))
 
 
 def draws(

@@ -104,7 +104,7 @@ def list_hash(ids: Iterable[str]) -> str:
     """Return the hash of a list of names: sha256 of the names, one a line.
 
     >>> list_hash(["a", "b"])[:16]
-    '911169ddae7a9d41'
+    '911169ddaaf146af'
     """
     return hashlib.sha256("".join(f"{i}\n" for i in ids).encode()).hexdigest()
 
