@@ -66,6 +66,39 @@ def bars_html(judged: Sequence[Judgement]) -> str:
     return f'<div class="specseg-bars" role="img" aria-label="{alt_text(judged)}">{"".join(rows)}</div>'
 
 
+def bars_svg(judged: Sequence[Judgement]) -> str:
+    """Return the same picture as a drawing of its own, for places without the book's style (the README)."""
+    ink = {"good": "#00694c", "mended": "#004f7c", "bad": "#a33c00", "open": "#b08500", "none": "#ffffff"}
+    size, step, left, per_row = 11, 13, 130, 44
+    parts, y = [], 24
+    x = 6
+    for verdict, n in tally(judged).items():
+        kind = CSS[verdict]
+        parts.append(f'<rect x="{x}" y="6" width="{size}" height="{size}" rx="2" fill="{ink[kind]}" stroke="#555"/>')
+        label = f"{n} {verdict}"
+        parts.append(f'<text x="{x + 16}" y="16">{label}</text>')
+        x += 30 + 7 * len(label)
+    width = max(x, left + per_row * step + 10)
+    for section in SECTIONS:
+        own = sorted((j for j in judged if j.claim.section == section), key=lambda j: VERDICTS.index(j.verdict))
+        if not own:
+            continue
+        y += 8
+        parts.append(f'<text x="6" y="{y + 10}">{_title(section)}</text>')
+        for k, j in enumerate(own):
+            at_x, at_y = left + (k % per_row) * step, y + (k // per_row) * step
+            parts.append(
+                f'<rect x="{at_x}" y="{at_y}" width="{size}" height="{size}" rx="2" fill="{ink[CSS[j.verdict]]}" '
+                f'stroke="#555" stroke-width=".6"><title>{html.escape(j.claim.id)}: {j.verdict}</title></rect>'
+            )
+        y += step * ((len(own) - 1) // per_row + 1)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {y + 10}" width="{width}" height="{y + 10}" '
+        f'role="img" aria-label="{alt_text(judged)}" font-family="sans-serif" font-size="12">'
+        f'<rect width="100%" height="100%" fill="#ffffff"/>{"".join(parts)}</svg>\n'
+    )
+
+
 def alt_text(judged: Sequence[Judgement]) -> str:
     """Return the verdict counts in words, for readers who do not see the picture."""
     counts = ", ".join(f"{n} {v}" for v, n in tally(judged).items())
