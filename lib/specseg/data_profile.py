@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from specseg import annotation, label_spectra
+from specseg import annotation, label_spectra, manifests
 from specseg.datasets import VOID, DataSet, synthetic, transforms
 
 LEVELS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
@@ -115,3 +115,31 @@ def dose_rows(regime: str, count: int, size: int, doses: Sequence[float] = synth
         parts.append(table[table["metric"].isin(["contour", "tail"])].assign(dose=dose))
     out = pd.concat(parts, ignore_index=True).assign(dataset=regime, split="dosed")
     return out.replace({"metric": {"contour": "dose_contour", "tail": "dose_tail"}})
+
+
+def counts() -> pd.DataFrame:
+    """Return A.9's counts beside ours, one a row: dataset, what, paper, here (from the manifests alone).
+
+    >>> counts().query("dataset == 'deepglobe'")["here"].tolist()
+    [7, 803, 701, 102]
+    """
+    table = []
+    for manifest in map(manifests.load, manifests.names()):
+        numbered = [s for s in manifest.splits if s.paper_count]
+        if numbered:
+            table.append((manifest.name, "categories", manifest.labels.paper_classes, len(manifest.labels.names)))
+        table += [(manifest.name, f"{s.name} images", s.paper_count, s.count) for s in numbered]
+    return pd.DataFrame(table, columns=["dataset", "what", "paper", "here"])
+
+
+def bracket(table: pd.DataFrame, real: Sequence[str] = ("voc2012", "camvid", "dubai"),
+            limits: tuple[int, int] = (8, 64)) -> pd.DataFrame:
+    """Return for each real set and band limit its tail and the smallest and largest tail of the dosed scenes.
+
+    `table` is what `rows` and `dose_rows` give. Columns: dataset, nu_max, value, smallest, largest, inside.
+    """
+    dosed = table[table["metric"] == "dose_tail"].groupby("nu_max")["value"].agg(["min", "max"])
+    own = table[(table["metric"] == "tail") & table["dataset"].isin(real) & table["nu_max"].between(*limits)]
+    out = own[["dataset", "nu_max", "value"]].merge(dosed, left_on="nu_max", right_index=True)
+    out = out.rename(columns={"min": "smallest", "max": "largest"})
+    return out.assign(inside=out["value"].between(out["smallest"], out["largest"]))
