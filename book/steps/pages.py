@@ -126,6 +126,8 @@ def dressed(notebook: nbformat.NotebookNode, slug: str) -> nbformat.NotebookNode
     used = check.findings(notebook)["records"]
     lines = "".join(f"<span><b>Record</b> {_banner_record(i, r['experiment'])}</span> " for i, r in used.items())
     for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if not _is_state(output)]
         for output in cell.get("outputs", []):
             if "text/html" in output.get("data", {}):
                 output["data"]["text/html"] = output["data"]["text/html"].replace(BANNER_RECORDS, lines)
@@ -139,6 +141,11 @@ def dressed(notebook: nbformat.NotebookNode, slug: str) -> nbformat.NotebookNode
     cell["id"] = "cell-run-yourself"
     notebook.cells.append(cell)
     return notebook
+
+
+def _is_state(output: nbformat.NotebookNode) -> bool:
+    """Say whether an output is only what observe() returned; its verdict stands at the chapter's end."""
+    return output.get("data", {}).get("text/plain") in ("'holds'", "'fails'", "'unresolved'")
 
 
 def _fold(notebook: nbformat.NotebookNode) -> None:
