@@ -202,7 +202,7 @@ ribbon = study.ceiling_table({"objects": scenes["objects"]}, classes, [8, 12, 16
 ribbon = ribbon.assign(regime="objects, void kept")
 everything = pd.concat([ceilings, ribbon])
 enough = everything[everything["value"] >= 0.9].groupby(["regime", "kind"])["nu_max"].min()
-choice = enough.unstack("regime")[[*scenes, "objects, void kept"]]
+choice = enough.unstack("regime").reindex(columns=[*scenes, "objects, void kept"])
 choice = choice.map(lambda v: "above 32" if np.isnan(v) else f"{v:.0f}")
 glue("bey_choice", choice.loc["majority", "objects"], display=False)
 glue("bey_choice_void", choice.loc["majority", "objects, void kept"], display=False)
