@@ -9,8 +9,8 @@ from specseg import identities_boundary as ib
 from specseg import identities_gradient as ig
 
 EXACT = {
-    **{f.__name__: f for f in (ig.eq04, ig.eq07, ig.eq41, ig.eq43, ig.eq44, ig.eq46, ig.eq47, ig.eq48, ig.exact_layer, ig.eq49,
-                               ig.eq51, ig.eq52, ig.eq53, ig.eq54, ig.linear_tail)},
+    **{f.__name__: f for f in (ig.eq04, ig.eq07, ig.eq41, ig.eq43, ig.eq44, ig.eq46, ig.eq47, ig.eq48, ig.exact_layer,
+                               ig.eq49, ig.eq51, ig.eq52, ig.eq53, ig.eq54, ig.linear_tail)},
     **{f.__name__: f for f in (ib.eq33, ib.eq34, ib.eq36, ib.eq37, ib.eq40)},
 }  # fmt: skip
 
