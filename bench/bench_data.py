@@ -85,7 +85,7 @@ def rate(data: Dataset, workers: int) -> tuple[float, float]:
     count = sum(1 for item in items if item[1].to(torch.int64).numel())  # both end as int64 labels in this process
     wall = time.perf_counter() - start
     del items, loader  # joins the workers, whose time is counted then
-    return count / wall, (count + 1) / (cpu() - spent)
+    return count / wall, (count + 1) / max(cpu() - spent, 0.01)  # one tick of the clock
 
 
 def cpu() -> float:

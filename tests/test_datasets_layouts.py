@@ -6,7 +6,7 @@ import pytest
 
 from specseg import datasets, manifests
 from specseg._torchvision import torchvision
-from specseg.datasets import camvid, deepglobe, dubai
+from specseg.datasets import camvid, deepglobe, dubai, loading, transforms
 
 
 def same(data, truth):
@@ -152,6 +152,20 @@ def test_dubai_in_both_layouts(tmp_path, per_tile):
     truth = layouts.dubai(tmp_path / "Semantic segmentation dataset", per_tile)
     data = datasets.open("dubai", "all", root=tmp_path)
     assert same(data, truth) == 72 and data.num_classes == 5
+
+
+def test_data_sets_travel_to_workers_that_are_started_afresh(tmp_path):
+    import pickle
+
+    layouts.camvid(tmp_path / "CamVid")
+    layouts.voc(tmp_path / "VOCdevkit/VOC2012")
+    layouts.sbd(tmp_path / "benchmark_RELEASE/dataset")
+    for name, split, options in (("camvid", "train", {}), ("camvid", "train", {"fold": "0006R0"}),
+                                 ("sbd", "trainaug", {}), ("synthetic", "val", {"size": 65, "count": 2})):  # fmt: skip
+        data = datasets.open(name, split, root=tmp_path, **options)
+        item = loading.TorchDataset(data, transforms.training(65))
+        again = pickle.loads(pickle.dumps(item))
+        assert np.array_equal(again[(1, 5)][0], item[(1, 5)][0]) and again.data.ids == data.ids
 
 
 def test_dubai_folds_leave_two_tiles_out(tmp_path):

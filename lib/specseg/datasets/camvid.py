@@ -57,4 +57,4 @@ def open_split(
         raise FileNotFoundError(f"camvid: no train.txt and val.txt below {root}; run `specseg data verify camvid`")
     if len(there) < len(every) and not partial:
         raise folders.missing(manifest, f"{split} (fold {fold})", every, set(there))
-    return Fold(manifest, f"{split} (fold {fold})", there, len(every), root, lambda i: ("", ""))
+    return Fold(manifest, f"{split} (fold {fold})", there, len(every), root, ("train/{id}.png", "trainannot/{id}.png"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,18 +16,21 @@ NEEDS = ("both", "label")
 
 
 class FolderDataSet(DataSet):
-    """A split of a set on disk. `templates` maps a name to its image and label paths inside the set."""
+    """A split of a set on disk. `templates` are the image's and the label's path inside the set, with {id}.
+
+    It can be pickled, so that workers can be started on every platform.
+    """
 
     def __init__(
         self, manifest: Manifest, split: str, ids: Sequence[str], listed: int, root: Path,
-        templates: Callable[[str], tuple[str, str]],
+        templates: tuple[str, str],
     ) -> None:
         super().__init__(manifest.name, split, list(ids), listed, manifest.labels.names, manifest.labels.palette)
         self.manifest, self.root, self._templates = manifest, root, templates
 
     def paths(self, index: int) -> tuple[Path, Path]:
         """Where image and label number `index` lie (or would lie)."""
-        image, label = self._templates(self.ids[index])
+        image, label = (template.format(id=self.ids[index]) for template in self._templates)
         return self._path(image), self._path(label)
 
     def image(self, index: int) -> np.ndarray:
@@ -72,7 +75,7 @@ def open_split(
     if len(there) < len(every) and not partial:
         raise missing(manifest, name or split.name, every, there)
     chosen = [i for i in every if i in there]
-    return FolderDataSet(manifest, name or split.name, chosen, len(every), root, templates(split))
+    return FolderDataSet(manifest, name or split.name, chosen, len(every), root, (split.image, split.label))
 
 
 def missing(manifest: Manifest, split: str, every: Sequence[str], there: set[str]) -> FileNotFoundError:
@@ -80,7 +83,3 @@ def missing(manifest: Manifest, split: str, every: Sequence[str], there: set[str
     first = next(i for i in every if i not in there)
     return FileNotFoundError(f"{manifest.name}: split '{split}': {len(there)} of {len(every)} names are present; image "
                              f"or label of '{first}' is missing; partial=True uses those that are present")
-
-
-def templates(split: Split) -> Callable[[str], tuple[str, str]]:
-    return lambda i: (split.image.format(id=i), split.label.format(id=i))

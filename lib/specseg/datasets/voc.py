@@ -44,15 +44,17 @@ class TrainAug(folders.FolderDataSet):
     """VOC's train list with VOC's labels, and all further names of SBD outside VOC's val list with SBD's labels."""
 
     def __init__(self, sbd: Manifest, voc: Manifest, ids: list[str], listed: int, root: Path, own: set[str]) -> None:
-        super().__init__(sbd, "trainaug", ids, listed, root, folders.templates(sbd.split("train")))
-        self._voc, self._own, self._voc_templates = voc, own, folders.templates(voc.split("train"))
+        part = sbd.split("train")
+        super().__init__(sbd, "trainaug", ids, listed, root, (part.image, part.label))
+        self._voc, self._own = voc, own
 
     def paths(self, index: int) -> tuple[Path, Path]:
         if self.ids[index] not in self._own:
             return super().paths(index)
-        home = self.root / self._voc.prefixes[0]
-        found = [find_file(self._voc, self.root, p) or home / p for p in self._voc_templates(self.ids[index])]
-        return found[0], found[1]
+        home, part = self.root / self._voc.prefixes[0], self._voc.split("train")
+        inside = [template.format(id=self.ids[index]) for template in (part.image, part.label)]
+        image, label = (find_file(self._voc, self.root, path) or home / path for path in inside)
+        return image, label
 
     def classes_map(self, index: int) -> np.ndarray:
         if self.ids[index] not in self._own:
