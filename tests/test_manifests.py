@@ -257,6 +257,20 @@ def test_the_other_published_layout_is_recognised(tmp_path):
         "archive/Semantic segmentation dataset/Tile 3/masks/image_part_004.png"]
 
 
+def test_files_that_have_no_hash_are_expected_too(tmp_path):
+    home = tmp_path / "VOCdevkit/VOC2012"
+    layouts.voc(home)
+    full = layouts.hashed("voc2012", home)
+    (home / "JPEGImages/2007_000042.jpg").unlink()
+    known = tuple(f for f in full.files if "2007_000042.jpg" not in f.path and "2007_000032.jpg" not in f.path)
+    report = verify(replace(full, files=known), tmp_path)
+    assert report.state == "partial" and not report.problems
+    assert (report.present, report.expected) == (len(full.files) - 1, len(full.files))
+    (home / "JPEGImages/2007_000032.jpg").write_bytes(b"cut")
+    problems = verify(replace(full, files=known), tmp_path).problems
+    assert len(problems) == 1 and "JPEGImages/2007_000032.jpg: not a readable image" in str(problems[0])
+
+
 def test_a_changed_official_list_is_found(tmp_path):
     layouts.voc(tmp_path / "VOCdevkit/VOC2012")
     report = verify(replace(manifests.load("voc2012"), files=()), tmp_path)

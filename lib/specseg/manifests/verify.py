@@ -72,8 +72,10 @@ def verify(
         problems = [p for _, _, p in found if p]
         size = sum(n for _, n, _ in found)
         present = sum(there for there, _, _ in found)
-        expected = len(manifest.files)
         hashed = {file.path for file in manifest.files}
+        rest = _unlisted(manifest, root, hashed) if hashed else {}
+        present += sum(rest.values())
+        expected = len(hashed) + len(rest)
         for check in manifest.checks:
             paths = [p for p in _matches(manifest, root, check.pattern) if p[0] not in hashed]
             listed = sum(1 for path in hashed if Path(path).match(check.pattern))
@@ -243,6 +245,14 @@ def _values(manifest: Manifest, image: Image.Image) -> str:
         return str(err).removeprefix(": ")
     return ""
 
+
+
+def _unlisted(manifest: Manifest, root: Path, hashed: set[str]) -> dict[str, bool]:
+    """The images and labels that the splits name and no hash is known of -> whether they are there."""
+    lookup = _Lookup(manifest, root)
+    splits = [s for s in manifest.splits if not s.part_of]
+    paths = {part.format(id=i) for s in splits for i in listed_ids(manifest, root, s) for part in (s.image, s.label)}
+    return {path: lookup.has(path) for path in paths - hashed}
 
 
 def _wrong_list(manifest: Manifest, root: Path, split: Split) -> Problem | None:
