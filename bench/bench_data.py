@@ -146,9 +146,11 @@ def main(argv: list[str] | None = None) -> int:
                        "cpu_ratio": statistics.median(processor), "cpu_low": interval(processor)[0],
                        "cpu_high": interval(processor)[1]}  # fmt: skip
                 out.append(row)
-                print(f"{what}, {workers} workers ({source}, {len(data)} images): {row['ours_per_s']:.0f} against "
-                      f"{row['theirs_per_s']:.0f} images/s, ratio {row['ratio']:.2f} [{low:.2f}, {high:.2f}], "
-                      f"processor {row['cpu_ratio']:.2f} [{row['cpu_low']:.2f}, {row['cpu_high']:.2f}]")
+                print(
+                    f"{what}, {workers} workers ({source}, {len(data)} images): {row['ours_per_s']:.0f} against "
+                    f"{row['theirs_per_s']:.0f} images/s, ratio {row['ratio']:.2f} [{low:.2f}, {high:.2f}], "
+                    f"processor {row['cpu_ratio']:.2f} [{row['cpu_low']:.2f}, {row['cpu_high']:.2f}]"
+                )
     if args.json:
         args.json.write_text(json.dumps({"device": config.device_name("cpu"), "rows": out}, indent=1))
     return int(any(row["high"] < 1.0 for row in out))

@@ -61,8 +61,14 @@ class Plan:
 DUBAI = tuple(Cell("dubai", fold, "train", "val", 150) for fold in range(4))
 PLANS = {
     "smoke": Plan("tiny", 65, 16, 4, "32-true", (Cell("synthetic", 0, "train", "val", 20),)),
-    "standard": Plan("efficientnet_lite0", 257, 128, 8, "bf16-mixed",
-                     (Cell("voc2012", 0, "animals_train", "animals_val", 250, ANIMALS), *DUBAI)),
+    "standard": Plan(
+        "efficientnet_lite0",
+        257,
+        128,
+        8,
+        "bf16-mixed",
+        (Cell("voc2012", 0, "animals_train", "animals_val", 250, ANIMALS), *DUBAI),
+    ),
 }
 PLANS["paper"] = PLANS["standard"]
 
@@ -85,6 +91,7 @@ class Chosen(torch.utils.data.Dataset):
         def draw(step: int) -> tuple[Tensor, Tensor]:
             images, labels = inner(step)
             return images, self.table[labels]
+
         return draw
 
     def batches(self, plan: Plan):
@@ -119,8 +126,10 @@ class ColourHistogram:
         totals = self.counts.sum(1, keepdim=True)
         unseen = 1e-6 * totals / totals.sum().clamp(min=1)
         at = self.bins(images)
-        return {"colour, as counted": (self.counts + unseen).argmax(0)[at],
-                "colour, equal priors": (self.counts / totals.clamp(min=1) + 1e-6 * unseen).argmax(0)[at]}
+        return {
+            "colour, as counted": (self.counts + unseen).argmax(0)[at],
+            "colour, equal priors": (self.counts / totals.clamp(min=1) + 1e-6 * unseen).argmax(0)[at],
+        }
 
 
 def colour_rival(cell: Cell, plan: Plan) -> dict[str, Tensor]:
@@ -141,10 +150,17 @@ def run(cell: Cell, plan: Plan, seed: int, folder: Path, device: torch.device) -
     """Train one cell (or go on with it) and return its tidy rows."""
     learn, test = Chosen(cell, cell.train_split), Chosen(cell, cell.test_split)
     torch.manual_seed(seed)
-    net = build("deeplabv3plus", backbone=plan.backbone, num_classes=len(learn.classes), input_size=plan.input_size,
-                width=plan.width, pretrained=plan.backbone != "tiny")
-    settings = train.Settings(steps=cell.steps, warmup=min(50, cell.steps // 4), precision=plan.precision, seed=seed,
-                              checkpoint_steps=25)
+    net = build(
+        "deeplabv3plus",
+        backbone=plan.backbone,
+        num_classes=len(learn.classes),
+        input_size=plan.input_size,
+        width=plan.width,
+        pretrained=plan.backbone != "tiny",
+    )
+    settings = train.Settings(
+        steps=cell.steps, warmup=min(50, cell.steps // 4), precision=plan.precision, seed=seed, checkpoint_steps=25
+    )
     fabric = Fabric(accelerator=device.type, devices=1, precision=plan.precision)
     name = f"{cell.dataset}-{cell.fold}-{seed}"
 
@@ -155,22 +171,28 @@ def run(cell: Cell, plan: Plan, seed: int, folder: Path, device: torch.device) -
         if (step + 1) % 10 == 0:
             print(f"{name} {step + 1}/{cell.steps} loss {loss:.3f} {clock[-1] - clock[-2]:.1f} s a step", flush=True)
 
-    history = train.fit(net, learn.draws(plan, seed), settings, fabric=fabric, checkpoint=folder / f"{name}.ckpt",
-                        on_step=tell)
+    history = train.fit(
+        net, learn.draws(plan, seed), settings, fabric=fabric, checkpoint=folder / f"{name}.ckpt", on_step=tell
+    )
     pace = float(pd.Series(clock).diff().median()) if len(clock) > 1 else float("nan")
     matrices = {"network": train.evaluate(net, test.batches(plan), len(learn.classes), device=device)}
     matrices |= colour_rival(cell, plan)
     shared = {"dataset": cell.dataset, "fold": cell.fold, "seed": seed}
     rows = []
     for predictor, confusion in matrices.items():
-        scores = train.iou_rows(confusion, learn.classes).assign(**shared, predictor=predictor, unit="1",
-                                                                 n=len(test.data))
+        scores = train.iou_rows(confusion, learn.classes).assign(
+            **shared, predictor=predictor, unit="1", n=len(test.data)
+        )
         rows += scores.to_dict("records")
     shared["predictor"] = "network"
-    rows += [{**shared, "metric": "loss", "class": f"step {r.step}", "value": r.loss, "unit": "nat", "n": plan.batch}
-             for r in history.itertuples() if r.step % 10 == 9]
-    rows.append({**shared, "metric": "seconds_per_step", "class": "training", "value": pace, "unit": "s",
-                 "n": len(clock) - 1})
+    rows += [
+        {**shared, "metric": "loss", "class": f"step {r.step}", "value": r.loss, "unit": "nat", "n": plan.batch}
+        for r in history.itertuples()
+        if r.step % 10 == 9
+    ]
+    rows.append(
+        {**shared, "metric": "seconds_per_step", "class": "training", "value": pace, "unit": "s", "n": len(clock) - 1}
+    )
     return rows
 
 
@@ -207,11 +229,21 @@ def record(rows: pd.DataFrame, plan: Plan, cells: list[Cell], args: argparse.Nam
     """Write the record of one data set and show its mIoU."""
     print(rows[rows["metric"] == "miou"].pivot(index=["dataset", "fold"], columns="predictor", values="value"))
     return records.write(
-        "finetune", rows, command=f"python experiments/finetune.py --profile {args.profile}", profile=args.profile,
-        seed=args.seed, data=[cells[0].dataset], device=config.device_name(device), script=Path(__file__),
+        "finetune",
+        rows,
+        command=f"python experiments/finetune.py --profile {args.profile}",
+        profile=args.profile,
+        seed=args.seed,
+        data=[cells[0].dataset],
+        device=config.device_name(device),
+        script=Path(__file__),
         wall_s=float((rows.loc[rows["metric"] == "seconds_per_step", "value"] * cells[0].steps).sum()),
-        settings={**{k: v for k, v in asdict(plan).items() if k != "cells"}, "dataset": cells[0].dataset,
-                  "steps": cells[0].steps, "folds": [c.fold for c in cells]},
+        settings={
+            **{k: v for k, v in asdict(plan).items() if k != "cells"},
+            "dataset": cells[0].dataset,
+            "steps": cells[0].steps,
+            "folds": [c.fold for c in cells],
+        },
     )
 
 

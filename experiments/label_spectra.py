@@ -31,7 +31,7 @@ from specseg.datasets import transforms
 EXPERIMENT = "label_spectra"
 SPLITS = {"voc2012": ("val",), "camvid": ("train", "val"), "dubai": ("all",)}
 REGIMES = ("objects", "landcover", "streets")
-VARIANTS = (("crop", "masked"), ("crop", "filled"), ("padded", "masked"))     # the first is the main one
+VARIANTS = (("crop", "masked"), ("crop", "filled"), ("padded", "masked"))  # the first is the main one
 CHUNK = 24
 DRAWS, SEED = 1000, 0
 NOTES = {
@@ -46,7 +46,7 @@ def sources(dataset: str, profile: config.Profile) -> list[datasets.DataSet]:
     if dataset in REGIMES:
         return [datasets.open("synthetic", "val", regime=dataset, size=profile.size, count=profile.images)]
     try:
-        partial = dataset == "camvid"        # the others are small or labels only: all of them or an error
+        partial = dataset == "camvid"  # the others are small or labels only: all of them or an error
         return [datasets.open(dataset, split, partial=partial, need="label") for split in SPLITS[dataset]]
     except FileNotFoundError as err:
         fetch = f"get the data with `specseg data fetch {dataset}` or point SPECSEG_DATA at the folder that holds them"
@@ -94,7 +94,7 @@ def chunk(file: Path, items: list[tuple], size: int, frame: str, void: str, adva
     out = {k: np.stack([f[k] for f in found]) for k in found[0]} if found else {}
     out |= {"names": names, "done": np.array(done, dtype=names.dtype), "seconds": np.array(time.monotonic() - start)}
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.stem}.{os.getpid()}.tmp.npz")      # a stopped run leaves no half-written chunk
+    partial = file.with_name(f"{file.stem}.{os.getpid()}.tmp.npz")  # a stopped run leaves no half-written chunk
     np.savez_compressed(partial, **out)
     os.replace(partial, file)
     return out
@@ -125,7 +125,7 @@ def measure(dataset: str, profile: config.Profile) -> tuple[pd.DataFrame, dict, 
     folder = config.root() / "_build" / EXPERIMENT / f"{dataset}-{profile.name}-{key(size)}"
     with progress(len(VARIANTS) * len(items), dataset) as advance:
         for frame, void in VARIANTS:
-            if dataset in REGIMES and frame == "padded":      # a scene fills its frame already
+            if dataset in REGIMES and frame == "padded":  # a scene fills its frame already
                 continue
             parts = [chunk(folder / f"{frame}-{void}-{k:05d}.npz", items[k : k + CHUNK], size, frame, void, advance)
                      for k in range(0, len(items), CHUNK)]  # fmt: skip

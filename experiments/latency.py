@@ -80,8 +80,14 @@ def cells(plan: Plan, device: torch.device) -> list[Cell]:
 def network(plan: Plan, cell: Cell) -> nn.Module:
     """Return a cell's network with random weights, in evaluation mode."""
     torch.manual_seed(0)
-    net = build(cell.model, backbone=plan.backbone, num_classes=NUM_CLASSES, input_size=plan.input_size,
-                width=plan.width, lrg_size=cell.lrg_size).eval()
+    net = build(
+        cell.model,
+        backbone=plan.backbone,
+        num_classes=NUM_CLASSES,
+        input_size=plan.input_size,
+        width=plan.width,
+        lrg_size=cell.lrg_size,
+    ).eval()
     if cell.form != "full":
         pruning.SoftFilterPruning(cell.prune_rate).step(net, 0)
     return pruning.remove(net) if cell.form == "removed" else net
@@ -107,8 +113,8 @@ def peak_mib(run: Callable[[], object], device: torch.device) -> float:
         run()
         return (torch.cuda.max_memory_allocated(device) - before) / 2**20
     try:
-        ctypes.CDLL("libc.so.6").malloc_trim(0)   # give freed blocks back, or they hide what the next call needs
-        Path("/proc/self/clear_refs").write_text("5")   # sets the peak back to the present size
+        ctypes.CDLL("libc.so.6").malloc_trim(0)  # give freed blocks back, or they hide what the next call needs
+        Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to the present size
         before = _status("VmRSS")
         run()
         return (_status("VmHWM") - before) / 1024
@@ -149,8 +155,19 @@ def measure(plan: Plan, cell: Cell, device: torch.device) -> list[dict]:
 
     def add(metric: str, values: list[float], unit: str) -> None:
         low, mid, high = np.quantile(values, [0.25, 0.5, 0.75])
-        rows.append({**asdict(cell), "device": device.type, "metric": metric, "value": mid, "low": low, "high": high,
-                     "unit": unit, "n": len(values), "load": load})
+        rows.append(
+            {
+                **asdict(cell),
+                "device": device.type,
+                "metric": metric,
+                "value": mid,
+                "low": low,
+                "high": high,
+                "unit": unit,
+                "n": len(values),
+                "load": load,
+            }
+        )
 
     for part, name in (("forward", "seconds"), ("decode", "decoder_seconds")):
         add(name, times["cell", part], "s")
@@ -191,11 +208,17 @@ def main(arguments: list[str] | None = None) -> Path:
     rows = pd.DataFrame([row for entry in done for row in entry["rows"]])
     shared = rows["load"].median()
     path = records.write(
-        "latency", rows, command=f"python experiments/latency.py --profile {args.profile}", profile=args.profile,
-        seed=0, device=config.device_name(device), wall_s=sum(e["wall_s"] for e in done), script=Path(__file__),
+        "latency",
+        rows,
+        command=f"python experiments/latency.py --profile {args.profile}",
+        profile=args.profile,
+        seed=0,
+        device=config.device_name(device),
+        wall_s=sum(e["wall_s"] for e in done),
+        script=Path(__file__),
         settings={**asdict(plan), "device": device.type, "threads": torch.get_num_threads()},
         notes=f"Random weights. Load of the machine (1-minute average, median over cells): {shared:.1f} on "
-              f"{os.cpu_count()} cores" + (SHARED if shared > 1.2 * torch.get_num_threads() else "."),
+        f"{os.cpu_count()} cores" + (SHARED if shared > 1.2 * torch.get_num_threads() else "."),
     )
     kept.unlink()
     print(path)

@@ -80,8 +80,10 @@ def sbd(home: Path) -> dict[str, np.ndarray]:
 def cityscapes(home: Path, images: str = "", labels: str = "") -> dict[str, np.ndarray]:
     """leftImg8bit and gtFine by city, each perhaps below a folder named after its archive; returns 19-class maps."""
     manifest, truth = manifests.load("cityscapes"), {}
-    names = {"train": ["aachen/aachen_000000_000019", "bochum/bochum_000000_000313"],
-             "val": ["lindau/lindau_000000_000019"]}
+    names = {
+        "train": ["aachen/aachen_000000_000019", "bochum/bochum_000000_000313"],
+        "val": ["lindau/lindau_000000_000019"],
+    }
     for split, chosen in names.items():
         for k, name in enumerate(chosen):
             label = classes(k, 19)
@@ -105,8 +107,11 @@ def deepglobe(home: Path, count: int = 16) -> dict[str, np.ndarray]:
     return truth
 
 
-CAMVID = {"train": ["0001TP_006690", "0001TP_006720", "0006R0_f00930", "0016E5_00390"],
-          "val": ["0016E5_07959", "0016E5_07961"], "test": ["Seq05VD_f00000", "0001TP_008550"]}
+CAMVID = {
+    "train": ["0001TP_006690", "0001TP_006720", "0006R0_f00930", "0016E5_00390"],
+    "val": ["0016E5_07959", "0016E5_07961"],
+    "test": ["Seq05VD_f00000", "0001TP_008550"],
+}
 
 
 def camvid(home: Path) -> dict[str, np.ndarray]:

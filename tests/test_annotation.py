@@ -191,7 +191,7 @@ def test_second_order_is_third_order_accurate():
         for eps in errors:
             cost = truncation_cost(low + eps * (logits - low), labels, 2)
             errors[eps] += abs(cost.second - cost.cost)
-    assert 6 < errors[0.2] / errors[0.1] < 20        # 8 for the cube, up to 16 where the fourth order is the larger
+    assert 6 < errors[0.2] / errors[0.1] < 20  # 8 for the cube, up to 16 where the fourth order is the larger
 
 
 @pytest.mark.parametrize("call, words", [

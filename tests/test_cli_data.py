@@ -66,8 +66,11 @@ def test_show_has_shares_and_a_contact_sheet(run, tmp_path):
     code, text = run("show", "voc2012", "--split", "train", "--sheet", str(sheet))
     assert code == 0 and "3 of 3 labels of this split are present" in text
     pixels = np.concatenate([truth[n].ravel() for n in layouts.VOC_TRAIN])
-    shares = {cells[1]: float(cells[-1]) for line in text.splitlines() if "│" in line
-              and (cells := line.replace("│", " ").split()) and cells[0].isdigit()}
+    shares = {
+        cells[1]: float(cells[-1])
+        for line in text.splitlines()
+        if "│" in line and (cells := line.replace("│", " ").split()) and cells[0].isdigit()
+    }
     assert shares["void"] == pytest.approx(np.mean(pixels == 255), abs=1e-4)
     assert shares["aeroplane"] == pytest.approx(np.mean(pixels == 1), abs=1e-4)
     with Image.open(sheet) as image:

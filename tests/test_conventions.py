@@ -29,7 +29,7 @@ def test_table_covers_the_equations_and_has_one_home_convention():
     assert set(table["equation"]) >= {"2", "11", "16", "20", "21", "22", "24", "25", "36", "46", "47", "48", "52", "53"}
     ours = table[~table["equation"].isin(["36", "43"]) & (table["part"] != "kernel k(nu_j)")]
     ours = ours[ours["part"] != "constant: 2 pi log 2 at 0"]
-    assert (ours["forward"] == "1").all()      # with the kernel's own transform unnormalised, and Eqs 36 and 46 apart
+    assert (ours["forward"] == "1").all()  # with the kernel's own transform unnormalised, and Eqs 36 and 46 apart
     rows = table[table["equation"] == "46"][list(conventions.NAMES)]
     assert not (rows == "1").all(axis=0).any()
     assert all(sp.sympify(f).is_positive for factors in conventions.FACTORS.values() for f in factors)

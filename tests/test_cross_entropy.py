@@ -10,8 +10,12 @@ from specseg import cross_entropy as ce
 from specseg import spectrum as sp
 
 CASES = {
-    "h": st.integers(1, 9), "w": st.integers(1, 9), "classes": st.integers(1, 5),
-    "void": st.sampled_from([0.0, 0.3]), "seed": st.integers(0, 99), "boundary": st.sampled_from(sp.BOUNDARIES),
+    "h": st.integers(1, 9),
+    "w": st.integers(1, 9),
+    "classes": st.integers(1, 5),
+    "void": st.sampled_from([0.0, 0.3]),
+    "seed": st.integers(0, 99),
+    "boundary": st.sampled_from(sp.BOUNDARIES),
 }
 
 
@@ -45,8 +49,9 @@ def test_components_are_the_printed_sum(h, w, classes, void, seed, boundary):
     back = sp.spectrum(onehot, boundary=boundary).flip(-2, -1).roll((1, 1), (-2, -1))
     y_p = sp.spectrum(logits.logsumexp(1), boundary=boundary)
     y = sp.spectrum(logits, boundary=boundary)
-    assert torch.allclose(ce.frequency_components(logits, labels, boundary=boundary),
-                          (back * (y_p[:, None] - y)).sum(1), atol=1e-12)
+    assert torch.allclose(
+        ce.frequency_components(logits, labels, boundary=boundary), (back * (y_p[:, None] - y)).sum(1), atol=1e-12
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -79,7 +84,7 @@ def test_without_void_a_common_shift_of_all_logits_changes_no_component_but_with
     assert torch.allclose(ce.frequency_components(logits + shift, labels), ce.frequency_components(logits, labels))
     y_high = -(sp.spectrum(F.one_hot(labels, 3).movedim(-1, 1)).conj() * sp.spectrum(logits)).sum(1)
     ours = ce.frequency_components(logits, labels)
-    assert torch.allclose(ours.flatten(1)[:, 1:], y_high.flatten(1)[:, 1:])     # y_p drops out for nu != 0
+    assert torch.allclose(ours.flatten(1)[:, 1:], y_high.flatten(1)[:, 1:])  # y_p drops out for nu != 0
     void = labels.clone()
     void[:, :3] = 255
     b = torch.stack([void == c for c in range(3)], 1).double()
@@ -105,8 +110,10 @@ def test_an_image_of_void_only_is_left_out():
     logits, labels = draw(8, 8, 3, 0.0, 2)
     labels[1] = 255
     for average in ce.AVERAGES:
-        assert torch.allclose(ce.relative_loss_rate(logits, labels, [1, 2], average=average),
-                              ce.relative_loss_rate(logits[:1], labels[:1], [1, 2]))
+        assert torch.allclose(
+            ce.relative_loss_rate(logits, labels, [1, 2], average=average),
+            ce.relative_loss_rate(logits[:1], labels[:1], [1, 2]),
+        )
     labels[0] = 255
     with pytest.raises(ValueError, match="no image has a labelled pixel"):
         ce.relative_loss_rate(logits, labels, [1])
@@ -119,15 +126,18 @@ def test_float32_and_uint8_go_in_and_float64_comes_out():
     assert torch.allclose(rate, ce.relative_loss_rate(logits, labels, [1, 2]), rtol=1e-4)
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    (lambda y, b: (y.index_fill(3, torch.tensor(0), float("nan")), b), "54 of 162 values are not finite"),
-    (lambda y, b: (y[:, :1], b), "logits have 1 classes"),
-    (lambda y, b: (y, b - 5), "labels: values -"),
-    (lambda y, b: (y, b[:, :5]), "labels: expected shape"),
-    (lambda y, b: (y, b.double()), "whole-number class indices"),
-    (lambda y, b: (y[0], b), "logits: expected floating"),
-    (lambda y, b: (y.long(), b), "logits: expected floating"),
-])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda y, b: (y.index_fill(3, torch.tensor(0), float("nan")), b), "54 of 162 values are not finite"),
+        (lambda y, b: (y[:, :1], b), "logits have 1 classes"),
+        (lambda y, b: (y, b - 5), "labels: values -"),
+        (lambda y, b: (y, b[:, :5]), "labels: expected shape"),
+        (lambda y, b: (y, b.double()), "whole-number class indices"),
+        (lambda y, b: (y[0], b), "logits: expected floating"),
+        (lambda y, b: (y.long(), b), "logits: expected floating"),
+    ],
+)
 def test_bad_tensors_are_named(change, words):
     logits, labels = change(*draw(9, 3, 3, 0.0, 0))
     for call in (ce.frequency_components, ce.cross_entropy, lambda y, b: ce.relative_loss_rate(y, b, 2)):

@@ -183,12 +183,15 @@ def test_a_split_of_which_nothing_is_present_is_empty(voc, tmp_path):
         datasets.open("voc2012", "train", root=tmp_path, partial=True)
 
 
-@pytest.mark.parametrize("image, label, words", [
-    (np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.int64), r"image is uint8 \(2, 2\)"),
-    (np.zeros((2, 2, 3), np.float32), np.zeros((2, 2), np.int64), "image is float32"),
-    (np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2), np.uint8), "label is uint8"),
-    (np.zeros((2, 2, 3), np.uint8), np.zeros((2, 3), np.int64), "they must be equal"),
-])
+@pytest.mark.parametrize(
+    "image, label, words",
+    [
+        (np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.int64), r"image is uint8 \(2, 2\)"),
+        (np.zeros((2, 2, 3), np.float32), np.zeros((2, 2), np.int64), "image is float32"),
+        (np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2), np.uint8), "label is uint8"),
+        (np.zeros((2, 2, 3), np.uint8), np.zeros((2, 3), np.int64), "they must be equal"),
+    ],
+)
 def test_a_sample_of_wrong_shape_or_type_is_refused(image, label, words):
     with pytest.raises(ValueError, match=words):
         Sample(image, label, "x")

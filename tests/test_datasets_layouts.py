@@ -180,23 +180,35 @@ def test_dubai_folds_leave_two_tiles_out(tmp_path):
     assert sorted(held_out) == sorted(datasets.open("dubai", "all", root=tmp_path).ids)
 
 
-@pytest.mark.parametrize("call, words", [
-    (("camvid", "holdout", {}), "unknown split 'holdout': expected one of train, val, test"),
-    (("camvid", "train", {"fold": "0005VD"}), "fold '0005VD'"),
-    (("dubai", "test", {}), "split 'test'"),
-    (("dubai", "val", {"fold": 4}), "fold 4"),
-    (("deepglobe", "train", {"unknown": "drop"}), "unknown='drop'"),
-    (("cityscapes", "test", {}), "unknown split 'test': expected one of train, val"),
-    (("voc2012", "animals", {}), "unknown split 'animals': expected one of train, val"),
-    (("voc2012", "train", {"need": "image"}), "need='image'"),
-])
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (("camvid", "holdout", {}), "unknown split 'holdout': expected one of train, val, test"),
+        (("camvid", "train", {"fold": "0005VD"}), "fold '0005VD'"),
+        (("dubai", "test", {}), "split 'test'"),
+        (("dubai", "val", {"fold": 4}), "fold 4"),
+        (("deepglobe", "train", {"unknown": "drop"}), "unknown='drop'"),
+        (("cityscapes", "test", {}), "unknown split 'test': expected one of train, val"),
+        (("voc2012", "animals", {}), "unknown split 'animals': expected one of train, val"),
+        (("voc2012", "train", {"need": "image"}), "need='image'"),
+    ],
+)
 def test_unknown_options_list_the_known_ones(tmp_path, call, words):
     with pytest.raises(ValueError, match=words):
         datasets.open(call[0], call[1], root=tmp_path, **call[2])
 
 
-@pytest.mark.parametrize("name, split", [("voc2012", "train"), ("sbd", "val"), ("deepglobe", "val"), ("dubai", "all"),
-                                         ("cityscapes", "train"), ("camvid", "train")])
+@pytest.mark.parametrize(
+    "name, split",
+    [
+        ("voc2012", "train"),
+        ("sbd", "val"),
+        ("deepglobe", "val"),
+        ("dubai", "all"),
+        ("cityscapes", "train"),
+        ("camvid", "train"),
+    ],
+)
 def test_an_empty_folder_says_what_to_run(tmp_path, name, split):
     with pytest.raises(FileNotFoundError, match=f"{name}.*"):
         datasets.open(name, split, root=tmp_path, partial=False)

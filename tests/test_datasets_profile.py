@@ -123,6 +123,7 @@ def test_the_bench_runs_and_compares_equal_pictures(monkeypatch, tmp_path, capsy
 
 # ---------------------------------------------------------------- the page
 
+
 def test_the_page_has_every_set_with_licence_access_and_how_to_get_it():
     page = data_page.render()
     for name in manifests.names():
@@ -169,6 +170,7 @@ def test_the_page_holds_no_raw_html():
 
 # ---------------------------------------------------------------- figures
 
+
 @pytest.fixture(scope="module")
 def table():
     parts = [data_profile.synthetic_rows(r, 3, 65, draws=50) for r in synthetic.REGIMES]
@@ -197,8 +199,10 @@ def test_doses_draw_contour_and_energy(table):
 def test_the_sheet_shows_the_samples_and_void_is_white():
     label = np.array([[0, 1], [VOID, 1]])
     sample = Sample(np.full((2, 2, 3), 7, np.uint8), label.astype(np.int64), "x")
-    fig = draw.sheet({"dubai": [sample], "objects": [sample, sample]}, {"dubai": [[1, 2, 3], [4, 5, 6]],
-                                                                       "objects": synthetic.palette("objects")})
+    fig = draw.sheet(
+        {"dubai": [sample], "objects": [sample, sample]},
+        {"dubai": [[1, 2, 3], [4, 5, 6]], "objects": synthetic.palette("objects")},
+    )
     shown = [axis for axis in fig.axes if axis.get_visible()]
     assert len(shown) == 6
     picture = shown[1].images[0].get_array()

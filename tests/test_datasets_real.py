@@ -24,11 +24,21 @@ def test_no_file_that_is_present_is_bad(name):
     assert report.state in ("complete", "partial") and not report.problems
 
 
-@pytest.mark.parametrize("name, split, options", [
-    ("voc2012", "train", {}), ("voc2012", "val", {}), ("voc2012", "animals_val", {}), ("camvid", "train", {}),
-    ("camvid", "val", {"fold": "0016E5"}), ("dubai", "all", {}), ("dubai", "val", {"fold": 2}),
-    ("deepglobe", "val", {}), ("cityscapes", "val", {}), ("sbd", "trainaug", {}),
-])
+@pytest.mark.parametrize(
+    "name, split, options",
+    [
+        ("voc2012", "train", {}),
+        ("voc2012", "val", {}),
+        ("voc2012", "animals_val", {}),
+        ("camvid", "train", {}),
+        ("camvid", "val", {"fold": "0016E5"}),
+        ("dubai", "all", {}),
+        ("dubai", "val", {"fold": 2}),
+        ("deepglobe", "val", {}),
+        ("cityscapes", "val", {}),
+        ("sbd", "trainaug", {}),
+    ],
+)
 def test_samples_have_the_form(name, split, options):
     copy_of(name)
     data = datasets.open(name, split, partial=True, **options)
@@ -50,6 +60,7 @@ def test_voc_labels_are_all_there_and_torchvision_reads_the_same():
             assert np.array_equal(data.label(index), np.asarray(stored))
     home = config.data_root()
     if (home / "VOCdevkit/VOC2012/ImageSets/Segmentation/animals_val.txt").is_file():
+
         class Animals(torchvision.datasets.VOCSegmentation):
             """torchvision's reader refuses further lists; its own file logic is used with ours."""
 

@@ -22,8 +22,9 @@ def marked(height: int, width: int, seed: int = 0, block: int = 8) -> Sample:
 
 class Few(DataSet):
     def __init__(self, count: int = 7) -> None:
-        super().__init__("few", "train", [str(k) for k in range(count)], count, [str(k) for k in range(20)],
-                         np.zeros((20, 3)))
+        super().__init__(
+            "few", "train", [str(k) for k in range(count)], count, [str(k) for k in range(20)], np.zeros((20, 3))
+        )
 
     def image(self, index: int) -> np.ndarray:
         return marked(80 + index, 100, index).image
@@ -101,14 +102,17 @@ def test_whole_image_is_untouched():
     assert np.array_equal(framed.image, sample.image) and np.array_equal(framed.label, sample.label)
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda: transforms.training(512), "size 512: expected 64k"),
-    (lambda: transforms.evaluation(1), "size 1: expected 64k"),
-    (lambda: transforms.evaluation(65, "pad"), "'pad': expected one of crop, padded, whole"),
-    (lambda: transforms.training(65, scale=(2.0, 0.5)), "scale"),
-    (lambda: transforms.training(65, base="image"), "base 'image'"),
-    (lambda: loading.Steps(7, 8, 0), "batch 8: expected 1 .. 7"),
-])
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: transforms.training(512), "size 512: expected 64k"),
+        (lambda: transforms.evaluation(1), "size 1: expected 64k"),
+        (lambda: transforms.evaluation(65, "pad"), "'pad': expected one of crop, padded, whole"),
+        (lambda: transforms.training(65, scale=(2.0, 0.5)), "scale"),
+        (lambda: transforms.training(65, base="image"), "base 'image'"),
+        (lambda: loading.Steps(7, 8, 0), "batch 8: expected 1 .. 7"),
+    ],
+)
 def test_wrong_settings_are_refused(call, words):
     with pytest.raises(ValueError, match=words):
         call()

@@ -15,13 +15,16 @@ from specseg.models import build
 PRINTED = paper.table("2")
 
 
-@pytest.mark.parametrize(("layer", "size", "macs"), [
-    (nn.Conv2d(3, 64, 7, 2, 3), 513, 257 * 257 * 49 * 3 * 64),
-    (nn.Conv2d(304, 256, 3, padding=1), 129, 129 * 129 * 9 * 304 * 256),
-    (nn.Conv2d(2048, 256, 3, padding=12, dilation=12), 33, 33 * 33 * 9 * 2048 * 256),
-    (nn.Conv2d(32, 32, 3, padding=1, groups=32), 65, 65 * 65 * 9 * 32),
-    (nn.Conv2d(256, 48, 1), 17, 17 * 17 * 256 * 48),
-])
+@pytest.mark.parametrize(
+    ("layer", "size", "macs"),
+    [
+        (nn.Conv2d(3, 64, 7, 2, 3), 513, 257 * 257 * 49 * 3 * 64),
+        (nn.Conv2d(304, 256, 3, padding=1), 129, 129 * 129 * 9 * 304 * 256),
+        (nn.Conv2d(2048, 256, 3, padding=12, dilation=12), 33, 33 * 33 * 9 * 2048 * 256),
+        (nn.Conv2d(32, 32, 3, padding=1, groups=32), 65, 65 * 65 * 9 * 32),
+        (nn.Conv2d(256, 48, 1), 17, 17 * 17 * 256 * 48),
+    ],
+)
 def test_single_layers_by_hand(layer, size, macs):
     layer, images = layer.to("meta"), torch.empty(1, layer.in_channels, size, size, device="meta")
     _, layers = flops.trace(layer, lambda: layer(images), part_of=lambda _: "encoder")
@@ -37,9 +40,15 @@ def test_element_wise_layers_by_hand():
     assert parameters["encoder"] == 2 * 4 + 4 + 8
 
 
-@pytest.mark.parametrize(("model", "backbone"), [
-    ("deeplabv3plus", "resnet101"), ("dan", "resnet101"), ("deeplabv3plus", "efficientnet_lite0"), ("dan", "tiny"),
-])
+@pytest.mark.parametrize(
+    ("model", "backbone"),
+    [
+        ("deeplabv3plus", "resnet101"),
+        ("dan", "resnet101"),
+        ("deeplabv3plus", "efficientnet_lite0"),
+        ("dan", "tiny"),
+    ],
+)
 @pytest.mark.parametrize("lrg_size", [None, 9])
 def test_torchs_counter_agrees(model, backbone, lrg_size):
     with torch.device("meta"):
@@ -47,8 +56,9 @@ def test_torchs_counter_agrees(model, backbone, lrg_size):
         images = torch.empty(1, 3, 65, 65)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net(images)
-    ours = flops.count(model, backbone=backbone, num_classes=7, input_size=65, width=32, lrg_size=lrg_size,
-                       rule=flops.CONV)
+    ours = flops.count(
+        model, backbone=backbone, num_classes=7, input_size=65, width=32, lrg_size=lrg_size, rule=flops.CONV
+    )
     assert ours.total == counter.get_total_flops()
     assert ours.parameters == sum(p.numel() for p in net.parameters())
 
@@ -121,8 +131,11 @@ def test_variants_agree_with_the_direct_count():
     rows = table2.variants(PRINTED, few)
     assert len(rows) == 27 and rows["cells"].max() == 28
     deeplab = PRINTED[PRINTED["model"] == "deeplabv3plus"]
-    row = rows[(rows["filters removed"] == "ceil(n r)") & (rows["classes"] == "7")
-               & (rows["readers of pruned channels"] == "always shrink")]
+    row = rows[
+        (rows["filters removed"] == "ceil(n r)")
+        & (rows["classes"] == "7")
+        & (rows["readers of pruned channels"] == "always shrink")
+    ]
     rule = flops.Rule(rounding="ceil", inputs="all")
     direct = table2.compare(table2.cells(num_classes=7, rule=rule), deeplab)["agrees"].sum()
     assert int(row["cells"].iloc[0]) == int(direct)
@@ -130,20 +143,28 @@ def test_variants_agree_with_the_direct_count():
 
 def test_fpi_optima_by_hand():
     costs = pd.DataFrame({"model": "m", "prune_rate": 0.0, "lrg_size": [3, 5], "value": [1.0, 4.0]})
-    scores = pd.DataFrame({"model": "m", "dataset": "d", "prune_rate": 0.0, "lrg_size": [3, 5], "metric": "miou",
-                           "value": [0.1, 0.5]})
+    scores = pd.DataFrame(
+        {"model": "m", "dataset": "d", "prune_rate": 0.0, "lrg_size": [3, 5], "metric": "miou", "value": [0.1, 0.5]}
+    )
     best = table2.fpi_optima(costs, scores)
     assert best["lrg_size"].tolist() == [5] and best["runner_up"].iloc[0] == pytest.approx(10 / 8)
 
 
-@pytest.mark.parametrize(("call", "said"), [
-    (lambda: flops.count("unet"), "deeplabv3plus"), (lambda: flops.count("dan", lrg_size=131), "lrg_size"),
-    (lambda: flops.count("dan", output_stride=4), "16 or 32"), (lambda: flops.count("dan", input_size=500), "64k"),
-    (lambda: flops.count("dan", encoder_prune_rate=1.0), "prune_rate"), (lambda: flops.Rule(rounding="up"), "rounding"),
-    (lambda: flops.count("dan", num_classes=0), "num_classes"), (lambda: flops.Rule(inputs="some"), "inputs"),
-    (lambda: table2.cells(dan="guess"), "structure"),
-    (lambda: table2.compare(table2.cells().head(3), PRINTED), "3 of 56"),
-])
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: flops.count("unet"), "deeplabv3plus"),
+        (lambda: flops.count("dan", lrg_size=131), "lrg_size"),
+        (lambda: flops.count("dan", output_stride=4), "16 or 32"),
+        (lambda: flops.count("dan", input_size=500), "64k"),
+        (lambda: flops.count("dan", encoder_prune_rate=1.0), "prune_rate"),
+        (lambda: flops.Rule(rounding="up"), "rounding"),
+        (lambda: flops.count("dan", num_classes=0), "num_classes"),
+        (lambda: flops.Rule(inputs="some"), "inputs"),
+        (lambda: table2.cells(dan="guess"), "structure"),
+        (lambda: table2.compare(table2.cells().head(3), PRINTED), "3 of 56"),
+    ],
+)
 def test_wrong_settings_are_refused(call, said):
     with pytest.raises(ValueError, match=said):
         call()
@@ -159,12 +180,22 @@ def test_stages_carry_the_papers_grids():
 
 def test_what_arrives_of_a_promise_by_hand():
     """Half the FLOPs gone and a quarter of the time: half of the promise; zero filters: nothing of it."""
+
     def rows(form, rate, size, cost, time):
         shared = {"model": "m", "form": form, "prune_rate": rate, "lrg_size": size, "precision": "fp32", "batch": 1}
-        return [shared | {"metric": "flops", "value": cost, "low": cost, "high": cost},
-                shared | {"metric": "time_ratio", "value": time, "low": time - 0.05, "high": time + 0.05}]
-    frame = pd.DataFrame([*rows("full", 0.0, 129, 100, 1.0), *rows("full", 0.0, 33, 50, 0.75),
-                          *rows("removed", 0.4, 129, 40, 0.4), *rows("masked", 0.4, 129, 100, 1.0)])
+        return [
+            shared | {"metric": "flops", "value": cost, "low": cost, "high": cost},
+            shared | {"metric": "time_ratio", "value": time, "low": time - 0.05, "high": time + 0.05},
+        ]
+
+    frame = pd.DataFrame(
+        [
+            *rows("full", 0.0, 129, 100, 1.0),
+            *rows("full", 0.0, 33, 50, 0.75),
+            *rows("removed", 0.4, 129, 40, 0.4),
+            *rows("masked", 0.4, 129, 100, 1.0),
+        ]
+    )
     got = views.arrived(frame).set_index(["form", "lrg_size"])
     assert got.loc[("full", 33), "arrived"] == pytest.approx(0.5)
     assert got.loc[("full", 33), ["arrived_low", "arrived_high"]].tolist() == pytest.approx([0.4, 0.6])
@@ -184,8 +215,13 @@ def test_a1_constants_beside_ours():
 
 
 def test_class_table_means_over_folds_and_puts_the_mean_last():
-    rows = pd.DataFrame([{"dataset": "d", "predictor": "p", "metric": m, "class": c, "value": v}
-                         for v in (0.2, 0.6) for m, c in (("miou", "mean"), ("iou", "road"))])
+    rows = pd.DataFrame(
+        [
+            {"dataset": "d", "predictor": "p", "metric": m, "class": c, "value": v}
+            for v in (0.2, 0.6)
+            for m, c in (("miou", "mean"), ("iou", "road"))
+        ]
+    )
     table = views.class_table(rows)
     assert table["class"].tolist() == ["road", "mean"] and table["value"].tolist() == pytest.approx([0.4, 0.4])
     assert table["low"].tolist() == [0.2, 0.2] and table["high"].tolist() == [0.6, 0.6]

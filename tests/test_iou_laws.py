@@ -13,7 +13,7 @@ from specseg import identities, iou_laws, metrics
 @given(st.integers(0, 9999), st.floats(0.1, 30))
 def test_bounds_hold_for_every_network(index, scale):
     case = identities.draw(index)
-    logits = case.logits + scale * case.onehot      # from ignorant to nearly perfect
+    logits = case.logits + scale * case.onehot  # from ignorant to nearly perfect
     found = iou_laws.bounds_held(logits[None], case.labels[None])
     assert found["held"] == found["n"] > 0
 
@@ -114,7 +114,7 @@ def test_drop_rows_vanish_at_nyquist_and_match_the_metrics():
 
 
 def test_overlap_share_of_a_wave_and_of_everything():
-    labels = (torch.arange(64) // 4 % 2).expand(1, 64, 64)      # bars of eight pixels' period: 8 cycles per frame
+    labels = (torch.arange(64) // 4 % 2).expand(1, 64, 64)  # bars of eight pixels' period: 8 cycles per frame
     low, high = iou_laws.overlap_share(labels, 7), iou_laws.overlap_share(labels, 8)
     assert low["box"].tolist() == pytest.approx([0.5, 0.5]) and (high["box"] > 0.85).all()
     assert iou_laws.overlap_share(labels, 32)["box"].tolist() == pytest.approx([1, 1])

@@ -18,7 +18,7 @@ from specseg.manifests.fetch import unpack
 from specseg.manifests.verify import read_ids
 
 NAMES = ["camvid", "cityscapes", "deepglobe", "dubai", "sbd", "synthetic", "voc2012"]
-GOOD = '''
+GOOD = """
 name = "tiny"
 title = "Tiny"
 licence = "CC0"
@@ -50,7 +50,7 @@ count = 1
 rule = "every file"
 image = "{id}.png"
 label = "{id}.png"
-''' % ("0" * 64)
+""" % ("0" * 64)
 
 
 def read(tmp_path, text):
@@ -60,6 +60,7 @@ def read(tmp_path, text):
 
 
 # ---------------------------------------------------------------- the form
+
 
 def test_the_committed_manifests_are_read_and_named_as_the_data_sets():
     assert manifests.names() == NAMES == sorted(datasets.names())
@@ -73,15 +74,26 @@ def test_the_committed_manifests_are_read_and_named_as_the_data_sets():
 
 
 def test_the_papers_counts_stand_beside_ours():
-    counts = {(m.name, s.name): (s.count, s.paper_count) for m in map(manifests.load, NAMES) for s in m.splits
-              if s.paper_count}
+    counts = {
+        (m.name, s.name): (s.count, s.paper_count)
+        for m in map(manifests.load, NAMES)
+        for s in m.splits
+        if s.paper_count
+    }
     assert counts == {
-        ("voc2012", "train"): (1464, 1464), ("voc2012", "val"): (1449, 1449), ("deepglobe", "all"): (803, 803),
-        ("deepglobe", "train"): (701, 701), ("deepglobe", "val"): (102, 102), ("cityscapes", "train"): (2975, 2975),
+        ("voc2012", "train"): (1464, 1464),
+        ("voc2012", "val"): (1449, 1449),
+        ("deepglobe", "all"): (803, 803),
+        ("deepglobe", "train"): (701, 701),
+        ("deepglobe", "val"): (102, 102),
+        ("cityscapes", "train"): (2975, 2975),
         ("cityscapes", "val"): (500, 500),
     }
-    classes = {m.name: (len(m.labels.names), m.labels.paper_classes) for m in map(manifests.load, NAMES)
-               if m.labels.paper_classes}
+    classes = {
+        m.name: (len(m.labels.names), m.labels.paper_classes)
+        for m in map(manifests.load, NAMES)
+        if m.labels.paper_classes
+    }
     assert classes == {"voc2012": (21, 21), "sbd": (21, 21), "deepglobe": (7, 7), "cityscapes": (19, 19)}
 
 
@@ -119,41 +131,51 @@ def test_a_good_manifest_is_read(tmp_path):
     assert manifest.source == str(tmp_path / "tiny.toml") and manifest.split("all").count == 1
 
 
-@pytest.mark.parametrize("old, new, words", [
-    ('name = "tiny"', 'name = "other"', "field 'name': expected 'tiny'; found 'other'"),
-    ('licence = "CC0"\n', "", "field 'licence': missing; expected str"),
-    ('access = "open"', 'access = "free"', "field 'access': expected one of open, registration, generated; found"),
-    ("redistributable = true", 'redistributable = "yes"', "field 'redistributable': expected bool, found str 'yes'"),
-    ('hashes = "publisher"', 'hashes = "unverified"', "field 'hashes': 'unverified' does not go with access"),
-    ("bytes = 3", "bytes = 0", r"field 'files\[0\].bytes': expected a number above 0; found 0"),
-    ("bytes = 3", "bytes = true", r"field 'files\[0\].bytes': expected int"),
-    ('sha256 = "%s"' % ("0" * 64), 'sha256 = "unverified"', r"field 'files\[0\].sha256': expected 64 hex digits"),
-    ('sha256 = "0', 'sha256 = "Z', r"field 'files\[0\].sha256': expected 64 hex digits"),
-    ('path = "a.png"', 'path = "../a.png"', r"field 'files\[0\].path': expected a relative path"),
-    ('path = "a.png"', 'path = "a.png"\ncolour = 1', r"field 'files\[0\].colour': unknown field"),
-    ('rule = "every file"\n', "", r"field 'splits\[0\].list': expected a list file, or a rule"),
-    ("count = 1", "count = -1", r"field 'splits\[0\].count': expected a number above 0"),
-    ("000002 = 1", "000002 = 2", r"field 'labels.map.000002': expected a class 0 .. 1 or 255, found 2"),
-    ("000002 = 1", "00000G = 1", "field 'labels.map.00000G': expected a colour as six"),
-    ("000002 = 1\n", "", "field 'labels.map': expected an entry for every class 0 .. 1"),
-    ("[0, 0, 2]]", "[0, 0, 256]]", "field 'labels.palette': expected 2 triples"),
-    ('prefixes = ["tiny"]', "prefixes = [1]", "field 'prefixes': expected a list of strings"),
-    ('how = "how"', "how = how", "not TOML"),
-    ('how = "how"', 'how = "how"\nfile_list = "files/none.tsv"', "field 'file_list': no such file files/none.tsv"),
-    ("[[splits]]", "[[parts]]", "field 'parts': unknown field"),
-])
+@pytest.mark.parametrize(
+    "old, new, words",
+    [
+        ('name = "tiny"', 'name = "other"', "field 'name': expected 'tiny'; found 'other'"),
+        ('licence = "CC0"\n', "", "field 'licence': missing; expected str"),
+        ('access = "open"', 'access = "free"', "field 'access': expected one of open, registration, generated; found"),
+        (
+            "redistributable = true",
+            'redistributable = "yes"',
+            "field 'redistributable': expected bool, found str 'yes'",
+        ),
+        ('hashes = "publisher"', 'hashes = "unverified"', "field 'hashes': 'unverified' does not go with access"),
+        ("bytes = 3", "bytes = 0", r"field 'files\[0\].bytes': expected a number above 0; found 0"),
+        ("bytes = 3", "bytes = true", r"field 'files\[0\].bytes': expected int"),
+        ('sha256 = "%s"' % ("0" * 64), 'sha256 = "unverified"', r"field 'files\[0\].sha256': expected 64 hex digits"),
+        ('sha256 = "0', 'sha256 = "Z', r"field 'files\[0\].sha256': expected 64 hex digits"),
+        ('path = "a.png"', 'path = "../a.png"', r"field 'files\[0\].path': expected a relative path"),
+        ('path = "a.png"', 'path = "a.png"\ncolour = 1', r"field 'files\[0\].colour': unknown field"),
+        ('rule = "every file"\n', "", r"field 'splits\[0\].list': expected a list file, or a rule"),
+        ("count = 1", "count = -1", r"field 'splits\[0\].count': expected a number above 0"),
+        ("000002 = 1", "000002 = 2", r"field 'labels.map.000002': expected a class 0 .. 1 or 255, found 2"),
+        ("000002 = 1", "00000G = 1", "field 'labels.map.00000G': expected a colour as six"),
+        ("000002 = 1\n", "", "field 'labels.map': expected an entry for every class 0 .. 1"),
+        ("[0, 0, 2]]", "[0, 0, 256]]", "field 'labels.palette': expected 2 triples"),
+        ('prefixes = ["tiny"]', "prefixes = [1]", "field 'prefixes': expected a list of strings"),
+        ('how = "how"', "how = how", "not TOML"),
+        ('how = "how"', 'how = "how"\nfile_list = "files/none.tsv"', "field 'file_list': no such file files/none.tsv"),
+        ("[[splits]]", "[[parts]]", "field 'parts': unknown field"),
+    ],
+)
 def test_a_wrong_field_is_named_with_its_file(tmp_path, old, new, words):
     assert old in GOOD
     with pytest.raises(ManifestError, match=f"tiny.toml: {words}"):
         read(tmp_path, GOOD.replace(old, new, 1))
 
 
-@pytest.mark.parametrize("line, words", [
-    ("path\tsize\tsha256", "line 1: expected the columns"),
-    ("path\tbytes\tsha256\na.png\t3", "line 2: expected path, bytes and 64 hex"),
-    ("path\tbytes\tsha256\na.png\tthree\t" + "0" * 64, "line 2"),
-    ("path\tbytes\tsha256\n/a.png\t3\t" + "0" * 64, "line 2"),
-])
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("path\tsize\tsha256", "line 1: expected the columns"),
+        ("path\tbytes\tsha256\na.png\t3", "line 2: expected path, bytes and 64 hex"),
+        ("path\tbytes\tsha256\na.png\tthree\t" + "0" * 64, "line 2"),
+        ("path\tbytes\tsha256\n/a.png\t3\t" + "0" * 64, "line 2"),
+    ],
+)
 def test_a_wrong_line_of_a_file_list_is_named(tmp_path, line, words):
     (tmp_path / "list.tsv").write_text(line + "\n")
     with pytest.raises(ManifestError, match=f"list.tsv: {words}"):
@@ -226,7 +248,8 @@ def test_a_cut_file_is_found_even_when_fast(copy):
     for fast in (True, False):
         report = verify(manifest, root, fast=fast)
         assert [str(p) for p in report.problems] == [
-            f"{path.relative_to(root).as_posix()}: {len(whole) - 7} bytes; expected {len(whole)}"]
+            f"{path.relative_to(root).as_posix()}: {len(whole) - 7} bytes; expected {len(whole)}"
+        ]
 
 
 def test_two_swapped_labels_are_both_named(copy):
@@ -254,7 +277,8 @@ def test_the_other_published_layout_is_recognised(tmp_path):
     assert verify(manifest, tmp_path).state == "complete"
     (home / "Tile 3/masks/image_part_004.png").write_bytes(b"x")
     assert [p.path for p in verify(manifest, tmp_path).problems] == [
-        "archive/Semantic segmentation dataset/Tile 3/masks/image_part_004.png"]
+        "archive/Semantic segmentation dataset/Tile 3/masks/image_part_004.png"
+    ]
 
 
 def test_files_that_have_no_hash_are_expected_too(tmp_path):
@@ -281,16 +305,24 @@ def test_a_changed_official_list_is_found(tmp_path):
 def few(name, **counts):
     """The real manifest of a set without hashes, with the counts and sizes of a tiny copy."""
     manifest = manifests.load(name)
-    checks = tuple(Check(c.pattern, counts[c.pattern.split("/")[-2] if "/" in c.pattern else "all"], c.kind,
-                         (layouts.W, layouts.H) if c.size else None) for c in manifest.checks)
+    checks = tuple(
+        Check(
+            c.pattern,
+            counts[c.pattern.split("/")[-2] if "/" in c.pattern else "all"],
+            c.kind,
+            (layouts.W, layouts.H) if c.size else None,
+        )
+        for c in manifest.checks
+    )
     return replace(manifest, checks=checks)
 
 
 def city(tmp_path):
     layouts.cityscapes(tmp_path / "cityscapes")
     manifest = manifests.load("cityscapes")
-    checks = tuple(Check(c.pattern, 2 if "/train/" in c.pattern else 1, c.kind, (layouts.W, layouts.H))
-                   for c in manifest.checks)
+    checks = tuple(
+        Check(c.pattern, 2 if "/train/" in c.pattern else 1, c.kind, (layouts.W, layouts.H)) for c in manifest.checks
+    )
     splits = tuple(replace(s, count=2 if s.name == "train" else 1) for s in manifest.splits)
     return replace(manifest, checks=checks, splits=splits), tmp_path / "cityscapes"
 
@@ -347,6 +379,7 @@ def test_the_generator_still_makes_the_manifests_arrays():
 
 
 # ---------------------------------------------------------------- fetch
+
 
 class Server(http.server.ThreadingHTTPServer):
     """A web server of one folder that understands ranges, can break off, and keeps the requests."""

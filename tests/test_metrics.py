@@ -22,8 +22,11 @@ def draw(h, w, classes, void, seed, batch=2):
 
 
 CASES = {
-    "h": st.integers(1, 9), "w": st.integers(1, 9), "classes": st.integers(2, 5),
-    "void": st.sampled_from([0.0, 0.3]), "seed": st.integers(0, 99),
+    "h": st.integers(1, 9),
+    "w": st.integers(1, 9),
+    "classes": st.integers(2, 5),
+    "void": st.sampled_from([0.0, 0.3]),
+    "seed": st.integers(0, 99),
 }
 
 
@@ -123,25 +126,28 @@ def test_drop_formula_is_eq_29_exactly_and_concave():
 
 
 def test_printed_drops_and_fpi():
-    assert m.relative_drop(0.678, 0.386) == pytest.approx(0.43, abs=0.001)     # Table 4a, Cityscapes, LRG 17
+    assert m.relative_drop(0.678, 0.386) == pytest.approx(0.43, abs=0.001)  # Table 4a, Cityscapes, LRG 17
     assert m.fpi(98, 0.756) < m.fpi(139, 0.785)
 
 
-@pytest.mark.parametrize(("call", "words"), [
-    (lambda p, b: m.confusion_matrix(b, b[:1], 3), "equal shapes"),
-    (lambda p, b: m.confusion_matrix(b + 5, b, 3), "pred: values 5"),
-    (lambda p, b: m.confusion_matrix(b, b + 5, 3), "label: values 5"),
-    (lambda p, b: m.mean_iou(torch.zeros(3, 3)), "no labelled pixel"),
-    (lambda p, b: m.soft_iou(p.log(), b), "expected 0 .. 1"),
-    (lambda p, b: m.soft_iou(p * float("nan"), b), "not all finite"),
-    (lambda p, b: m.soft_iou(p[:, :1], b), "expected 0 .. 0 or 255"),
-    (lambda p, b: m.soft_iou(p, b[:1]), r"expected \(B, C, H, W\)"),
-    (lambda p, b: m.spectral_iou(p, b, nu_max=7), "Nyquist"),
-    (lambda p, b: m.boundary_iou(b, b, 1), "num_classes"),
-    (lambda p, b: m.boundary_iou(b, b[:1], 1), "equal shapes"),
-    (lambda p, b: m.boundary_iou(b > 0, b > 0, 0), "width 0"),
-    (lambda p, b: m.inner_boundary(b, 1), "expected bool"),
-])
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda p, b: m.confusion_matrix(b, b[:1], 3), "equal shapes"),
+        (lambda p, b: m.confusion_matrix(b + 5, b, 3), "pred: values 5"),
+        (lambda p, b: m.confusion_matrix(b, b + 5, 3), "label: values 5"),
+        (lambda p, b: m.mean_iou(torch.zeros(3, 3)), "no labelled pixel"),
+        (lambda p, b: m.soft_iou(p.log(), b), "expected 0 .. 1"),
+        (lambda p, b: m.soft_iou(p * float("nan"), b), "not all finite"),
+        (lambda p, b: m.soft_iou(p[:, :1], b), "expected 0 .. 0 or 255"),
+        (lambda p, b: m.soft_iou(p, b[:1]), r"expected \(B, C, H, W\)"),
+        (lambda p, b: m.spectral_iou(p, b, nu_max=7), "Nyquist"),
+        (lambda p, b: m.boundary_iou(b, b, 1), "num_classes"),
+        (lambda p, b: m.boundary_iou(b, b[:1], 1), "equal shapes"),
+        (lambda p, b: m.boundary_iou(b > 0, b > 0, 0), "width 0"),
+        (lambda p, b: m.inner_boundary(b, 1), "expected bool"),
+    ],
+)
 def test_bad_input_is_named(call, words):
     probs, labels = draw(9, 9, 3, 0.0, 0)
     with pytest.raises(ValueError, match=words):

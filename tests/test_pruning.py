@@ -145,8 +145,16 @@ def test_removed_resnet_runs_the_operations_that_the_rule_counts():
     pruning.SoftFilterPruning(0.4, 0.2).step(net, 0)
     small, images = pruning.remove(net), torch.rand(1, 3, 65, 65).double()
     _, layers = flops.trace(small, lambda: small(images), part_of=small.part_of)
-    rule = flops.count("deeplabv3plus", backbone="resnet101", width=32, input_size=65, num_classes=5,
-                       encoder_prune_rate=0.4, decoder_prune_rate=0.2, rule=flops.CONV)
+    rule = flops.count(
+        "deeplabv3plus",
+        backbone="resnet101",
+        width=32,
+        input_size=65,
+        num_classes=5,
+        encoder_prune_rate=0.4,
+        decoder_prune_rate=0.2,
+        rule=flops.CONV,
+    )
     assert flops.conv_flops(layers) == rule.total
 
 

@@ -83,7 +83,7 @@ def test_second_order_is_second_order():
         mixed = sp.band_limit(logits, 3) + eps * (logits - sp.band_limit(logits, 3))
         row = rce_laws.truncation_cost(mixed, labels, [3]).iloc[0]
         errors.append(abs(row["true"] - row["second"]))
-    assert errors[0] / errors[1] > 500      # third order leaves a factor of 1000
+    assert errors[0] / errors[1] > 500  # third order leaves a factor of 1000
 
 
 @pytest.mark.parametrize("n", [16, 17, 65])

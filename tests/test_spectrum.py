@@ -67,7 +67,7 @@ def test_band_limit_is_an_orthogonal_projection(shape, boundary):
         assert torch.allclose((px * y).sum(), (x * sp.band_limit(y, nu, boundary=boundary)).sum(), atol=1e-12)
         mask = sp.box_mask(shape, nu, boundary=boundary)
         assert torch.allclose(sp.spectrum(px, boundary=boundary), sp.spectrum(x, boundary=boundary) * mask, atol=1e-12)
-    assert torch.allclose(px, x, atol=1e-12)      # the largest box is the whole spectrum
+    assert torch.allclose(px, x, atol=1e-12)  # the largest box is the whole spectrum
 
 
 @pytest.mark.parametrize("shape", [(9, 9), (8, 8), (6, 11)])
@@ -76,8 +76,10 @@ def test_box_mask_is_symmetric_and_counts(shape):
         mask = sp.box_mask(shape, nu)
         assert int(mask.sum()) == sp.lrg_size(nu) ** 2
         assert torch.equal(mask, mask.flip(0, 1).roll((1, 1), (0, 1)))
-        brute = [[abs(int(u)) <= nu and abs(int(v)) <= nu for v in sp.signed_frequencies(shape[1])]
-                 for u in sp.signed_frequencies(shape[0])]
+        brute = [
+            [abs(int(u)) <= nu and abs(int(v)) <= nu for v in sp.signed_frequencies(shape[1])]
+            for u in sp.signed_frequencies(shape[0])
+        ]
         assert mask.tolist() == brute
 
 
@@ -115,17 +117,20 @@ def test_every_lrg_size_of_the_paper():
         assert sp.lrg_size(nu) == size and sp.nu_max(size) == nu
 
 
-@pytest.mark.parametrize(("call", "words"), [
-    (lambda: sp.spectrum(torch.ones(3, 3), boundary="zero"), "boundary 'zero'"),
-    (lambda: sp.spectrum(torch.ones(3)), "shape"),
-    (lambda: sp.band_limit(torch.ones(9, 9), 5), "Nyquist limit of a 9 x 9"),
-    (lambda: sp.band_limit(torch.ones(9, 9), 2.5), "whole number"),
-    (lambda: sp.box_mask((9, 9), -1), "nu_max -1"),
-    (lambda: sp.band_limit(torch.ones(3, 3, dtype=torch.complex128), 1), "complex"),
-    (lambda: sp.nu_max(64), "odd"),
-    (lambda: sp.lrg_size(-1), "whole number"),
-    (lambda: sp.box_profile(torch.ones(3, 3), boundary="mirrored"), "even sizes"),
-])
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: sp.spectrum(torch.ones(3, 3), boundary="zero"), "boundary 'zero'"),
+        (lambda: sp.spectrum(torch.ones(3)), "shape"),
+        (lambda: sp.band_limit(torch.ones(9, 9), 5), "Nyquist limit of a 9 x 9"),
+        (lambda: sp.band_limit(torch.ones(9, 9), 2.5), "whole number"),
+        (lambda: sp.box_mask((9, 9), -1), "nu_max -1"),
+        (lambda: sp.band_limit(torch.ones(3, 3, dtype=torch.complex128), 1), "complex"),
+        (lambda: sp.nu_max(64), "odd"),
+        (lambda: sp.lrg_size(-1), "whole number"),
+        (lambda: sp.box_profile(torch.ones(3, 3), boundary="mirrored"), "even sizes"),
+    ],
+)
 def test_bad_input_is_named(call, words):
     with pytest.raises(ValueError, match=words):
         call()

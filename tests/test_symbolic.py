@@ -36,14 +36,17 @@ def test_loss_rate_enters_with_the_loss_over_the_area_left():
     found = symbolic.drop_from_losses()
     area, loss, kept, rate = sp.symbols("A L K R", positive=True)
     assert sp.simplify(found["in_rate"] - rate * loss / (area - loss)) == 0
-    assert sp.simplify(found["printed"] - (loss - kept) / loss) == 0      # the printed ratio is the case b(0) = 0
+    assert sp.simplify(found["printed"] - (loss - kept) / loss) == 0  # the printed ratio is the case b(0) = 0
 
 
 def test_delta_has_no_pointwise_limit():
     found = symbolic.dirac()
     assert found["at_zero"] == 2 * sp.Symbol("T", positive=True)
-    assert isinstance(found["limit_at_quarter"], sp.Expr) and not found["limit_at_quarter"].is_number \
+    assert (
+        isinstance(found["limit_at_quarter"], sp.Expr)
+        and not found["limit_at_quarter"].is_number
         or found["limit_at_quarter"].has(sp.AccumBounds)
+    )
 
 
 def test_threshold_is_overlap_over_area():

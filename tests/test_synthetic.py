@@ -51,15 +51,19 @@ def test_one_seed_shows_the_same_scene_at_every_size(regime):
 
 @pytest.mark.parametrize("regime, ratio", [("objects", (2.5, 5.5)), ("landcover", (2.5, 5.5)), ("streets", (2.0, 4.0))])
 def test_the_dose_multiplies_the_contours(regime, ratio):
-    density = [np.mean([changes(synthetic.scene(regime, seed, 257, dose=dose, void=False).label) for seed in range(16)])
-               for dose in (0.5, 1.0, 2.0)]
+    density = [
+        np.mean([changes(synthetic.scene(regime, seed, 257, dose=dose, void=False).label) for seed in range(16)])
+        for dose in (0.5, 1.0, 2.0)
+    ]
     assert density[0] < density[1] < density[2]
     assert ratio[0] < density[2] / density[0] < ratio[1]  # 4 but for hiding and the frame; the street is not dosed
 
 
 def test_contours_are_ordered_as_in_the_real_sets():
-    density = {regime: 257 * np.mean([changes(synthetic.scene(regime, k, 257, void=False).label) for k in range(16)])
-               for regime in synthetic.REGIMES}
+    density = {
+        regime: 257 * np.mean([changes(synthetic.scene(regime, k, 257, void=False).label) for k in range(16)])
+        for regime in synthetic.REGIMES
+    }
     # frame sides of contour; PASCAL VOC has 4.4, CamVid 12 to 19 (with void left out and counted)
     assert 2.5 < density["objects"] < 6 and 4 < density["landcover"] < 9 and 12 < density["streets"] < 22
 
@@ -99,15 +103,18 @@ def test_split_seeds_do_not_meet():
     assert np.array_equal(train[2].label, train.label(2)) and np.array_equal(train[-3].image, train.image(2))
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda: synthetic.scene("desert", 1), "unknown regime 'desert': expected one of objects"),
-    (lambda: synthetic.scene("objects", 1, 9), "size 9"),
-    (lambda: synthetic.scene("objects", 1, dose=0.0), "dose 0.0"),
-    (lambda: open("synthetic", "holdout"), "unknown split 'holdout': expected one of train"),
-    (lambda: open("synthetic", "train", regime="x"), "unknown regime 'x'"),
-    (lambda: open("synthetic", "train", count=0), "count 0"),
-    (lambda: open("imagenet"), "unknown data set 'imagenet': expected one of synthetic"),
-])
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: synthetic.scene("desert", 1), "unknown regime 'desert': expected one of objects"),
+        (lambda: synthetic.scene("objects", 1, 9), "size 9"),
+        (lambda: synthetic.scene("objects", 1, dose=0.0), "dose 0.0"),
+        (lambda: open("synthetic", "holdout"), "unknown split 'holdout': expected one of train"),
+        (lambda: open("synthetic", "train", regime="x"), "unknown regime 'x'"),
+        (lambda: open("synthetic", "train", count=0), "count 0"),
+        (lambda: open("imagenet"), "unknown data set 'imagenet': expected one of synthetic"),
+    ],
+)
 def test_wrong_arguments_say_what_is_expected(call, words):
     with pytest.raises(ValueError, match=words):
         call()

@@ -32,10 +32,12 @@ def make(index, rng):
 
 def draws(count, batch):
     """Step -> batch of `make`'s pictures, the same for the same step."""
+
     def draw(step):
         order = np.random.default_rng(step).permutation(count)[:batch]
         pairs = [make(i, np.random.default_rng([step, i])) for i in order]
         return torch.from_numpy(np.stack([p[0] for p in pairs])), torch.from_numpy(np.stack([p[1] for p in pairs]))
+
     return draw
 
 
@@ -64,7 +66,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, prune):
 
     with pytest.raises(KeyboardInterrupt):
         train.fit(broken, draw, SETTINGS, prune=prune, checkpoint=tmp_path / "run.ckpt", on_step=stop)
-    fresh = network(seed=5)   # whatever it starts from, the checkpoint decides
+    fresh = network(seed=5)  # whatever it starts from, the checkpoint decides
     again = train.fit(fresh, draw, SETTINGS, prune=prune, checkpoint=tmp_path / "run.ckpt")
     assert again.equals(history)
     assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), fresh.state_dict().values(), strict=True))
@@ -81,8 +83,10 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
 def test_pruned_filters_are_zero_after_an_epoch():
     net = network()
     train.fit(net, draws(8, 4), SETTINGS, prune=SoftFilterPruning(0.5, 0.25))
+
     def zero(conv):
         return int((conv.weight.flatten(1).abs().amax(1) == 0).sum())
+
     assert zero(net.decoder.fuse1[0]) == 4 and zero(net.backbone.stage2[0]) == 12
     assert zero(net.decoder.classifier) == 0
 
@@ -147,7 +151,7 @@ def test_bfloat16_runs_and_keeps_float32_weights():
 def test_evaluation_by_hand():
     class Fixed(torch.nn.Module):
         def forward(self, images):
-            return images   # the picture itself holds the logits
+            return images  # the picture itself holds the logits
 
     images = torch.zeros(1, 3, 1, 4)
     images[0, [0, 1, 1, 2], 0, range(4)] = 1
@@ -173,9 +177,15 @@ def test_a_loss_that_explodes_is_said_aloud():
         train.fit(network(), draws(8, 4), Settings(steps=8, warmup=0, lr=1e20))
 
 
-@pytest.mark.parametrize(("changes", "said"), [
-    ({"steps": 0}, "steps"), ({"lr": 0.0}, "lr"), ({"warmup": 10}, "warmup"), ({"epoch_steps": 0}, "epoch_steps"),
-])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"steps": 0}, "steps"),
+        ({"lr": 0.0}, "lr"),
+        ({"warmup": 10}, "warmup"),
+        ({"epoch_steps": 0}, "epoch_steps"),
+    ],
+)
 def test_wrong_settings_are_refused(changes, said):
     with pytest.raises(ValueError, match=said):
         Settings(**{"steps": 10, "warmup": 0} | changes)

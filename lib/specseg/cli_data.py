@@ -52,8 +52,10 @@ def verify(
         task = bar.add_task(name, total=sum(f.bytes for f in manifest.files) or None)
         report = manifests.verify(manifest, fast=fast, progress=lambda _, n: bar.advance(task, n))
     how = "sizes and counts" if fast else "every byte" if manifest.files else "counts, sizes and values"
-    console.print(f"{manifest.title}: {report.state} ({report.present} of {report.expected} files, "
-                  f"{human(report.bytes)}; {how} checked)")
+    console.print(
+        f"{manifest.title}: {report.state} ({report.present} of {report.expected} files, "
+        f"{human(report.bytes)}; {how} checked)"
+    )
     for split, have in report.splits.items():
         labels = f", {have.labels} labels" if have.labels != have.pairs else ""
         console.print(f"  {split}: {have.pairs} of {have.listed} pairs{labels}")

@@ -123,8 +123,13 @@ def truncated_cross_entropy(
 
 
 def relative_loss_rate(
-    logits: Tensor, labels: Tensor, nu_max: int | Sequence[int], *, boundary: str = "periodic",
-    average: str = "ratio_of_means", ignore_index: int = 255,
+    logits: Tensor,
+    labels: Tensor,
+    nu_max: int | Sequence[int],
+    *,
+    boundary: str = "periodic",
+    average: str = "ratio_of_means",
+    ignore_index: int = 255,
 ) -> Tensor:
     """Return R_ce(nu_max) = |1 - truncated CE / L_CE| of Eq. 10 over a batch, float64 (len(nu_max),).
 

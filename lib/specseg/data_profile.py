@@ -41,13 +41,24 @@ def measure(label: np.ndarray, num_classes: int) -> dict[str, np.ndarray | float
     rims = label_spectra.rim_power(planes, boundary="mirrored").numpy()
     limits = [nu for nu in LIMITS if nu <= size // 2]
     tail = np.maximum(rims.sum() - np.cumsum(rims)[limits], 0.0) / rims.sum()
-    return {"contour": contour, "classes": len(present), "void": counts[VOID] / label.size,
-            "shares": counts[:num_classes] / label.size, "tail": tail}
+    return {
+        "contour": contour,
+        "classes": len(present),
+        "void": counts[VOID] / label.size,
+        "shares": counts[:num_classes] / label.size,
+        "tail": tail,
+    }
 
 
 def rows(
-    labels: Iterable[np.ndarray], classes: Sequence[str], size: int, groups: Sequence, *, draws: int = 1000,
-    seed: int = 0, advance: Callable[[int], object] = lambda n: None,
+    labels: Iterable[np.ndarray],
+    classes: Sequence[str],
+    size: int,
+    groups: Sequence,
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+    advance: Callable[[int], object] = lambda n: None,
 ) -> pd.DataFrame:
     """Return the tidy rows of a set: means with 95 % intervals (bootstrap over `groups`), and quantiles of the contour.
 
@@ -132,8 +143,9 @@ def counts() -> pd.DataFrame:
     return pd.DataFrame(table, columns=["dataset", "what", "paper", "here"])
 
 
-def bracket(table: pd.DataFrame, real: Sequence[str] = ("voc2012", "camvid", "dubai"),
-            limits: tuple[int, int] = (8, 64)) -> pd.DataFrame:
+def bracket(
+    table: pd.DataFrame, real: Sequence[str] = ("voc2012", "camvid", "dubai"), limits: tuple[int, int] = (8, 64)
+) -> pd.DataFrame:
     """Return for each real set and band limit its tail and the smallest and largest tail of the dosed scenes.
 
     `table` is what `rows` and `dose_rows` give. Columns: dataset, nu_max, value, smallest, largest, inside.

@@ -28,7 +28,7 @@ def expansion(values: Sequence[float]) -> pd.DataFrame:
     """
     s = np.asarray(values, dtype=float)
     error = (s - 1) - np.log(s)
-    loss = np.where(s < 1, -np.log(s), 1.0)      # at S = 1 nothing is lost and nothing missed
+    loss = np.where(s < 1, -np.log(s), 1.0)  # at S = 1 nothing is lost and nothing missed
     return pd.DataFrame({
         "s": s, "log": np.log(s), "linear": s - 1, "error": error, "low": (1 - s) ** 2 / 2,
         "high": (1 - s) ** 2 / (2 * s**2), "relative": error / loss,
@@ -218,7 +218,7 @@ def overlap_share(labels: Tensor, nu_max: int, *, ignore_index: int = 255) -> pd
     index, weights, rows = sp.box_index(shape, half=True).flatten(), sp.multiplicity(shape), []
     for c in torch.unique(labels[labels != ignore_index]).tolist():
         b, energy = (labels == c).double(), torch.zeros_like(weights)
-        for part in b.split(8):      # a few images at once: half a spectrum of 64 large frames would not fit a laptop
+        for part in b.split(8):  # a few images at once: half a spectrum of 64 large frames would not fit a laptop
             energy += (torch.fft.rfft2(part, norm="forward").abs().square() * weights).sum(0)
         rims = torch.zeros(max(shape) // 2 + 1, dtype=torch.float64).index_add_(0, index, energy.flatten())
         rows.append({"class": c, "share": float(b.mean()), "zero": float(rims[0] / rims.sum()),

@@ -21,10 +21,10 @@ from specseg import annotation, metrics
 from specseg import spectrum as sp
 
 VOID = 255
-LIMITS = (64, 48, 40, 32, 24, 16, 8)      # Table 1's, without 256, which changes nothing
+LIMITS = (64, 48, 40, 32, 24, 16, 8)  # Table 1's, without 256, which changes nothing
 VOIDS = ("masked", "filled")
-FIT = (8, 64)                             # the range of Table 1's limits
-BOUNDS = (0.025, 0.975)                   # 95 % of the bootstrap
+FIT = (8, 64)  # the range of Table 1's limits
+BOUNDS = (0.025, 0.975)  # 95 % of the bootstrap
 
 
 def rim_power(planes, *, boundary: str = "periodic") -> Tensor:
@@ -40,7 +40,7 @@ def rim_power(planes, *, boundary: str = "periodic") -> Tensor:
     h, w = planes.shape[-2:]
     weights = sp.multiplicity((h, w), boundary=boundary)
     if boundary == "mirrored":
-        cosines = fft.dctn(planes.numpy(), type=2, axes=(-2, -1)) / (4 * h * w)      # sp.cosine_spectrum, faster
+        cosines = fft.dctn(planes.numpy(), type=2, axes=(-2, -1)) / (4 * h * w)  # sp.cosine_spectrum, faster
         power = torch.from_numpy(cosines).square()
         index = (torch.maximum(torch.arange(h)[:, None], torch.arange(w)[None, :]) + 1) // 2
     else:
@@ -81,7 +81,7 @@ def basis(n: int, nu_max: int, *, boundary: str = "periodic") -> Tensor:
     k = torch.arange(count)
     if boundary == "mirrored":
         angle = torch.pi * (torch.arange(n, dtype=torch.float64) + 0.5)[:, None] * k / n
-    else:                                              # columns 1, cos 1, sin 1, cos 2, ...: a sine is a shifted cosine
+    else:  # columns 1, cos 1, sin 1, cos 2, ...: a sine is a shifted cosine
         angle = 2 * torch.pi * torch.arange(n, dtype=torch.float64)[:, None] * ((k + 1) // 2) / n
         angle = angle - torch.pi / 2 * ((k > 0) & (k % 2 == 0)).double()
     columns = torch.cos(angle)
@@ -263,7 +263,7 @@ def summary(stack: Mapping[str, np.ndarray], groups: Sequence, size: int, *, lim
     def add(metric, values, each=None, **where):
         values = np.asarray(values, float)
         low, high = np.quantile(values[1:], BOUNDS) if draws else (np.nan, np.nan)
-        low, high = np.fmin(low, values[0]), np.fmax(high, values[0])      # a resampled mIoU misses rare classes
+        low, high = np.fmin(low, values[0]), np.fmax(high, values[0])  # a resampled mIoU misses rare classes
         spread = np.nanstd(each) if each is not None else np.nan
         rows.append({"metric": metric, "value": values[0], "low": low, "high": high, "spread": spread, "n": n, **where})
 
@@ -277,10 +277,10 @@ def summary(stack: Mapping[str, np.ndarray], groups: Sequence, size: int, *, lim
         for k, nu in enumerate(limits):
             at = {"boundary": boundary, "nu_max": nu, "lrg_size": sp.lrg_size(nu)}
             add("energy_share", inside[:, nu] / inside[:, -1], own[:, nu] / own[:, -1], **at)
-            mean, varies = own[:, 0], own[:, -1] - own[:, 0] > 1e-12      # one-class maps have nothing but their mean
+            mean, varies = own[:, 0], own[:, -1] - own[:, 0] > 1e-12  # one-class maps have nothing but their mean
             each = (own[varies, nu] - mean[varies]) / (own[varies, -1] - mean[varies])
             add("energy_share_ac", (inside[:, nu] - rims[:, 0]) / (inside[:, -1] - rims[:, 0]), each, **at)
-            if whole and nu < size // 2:      # nothing is beyond the Nyquist limit
+            if whole and nu < size // 2:  # nothing is beyond the Nyquist limit
                 add("near_share", total["near"][:, b, k] / total["beyond"][:, b, k], **at)
             for key, end in (("confusion", ""), ("everywhere", "_everywhere")):
                 if key in total:

@@ -97,8 +97,13 @@ def soft_iou(probabilities: Tensor, labels: Tensor, *, ignore_index: int = 255, 
 
 
 def spectral_iou(
-    probabilities: Tensor, labels: Tensor, *, nu_max: int | None = None, boundary: str = "periodic",
-    ignore_index: int = 255, per_image: bool = False,
+    probabilities: Tensor,
+    labels: Tensor,
+    *,
+    nu_max: int | None = None,
+    boundary: str = "periodic",
+    ignore_index: int = 255,
+    per_image: bool = False,
 ) -> Tensor:
     """Return Eq. 25 for each class, p/(s(0) + b(0) - p) with p = sum_nu s(nu) b(-nu), float64 (C,).
 
@@ -109,12 +114,20 @@ def spectral_iou(
     s, b = _soft_planes(probabilities, labels, ignore_index)
     shape = tuple(s.shape[-2:])
     mask = sp.box_mask(shape, max(shape) // 2 if nu_max is None else nu_max, boundary=boundary).to(s.device)
-    hit = torch.cat([
-        ((sp.spectrum(s[:, k : k + _PLANES], boundary=boundary)
-          * sp.spectrum(b[:, k : k + _PLANES], boundary=boundary).conj()).real * mask).sum((2, 3))
-        for k in range(0, s.shape[1], _PLANES)
-    ], dim=1)
-    area = s.mean((2, 3)) + b.mean((2, 3))     # s(0) + b(0), by Lemma 4
+    hit = torch.cat(
+        [
+            (
+                (
+                    sp.spectrum(s[:, k : k + _PLANES], boundary=boundary)
+                    * sp.spectrum(b[:, k : k + _PLANES], boundary=boundary).conj()
+                ).real
+                * mask
+            ).sum((2, 3))
+            for k in range(0, s.shape[1], _PLANES)
+        ],
+        dim=1,
+    )
+    area = s.mean((2, 3)) + b.mean((2, 3))  # s(0) + b(0), by Lemma 4
     if not per_image:
         hit, area = hit.sum(0), area.sum(0)
     return hit / (area - hit)
@@ -137,7 +150,7 @@ def inner_boundary(mask: Tensor, width: int) -> Tensor:
     if mask.dtype != torch.bool:
         raise ValueError(f"mask: expected bool, got {mask.dtype}")
     flat = (~mask).reshape(-1, 1, *mask.shape[-2:]).float()
-    flat = F.pad(flat, (1, 1, 1, 1), value=1.0)      # outside the frame is not the object
+    flat = F.pad(flat, (1, 1, 1, 1), value=1.0)  # outside the frame is not the object
     size, w = 2 * int(width) + 1, int(width)
     near = F.max_pool2d(F.max_pool2d(flat, (size, 1), 1, (w, 0)), (1, size), 1, (0, w))[..., 1:-1, 1:-1]
     return mask & (near.reshape(mask.shape) > 0)

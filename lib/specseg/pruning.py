@@ -82,7 +82,7 @@ def asymptotic_rate(epoch: float, epochs: int, goal: float, *, fraction: float =
         raise ValueError(f"epoch {epoch!r}: expected 0 to {epochs}")
     if not 0 < fraction < 0.75:
         raise ValueError(f"fraction {fraction!r}: expected above 0 and below 3/4")
-    n = 1 / fraction   # x = e^(-k fraction epochs) solves (1 - x) / (1 - x^n) = 3/4
+    n = 1 / fraction  # x = e^(-k fraction epochs) solves (1 - x) / (1 - x^n) = 3/4
     x = brentq(lambda v: (1 - v) - 0.75 * (1 - v**n), 1e-12, 1 - 1e-9) if n > 4 / 3 else 1.0
     return goal * (1 - x ** (n * epoch / epochs)) / (1 - x**n)
 
@@ -159,8 +159,11 @@ def remove(model: nn.Module) -> nn.Module:
     if not hasattr(model, "links"):
         raise ValueError(f"{type(model).__name__} has no links(): expected a network built by specseg.models.build")
     small = copy.deepcopy(model).eval()
-    plans = [(link, keep, constants) for link in small.links()
-             if not (keep := _kept(small, link)).all() and (constants := _constants(small, link)) is not None]
+    plans = [
+        (link, keep, constants)
+        for link in small.links()
+        if not (keep := _kept(small, link)).all() and (constants := _constants(small, link)) is not None
+    ]
     inputs: dict[str, Tensor] = {}
     kernels: dict[str, Tensor] = {}
     for link, keep, constants in plans:

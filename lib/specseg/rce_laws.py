@@ -80,6 +80,7 @@ def calibrated_temperature(logits: Tensor, labels: Tensor, *, low: float = 0.05,
 
     Raises ValueError where the minimum lies at an end of [low, high]: the argmax is always right, or carries nothing.
     """
+
     def loss(x: float) -> float:
         return float(ce.cross_entropy(np.exp(x) * logits, labels).mean())
 
@@ -153,7 +154,7 @@ def ramp_tail(n: int, nu_max: int) -> float:
     >>> round(ramp_tail(513, 16) * 2 * 3.14159**2 * 16.5, 2)      # about 1/(2 pi^2 (nu_max + 1/2))
     1.0
     """
-    nu = np.arange(nu_max + 1, (n - 1) // 2 + 1)      # the positive frequencies below n/2
+    nu = np.arange(nu_max + 1, (n - 1) // 2 + 1)  # the positive frequencies below n/2
     total = float((1 / (4 * n**2 * np.sin(np.pi * nu / n) ** 2)).sum()) * 2
     return total + (1 / (4 * n**2) if n % 2 == 0 and nu_max < n // 2 else 0.0)
 

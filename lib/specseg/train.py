@@ -82,14 +82,26 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 def optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
     """Return SGD with `settings.new_layers` times the rate for the parameters that no pretrained backbone brings."""
     new = {id(p) for p in model.new_parameters()}
-    groups = [{"params": [p for p in model.parameters() if (id(p) in new) == fresh],
-               "lr": settings.lr * (settings.new_layers if fresh else 1.0)} for fresh in (False, True)]
+    groups = [
+        {
+            "params": [p for p in model.parameters() if (id(p) in new) == fresh],
+            "lr": settings.lr * (settings.new_layers if fresh else 1.0),
+        }
+        for fresh in (False, True)
+    ]
     return torch.optim.SGD(groups, momentum=settings.momentum, weight_decay=settings.weight_decay)
 
 
-def fit(model: nn.Module, draw: Draw, settings: Settings, *, fabric: Fabric | None = None,
-        checkpoint: Path | None = None, prune: SoftFilterPruning | None = None,
-        on_step: Callable[[int, float], None] | None = None) -> pd.DataFrame:
+def fit(
+    model: nn.Module,
+    draw: Draw,
+    settings: Settings,
+    *,
+    fabric: Fabric | None = None,
+    checkpoint: Path | None = None,
+    prune: SoftFilterPruning | None = None,
+    on_step: Callable[[int, float], None] | None = None,
+) -> pd.DataFrame:
     """Train `model` in place and return one row a step: step, loss, lr.
 
     `checkpoint` names a file from which an interrupted run goes on, on the CPU to the weights of an uninterrupted one;
@@ -108,7 +120,7 @@ def fit(model: nn.Module, draw: Draw, settings: Settings, *, fabric: Fabric | No
         prune.step(model.module, 0)
     model.train()
     for step in range(state["step"], settings.steps):
-        torch.manual_seed(settings.seed * 1_000_003 + step)   # drop-out is a function of the step
+        torch.manual_seed(settings.seed * 1_000_003 + step)  # drop-out is a function of the step
         factor = lr_factor(step, settings)
         for group, lr in zip(sgd.param_groups, base, strict=True):
             group["lr"] = lr * factor
@@ -146,7 +158,7 @@ def _save(fabric: Fabric, path: Path, state: dict[str, Any]) -> None:
     part = path.with_suffix(path.suffix + ".part")
     fabric.save(part, state)
     if fabric.is_global_zero:
-        part.replace(path)   # a run killed while it writes leaves the older checkpoint whole
+        part.replace(path)  # a run killed while it writes leaves the older checkpoint whole
     fabric.barrier()
 
 
@@ -159,8 +171,9 @@ def _resume(fabric: Fabric, path: Path, state: dict[str, Any], settings: Setting
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, batches: Iterable[Sequence[Any]], num_classes: int, *,
-             device: torch.device | str = "cpu") -> Tensor:
+def evaluate(
+    model: nn.Module, batches: Iterable[Sequence[Any]], num_classes: int, *, device: torch.device | str = "cpu"
+) -> Tensor:
     """Return the confusion matrix (C, C) of a network over batches, void left out.
 
     A batch begins with images (B, 3, s, s), uint8 or floats in [0, 1], and labels (B, s, s); what follows is not read

@@ -15,8 +15,13 @@ import numpy as np
 
 VOID = 255
 MODULES = {
-    "synthetic": "synthetic", "voc2012": "voc", "sbd": "voc", "deepglobe": "deepglobe", "cityscapes": "cityscapes",
-    "camvid": "camvid", "dubai": "dubai",
+    "synthetic": "synthetic",
+    "voc2012": "voc",
+    "sbd": "voc",
+    "deepglobe": "deepglobe",
+    "cityscapes": "cityscapes",
+    "camvid": "camvid",
+    "dubai": "dubai",
 }
 
 

@@ -19,8 +19,17 @@ def objects(stream: Stream, things: Things, size: int, dose: float) -> tuple[Can
     canvas.box(0.0, horizon, 1.0, 1.0, -1, things.add(0, 0.3))
     warp = value_noise(stream, 9.0 * dose, size)
     for _ in range(stream.integer(4, 9)):
-        canvas.ellipse(stream.uniform(), stream.uniform(), stream.uniform(0.03, 0.25), stream.uniform(0.03, 0.2), -1,
-                       things.add(0, 0.3), axis=stream.direction(), warp=warp, amount=0.6)
+        canvas.ellipse(
+            stream.uniform(),
+            stream.uniform(),
+            stream.uniform(0.03, 0.25),
+            stream.uniform(0.03, 0.2),
+            -1,
+            things.add(0, 0.3),
+            axis=stream.direction(),
+            warp=warp,
+            amount=0.6,
+        )
     count = max(1, stream.rounded(COUNT * dose * dose))
     classes = [stream.integer(1, 21) for _ in range(2 if stream.chance(0.45) else 1)]
     low, high = (0.3, 0.7) if count == 1 else (0.0, 1.0)
@@ -47,14 +56,28 @@ def _thing(stream: Stream, canvas: Canvas, things: Things, cls: int, x, y, radiu
         aspect = 1.0 / aspect
     for k in range(legs):
         foot = x + facing * radius * (0.8 * (k + 0.5) / legs * 2 - 0.8)
-        canvas.bar(foot, y, foot + stream.uniform(-0.15, 0.15) * radius, y + aspect * radius * 0.6 + leg,
-                   radius * (0.07 + 0.05 * (cls % 3)), cls, thing)
+        canvas.bar(
+            foot,
+            y,
+            foot + stream.uniform(-0.15, 0.15) * radius,
+            y + aspect * radius * 0.6 + leg,
+            radius * (0.07 + 0.05 * (cls % 3)),
+            cls,
+            thing,
+        )
     canvas.ellipse(x, y, radius, aspect * radius, cls, thing, warp=warp, amount=0.12 + 0.08 * (cls % 3))
     if cls % 3:
         canvas.ellipse(x + facing * radius, y - 0.5 * aspect * radius, 0.36 * radius, 0.33 * radius, cls, thing)
     if cls % 2:
-        canvas.bar(x - facing * 0.9 * radius, y, x - facing * 1.6 * radius, y - stream.uniform(-0.2, 0.7) * radius,
-                   0.06 * radius, cls, thing)
+        canvas.bar(
+            x - facing * 0.9 * radius,
+            y,
+            x - facing * 1.6 * radius,
+            y - stream.uniform(-0.2, 0.7) * radius,
+            0.06 * radius,
+            cls,
+            thing,
+        )
 
 
 def contour_band(label: np.ndarray, reach: int) -> np.ndarray:

@@ -8,14 +8,61 @@ from specseg.datasets._canvas import Canvas, Stream, value_noise
 from specseg.datasets._texture import Things
 
 STREET_CLASSES = (
-    "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain",
-    "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
+    "road",
+    "sidewalk",
+    "building",
+    "wall",
+    "fence",
+    "pole",
+    "traffic light",
+    "traffic sign",
+    "vegetation",
+    "terrain",
+    "sky",
+    "person",
+    "rider",
+    "car",
+    "truck",
+    "bus",
+    "train",
+    "motorcycle",
+    "bicycle",
 )
-(ROAD, SIDEWALK, BUILDING, WALL, FENCE, POLE, LIGHT, SIGN, GREEN, TERRAIN, SKY, PERSON, RIDER, CAR, TRUCK, BUS, TRAIN,
- MOTORCYCLE, BICYCLE) = range(19)
+(
+    ROAD,
+    SIDEWALK,
+    BUILDING,
+    WALL,
+    FENCE,
+    POLE,
+    LIGHT,
+    SIGN,
+    GREEN,
+    TERRAIN,
+    SKY,
+    PERSON,
+    RIDER,
+    CAR,
+    TRUCK,
+    BUS,
+    TRAIN,
+    MOTORCYCLE,
+    BICYCLE,
+) = range(19)
 # what stands in the street: class -> how many in a frame at dose 1
-MIX = {POLE: 10.0, SIGN: 5.0, LIGHT: 2.5, PERSON: 7.0, CAR: 5.0, BICYCLE: 1.5, MOTORCYCLE: 0.7, RIDER: 1.0, TRUCK: 0.3,
-       BUS: 0.25, TRAIN: 0.1}
+MIX = {
+    POLE: 10.0,
+    SIGN: 5.0,
+    LIGHT: 2.5,
+    PERSON: 7.0,
+    CAR: 5.0,
+    BICYCLE: 1.5,
+    MOTORCYCLE: 0.7,
+    RIDER: 1.0,
+    TRUCK: 0.3,
+    BUS: 0.25,
+    TRAIN: 0.1,
+}
 
 
 def streets(stream: Stream, things: Things, size: int, dose: float) -> tuple[Canvas, np.ndarray]:
@@ -71,8 +118,11 @@ def _ground(stream: Stream, canvas: Canvas, things: Things, horizon: float, vani
     canvas.box(0.0, horizon + 0.03, 1.0, 1.0, SIDEWALK, things.add(SIDEWALK, 0.08))
     if stream.chance(0.6):
         side = -0.6 if stream.chance(0.5) else 1.1
-        canvas.convex([(vanish, horizon + 0.03), (side + 0.5, horizon + 0.03), (side + 0.5, 1.0), (side, 1.0)], TERRAIN,
-                      things.add(TERRAIN))
+        canvas.convex(
+            [(vanish, horizon + 0.03), (side + 0.5, horizon + 0.03), (side + 0.5, 1.0), (side, 1.0)],
+            TERRAIN,
+            things.add(TERRAIN),
+        )
     left, right = vanish - stream.uniform(0.5, 0.9), vanish + stream.uniform(0.5, 0.9)
     road = things.add(ROAD, 0.06)
     canvas.convex([(vanish - 0.03, horizon), (vanish + 0.03, horizon), (right, 1.0), (left, 1.0)], ROAD, road)
@@ -128,8 +178,16 @@ def _vehicle(stream: Stream, canvas: Canvas, things: Things, cls, x, foot, h, th
         waist, inset = foot - 0.5 * h, 0.2 * (right - left)
         canvas.box(left, waist, right, foot - 0.1 * h, cls, thing)
         canvas.convex([(left + inset, top), (right - inset, top), (right, waist), (left, waist)], cls, thing, 1.1)
-        canvas.convex([(left + inset, top + 0.05 * h), (right - inset, top + 0.05 * h), (right - 0.5 * inset, waist),
-                       (left + 0.5 * inset, waist)], -1, glass)
+        canvas.convex(
+            [
+                (left + inset, top + 0.05 * h),
+                (right - inset, top + 0.05 * h),
+                (right - 0.5 * inset, waist),
+                (left + 0.5 * inset, waist),
+            ],
+            -1,
+            glass,
+        )
     else:
         canvas.box(left, top, right, foot - 0.1 * h, cls, thing, 1.05)
         canvas.box(left + 0.1 * h, top + 0.25 * h, right - 0.1 * h, top + 0.7 * h, -1, glass)

@@ -33,7 +33,12 @@ class Fold(folders.FolderDataSet):
 
 
 def open_split(
-    name: str, split: str, *, root: Path | None = None, partial: bool = False, need: str = "both",
+    name: str,
+    split: str,
+    *,
+    root: Path | None = None,
+    partial: bool = False,
+    need: str = "both",
     fold: str | None = None,
 ) -> folders.FolderDataSet:
     """Return SegNet's train, val or test; or, with `fold` (a drive), train = the other drives and val = that drive.

@@ -9,7 +9,12 @@ from specseg.datasets import folders
 
 
 def open_split(
-    name: str, split: str, *, root: Path | None = None, partial: bool = False, need: str = "both",
+    name: str,
+    split: str,
+    *,
+    root: Path | None = None,
+    partial: bool = False,
+    need: str = "both",
 ) -> folders.FolderDataSet:
     """Return split train or val; names are city/city_sequence_frame, sorted."""
     manifest = manifests.load(name)

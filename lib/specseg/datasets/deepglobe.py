@@ -25,7 +25,12 @@ def val_ids(ids: Sequence[str]) -> list[str]:
 
 
 def open_split(
-    name: str, split: str, *, root: Path | None = None, partial: bool = False, need: str = "both",
+    name: str,
+    split: str,
+    *,
+    root: Path | None = None,
+    partial: bool = False,
+    need: str = "both",
     unknown: str = "class",
 ) -> folders.FolderDataSet:
     """Return split all, train (701) or val (102); `unknown="void"` leaves the seventh class out, as the challenge does.
@@ -39,8 +44,10 @@ def open_split(
     part = manifest.split(split)
     every = listed_ids(manifest, root, part)
     if every and len(every) != FULL and not partial:
-        raise FileNotFoundError(f"deepglobe: {len(every)} of {FULL} masks are present below {root}, and the split "
-                                f"ranks all {FULL} names; partial=True splits those that are present")
+        raise FileNotFoundError(
+            f"deepglobe: {len(every)} of {FULL} masks are present below {root}, and the split "
+            f"ranks all {FULL} names; partial=True splits those that are present"
+        )
     if unknown == "void":
         labels = manifest.labels
         colors = {k: v for k, v in labels.map.items() if v != 6}

@@ -21,7 +21,13 @@ def tile(name: str) -> int:
 
 
 def open_split(
-    name: str, split: str, *, root: Path | None = None, partial: bool = False, need: str = "both", fold: int = 0,
+    name: str,
+    split: str,
+    *,
+    root: Path | None = None,
+    partial: bool = False,
+    need: str = "both",
+    fold: int = 0,
 ) -> folders.FolderDataSet:
     """Return split all (72 pairs), or train (54) and val (18) of a fold 0 .. 3, whose val is two whole tiles.
 

@@ -22,7 +22,12 @@ class FolderDataSet(DataSet):
     """
 
     def __init__(
-        self, manifest: Manifest, split: str, ids: Sequence[str], listed: int, root: Path,
+        self,
+        manifest: Manifest,
+        split: str,
+        ids: Sequence[str],
+        listed: int,
+        root: Path,
         templates: tuple[str, str],
     ) -> None:
         super().__init__(manifest.name, split, list(ids), listed, manifest.labels.names, manifest.labels.palette)
@@ -55,7 +60,13 @@ class FolderDataSet(DataSet):
 
 
 def open_split(
-    manifest: Manifest, split: Split, root: Path | None, *, partial: bool, need: str, ids: Sequence[str] | None = None,
+    manifest: Manifest,
+    split: Split,
+    root: Path | None,
+    *,
+    partial: bool,
+    need: str,
+    ids: Sequence[str] | None = None,
     name: str | None = None,
 ) -> FolderDataSet:
     """Return a split: the names of its list, or `ids`, restricted to those present when `partial`.
@@ -69,8 +80,10 @@ def open_split(
     every = list(ids) if ids is not None else listed_ids(manifest, root, split)
     if not every:
         where = split.list or manifest.prefixes[0]
-        raise FileNotFoundError(f"{manifest.name}: split '{split.name}': nothing at {where} below {root}; "
-                                f"run `specseg data verify {manifest.name}`")
+        raise FileNotFoundError(
+            f"{manifest.name}: split '{split.name}': nothing at {where} below {root}; "
+            f"run `specseg data verify {manifest.name}`"
+        )
     there = set(present_ids(manifest, root, split, need, every))
     if len(there) < len(every) and not partial:
         raise missing(manifest, name or split.name, every, there)
@@ -81,5 +94,7 @@ def open_split(
 def missing(manifest: Manifest, split: str, every: Sequence[str], there: set[str]) -> FileNotFoundError:
     """Return the error for a split of which only some names are present: it names the first one that is not."""
     first = next(i for i in every if i not in there)
-    return FileNotFoundError(f"{manifest.name}: split '{split}': {len(there)} of {len(every)} names are present; image "
-                             f"or label of '{first}' is missing; partial=True uses those that are present")
+    return FileNotFoundError(
+        f"{manifest.name}: split '{split}': {len(there)} of {len(every)} names are present; image "
+        f"or label of '{first}' is missing; partial=True uses those that are present"
+    )

@@ -96,7 +96,13 @@ class Batches:
 
 
 def training_loader(
-    data: DataSet, transform: Transform, batch: int, *, seed: int = 0, start: int = 0, workers: int = 0,
+    data: DataSet,
+    transform: Transform,
+    batch: int,
+    *,
+    seed: int = 0,
+    start: int = 0,
+    workers: int = 0,
 ) -> Batches:
     """Return an endless loader of training batches from step `start` on."""
     steps = Steps(len(data), batch, seed, start)
@@ -110,7 +116,12 @@ def evaluation_loader(data: DataSet, transform: Transform, batch: int = 1, *, wo
 
 
 def draws(
-    data: DataSet, transform: Transform, batch: int, *, seed: int = 0, workers: int = 0,
+    data: DataSet,
+    transform: Transform,
+    batch: int,
+    *,
+    seed: int = 0,
+    workers: int = 0,
 ) -> Callable[[int], tuple[Tensor, Tensor]]:
     """Return step -> (images float (B, 3, s, s) in [0, 1], labels int64 (B, s, s)): equal for equal steps.
 

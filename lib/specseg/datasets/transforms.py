@@ -87,7 +87,11 @@ class ScaleCrop(v2.Transform):
 
 
 def training(
-    size: int, *, scale: tuple[float, float] = (0.5, 2.0), flip: float = 0.5, base: str = "frame",
+    size: int,
+    *,
+    scale: tuple[float, float] = (0.5, 2.0),
+    flip: float = 0.5,
+    base: str = "frame",
 ) -> Transform:
     """Return the training transform: random scale, random crop to `size` = 64k + 1, horizontal flip (A.9)."""
     return v2.Compose([ScaleCrop(size, scale, base), v2.RandomHorizontalFlip(flip)])

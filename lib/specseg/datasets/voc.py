@@ -16,7 +16,12 @@ from specseg.manifests.verify import find_file, listed_ids, present_ids
 
 
 def open_split(
-    name: str, split: str, *, root: Path | None = None, partial: bool = False, need: str = "both",
+    name: str,
+    split: str,
+    *,
+    root: Path | None = None,
+    partial: bool = False,
+    need: str = "both",
 ) -> folders.FolderDataSet:
     """Return a split of VOC 2012 (train, val, trainval, animals_train, animals_val, or any list in
     ImageSets/Segmentation) or of SBD (train, val, trainaug).

@@ -63,8 +63,16 @@ def lines_5a(cells: pd.DataFrame):
     for ax, dataset in zip(axes, DATASETS, strict=True):
         for model in MODELS:
             for rate, g in cells[(cells.dataset == dataset) & (cells.model == model)].groupby("prune_rate"):
-                ax.plot(g.rce, g.miou_drop, marker=MODEL_MARKERS[model], ms=4, color=RATE_COLORS[rate], lw=1,
-                        ls="-" if model == "deeplabv3plus" else ":", label=f"{MODEL_NAMES[model]}, {_rate(rate)}")
+                ax.plot(
+                    g.rce,
+                    g.miou_drop,
+                    marker=MODEL_MARKERS[model],
+                    ms=4,
+                    color=RATE_COLORS[rate],
+                    lw=1,
+                    ls="-" if model == "deeplabv3plus" else ":",
+                    label=f"{MODEL_NAMES[model]}, {_rate(rate)}",
+                )
         ax.set(title=DATASET_NAMES[dataset], xlabel=r"$R_{ce}$", xlim=(0, None), ylim=(0, None))
     axes[0].set_ylabel("relative mIoU-drop")
     _legend_below(fig, axes[0], 4)
@@ -101,8 +109,15 @@ def iou_flops_8(cells: pd.DataFrame):
     for row, model in zip(axes, MODELS, strict=True):
         for ax, dataset in zip(row, DATASETS, strict=True):
             for rate, g in cells[(cells.dataset == dataset) & (cells.model == model)].groupby("prune_rate"):
-                ax.plot(g.gflops, g.miou, marker=MODEL_MARKERS[model], ms=4, color=RATE_COLORS[rate], lw=1.2,
-                        label=_rate(rate))
+                ax.plot(
+                    g.gflops,
+                    g.miou,
+                    marker=MODEL_MARKERS[model],
+                    ms=4,
+                    color=RATE_COLORS[rate],
+                    lw=1.2,
+                    label=_rate(rate),
+                )
             ax.set_title(f"{MODEL_NAMES[model]}, {DATASET_NAMES[dataset]}", fontsize=9)
         row[0].set_ylabel("mIoU")
         for ax in row:
@@ -164,8 +179,14 @@ def products(table: pd.DataFrame):
     """Draw R_ce x nu_max against nu_max (Table 1): level where R_ce falls like 1/nu."""
     fig, ax = subplots(1, 1, size=(6.4, 3.4))
     for (model, dataset), row in table.iterrows():
-        ax.plot(row.index, row.to_numpy(), marker=MODEL_MARKERS[model], ls="-" if model == "deeplabv3plus" else ":",
-                color=DATASET_COLORS[dataset], label=f"{MODEL_NAMES[model]}, {DATASET_NAMES[dataset]}")
+        ax.plot(
+            row.index,
+            row.to_numpy(),
+            marker=MODEL_MARKERS[model],
+            ls="-" if model == "deeplabv3plus" else ":",
+            color=DATASET_COLORS[dataset],
+            label=f"{MODEL_NAMES[model]}, {DATASET_NAMES[dataset]}",
+        )
     ax.set(xlabel=r"$\nu_{max}$", ylabel=r"$R_{ce}\,\nu_{max}$", yscale="log", xticks=list(table.columns))
     _legend_below(fig, ax, 3)
     return fig
@@ -197,8 +218,15 @@ def pruning(effect: pd.DataFrame, margin: float):
         g = effect[(effect.model == model) & (effect.dataset == dataset)]
         x = g.lrg_size.map(sizes.index) + (i - 2.5) * 0.11
         name = f"{MODEL_NAMES[model]}, {DATASET_NAMES[dataset]}"
-        ax.scatter(x, g.difference, s=20, marker=MODEL_MARKERS[model], color=DATASET_COLORS[dataset],
-                   facecolors="none" if model == "dan" else None, label=name)
+        ax.scatter(
+            x,
+            g.difference,
+            s=20,
+            marker=MODEL_MARKERS[model],
+            color=DATASET_COLORS[dataset],
+            facecolors="none" if model == "dan" else None,
+            label=name,
+        )
     ax.axhspan(-margin, margin, color=COLORS["grey"], alpha=0.2, lw=0)
     ax.set_xticks(range(len(sizes)), [str(s) for s in sizes])
     ax.set(xlabel="LRG size", ylabel="pruned minus unpruned drop")
@@ -237,12 +265,25 @@ def last_digit(judged: pd.DataFrame):
     part = judged[judged.lrg_size != LEFT_OUT].sort_values(["dataset", "model", "prune_rate", "lrg_size"])
     fig, ax = subplots(1, 1, size=(7.2, 2.8))
     x = np.arange(len(part))
-    ax.fill_between(x, part.low - part.from_miou - 0.0005, part.high - part.from_miou + 0.0005, step="mid",
-                    color=COLORS["grey"], alpha=0.25, lw=0, label="what rounding allows")
+    ax.fill_between(
+        x,
+        part.low - part.from_miou - 0.0005,
+        part.high - part.from_miou + 0.0005,
+        step="mid",
+        color=COLORS["grey"],
+        alpha=0.25,
+        lw=0,
+        label="what rounding allows",
+    )
     for dataset in DATASETS:
         own = (part.dataset == dataset).to_numpy()
-        ax.plot(x[own], (part.miou_drop - part.from_miou)[own], ".", color=DATASET_COLORS[dataset],
-                label=DATASET_NAMES[dataset])
+        ax.plot(
+            x[own],
+            (part.miou_drop - part.from_miou)[own],
+            ".",
+            color=DATASET_COLORS[dataset],
+            label=DATASET_NAMES[dataset],
+        )
     ax.set(xlabel="the 144 truncated networks of Table 4", xticks=[])
     ax.set_ylabel("printed drop minus\ndrop of the printed mIoUs")
     ax.legend(ncols=4, loc="upper center", bbox_to_anchor=(0.5, 1.2))

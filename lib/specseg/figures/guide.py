@@ -15,8 +15,13 @@ def overview(label, colors, power, limited, grid, nu_max: int):
     `limited` and `grid` are label maps too.
     """
     fig, axes = subplots(1, 5, size=(10.2, 2.5), gridspec_kw={"width_ratios": [1, 1, 1, 1, 1]})
-    titles = ("1  label map", "2  its spectrum", f"3  kept: $|u|,|v| \\leq {nu_max}$", f"4  on a {grid.shape[0]} x "
-              f"{grid.shape[1]} grid", "5  what shrinks")
+    titles = (
+        "1  label map",
+        "2  its spectrum",
+        f"3  kept: $|u|,|v| \\leq {nu_max}$",
+        f"4  on a {grid.shape[0]} x {grid.shape[1]} grid",
+        "5  what shrinks",
+    )
     for ax, title in zip(axes, titles, strict=True):
         ax.set_title(title, fontsize=9.5)
         ax.set(xticks=[], yticks=[])
@@ -44,8 +49,12 @@ def _paint(label: np.ndarray, colors: np.ndarray) -> np.ndarray:
 
 def _decoder(ax) -> None:
     ax.set(xlim=(0, 10), ylim=(0, 10), aspect="equal")
-    boxes = [(0.0, 3.6, 2.7, 2.8, "encoder", COLORS["grey"]), (3.7, 2.2, 2.8, 5.6, "decoder", COLORS["sky"]),
-             (3.7, 3.9, 2.8, 2.2, "decoder\non LRG", COLORS["blue"]), (7.4, 2.2, 2.5, 5.6, "", COLORS["yellow"])]
+    boxes = [
+        (0.0, 3.6, 2.7, 2.8, "encoder", COLORS["grey"]),
+        (3.7, 2.2, 2.8, 5.6, "decoder", COLORS["sky"]),
+        (3.7, 3.9, 2.8, 2.2, "decoder\non LRG", COLORS["blue"]),
+        (7.4, 2.2, 2.5, 5.6, "", COLORS["yellow"]),
+    ]
     for x, y, w, h, name, color in boxes:
         ax.add_patch(Rectangle((x, y), w, h, fc=color, ec="black", lw=0.8, alpha=0.45 if name == "decoder" else 0.9))
         inside = "white" if color in (COLORS["blue"], COLORS["grey"]) else "black"

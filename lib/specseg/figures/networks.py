@@ -32,16 +32,18 @@ def pipeline(stages: pd.DataFrame) -> Figure:
         ax.text(x, height + 0.08, f"{row.grid:.0f}", ha="center", va="bottom", fontsize=9)
         ax.text(x, 0.12, f"{row.channels:.0f}", ha="center", va="bottom", fontsize=9, color="white", weight="bold")
     for a, b in zip(range(len(stages) - 1), range(1, len(stages)), strict=True):
-        arrow = FancyArrowPatch((a + 0.37, 0.6), (b - 0.37, 0.6), arrowstyle="-|>", mutation_scale=7,
-                                color="black", lw=0.7)
+        arrow = FancyArrowPatch(
+            (a + 0.37, 0.6), (b - 0.37, 0.6), arrowstyle="-|>", mutation_scale=7, color="black", lw=0.7
+        )
         ax.add_patch(arrow)
     ax.set(xlim=(-0.7, len(stages) - 0.3), ylim=(0, 7.9), yticks=[], xticks=range(len(stages)))
     ax.set_xticklabels(stages["stage"], rotation=35, ha="right")
     ax.spines["left"].set_visible(False)
     ax.grid(False)
     for i, (part, colour) in enumerate(colours.items()):
-        ax.text(0.60 + 0.13 * (i - 1), 0.97, part, transform=ax.transAxes, color=colour, ha="right", va="top",
-                weight="bold")
+        ax.text(
+            0.60 + 0.13 * (i - 1), 0.97, part, transform=ax.transAxes, color=colour, ha="right", va="top", weight="bold"
+        )
     return fig
 
 
@@ -62,8 +64,14 @@ def table2(stride32: pd.DataFrame, stride16: pd.DataFrame) -> Figure:
                 ax.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, color=colour, alpha=0.30, lw=0))
                 ax.text(x, y - 0.17, f"{row.value / 1e9:.1f}", ha="center", va="center", fontsize=8)
                 ax.text(x, y + 0.22, f"{row.printed:.0f}", ha="center", va="center", fontsize=8, color="#555555")
-            ax.set(xlim=(-0.55, len(sizes) - 0.45), ylim=(len(rates) - 0.5, -0.5), xticks=range(len(sizes)),
-                   yticks=range(len(rates)), xticklabels=sizes, yticklabels=[f"{r:.0%}" for r in rates])
+            ax.set(
+                xlim=(-0.55, len(sizes) - 0.45),
+                ylim=(len(rates) - 0.5, -0.5),
+                xticks=range(len(sizes)),
+                yticks=range(len(rates)),
+                xticklabels=sizes,
+                yticklabels=[f"{r:.0%}" for r in rates],
+            )
             ax.set_title(f"{MODEL_NAMES[model]}, stride {stride}: {cells['agrees'].sum()} of {len(cells)}")
             ax.grid(False)
             ax.tick_params(length=0)
@@ -82,8 +90,12 @@ def sensitivity(table: pd.DataFrame, total: int = 56) -> Figure:
     ax.axvline(total, color=COLORS["green"], lw=1.5)
     for y, row in enumerate(rows.itertuples()):
         ax.text(row.cells + 0.6, y, f"{row.cells}", va="center", fontsize=9)
-    ax.set(yticks=range(len(rows)), yticklabels=[f"{r.choice}: {r.option}" for r in rows.itertuples()],
-           xlim=(0, total + 5), xlabel=f"cells of Table 2 met, of {total}")
+    ax.set(
+        yticks=range(len(rows)),
+        yticklabels=[f"{r.choice}: {r.option}" for r in rows.itertuples()],
+        xlim=(0, total + 5),
+        xlabel=f"cells of Table 2 met, of {total}",
+    )
     ax.grid(axis="y", visible=False)
     return fig
 
@@ -102,8 +114,12 @@ def optima(frame: pd.DataFrame) -> Figure:
             label = name.replace("stride", "stride ")
             ax.scatter(part[name], range(len(part)), marker=marker, s=44, label=label, **hollow)
         ax.axvspan(33, 65, color=COLORS["grey"], alpha=0.12, lw=0)
-        ax.set(title=MODEL_NAMES[model], xlabel="LRG size of least FPI", yticks=range(len(part)),
-               xticks=[17, 33, 49, 65, 81, 97])
+        ax.set(
+            title=MODEL_NAMES[model],
+            xlabel="LRG size of least FPI",
+            yticks=range(len(part)),
+            xticks=[17, 33, 49, 65, 81, 97],
+        )
         ax.set_yticklabels(labels[: len(part)])
     np.atleast_1d(axes)[0].invert_yaxis()
     handles, names = np.atleast_1d(axes)[0].get_legend_handles_labels()
@@ -118,8 +134,11 @@ def promised_and_measured(frame: pd.DataFrame) -> Figure:
     """
     models = list(dict.fromkeys(frame["model"]))
     fig, axes = subplots(1, len(models), size=(7.2, 3.6), sharey=True)
-    styles = {"full": ("o", COLORS["blue"], "truncated"), "masked": ("x", COLORS["red"], "filters zero"),
-              "removed": ("s", COLORS["green"], "filters gone")}
+    styles = {
+        "full": ("o", COLORS["blue"], "truncated"),
+        "masked": ("x", COLORS["red"], "filters zero"),
+        "removed": ("s", COLORS["green"], "filters gone"),
+    }
     for ax, model in zip(np.atleast_1d(axes), models, strict=True):
         part = frame[frame["model"] == model]
         for form, (marker, colour, label) in styles.items():
@@ -127,12 +146,24 @@ def promised_and_measured(frame: pd.DataFrame) -> Figure:
             if rows.empty:
                 continue
             errors = np.abs(rows[["low", "high"]].to_numpy().T - rows["time_ratio"].to_numpy())
-            ax.errorbar(rows["flops_ratio"], rows["time_ratio"], yerr=errors, fmt=marker, color=colour, label=label,
-                        ms=5, elinewidth=0.8)
+            ax.errorbar(
+                rows["flops_ratio"],
+                rows["time_ratio"],
+                yerr=errors,
+                fmt=marker,
+                color=colour,
+                label=label,
+                ms=5,
+                elinewidth=0.8,
+            )
         top = max(1.1, float(part["high"].max()) * 1.03)
         ax.plot([0, 1], [0, 1], color=COLORS["grey"], lw=1, ls="--")
-        ax.set(title=MODEL_NAMES.get(model, model), xlabel="FLOPs promised, of the full network", xlim=(0, 1.05),
-               ylim=(0, top))
+        ax.set(
+            title=MODEL_NAMES.get(model, model),
+            xlabel="FLOPs promised, of the full network",
+            xlim=(0, 1.05),
+            ylim=(0, top),
+        )
     np.atleast_1d(axes)[0].set_ylabel("time measured, of the full network")
     np.atleast_1d(axes)[0].legend(loc="upper left")
     return fig

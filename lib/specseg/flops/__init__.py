@@ -16,7 +16,16 @@ from specseg.models import build
 from specseg.models.links import Link
 
 __all__ = [
-    "CONV", "PAPER", "FlopCount", "Layer", "Rule", "conv_flops", "count", "measure", "network_layers", "removed",
+    "CONV",
+    "PAPER",
+    "FlopCount",
+    "Layer",
+    "Rule",
+    "conv_flops",
+    "count",
+    "measure",
+    "network_layers",
+    "removed",
     "trace",
 ]
 
@@ -95,9 +104,19 @@ def removed(filters: int, rate: float, rounding: str = "floor") -> int:
     return int(-(-(exact - 1e-9) // 1)) if rounding == "ceil" else int(exact + 1e-9)
 
 
-def count(model: str, *, lrg_size: int | None = None, input_size: int = 513, output_stride: int = 16,
-          num_classes: int = 21, encoder_prune_rate: float = 0.0, decoder_prune_rate: float | None = None,
-          rule: Rule = PAPER, backbone: str = "resnet101", width: int = 256) -> FlopCount:
+def count(
+    model: str,
+    *,
+    lrg_size: int | None = None,
+    input_size: int = 513,
+    output_stride: int = 16,
+    num_classes: int = 21,
+    encoder_prune_rate: float = 0.0,
+    decoder_prune_rate: float | None = None,
+    rule: Rule = PAPER,
+    backbone: str = "resnet101",
+    width: int = 256,
+) -> FlopCount:
     """Return the cost of a network for one image (Table 2, section A.1), from its real layers on the meta device.
 
     `lrg_size` None is the prediction grid (129 at 513). `decoder_prune_rate` None means 0.2 where the encoder is
@@ -114,8 +133,10 @@ def count(model: str, *, lrg_size: int | None = None, input_size: int = 513, out
     layers, links, exempt, classifier = network_layers(*network, lrg_size)
     if rule.low_level_full and lrg_size is not None:
         full = network_layers(*network, None)[0]
-        layers = tuple(f if "decoder.reduce" in c.name or "decoder.from_" in c.name else c
-                       for c, f in zip(layers, full, strict=True))
+        layers = tuple(
+            f if "decoder.reduce" in c.name or "decoder.from_" in c.name else c
+            for c, f in zip(layers, full, strict=True)
+        )
     rates = {"encoder": encoder_prune_rate, "decoder": decoder_prune_rate}
     flops, parameters = measure(layers, links, exempt, rates, rule)
     if rule.imagenet_classifier:
@@ -123,12 +144,15 @@ def count(model: str, *, lrg_size: int | None = None, input_size: int = 513, out
     return FlopCount(flops["encoder"], flops["decoder"], parameters["encoder"], parameters["decoder"])
 
 
-def measure(layers: tuple[Layer, ...], links: tuple[Link, ...], exempt: frozenset[str], rates: dict[str, float],
-            rule: Rule) -> tuple[dict[str, int], dict[str, int]]:
+def measure(
+    layers: tuple[Layer, ...], links: tuple[Link, ...], exempt: frozenset[str], rates: dict[str, float], rule: Rule
+) -> tuple[dict[str, int], dict[str, int]]:
     """Return operations and parameters per part of traced layers with pruned channels left out, by a rule."""
     convs = {c.name: c for c in layers if c.kind == "conv"}
-    gone = {name: removed(c.outputs, rates[c.part], rule.rounding) if _prunable(c, exempt, rule) else 0
-            for name, c in convs.items()}
+    gone = {
+        name: removed(c.outputs, rates[c.part], rule.rounding) if _prunable(c, exempt, rule) else 0
+        for name, c in convs.items()
+    }
     lost = _lost_inputs(convs, links, gone, rule)
     follows = {link.conv: link.post for link in links}
     flops, parameters, seen = {"encoder": 0, "decoder": 0}, {"encoder": 0, "decoder": 0}, set()
@@ -174,8 +198,9 @@ def _lost_inputs(convs: dict[str, Layer], links: tuple[Link, ...], gone: dict[st
 
 
 @lru_cache(maxsize=256)
-def network_layers(model: str, backbone: str, num_classes: int, output_stride: int, input_size: int, width: int,
-                   lrg_size: int | None) -> tuple[tuple[Layer, ...], tuple[Link, ...], frozenset[str], int]:
+def network_layers(
+    model: str, backbone: str, num_classes: int, output_stride: int, input_size: int, width: int, lrg_size: int | None
+) -> tuple[tuple[Layer, ...], tuple[Link, ...], frozenset[str], int]:
     """Return a network's layers (traced on the meta device), links, exempt convolutions and its ImageNet classifier's
     size."""
     net, features, encoder = _encoded(model, backbone, num_classes, output_stride, input_size, width)
@@ -186,11 +211,18 @@ def network_layers(model: str, backbone: str, num_classes: int, output_stride: i
 
 
 @lru_cache(maxsize=16)
-def _encoded(model: str, backbone: str, num_classes: int, output_stride: int, input_size: int,
-             width: int) -> tuple[nn.Module, dict[str, torch.Tensor], tuple[Layer, ...]]:
+def _encoded(
+    model: str, backbone: str, num_classes: int, output_stride: int, input_size: int, width: int
+) -> tuple[nn.Module, dict[str, torch.Tensor], tuple[Layer, ...]]:
     with torch.device("meta"):
-        net = build(model, backbone=backbone, num_classes=num_classes, output_stride=output_stride,
-                    input_size=input_size, width=width).eval()
+        net = build(
+            model,
+            backbone=backbone,
+            num_classes=num_classes,
+            output_stride=output_stride,
+            input_size=input_size,
+            width=width,
+        ).eval()
         images = torch.empty(1, 3, input_size, input_size)
     features, layers = trace(net, lambda: net.encode(images), part_of=net.part_of)
     return net, features, layers

@@ -43,7 +43,7 @@ class Layer:
         11655622656
         """
         inputs, outputs = inputs or self.inputs, outputs or self.outputs
-        if self.groups > 1:   # depth-wise: pruned channels take their group with them
+        if self.groups > 1:  # depth-wise: pruned channels take their group with them
             return self.points * self.taps * (self.inputs // self.groups) * outputs
         return self.points * self.taps * inputs * outputs
 
@@ -60,13 +60,23 @@ def trace(model: nn.Module, run: Callable[[], Any], *, part_of: Callable[[str], 
         def hook(module: nn.Module, args: tuple, output: torch.Tensor) -> None:
             conv = kind == "conv"
             grid = (output if conv else args[0]).shape[2:]
-            layers.append(Layer(
-                name, kind, part_of(name), args[0].shape[1], output.shape[1],
-                module.kernel_size[0] * module.kernel_size[1] if conv else 1, module.groups if conv else 1,
-                grid.numel(), conv and module.bias is not None, last[0],
-            ))
+            layers.append(
+                Layer(
+                    name,
+                    kind,
+                    part_of(name),
+                    args[0].shape[1],
+                    output.shape[1],
+                    module.kernel_size[0] * module.kernel_size[1] if conv else 1,
+                    module.groups if conv else 1,
+                    grid.numel(),
+                    conv and module.bias is not None,
+                    last[0],
+                )
+            )
             if conv:
                 last[0] = name
+
         return hook
 
     handles, skipped = [], []

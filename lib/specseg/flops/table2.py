@@ -30,13 +30,27 @@ def cells(*, output_stride: int = 32, num_classes: int = 21, rule: Rule = PAPER,
         raise ValueError(f"dan {dan!r}: expected printed or structure")
     rows = []
     for model, rate, size in product(MODELS, PRUNE_RATES, LRG_SIZES):
-        c = count(model, lrg_size=size, output_stride=output_stride, num_classes=num_classes,
-                  encoder_prune_rate=rate, rule=rule)
+        c = count(
+            model,
+            lrg_size=size,
+            output_stride=output_stride,
+            num_classes=num_classes,
+            encoder_prune_rate=rate,
+            rule=rule,
+        )
         decoder: float = c.decoder
         if model == "dan" and dan == "printed":
             decoder = DAN_DECODER[0.2 if rate else 0.0] * (size / 129) ** 2
-        rows.append({"model": model, "prune_rate": rate, "lrg_size": size, "value": c.encoder + decoder,
-                     "encoder": c.encoder, "decoder": decoder})
+        rows.append(
+            {
+                "model": model,
+                "prune_rate": rate,
+                "lrg_size": size,
+                "value": c.encoder + decoder,
+                "encoder": c.encoder,
+                "decoder": decoder,
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -80,7 +94,8 @@ def truncation_saving(table: pd.DataFrame, model: str) -> float:
 CHOICES: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
     "encoder's output stride": (("32", {}), ("16", {"output_stride": 16})),
     "operations beside convolutions": (
-        ("normalisation, ReLU, pooling", {}), ("normalisation", {"act": 0, "pool": 0}),
+        ("normalisation, ReLU, pooling", {}),
+        ("normalisation", {"act": 0, "pool": 0}),
         ("none", {"norm": 0, "act": 0, "pool": 0}),
     ),
     "filters removed": (("int(n r)", {}), ("round(n r)", {"rounding": "round"}), ("ceil(n r)", {"rounding": "ceil"})),
@@ -90,7 +105,8 @@ CHOICES: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
     "ASPP's branches": (("pruned", {}), ("kept", {"aspp": False})),
     "ASPP's projection": (("pruned", {}), ("kept", {"projection": False})),
     "readers of pruned channels": (
-        ("shrink where one layer feeds them", {}), ("always shrink", {"inputs": "all"}),
+        ("shrink where one layer feeds them", {}),
+        ("always shrink", {"inputs": "all"}),
         ("never shrink", {"inputs": "none"}),
     ),
     "classes": (("21", {}), ("19", {"num_classes": 19}), ("7", {"num_classes": 7})),
@@ -111,15 +127,22 @@ def sensitivity(printed: pd.DataFrame) -> pd.DataFrame:
     """Return, for each choice of the rule changed alone, how many of Table 2's cells are still met."""
     rows = [{"choice": "all as fitted", "option": "", "cells": agreement(printed, {})}]
     for choice, options in CHOICES.items():
-        rows += [{"choice": choice, "option": text, "cells": agreement(printed, settings)}
-                 for text, settings in options[1:]]
+        rows += [
+            {"choice": choice, "option": text, "cells": agreement(printed, settings)} for text, settings in options[1:]
+        ]
     return pd.DataFrame(rows)
 
 
 @lru_cache(maxsize=8192)
 def _deeplab(output_stride: int, num_classes: int, rate: float, lrg_size: int, rule: Rule) -> tuple[float, float]:
-    c = count("deeplabv3plus", lrg_size=lrg_size, output_stride=output_stride, num_classes=num_classes,
-              encoder_prune_rate=rate, rule=rule)
+    c = count(
+        "deeplabv3plus",
+        lrg_size=lrg_size,
+        output_stride=output_stride,
+        num_classes=num_classes,
+        encoder_prune_rate=rate,
+        rule=rule,
+    )
     return c.encoder / 1e9, c.decoder / 1e9
 
 
@@ -158,7 +181,7 @@ def _column(stride: int, rates: tuple[float, ...], rule: Rule) -> np.ndarray:
 
 @lru_cache(maxsize=1024)
 def _grid(classes: int, rates: tuple[float, ...], sizes: tuple[int, ...], rule: Rule) -> np.ndarray:
-    pruned = {rate: 0.2 if rate > 0 else 0.0 for rate in rates}   # the decoder's rate in every pruned row is 0.2
+    pruned = {rate: 0.2 if rate > 0 else 0.0 for rate in rates}  # the decoder's rate in every pruned row is 0.2
     return np.array([[_deeplab(32, classes, pruned[rate], size, rule)[1] for size in sizes] for rate in rates])
 
 
@@ -176,7 +199,13 @@ def fpi_optima(flops: pd.DataFrame, miou: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (model, dataset, rate), group in both.groupby(["model", "dataset", "prune_rate"], sort=False):
         ordered = group.sort_values("fpi")
-        rows.append({"model": model, "dataset": dataset, "prune_rate": rate,
-                     "lrg_size": int(ordered["lrg_size"].iloc[0]),
-                     "runner_up": float(ordered["fpi"].iloc[1] / ordered["fpi"].iloc[0])})
+        rows.append(
+            {
+                "model": model,
+                "dataset": dataset,
+                "prune_rate": rate,
+                "lrg_size": int(ordered["lrg_size"].iloc[0]),
+                "runner_up": float(ordered["fpi"].iloc[1] / ordered["fpi"].iloc[0]),
+            }
+        )
     return pd.DataFrame(rows)

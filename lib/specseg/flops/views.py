@@ -9,35 +9,58 @@ from specseg.flops import CONV, count, network_layers
 
 STAGES = {
     "deeplabv3plus": (
-        ("first convolution", "backbone.stem"), ("layer 1", "backbone.layer1"), ("layer 2", "backbone.layer2"),
-        ("layer 3", "backbone.layer3"), ("layer 4", "backbone.layer4"), ("ASPP", "aspp.project"),
-        ("low-level 1x1", "decoder.reduce"), ("3x3", "decoder.fuse1"), ("3x3 ", "decoder.fuse2"),
+        ("first convolution", "backbone.stem"),
+        ("layer 1", "backbone.layer1"),
+        ("layer 2", "backbone.layer2"),
+        ("layer 3", "backbone.layer3"),
+        ("layer 4", "backbone.layer4"),
+        ("ASPP", "aspp.project"),
+        ("low-level 1x1", "decoder.reduce"),
+        ("3x3", "decoder.fuse1"),
+        ("3x3 ", "decoder.fuse2"),
         ("classes", "decoder.classifier"),
     ),
     "dan": (
-        ("first convolution", "backbone.stem"), ("layer 1", "backbone.layer1"), ("layer 2", "backbone.layer2"),
-        ("layer 3", "backbone.layer3"), ("layer 4", "backbone.layer4"), ("ASPP", "aspp.project"),
-        ("layer 1, 1x1", "decoder.from_low"), ("layer 2, 1x1", "decoder.from_mid"), ("ASPP, 1x1", "decoder.from_aspp"),
-        ("3x3", "decoder.fuse1"), ("1x1", "decoder.fuse2"), ("classes", "decoder.classifier"),
+        ("first convolution", "backbone.stem"),
+        ("layer 1", "backbone.layer1"),
+        ("layer 2", "backbone.layer2"),
+        ("layer 3", "backbone.layer3"),
+        ("layer 4", "backbone.layer4"),
+        ("ASPP", "aspp.project"),
+        ("layer 1, 1x1", "decoder.from_low"),
+        ("layer 2, 1x1", "decoder.from_mid"),
+        ("ASPP, 1x1", "decoder.from_aspp"),
+        ("3x3", "decoder.fuse1"),
+        ("1x1", "decoder.fuse2"),
+        ("classes", "decoder.classifier"),
     ),
 }
 
 
-def stages(model: str, *, lrg_size: int, input_size: int = 513, output_stride: int = 16,
-           num_classes: int = 21) -> pd.DataFrame:
+def stages(
+    model: str, *, lrg_size: int, input_size: int = 513, output_stride: int = 16, num_classes: int = 21
+) -> pd.DataFrame:
     """Return grids and channels along a ResNet-101 network: stage, part, grid, channels, lrg (the grid when truncated).
 
     Traced from the real layers, one row for the last convolution of each stage, between image and full-size logits.
     """
     settings = (model, "resnet101", num_classes, output_stride, input_size, 256)
-    plain, cut = ({c.name: c for c in network_layers(*settings, size)[0] if c.kind == "conv"}
-                  for size in (None, lrg_size))
+    plain, cut = (
+        {c.name: c for c in network_layers(*settings, size)[0] if c.kind == "conv"} for size in (None, lrg_size)
+    )
     rows = [{"stage": "image", "part": "image", "grid": input_size, "channels": 3, "lrg": np.nan}]
     for stage, prefix in STAGES[model]:
         name = [n for n in plain if n.startswith(prefix) and ".downsample" not in n][-1]
         layer = plain[name]
-        rows.append({"stage": stage, "part": layer.part, "grid": int(layer.points**0.5), "channels": layer.outputs,
-                     "lrg": float(cut[name].points**0.5)})
+        rows.append(
+            {
+                "stage": stage,
+                "part": layer.part,
+                "grid": int(layer.points**0.5),
+                "channels": layer.outputs,
+                "lrg": float(cut[name].points ** 0.5),
+            }
+        )
     rows.append({"stage": "logits", "part": "image", "grid": input_size, "channels": num_classes, "lrg": np.nan})
     return pd.DataFrame(rows)
 
@@ -64,8 +87,16 @@ def arrived(rows: pd.DataFrame, *, precision: str = "fp32", batch: int = 1) -> p
             ratio = float(wide[form, row.prune_rate, row.lrg_size] / full)
             share = [(1 - t) / (1 - ratio) if ratio < 1 else np.nan for t in (row.value, row.high, row.low)]
             variant = {"model": model, "form": row.form, "prune_rate": row.prune_rate, "lrg_size": row.lrg_size}
-            out.append({**variant, "flops_ratio": ratio, "time_ratio": row.value, "low": row.low, "high": row.high,
-                        **dict(zip(("arrived", "arrived_low", "arrived_high"), share, strict=True))})
+            out.append(
+                {
+                    **variant,
+                    "flops_ratio": ratio,
+                    "time_ratio": row.value,
+                    "low": row.low,
+                    "high": row.high,
+                    **dict(zip(("arrived", "arrived_low", "arrived_high"), share, strict=True)),
+                }
+            )
     return pd.DataFrame(out)
 
 
@@ -92,12 +123,17 @@ def sizes(models: tuple[str, ...], backbones: tuple[str, ...]) -> pd.DataFrame:
     for model in models:
         for backbone in backbones:
             c = count(model, backbone=backbone, rule=CONV)
-            rows.append({
-                "model": model, "backbone": backbone, "encoder, GFLOP": c.encoder / 1e9,
-                "decoder, GFLOP": c.decoder / 1e9, "encoder, M parameters": c.encoder_parameters / 1e6,
-                "decoder, M parameters": c.decoder_parameters / 1e6,
-                "decoder's share of parameters": c.decoder_parameters / c.parameters,
-            })
+            rows.append(
+                {
+                    "model": model,
+                    "backbone": backbone,
+                    "encoder, GFLOP": c.encoder / 1e9,
+                    "decoder, GFLOP": c.decoder / 1e9,
+                    "encoder, M parameters": c.encoder_parameters / 1e6,
+                    "decoder, M parameters": c.decoder_parameters / 1e6,
+                    "decoder's share of parameters": c.decoder_parameters / c.parameters,
+                }
+            )
     return pd.DataFrame(rows).set_index(["model", "backbone"])
 
 
@@ -113,7 +149,10 @@ def a1_constants(printed: pd.DataFrame) -> pd.DataFrame:
     ours = {
         ("DeepLab v3+", "encoder", "FLOPs"): (wide.encoder / 1e9, "output stride 32", deep.encoder / 1e9),
         ("DeepLab v3+", "encoder", "parameters"): (
-            bare.encoder_parameters / 1e6, "with the unused classifier", deep.encoder_parameters / 1e6),
+            bare.encoder_parameters / 1e6,
+            "with the unused classifier",
+            deep.encoder_parameters / 1e6,
+        ),
         ("DeepLab v3+", "decoder", "FLOPs"): (deep.decoder / 1e9, "7 classes, not 21", seven.decoder / 1e9),
         ("DeepLab v3+", "decoder", "parameters"): (bare.decoder_parameters / 1e6, "", np.nan),
         ("Dan", "decoder", "FLOPs"): (dan.decoder / 1e9, "stand-in", np.nan),
@@ -122,6 +161,14 @@ def a1_constants(printed: pd.DataFrame) -> pd.DataFrame:
     values = printed.set_index(["model", "part", "quantity"])["value"]
     if missing := [key for key in ours if key not in values.index]:
         raise ValueError(f"table a1: no row for {missing[0]}; expected model, part and quantity as in section A.1")
-    rows = [{"what": f"{model}, {part}, {quantity}", "printed": values[model, part, quantity], "described": described,
-             "reading": reading, "read": read} for (model, part, quantity), (described, reading, read) in ours.items()]
+    rows = [
+        {
+            "what": f"{model}, {part}, {quantity}",
+            "printed": values[model, part, quantity],
+            "described": described,
+            "reading": reading,
+            "read": read,
+        }
+        for (model, part, quantity), (described, reading, read) in ours.items()
+    ]
     return pd.DataFrame(rows)

@@ -8,7 +8,23 @@ from specseg.manifests.schema import Check, File, Labels, Manifest, ManifestErro
 from specseg.manifests.verify import Have, Problem, Report, list_hash, sha256, verify
 
 __all__ = [
-    "Check", "FetchError", "File", "Have", "Labels", "Manifest", "ManifestError", "Problem", "RegistrationNeeded",
-    "Report", "Split", "fetch", "folder", "list_hash", "load", "names", "read",
-    "sha256", "verify",
+    "Check",
+    "FetchError",
+    "File",
+    "Have",
+    "Labels",
+    "Manifest",
+    "ManifestError",
+    "Problem",
+    "RegistrationNeeded",
+    "Report",
+    "Split",
+    "fetch",
+    "folder",
+    "list_hash",
+    "load",
+    "names",
+    "read",
+    "sha256",
+    "verify",
 ]

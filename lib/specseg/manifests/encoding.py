@@ -46,8 +46,10 @@ def decode(stored: np.ndarray, labels: Labels, lut: np.ndarray, where: str) -> n
         values, counts = np.unique(codes[unknown], return_counts=True)
         top = int(values[counts.argmax()])
         shown = f"colour {top:06X}" if labels.encoding == "color" else f"value {top}"
-        raise ValueError(f"{where}: {shown} is no class ({int(counts.max())} pixels; {len(values)} unknown in all); "
-                         f"expected {_known(labels)}")
+        raise ValueError(
+            f"{where}: {shown} is no class ({int(counts.max())} pixels; {len(values)} unknown in all); "
+            f"expected {_known(labels)}"
+        )
     return classes
 
 

@@ -36,7 +36,10 @@ class Fetched:
 
 
 def fetch(
-    manifest: Manifest, root: Path | None = None, *, workers: int = 4,
+    manifest: Manifest,
+    root: Path | None = None,
+    *,
+    workers: int = 4,
     progress: Callable[[str, int], None] | None = None,
 ) -> Fetched:
     """Download a set's absent or wrong files below `root` (default: the data root) and unpack its archives.

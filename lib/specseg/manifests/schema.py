@@ -214,8 +214,9 @@ def _positive(value: int) -> str:
 
 
 def _hash_or(*words: str) -> Callable[[str], str]:
-    return lambda v: "" if v in words or _HASH.fullmatch(v) else "expected 64 hex digits" + "".join(
-        f' or "{w}"' for w in words if w)
+    return lambda v: (
+        "" if v in words or _HASH.fullmatch(v) else "expected 64 hex digits" + "".join(f' or "{w}"' for w in words if w)
+    )
 
 
 def _relative(path: str) -> str:
@@ -322,16 +323,26 @@ def _labels(fields: _Fields) -> Labels:
         len(c) != 3 or not all(isinstance(v, int) and 0 <= v <= 255 for v in c) for c in palette
     ):
         raise fields.fail("palette", f"expected {len(names)} triples of 0 .. 255")
-    labels = Labels(names, encoding, ignore, dict(table), tuple(tuple(c) for c in palette),
-                    fields.take("paper_classes", int, None, _positive), fields.take("threshold", int, 0, _positive))
+    labels = Labels(
+        names,
+        encoding,
+        ignore,
+        dict(table),
+        tuple(tuple(c) for c in palette),
+        fields.take("paper_classes", int, None, _positive),
+        fields.take("threshold", int, 0, _positive),
+    )
     fields.done()
     return labels
 
 
 def _check(row: _Fields) -> Check:
     size = row.take("size", list, None, lambda v: "" if len(v) == 2 else "expected [width, height]")
-    check = Check(row.take("pattern", str, check=_relative),
-                  row.take("count", int, check=lambda v: "" if v >= 0 else "expected 0 or more"),
-                  row.take("kind", str, check=_one_of("image", "label", "mat")), tuple(size) if size else None)
+    check = Check(
+        row.take("pattern", str, check=_relative),
+        row.take("count", int, check=lambda v: "" if v >= 0 else "expected 0 or more"),
+        row.take("kind", str, check=_one_of("image", "label", "mat")),
+        tuple(size) if size else None,
+    )
     row.done()
     return check

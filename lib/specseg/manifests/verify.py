@@ -55,7 +55,11 @@ class Report:
 
 
 def verify(
-    manifest: Manifest, root: Path | None = None, *, fast: bool = False, workers: int | None = None,
+    manifest: Manifest,
+    root: Path | None = None,
+    *,
+    fast: bool = False,
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Compare the files below `root` (default: the data root) with the manifest.
@@ -128,7 +132,11 @@ def listed_ids(manifest: Manifest, root: Path, split: Split) -> list[str]:
 
 
 def present_ids(
-    manifest: Manifest, root: Path, split: Split, need: str = "both", ids: Sequence[str] | None = None,
+    manifest: Manifest,
+    root: Path,
+    split: Split,
+    need: str = "both",
+    ids: Sequence[str] | None = None,
 ) -> list[str]:
     """Return the names (the split's, or `ids`) whose label (and image, if `need` is "both") is there, in order."""
     parts = [split.label] if need == "label" else [split.image, split.label]
@@ -246,7 +254,6 @@ def _values(manifest: Manifest, image: Image.Image) -> str:
     return ""
 
 
-
 def _unlisted(manifest: Manifest, root: Path, hashed: set[str]) -> dict[str, bool]:
     """The images and labels that the splits name and no hash is known of -> whether they are there."""
     lookup = _Lookup(manifest, root)
@@ -270,8 +277,9 @@ def _generated(manifest: Manifest, fast: bool) -> Report:
     rows = manifest.generator["arrays"][: 1 if fast else None]
     problems = []
     if module.VERSION != manifest.generator["version"]:
-        problems.append(Problem(manifest.name, f"generator version {module.VERSION}; manifest has "
-                                               f"{manifest.generator['version']}"))
+        problems.append(
+            Problem(manifest.name, f"generator version {module.VERSION}; manifest has {manifest.generator['version']}")
+        )
     for row in rows:
         sample = module.scene(row["regime"], row["seed"], row["size"])
         for part, array in (("image", sample.image), ("label", sample.label.astype(np.uint8))):

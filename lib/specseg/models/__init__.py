@@ -12,14 +12,31 @@ from specseg.models.wrap import WrappedNet, wrap
 MODELS: dict[str, type[SegmentationNet]] = {"deeplabv3plus": DeepLabV3Plus, "dan": DAN}
 
 __all__ = [
-    "BACKBONES", "MODELS", "Follower", "Link", "SegmentationNet", "WrappedNet", "atrous_rates", "build", "grids",
+    "BACKBONES",
+    "MODELS",
+    "Follower",
+    "Link",
+    "SegmentationNet",
+    "WrappedNet",
+    "atrous_rates",
+    "build",
+    "grids",
     "wrap",
 ]
 
 
-def build(model: str, *, backbone: str, num_classes: int, output_stride: int = 16, input_size: int = 513,
-          width: int = 256, lrg_size: int | None = None, truncation: str = "bilinear",
-          pretrained: bool = False) -> SegmentationNet:
+def build(
+    model: str,
+    *,
+    backbone: str,
+    num_classes: int,
+    output_stride: int = 16,
+    input_size: int = 513,
+    width: int = 256,
+    lrg_size: int | None = None,
+    truncation: str = "bilinear",
+    pretrained: bool = False,
+) -> SegmentationNet:
     """Return a segmentation network (sections 3 and A.9): images (B, 3, s, s) in [0, 1] to logits (B, classes, s, s).
 
     `model` is "deeplabv3plus" or "dan"; `backbone` "resnet101" (the paper's), "efficientnet_lite0" or "tiny"; `width`
@@ -35,5 +52,13 @@ def build(model: str, *, backbone: str, num_classes: int, output_stride: int = 1
     """
     if model not in MODELS:
         raise ValueError(f"model {model!r}: expected one of {', '.join(MODELS)}")
-    return MODELS[model](backbone=backbone, num_classes=num_classes, output_stride=output_stride, input_size=input_size,
-                         width=width, lrg_size=lrg_size, truncation=truncation, pretrained=pretrained)
+    return MODELS[model](
+        backbone=backbone,
+        num_classes=num_classes,
+        output_stride=output_stride,
+        input_size=input_size,
+        width=width,
+        lrg_size=lrg_size,
+        truncation=truncation,
+        pretrained=pretrained,
+    )

@@ -24,7 +24,7 @@ class ResNet101(nn.Module):
     """
 
     channels = {"low": 256, "mid": 512, "high": 2048}
-    classifier_parameters = 2048 * 1000 + 1000   # torchvision's `fc`, which the paper's 60.1 M include
+    classifier_parameters = 2048 * 1000 + 1000  # torchvision's `fc`, which the paper's 60.1 M include
 
     def __init__(self, output_stride: int = 16, *, pretrained: bool = False):
         super().__init__()
@@ -76,7 +76,10 @@ class EfficientNetLite0(nn.Module):
     def __init__(self, output_stride: int = 16, *, pretrained: bool = False):
         super().__init__()
         self.net = _timm().create_model(
-            "tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=(1, 2, 4),
+            "tf_efficientnet_lite0",
+            pretrained=False,
+            features_only=True,
+            out_indices=(1, 2, 4),
             output_stride=_checked_stride(output_stride),
         )
         if pretrained:
@@ -153,17 +156,22 @@ class Tiny(nn.Module):
 
     def links(self) -> list[Link]:
         """Return who reads whose channels where one layer reads them (the three outputs have several readers)."""
-        return [Link("stage1.0", ("stage1.1", "stage1.2"), (Follower("stage1.3"),)),
-                Link("stage3.0", ("stage3.1", "stage3.2"), (Follower("stage3.3"),))]
+        return [
+            Link("stage1.0", ("stage1.1", "stage1.2"), (Follower("stage1.3"),)),
+            Link("stage3.0", ("stage3.1", "stage3.2"), (Follower("stage3.3"),)),
+        ]
 
 
 def _conv(inputs: int, outputs: int, stride: int, dilation: int = 1) -> list[nn.Module]:
-    return [nn.Conv2d(inputs, outputs, 3, stride, dilation, dilation, bias=False), nn.BatchNorm2d(outputs),
-            nn.ReLU(inplace=True)]
+    return [
+        nn.Conv2d(inputs, outputs, 3, stride, dilation, dilation, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    ]
 
 
 def _timm() -> ModuleType:
-    with warnings.catch_warnings():   # in a notebook its progress bars complain about widgets that nothing here needs
+    with warnings.catch_warnings():  # in a notebook its progress bars complain about widgets that nothing here needs
         warnings.simplefilter("ignore")
         return import_module("timm")
 

@@ -47,8 +47,18 @@ class SegmentationNet(nn.Module):
 
     decoder: nn.Module
 
-    def __init__(self, *, backbone: str, num_classes: int, output_stride: int, input_size: int, width: int,
-                 lrg_size: int | None, truncation: str, pretrained: bool):
+    def __init__(
+        self,
+        *,
+        backbone: str,
+        num_classes: int,
+        output_stride: int,
+        input_size: int,
+        width: int,
+        lrg_size: int | None,
+        truncation: str,
+        pretrained: bool,
+    ):
         super().__init__()
         if backbone not in BACKBONES:
             raise ValueError(f"backbone {backbone!r}: expected one of {', '.join(BACKBONES)}")
@@ -63,7 +73,7 @@ class SegmentationNet(nn.Module):
         self.aspp = torchvision.models.segmentation.deeplabv3.ASPP(
             self.backbone.channels["high"], list(atrous_rates(input_size, output_stride)), width
         )
-        self.aspp.project[3].p = 0.1   # torchvision's 0.5 is for far longer trainings
+        self.aspp.project[3].p = 0.1  # torchvision's 0.5 is for far longer trainings
         self.truncation = truncation
         self.lrg_size = lrg_size
 
@@ -142,10 +152,15 @@ class SegmentationNet(nn.Module):
         """Return who reads whose channels, over the whole network."""
         out = [k.within("backbone") for k in self.backbone.links()]
         for i in range(len(self.aspp.convs)):
-            first = 1 if i == len(self.aspp.convs) - 1 else 0   # the last branch begins with a pooling layer
+            first = 1 if i == len(self.aspp.convs) - 1 else 0  # the last branch begins with a pooling layer
             p = f"aspp.convs.{i}"
-            out.append(Link(f"{p}.{first}", (f"{p}.{first + 1}", f"{p}.{first + 2}"),
-                            (Follower("aspp.project.0", i * self.width),)))
+            out.append(
+                Link(
+                    f"{p}.{first}",
+                    (f"{p}.{first + 1}", f"{p}.{first + 2}"),
+                    (Follower("aspp.project.0", i * self.width),),
+                )
+            )
         readers = tuple(Follower(f"decoder.{f.name}", f.offset) for f in self.decoder.reads_aspp)
         out.append(Link("aspp.project.0", ("aspp.project.1", "aspp.project.2"), readers))
         return out + [k.within("decoder") for k in self.decoder.links()]
@@ -153,5 +168,8 @@ class SegmentationNet(nn.Module):
 
 def conv_norm_relu(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
     """Return a convolution without bias that keeps the grid, batch normalisation and ReLU."""
-    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(outputs),
-                         nn.ReLU(inplace=True))
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )

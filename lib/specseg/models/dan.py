@@ -36,10 +36,15 @@ class Decoder(nn.Module):
 
     def links(self) -> list[Link]:
         """Return who reads whose channels."""
-        lateral = [Link(f"{n}.0", (f"{n}.1", f"{n}.2"), (Follower("fuse1.0", i * self.width),))
-                   for i, n in enumerate(("from_low", "from_mid", "from_aspp"))]
-        return [*lateral, Link("fuse1.0", ("fuse1.1", "fuse1.2"), (Follower("fuse2.0"),)),
-                Link("fuse2.0", ("fuse2.1", "fuse2.2"), (Follower("classifier"),))]
+        lateral = [
+            Link(f"{n}.0", (f"{n}.1", f"{n}.2"), (Follower("fuse1.0", i * self.width),))
+            for i, n in enumerate(("from_low", "from_mid", "from_aspp"))
+        ]
+        return [
+            *lateral,
+            Link("fuse1.0", ("fuse1.1", "fuse1.2"), (Follower("fuse2.0"),)),
+            Link("fuse2.0", ("fuse2.1", "fuse2.2"), (Follower("classifier"),)),
+        ]
 
 
 class DAN(SegmentationNet):

@@ -32,9 +32,11 @@ class Decoder(nn.Module):
 
     def links(self) -> list[Link]:
         """Return who reads whose channels."""
-        return [Link("reduce.0", ("reduce.1", "reduce.2"), (Follower("fuse1.0"),)),
-                Link("fuse1.0", ("fuse1.1", "fuse1.2"), (Follower("fuse2.0"),)),
-                Link("fuse2.0", ("fuse2.1", "fuse2.2"), (Follower("classifier"),))]
+        return [
+            Link("reduce.0", ("reduce.1", "reduce.2"), (Follower("fuse1.0"),)),
+            Link("fuse1.0", ("fuse1.1", "fuse1.2"), (Follower("fuse2.0"),)),
+            Link("fuse2.0", ("fuse2.1", "fuse2.2"), (Follower("classifier"),)),
+        ]
 
 
 class DeepLabV3Plus(SegmentationNet):

@@ -30,7 +30,9 @@ class Link(NamedTuple):
     def within(self, parent: str) -> Link:
         """Return the link with every name put under a parent module."""
         return Link(
-            f"{parent}.{self.conv}", tuple(f"{parent}.{n}" for n in self.post),
+            f"{parent}.{self.conv}",
+            tuple(f"{parent}.{n}" for n in self.post),
             tuple(Follower(f"{parent}.{f.name}", f.offset) for f in self.followers),
-            f"{parent}.{self.scatter}" if self.scatter else "", tuple(f"{parent}.{n}" for n in self.feeder),
+            f"{parent}.{self.scatter}" if self.scatter else "",
+            tuple(f"{parent}.{n}" for n in self.feeder),
         )

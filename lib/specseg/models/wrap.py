@@ -24,7 +24,7 @@ class WrappedNet(nn.Module):
             if not isinstance(getattr(network, part, None), nn.Module):
                 raise ValueError(f"{type(network).__name__} has no `{part}`: expected a segmentation network")
         self.network = network
-        self.several = type(network).__name__ == "LRASPP"   # its head reads two feature maps
+        self.several = type(network).__name__ == "LRASPP"  # its head reads two feature maps
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
         self._lrg_size: int | None = None
