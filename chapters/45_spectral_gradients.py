@@ -303,8 +303,8 @@ findings.observe("fig3-upsampling", value=low[up, 1], form="approximation", note
 findings.observe("fig3-upsampling", value=low[half, 0], form="convention", mutant=low[up, 0], note=note)
 three = energies[energies["operation"].isin([padded, "ReLU", up, half]) & (energies["within"] == 0)]
 findings.observe("fig3-largest-entry", value=three["diagonal_largest"].sum(), n=len(three),
-                 note=f"The largest entry lies at nu_i in {three['diagonal_largest'].sum()} of {len(three)} rows, also where "
-                      "half of the energy does not.")
+                 note=f"The largest entry lies at nu_i in {three['diagonal_largest'].sum()} of {len(three)} rows, "
+                      "also where half of the energy does not.")
 f = [size // 4 / size, size // 2 / size, 1 - size // 4 / size, 1 - size // 2 / size]
 gain = {k: [study.upsampling_amplitude(v, 4, align_corners=k == "align corners") for v in f]
         for k in ("align corners", "half-pixel")}
