@@ -232,7 +232,7 @@ def test_a_record_that_was_only_loaded_is_shown_too(findings, monkeypatch):
 
 def test_the_banner_says_claims_profile_device_and_data(findings):
     page = findings.banner()._repr_mimebundle_()["text/html"]
-    for part in ("Claims judged here", "3", "smoke", "cores", "synthetic", "pipeline check"):
+    for part in ("Judges", "3 claims", "smoke", "cores", "synthetic", "pipeline check"):
         assert part in page
     assert "pipeline check" not in Findings("10_first", "standard", {}).banner().page
 
