@@ -40,14 +40,17 @@ def polygon(n: int, corners: int, radius: float, *, angle: float = 0.0) -> Tenso
 
 
 def closed_shapes(n: int, count: int, *, seed: int = 0) -> list[Tensor]:
-    """Return `count` discs and regular polygons of 3 to 8 corners, sizes and angles drawn evenly by `seed`.
+    """Return `count` shapes: a disc, a square, the square on its corner, then discs and polygons drawn by `seed`.
+
+    The drawn ones have 3 to 8 corners, any angle, and radii of 0.15 to 0.45 frames.
 
     >>> len(closed_shapes(33, 4))
     4
     """
+    fixed = [disc(n, 0.3 * n), polygon(n, 4, 0.35 * n), polygon(n, 4, 0.35 * n, angle=math.pi / 4)]
     rng = np.random.default_rng(seed)
     out = []
     for k in range(count):
         radius, corners, angle = rng.uniform(0.15, 0.45) * n, int(rng.integers(3, 9)), rng.uniform(0, 2 * math.pi)
         out.append(disc(n, radius) if k % 4 == 0 else polygon(n, corners, radius, angle=angle))
-    return out
+    return [*fixed, *out][:count]
