@@ -106,7 +106,7 @@ figures.show(
 )
 # %% [markdown]
 # From about ten cycles on the curves are nearly parallel: sets differ in how much contour they have more than in how
-# its energy falls. So one parameter, the dose of contour, can carry synthetic scenes through the range of the real sets.
+# its energy falls. So one parameter, the dose of contour, can carry scenes through the range of the real sets.
 # %%
 here = pd.concat([data_profile.dose_rows(r, count, min(sizes.size, 257)) for r in synthetic.REGIMES])
 figures.show(
