@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from specseg import records
-from specseg.ledger import VERDICTS, Check, Findings, Observation, judge, pages
+from specseg.ledger import VERDICTS, Check, ClaimError, Findings, Observation, judge, pages
 from specseg.ledger.findings import CSS, MIME, badge, record_line
 from specseg.ledger.verdicts import validate
 
@@ -48,6 +48,16 @@ def test_corrections(tmp_path, form):
     assert verdict(tmp_path, obs(FAILS), obs(HOLDS, form=form), **both) == "confirmed with a correction"
     assert verdict(tmp_path, obs(FAILS), obs(FAILS, form=form), **both) == "refuted"
     assert verdict(tmp_path, obs(HOLDS), obs(FAILS, form=form), **both) == "confirmed", "the printed form goes first"
+
+
+def test_a_corrected_form_that_is_another_statement_mends_no_verdict(tmp_path):
+    correction = {"printed": "a", "corrected": "b", "why": "c", "conclusion": "no"}
+    both = forms(printed=0.1, corrected=0.1) | {"replaces": True, "correction": correction}
+    found = [obs(FAILS), obs(HOLDS, form="corrected")]
+    assert verdict(tmp_path, *found, **both) == "refuted"
+    assert verdict(tmp_path, *found, **(both | {"replaces": False})) == "confirmed with a correction"
+    with pytest.raises(ClaimError, match="field 'replaces' needs a corrected form"):
+        verdict(tmp_path, obs(HOLDS), replaces=True)
 
 
 def test_a_correction_without_a_try_of_the_printed_form_is_refused(tmp_path):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import toybook
 
 from specseg import config, records
 from specseg.records import RecordError
@@ -211,3 +214,23 @@ def test_the_project_records_can_all_be_read(monkeypatch):
     for folder in sorted(home.iterdir()) if home.is_dir() else []:
         if folder.is_dir() and folder.name != "accepted":
             assert records.find(folder.name), f"results/{folder.name}: no record in it"
+
+
+def test_code_edited_while_an_experiment_runs_never_counts_as_fresh(tmp_path):
+    """The hash of an edited file would stand for code that did not make the numbers."""
+    folder = toybook.make(tmp_path / "toy")
+    script = folder / "experiments" / "slow.py"
+    script.parent.mkdir()
+    script.write_text(
+        "import os, time, pandas as pd\n"
+        "from specseg import records, spectrum, provenance\n"
+        "file = provenance.module_file('specseg.spectrum')\n"
+        "if os.environ['EDIT'] == '1':\n"
+        "    os.utime(file, (time.time() + 5, time.time() + 5))\n"
+        "path = records.write('slow', pd.DataFrame({'value': [1.0]}), command='slow', profile='smoke')\n"
+        "print(records.read(path).freshness())\n"
+    )
+    for edit, word in (("0", "fresh"), ("1", "stale")):
+        _, env = toybook.command(folder)
+        run = subprocess.run([sys.executable, str(script)], env=env | {"EDIT": edit}, capture_output=True, text=True)
+        assert run.stdout.startswith(word), run.stdout + run.stderr

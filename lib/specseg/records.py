@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ import pandas as pd
 
 from specseg import config, provenance
 
+_STARTED = time.time()  # code written later than this is not the code that runs here
 REQUIRED = (
     "experiment", "run_id", "command", "profile", "created", "commit", "device", "versions", "data", "settings",
     "modules", "rows_sha256", "n_rows",
@@ -119,6 +121,10 @@ def write(
     modules = {"script": provenance.code_hash(script), **provenance.module_hashes([script])}
     if script == _script(None):  # what the running program imported under a name that its source does not show
         modules = {**{k: v for k, v in provenance.loaded().items() if k not in provenance.PLUMBING}, **modules}
+        for name in modules:  # a hash must stand for the code that ran, not for an edit made meanwhile
+            file = script if name == "script" else provenance.module_file(name)
+            if file and file.stat().st_mtime > _STARTED:
+                modules[name] = "changed during the run"
     meta = {
         "experiment": experiment, "run_id": f"{now:%Y%m%d}-{key}", "command": command, "profile": profile,
         "seed": seed, "created": now.isoformat(timespec="seconds"), "commit": head, "dirty": dirty,

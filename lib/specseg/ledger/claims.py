@@ -23,7 +23,7 @@ CHECKS = {
 CORRECTION = ("printed", "corrected", "why", "conclusion")
 FIELDS = {
     "id", "locator", "section", "covers", "kind", "statement", "quote", "tables", "unit", "tier", "chapter", "if_fails",
-    "blocked", "checks", "correction", "importance", "amended", "drift",
+    "blocked", "checks", "correction", "importance", "amended", "drift", "replaces",
 }  # fmt: skip
 SECTIONS = (
     "Abstract", "1", "2", "2.1", "2.2", "3", "3.1", "3.2", "3.3", "4",
@@ -92,6 +92,7 @@ class Claim:
     correction: dict[str, str] | None = None
     importance: int = 0
     drift: float = 1e-6
+    replaces: bool = False  # the corrected form is another statement: it mends no verdict
     amended: tuple[dict[str, str], ...] = ()
 
 
@@ -159,6 +160,8 @@ def _claim(raw: dict[str, Any], where: str) -> Claim:
     correction = raw.get("correction")
     if correction is not None and set(correction) != set(CORRECTION):
         raise ClaimError(f"{where}: field 'correction' has {sorted(correction)}, expected {sorted(CORRECTION)}")
+    if raw.get("replaces") and not ("corrected" in checks and correction):
+        raise ClaimError(f"{where}: field 'replaces' needs a corrected form: checks.corrected and a correction")
     kept = {k: v for k, v in raw.items() if k not in ("checks", "covers", "tables", "amended")}
     return Claim(
         **kept,

@@ -123,6 +123,9 @@ def judge(claim: Claim, observations: Sequence[Observation], not_run: str = "") 
             if form == "printed":
                 verdict = AGREES if claim.tier == "R3" else CONFIRMED
                 return Judgement(claim, verdict, "the stated check holds", used, grade)
+            if form == "corrected" and claim.replaces:
+                why = "false as stated; another statement, given in the errata, holds instead"
+                return Judgement(claim, DIFFERS if claim.tier == "R3" else claim.if_fails, why, used, grade)
             why = "the printed form fails its check; the corrected form holds"
             if form != "corrected":
                 why = f"holds {'under a convention' if form == 'convention' else 'approximately'}, not as printed"
