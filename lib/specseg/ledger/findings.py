@@ -131,9 +131,10 @@ class Findings:
         made = "".join(f"<li>{record_line(r)}</li>" for r in used.values())
         made = f'<div class="specseg-records">Records used<ul>{made}</ul></div>' if made else ""
         rows = "".join(row(j) for j in judged)
+        head = "<th>Claim</th><th>As we test it, and the paper's words</th><th>What we found</th><th>Verdict</th>"
         page = (
-            '<div class="specseg-found" id="what-we-found"><table><thead><tr><th>Claim</th><th>The paper</th>'
-            f"<th>What we found</th><th>Verdict</th></tr></thead><tbody>{rows}</tbody></table>{made}</div>"
+            f'<div class="specseg-found" id="what-we-found"><table><thead><tr>{head}</tr></thead>'
+            f"<tbody>{rows}</tbody></table>{made}</div>"
         )
         data = {
             "chapter": self.chapter, "profile": self.profile, "device": config.device_name("cpu"),

@@ -15,7 +15,7 @@ from specseg.ledger.verdicts import CONFIRMED, CORRECTED, NOT_RUN, VERDICTS, Jud
 MEANING = {
     "confirmed": "the stated check holds as the paper prints it",
     "confirmed with a correction": "holds once a sign, factor, convention or condition is mended",
-    "refuted": "the stated check fails, or a counterexample exists",
+    "refuted": "the stated check fails, or a counterexample exists; the errata say what holds instead",
     "paper inconsistent": "the paper's own numbers or sentences contradict each other",
     "agrees in kind": "our smaller experiments agree (other data or networks than the paper's)",
     "differs in kind": "our smaller experiments disagree",
@@ -145,9 +145,10 @@ def ledger_md(judged: Sequence[Judgement], chapters: Sequence[str]) -> str:
                 first[j.verdict] = j.claim.id
                 anchor = f'<span id="verdict-{slug(j.verdict)}"></span>'
             rows.append(_row(j, chapters, anchor))
+        head = "<th>Where</th><th>The claim as we test it, and the paper's words</th><th>What we found</th>"
         table = (
-            '<table class="specseg-ledger"><thead><tr><th>Where</th><th>What the paper says</th><th>What we found</th>'
-            f"<th>Verdict</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+            f'<table class="specseg-ledger"><thead><tr>{head}<th>Verdict</th></tr></thead>'
+            f"<tbody>{''.join(rows)}</tbody></table>"
         )
         parts.append(f"## {_title(section)}\n\n{_raw(table)}")
     return "\n\n".join(parts) + "\n"
@@ -188,7 +189,7 @@ def errata_md(judged: Sequence[Judgement]) -> str:
     own = errata(judged)
     parts = [
         "# Errata\n\nWhat is printed wrongly, imprecisely or without a needed condition, and the form that holds. "
-        "Each corrected form is derived and checked by the chapter named.\n"
+        "Below each stands how it was checked, and where.\n"
     ]
     for section in SECTIONS:
         if not (here := [j for j in own if j.claim.section == section]):
