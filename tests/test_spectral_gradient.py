@@ -127,13 +127,29 @@ def test_diagonal_error_is_the_frobenius_error(seed, scale, name):
 
 
 @settings(max_examples=20, deadline=None)
-@given(SEEDS)
-def test_relu_keeps_its_active_fraction_on_the_diagonal(seed):
-    z = normal(seed, 5, 7)
+@given(SEEDS, st.sampled_from(sorted(ACTIVATIONS)))
+def test_every_column_keeps_the_slopes_share_on_the_diagonal(seed, name):
+    kernel, x = normal(seed + 1, 3, 3), normal(seed, 1, 1, 5, 7)
+    kernel[1, 1] = 12.0  # dominates the other taps, so that no k(nu_j) vanishes
+    z = circular_conv(x, kernel)[0, 0]
     z[0, 0] = 1.0
-    full = sg.conv_layer(torch.ones(1, 1, dtype=z.dtype), z, torch.relu)
+    slope = sg.slope(ACTIVATIONS[name], z)
+    share = float(slope.mean() ** 2 / slope.pow(2).mean())
+    full = sg.conv_layer(kernel, z, ACTIVATIONS[name])
+    assert study.column_shares(full).numpy() == pytest.approx(share)
+    energy = full.abs().pow(2)
+    assert float(energy.diagonal().sum() / energy.sum()) == pytest.approx(share)
+    if name == "relu":
+        assert share == pytest.approx(float((z > 0).double().mean()))
+
+
+def test_a_rows_share_is_the_slopes_only_without_a_kernel():
+    z, kernel = normal(0, 5, 7), normal(1, 3, 3)
     active = float((z > 0).double().mean())
-    assert sg.row_energy(full[0].reshape(5, 7), (0, 0)) == pytest.approx(active)
+    energies = [sg.conv_layer(k, z, torch.relu).abs().pow(2) for k in (torch.ones(1, 1, dtype=z.dtype), kernel)]
+    rows = [(energy.diagonal() / energy.sum(1)).tolist() for energy in energies]
+    assert rows[0] == pytest.approx([active] * 35)
+    assert max(abs(share - active) for share in rows[1]) > 0.05
 
 
 def test_row_energy_wraps_and_folds():
@@ -195,6 +211,8 @@ def test_relu_row_follows_the_arcsine_law():
     (lambda: study.stack(0), "depth 0"),
     (lambda: study.upsampling_amplitude(0.5, 3, align_corners=True), "even"),
     (lambda: study.feature_field(1), "size 1"),
+    (lambda: study.column_shares(torch.ones(2, 3)), "n, n"),
+    (lambda: study.column_shares(torch.zeros(2, 2)), "column is zero"),
 ])  # fmt: skip
 def test_bad_input_is_named(call, words):
     with pytest.raises(ValueError, match=words):
@@ -218,3 +236,23 @@ def test_observation4_parts_add_up():
     table = study.observation4_table(labels, 3, 5).query("part == 'L_CE'")
     for _, line in table.iterrows():
         assert line["value"] == pytest.approx(float(rows[:, 0, int(line["nu_j"])].abs().pow(2).sum().sqrt()))
+
+
+def test_removal_moves_each_part_by_what_its_frequencies_move():
+    labels = torch.from_numpy(np.random.default_rng(1).integers(0, 3, (17, 17)))
+    table = study.removal_table(labels, 3, 9, 2).set_index("part")
+    features, tail = study.lrg_prediction(labels, 3, 9)
+    u = signed_frequencies(9)
+    keep = (u[:, None].abs() <= 2) & (u[None, :].abs() <= 2)
+    cut = torch.fft.ifft2(torch.fft.fft2(features) * keep).real
+    parts = [ce.frequency_components(tail(x), labels[None])[0].real for x in (features, cut)]
+    near = [(0, 1), (1, 0), (1, 1), (0, -1), (-1, 0), (-1, -1), (1, -1), (-1, 1)]
+    old, new = ([float(p[i]) for i in near] for p in parts)
+    moved = sum(abs(a - b) for a, b in zip(old, new, strict=True)) / sum(abs(a) for a in old)
+    assert table["moved"]["low"] == pytest.approx(moved)
+    assert table["before"]["low"] == pytest.approx(sum(old)) and table["after"]["low"] == pytest.approx(sum(new))
+    assert table["before"]["L_CE"] == pytest.approx(float(parts[0].sum()))
+    assert table["after"]["L_ce(0)"] == pytest.approx(float(parts[1][0, 0]))
+    assert table["before"]["low with 0"] == pytest.approx(table["before"]["low"] + table["before"]["L_ce(0)"])
+    kept = study.removal_table(labels, 3, 9, 4)
+    assert kept["moved"].max() < 1e-9  # nothing is removed

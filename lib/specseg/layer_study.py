@@ -134,7 +134,8 @@ def activation_table(rms: Sequence[float], size: int, *, decay: float = 1.0, see
     """Return what Eq. 5 costs for activations of Gaussian pre-activations: rms, activation, seed, error, off_diagonal.
 
     error: relative Frobenius error of the diagonal with slope 1/2, 2 rms(sigma' - 1/2); off_diagonal: share of energy
-    off the diagonal, var(sigma')/<sigma'^2>; second: the same error with the term Z/4 of Eq. 47 kept (softplus alone).
+    off the diagonal, var(sigma')/<sigma'^2>, of each column and so of the whole matrix (see `column_shares`);
+    second: the same error with the term Z/4 of Eq. 47 kept (softplus alone).
     """
     lines = []
     for seed in range(seeds):
@@ -253,6 +254,24 @@ def relu_spread_table(decays: Sequence[float], size: int, *, seeds: int = 8, rea
     return pd.DataFrame(lines, columns=["decay", "within", "kind", "value"])
 
 
+def column_shares(matrix: Tensor) -> Tensor:
+    """Return the share of each column's energy that a spectral gradient (n, n) has on its diagonal, (n,).
+
+    For a layer g(nu_i - nu_j) k(nu_j) it is |g(0)|^2/sum |g|^2 = <sigma'>^2/<sigma'^2> in every column (Parseval), as
+    |k(nu_j)|^2 is common to a column; a ReLU's is its active fraction. A row mixes the k of all columns: no such law.
+    Raises ValueError for a matrix that is not square or has an empty column.
+
+    >>> column_shares(torch.tensor([[3.0, 0.0], [4.0, 2.0]])).tolist()
+    [0.36, 1.0]
+    """
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"matrix: expected (n, n), got {tuple(matrix.shape)}")
+    energy = matrix.abs().double().pow(2)
+    if bool((energy.sum(0) == 0).any()):
+        raise ValueError("matrix: a column is zero, so its energy has no shares")
+    return energy.diagonal() / energy.sum(0)
+
+
 def row_share(row: Tensor, within: int) -> float:
     """Return `spectral_gradient.row_energy` round nu_i = (0, 0).
 
@@ -294,16 +313,25 @@ def small_kernel(channels: int, *, size: int = 16, seed: int = 0) -> tuple[float
 
 
 def removal_table(labels: Tensor, num_classes: int, size: int, nu_max: int, *, confidence: float = 4.0) -> pd.DataFrame:
-    """Return what removing the features above nu_max does: part, before, after (observation 4).
+    """Return what removing the features above nu_max does: part, before, after, moved (observation 4).
 
-    Parts: "L_ce(0)", "low" (the sum over |nu| <= nu_max/2) and "L_CE", for a prediction on an LRG of `size`.
+    Parts: "L_ce(0)"; "low", all L_ce(nu) with 0 < |nu| <= nu_max/2; "low with 0"; and "L_CE", all of them. before and
+    after are sums over a part; moved = sum |L_after(nu) - L_before(nu)| / sum |L_before(nu)| weighs a part against
+    itself, free of the cancellation in its sum. For a prediction on an LRG of `size` (`lrg_prediction`).
+    Raises ValueError for a nu_max beyond the Nyquist limit of `size`.
     """
     features, tail = lrg_prediction(labels, num_classes, size, confidence=confidence)
     b = spectrum(sg.one_hot(labels, num_classes).double())
     shape = (labels.shape[0], labels.shape[1])
-    columns = []
-    for x in (features, band_limit(features, nu_max)):
-        parts = -(b.conj() * spectrum(torch.log_softmax(tail(x)[0], dim=0))).sum(0).real
-        low = float(parts[box_mask(shape, nu_max // 2)].sum())
-        columns.append([float(parts[0, 0]), low, float(parts.sum())])
-    return pd.DataFrame({"part": ["L_ce(0)", "low", "L_CE"], "before": columns[0], "after": columns[1]})
+    before, after = (
+        -(b.conj() * spectrum(torch.log_softmax(tail(x)[0], dim=0))).sum(0).real
+        for x in (features, band_limit(features, nu_max))
+    )
+    zero, near = box_mask(shape, 0), box_mask(shape, nu_max // 2)
+    masks = {"L_ce(0)": zero, "low": near & ~zero, "low with 0": near, "L_CE": torch.ones_like(zero)}
+    lines = []
+    for part, mask in masks.items():
+        old, new = before[mask], after[mask]
+        moved = float((new - old).abs().sum() / old.abs().sum())
+        lines.append((part, float(old.sum()), float(new.sum()), moved))
+    return pd.DataFrame(lines, columns=["part", "before", "after", "moved"])
