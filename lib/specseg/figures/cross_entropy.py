@@ -18,9 +18,14 @@ def plain_ticks(ax, values) -> None:
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
+def legend_below(ax, columns: int = 1, **kwargs) -> None:
+    """Put the legend under the axes, where it hides no curve on a narrow screen."""
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns, frameon=False, **kwargs)
+
+
 def course(rows: pd.DataFrame):
     """Draw L_CE, L_ce(0), the rest and the floor of L_ce(0) against the training step (columns as `cancellation`)."""
-    fig, ax = figures.subplots(size=(7, 3.4))
+    fig, ax = figures.subplots(size=(5.6, 4.2))
     x = np.arange(len(rows))
     for column, label, color in (
         ("zero", "zero frequency, $L_{ce}(0)$", COLORS["blue"]), ("loss", "whole loss, $L_{CE}$", COLORS["black"]),
@@ -31,13 +36,13 @@ def course(rows: pd.DataFrame):
     ax.axhline(0, color=COLORS["black"], lw=0.6)
     ax.set_xticks(x, [str(s) for s in rows["step"]])
     ax.set(xlabel="training step", ylabel="nats per pixel")
-    ax.legend(loc="best")
+    legend_below(ax, 2)
     return fig
 
 
 def built_up(rows: pd.DataFrame):
     """Draw the truncated loss of Eq. 9 against nu_max at several training steps (columns step, nu_max, kept, loss)."""
-    fig, ax = figures.subplots(size=(7, 3.2))
+    fig, ax = figures.subplots(size=(5.6, 3.6))
     for (step, part), color in zip(rows.groupby("step"), figures.CYCLE, strict=False):
         ax.plot(part["nu_max"], part["kept"], color=color, label=f"step {step}")
         ax.axhline(part["loss"].iloc[0], color=color, lw=0.8, ls=":")
@@ -48,7 +53,7 @@ def built_up(rows: pd.DataFrame):
 
 def frame(rows: pd.DataFrame, grid_nyquist: int | None = None):
     """Draw R_ce against nu_max: periodic, mirrored, and what the jump across the frame alone gives."""
-    fig, ax = figures.subplots(size=(7, 3.4))
+    fig, ax = figures.subplots(size=(5.6, 4.8))
     blue, green, red = COLORS["blue"], COLORS["green"], COLORS["red"]
     styles = {"periodic": (blue, "o-"), "mirrored": (green, "s-"), "frame alone": (red, "--")}
     names = {"periodic": "periodic (the paper's DFT)", "mirrored": "mirrored (DCT-II)",
@@ -61,31 +66,31 @@ def frame(rows: pd.DataFrame, grid_nyquist: int | None = None):
                 ax.plot(part["nu_max"], part["rce"], style, color=color, alpha=alpha, ms=3, label=label)
     if grid_nyquist:
         ax.axvline(grid_nyquist, color=COLORS["grey"], lw=0.8, ls=":")
-        ax.text(grid_nyquist, 0.02, " prediction grid", fontsize=8, rotation=90, transform=ax.get_xaxis_transform())
+        ax.text(grid_nyquist, 0.02, " prediction grid", fontsize=9, rotation=90, transform=ax.get_xaxis_transform())
     ax.set(xscale="log", yscale="log", xlabel=r"$\nu_{max}$ [cycles per frame]", ylabel=r"$R_{ce}(\nu_{max})$")
     plain_ticks(ax, sorted(rows["nu_max"].unique()))
-    ax.legend(fontsize=8)
+    legend_below(ax)
     return fig
 
 
 def temperature(rows: pd.DataFrame, calibrated: float):
     """Draw R_ce, the loss and the (unchanged) relative drop of mIoU against the logits' scale tau."""
-    fig, axes = figures.subplots(1, 2, size=(7, 3.0))
+    fig, axes = figures.subplots(2, 1, size=(5.4, 5.8), sharex=True)
     axes[0].plot(rows["tau"], rows["rce"], "o-", color=COLORS["blue"], ms=3, label=r"$R_{ce}$")
     axes[0].plot(rows["tau"], rows["drop"], "s--", color=COLORS["red"], ms=3, label="relative mIoU-drop")
-    axes[0].set(xscale="log", yscale="log", xlabel=r"scale $\tau$ of the logits", ylabel="rate")
+    axes[0].set(xscale="log", yscale="log", ylabel="rate")
     axes[1].plot(rows["tau"], rows["loss"], "o-", color=COLORS["black"], ms=3, label="$L_{CE}$")
     axes[1].plot(rows["tau"], rows["tail"].abs(), "--", color=COLORS["green"], label=r"|tail|, linear in $\tau$")
     axes[1].set(xscale="log", yscale="log", xlabel=r"scale $\tau$ of the logits", ylabel="nats per pixel")
     for ax in axes:
         ax.axvline(calibrated, color=COLORS["grey"], lw=0.8, ls=":")
-        ax.legend(fontsize=8)
+        ax.legend()
     return fig
 
 
 def cost(rows: pd.DataFrame):
     """Draw what truncating the logits does to the loss beside R_ce: true, first and second order, upper bound."""
-    fig, ax = figures.subplots(size=(7, 3.4))
+    fig, ax = figures.subplots(size=(5.6, 4.4))
     rows = rows[rows["rce"] > 0]
     for column, label, color, style in (
         ("rce", r"$R_{ce}$ (Eq. 10)", COLORS["blue"], "o-"), ("true", "true change of the loss", COLORS["black"], "s-"),
@@ -97,7 +102,7 @@ def cost(rows: pd.DataFrame):
     ax.axhline(0, color=COLORS["black"], lw=0.6)
     ax.set(xscale="log", xlabel=r"$\nu_{max}$ [cycles per frame]", ylabel="share of $L_{CE}$")
     plain_ticks(ax, sorted(rows["nu_max"].unique()))
-    ax.legend(fontsize=8)
+    legend_below(ax, 2)
     return fig
 
 
@@ -130,13 +135,15 @@ def truncation_slider(maps: dict[int, np.ndarray], label: np.ndarray, titles: di
 
 
 def truncations(maps: dict[int, np.ndarray], label: np.ndarray):
-    """Draw the same class maps side by side, for print and where the slider cannot run."""
+    """Draw the same class maps, three a row, for print and where the slider cannot run."""
     limits = sorted(maps, reverse=True)
-    fig, axes = figures.subplots(1, len(limits) + 1, size=(7, 7 / (len(limits) + 1) + 0.5))
+    lines = -(-(len(limits) + 1) // 3)
+    fig, axes = figures.subplots(lines, 3, size=(5.4, 2.1 * lines))
+    for ax in axes.flat:
+        ax.set_axis_off()
     top = int(max(label.max(), *(m.max() for m in maps.values())))
     names = ["annotation", *[rf"$\nu_{{max}}$ = {n}" for n in limits]]
-    for ax, image, name in zip(axes, [label, *(maps[n] for n in limits)], names, strict=True):
+    for ax, image, name in zip(axes.flat, [label, *(maps[n] for n in limits)], names, strict=False):
         ax.imshow(image, cmap="cividis", vmin=0, vmax=top, interpolation="nearest")
-        ax.set_title(name, fontsize=8)
-        ax.set_axis_off()
+        ax.set_title(name)
     return fig
