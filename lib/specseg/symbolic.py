@@ -189,3 +189,13 @@ def left_over(found: Derivation) -> list[str]:
     ['zero_b']
     """
     return [name for name, value in found.items() if name.startswith("zero") and value != 0]
+
+
+def aligned(lines: dict[str, sp.Expr]) -> str:
+    """Return equations as LaTeX, one a line: the left sides are given as LaTeX, the right sides as expressions.
+
+    >>> print(aligned({"a": sp.Symbol("x") ** 2, "b": sp.Rational(1, 2)}))
+    \\begin{aligned} a &= x^{2} \\\\ b &= \\frac{1}{2} \\end{aligned}
+    """
+    rows = (f"{left} &= {sp.latex(right)}" for left, right in lines.items())
+    return r"\begin{aligned} " + r" \\ ".join(rows) + r" \end{aligned}"
