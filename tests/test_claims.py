@@ -148,3 +148,10 @@ def test_a_correction_is_stated_where_a_corrected_check_is(claims):
     for c in claims:
         if "corrected" in c.checks:
             assert c.correction, f"{c.id}: a corrected check needs [claim.correction] for the errata page"
+
+
+def test_formulas_of_corrections_stand_in_dollars(claims):
+    for c in claims:
+        for field, text in (c.correction or {}).items():
+            bare = re.sub(r"\$[^$]*\$", "", text)
+            assert not re.search(r"\\|_\{|\^|\$", bare), f"{c.id}: correction.{field} shows raw LaTeX: {bare}"
