@@ -211,6 +211,14 @@ def test_close_carries_everything(findings):
     assert bundle["text/plain"].splitlines()[0].split() == ["confirmed", "eq01-sum"]
 
 
+def test_a_chapter_without_claims_says_so_and_shows_no_table(monkeypatch):
+    monkeypatch.setattr(records, "_SHOWN", {})
+    bundle = Findings("10_first", "smoke", {}).close()._repr_mimebundle_()
+    page = BeautifulSoup(bundle["text/html"], "html.parser")
+    assert page.select_one("#what-we-found").text == bundle["text/plain"] == "This chapter judges no claim."
+    assert not page.select("table") and bundle[MIME]["observations"] == []
+
+
 def record(freshness_modules: dict) -> records.Record:
     meta = {
         "experiment": "run", "run_id": "20260101-00000000", "profile": "standard", "device": "cpu <2>",

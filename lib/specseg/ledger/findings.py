@@ -13,6 +13,7 @@ from specseg.records import Record
 
 MIME = "application/vnd.specseg.findings+json"
 BANNER_RECORDS = "<!-- records -->"  # the driver puts the chapter's records here, which are known only at its end
+NOTHING = "This chapter judges no claim."
 CSS = {
     "confirmed": "good", "confirmed with a correction": "mended", "refuted": "bad", "paper inconsistent": "bad",
     "agrees in kind": "good", "differs in kind": "bad", "not resolved": "open", "not run": "none",
@@ -132,10 +133,8 @@ class Findings:
         made = f'<div class="specseg-records">Records used<ul>{made}</ul></div>' if made else ""
         rows = "".join(row(j) for j in judged)
         head = "<th>Claim</th><th>As we test it, and the paper's words</th><th>What we found</th><th>Verdict</th>"
-        page = (
-            f'<div class="specseg-found" id="what-we-found"><table><thead><tr>{head}</tr></thead>'
-            f"<tbody>{rows}</tbody></table>{made}</div>"
-        )
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if judged else f"<p>{NOTHING}</p>"
+        page = f'<div class="specseg-found" id="what-we-found">{table}{made}</div>'
         data = {
             "chapter": self.chapter, "profile": self.profile, "device": config.device_name("cpu"),
             "versions": provenance.versions(), "inputs": config.inputs(), "modules": provenance.loaded(),
@@ -145,7 +144,7 @@ class Findings:
                 i: {"experiment": r.meta["experiment"], "freshness": r.freshness()} for i, r in used.items()
             },
         }  # fmt: skip
-        plain = "\n".join(f"{j.verdict:28} {j.claim.id}" for j in judged)
+        plain = "\n".join(f"{j.verdict:28} {j.claim.id}" for j in judged) or NOTHING
         return Display(page, plain, data)
 
 
