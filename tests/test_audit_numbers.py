@@ -244,6 +244,15 @@ def test_wrong_input_is_named(tables):
         costs.constant(tables.constants, "dan", "head", "FLOPs")
 
 
+def test_shares_of_the_advantage_by_hand(cells):
+    def regret(predict):
+        return costs.choose(cells, predictors.held_out(cells, predict)).groupby("dataset").regret.sum()
+
+    share = predictors.advantage(cells, "R_ce itself", ["no drop"])
+    saved = regret(predictors.no_drop) - regret(predictors.rce_itself)
+    assert share.sum() == pytest.approx(1) and share["pascal"] == pytest.approx(saved["pascal"] / saved.sum())
+
+
 def test_rounding_spread_brackets_the_line_and_is_small(cells):
     spread = fits.rounding_spread(cells, draws=60)
     fit = fits.line(*fits.select(cells)[["rce", "miou_drop"]].to_numpy().T)

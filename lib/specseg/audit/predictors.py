@@ -169,6 +169,17 @@ def regrets(cells: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def advantage(cells: pd.DataFrame, name: str, rivals) -> pd.Series:
+    """Return each data set's share of the regret that a predictor saves against the best of its rivals.
+
+    Shares add up to 1 where the predictor is better; a data set on which it is worse has a negative one.
+    """
+    regret = {n: choose(cells, held_out(cells, PREDICTORS[n])) for n in (name, *rivals)}
+    best = min(rivals, key=lambda n: regret[n].regret.mean())
+    saved = regret[best].groupby("dataset").regret.sum() - regret[name].groupby("dataset").regret.sum()
+    return saved / saved.sum()
+
+
 def _regret(chosen: pd.DataFrame) -> dict[str, float]:
     return {
         "hits": int(chosen.hit.sum()),

@@ -204,7 +204,7 @@ def frontier(saved: pd.DataFrame):
             ax.plot(steps, least, color=DATASET_COLORS[dataset], label=f"least loss, {DATASET_NAMES[dataset]}")
         ax.axvspan(0.65, 0.70, color=COLORS["grey"], alpha=0.2, lw=0)
         ax.axhline(0.05, color=COLORS["grey"], lw=1, ls="--")
-        ax.set(title=MODEL_NAMES[model], xlabel="saved share of FLOPs", ylim=(-0.01, 0.4))
+        ax.set(title=MODEL_NAMES[model], xlabel="saved share of FLOPs", ylim=(-0.01, 1.05 * saved.loss.max()))
     axes[0].set_ylabel("lost share of mIoU")
     _legend_below(fig, axes[0], 3)
     return fig
