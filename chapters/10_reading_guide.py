@@ -32,17 +32,28 @@ planes = torch.nn.functional.one_hot(label).permute(2, 0, 1).double()
 power = spectrum.spectrum(planes).abs().square().sum(0)
 kept = spectrum.band_limit(planes, nu_max, boundary="mirrored").argmax(0)
 side = spectrum.lrg_size(nu_max)
-grid = torch.nn.functional.interpolate(planes[None], size=(side, side), mode="area")[0].argmax(0)
+grid = torch.nn.functional.interpolate(planes[None], size=(side, side), mode="area")[0].argmax(
+    0
+)
 figures.show(
-    draw.overview(label.numpy(), synthetic.palette("objects"), torch.fft.fftshift(power).numpy(), kept.numpy(),
-                  grid.numpy(), nu_max),
-    caption="The paper's idea in one row. A label map (1) has a spectrum (2) that is bright at low frequencies. What "
-            "lies inside a box around zero is kept (3); as many samples fit on a low-resolution grid, the LRG (4). "
-            "So the decoder may work on that grid (5), and labels may be drawn in its blocks.",
-    alt="Five panels: a synthetic label map with a few objects; its power spectrum with a red box around the bright "
-        "centre; the band-limited label with rounder outlines; the same on a coarse grid of blocks; a scheme of "
-        "encoder, decoder and a smaller decoder on the low-resolution grid.",
-    source="this chapter, a synthetic scene", label="fig-overview",
+    draw.overview(
+        label.numpy(),
+        synthetic.palette("objects"),
+        torch.fft.fftshift(power).numpy(),
+        kept.numpy(),
+        grid.numpy(),
+        nu_max,
+    ),
+    caption="The paper's idea in one row. A label map (1) has a spectrum (2) that is bright "
+    "at low frequencies. What lies inside a box around zero is kept (3); as many "
+    "samples fit on a low-resolution grid, the LRG (4). So the decoder may work on "
+    "that grid (5), and labels may be drawn in its blocks.",
+    alt="Five panels: a synthetic label map with a few objects; its power spectrum with a "
+    "red box around the bright centre; the band-limited label with rounder outlines; the "
+    "same on a coarse grid of blocks; a scheme of encoder, decoder and a smaller decoder "
+    "on the low-resolution grid.",
+    source="this chapter, a synthetic scene",
+    label="fig-overview",
 )
 # %% [markdown]
 # ## The paper in one page
@@ -73,9 +84,12 @@ figures.show(
 # | Part of the paper | Chapter |
 # |---|---|
 # | Tables and text against each other | {doc}`15_paper_against_itself` |
+# | Smooth labels, section 2.1 | {doc}`20_labels_in_frequency` |
+# | The data sets, A.1 | {doc}`25_data_sets` |
 # | Cross-entropy and key observation 1 | {doc}`30_cross_entropy` |
 # | IoU, key observation 2 | {doc}`35_iou`, {doc}`40_boundary_iou` |
 # | Gradients, key observations 3 and 4 | {doc}`45_spectral_gradients` |
+# | Open question: the band limit from the labels | {doc}`50_beyond_the_paper` |
 # | Costs, Table 2 | {doc}`55_networks_and_cost` |
 #
 # ## Notation
@@ -113,6 +127,16 @@ Markdown(notation.table())
 # Two habits to know. A claim of *equality* has a margin, stated with its reason. And a number on these pages has
 # one home, a record or the chapter cell that computes it; a smoke run is a check of the machinery and settles no
 # measured claim.
+# %% [markdown]
+# ## Words
+# | Word | Meaning here |
+# |---|---|
+# | void | pixels without a label, value 255; no loss and no score counts them |
+# | mutant | a version broken on purpose that the check must reject |
+# | regime | a kind of synthetic scene: objects, streets, landcover |
+# | row of a spectral gradient | all derivatives of one output frequency |
+# | cluster | results that hang together and count as one when an interval is made: networks that share one curve |
+# | half-width | half of an interval: how far its ends lie from its centre |
 # %% [markdown]
 # ## What we found
 # %%
