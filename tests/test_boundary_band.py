@@ -79,7 +79,7 @@ def test_scores():
 @settings(max_examples=20, deadline=None)
 @given(st.integers(2, 30), st.integers(0, 12), st.integers(1, 8))
 def test_true_score_agrees_with_the_pixel_metric(length, shift, width):
-    n = 80
+    n = 100  # 20 + 12 + 2 * 30 pixels and some outside
     pred, label = (torch.zeros(1, n, dtype=torch.bool) for _ in range(2))
     label[0, 20 : 20 + 2 * length] = True
     pred[0, 20 + shift : 20 + shift + 2 * length] = True
