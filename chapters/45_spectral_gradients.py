@@ -453,7 +453,7 @@ findings.observe("eq07-same-frequency", value=checked.value, mutant=checked.muta
 # For {ref}`Eq. 8 <eq-8>` the paper argues that $s(\nu_j)$ is small for large $\nu_j$, so that $L_{ce}(0)$ hardly
 # answers there. It does get small: {glue:text}`grad_fall` of its value at $\nu_j = 1$ or less in the upper quarter. But
 # $L_{ce}(\nu_j)$ gets small in the same way: every $\nu_j$ of the features lies inside the prediction's band, where a
-# trained network has $s \approx b$, and the two answer equally strongly with opposite signs. Smaller still is their
+# trained network has $s \approx b$, and the two answer about as strongly, with opposite signs. Smaller still is their
 # sum, the gradient of the whole loss: with $m$ the mask of labelled pixels (1 without void),
 # $\sum_{\nu_i} \partial L_{ce}(\nu_i)/\partial x(\nu_j) = \sum_c k(\nu_j, c) [\mathcal F(mS) - b](-\nu_j, c)$.
 # %%
@@ -466,7 +466,7 @@ figures.show(
             "own, and the whole loss; a prediction on a grid of 33 that knows the labels' "
             "averages. Three kinds of synthetic scenes.",
     alt="In three panels the red and the blue curve fall together over all frequencies; the "
-        "black curve lies far below.",
+        "black curve lies below them.",
     source="this chapter", label="fig-cancellation",
 )
 # %%
