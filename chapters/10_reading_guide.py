@@ -32,9 +32,8 @@ planes = torch.nn.functional.one_hot(label).permute(2, 0, 1).double()
 power = spectrum.spectrum(planes).abs().square().sum(0)
 kept = spectrum.band_limit(planes, nu_max, boundary="mirrored").argmax(0)
 side = spectrum.lrg_size(nu_max)
-grid = torch.nn.functional.interpolate(planes[None], size=(side, side), mode="area")[0].argmax(
-    0
-)
+grid = torch.nn.functional.interpolate(planes[None], size=(side, side), mode="area")[0].argmax(0)
+# %% tags=["hide-input"]
 figures.show(
     draw.overview(
         label.numpy(),

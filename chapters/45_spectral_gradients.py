@@ -494,6 +494,7 @@ findings.observe(
     note=f"|dL_ce(0)| over |dL_ce(nu_j)|, median from M/4 on: {listed}; of the whole loss "
          + ", ".join(f"{v:.2f}" for v in whole) + ".",
 )
+# %% tags=["hide-input"]
 for void in (False, True):
     planes = ig.random_tail(rng, (5, 6), void=void)
     hot = sg.one_hot(planes.labels, 3).double()

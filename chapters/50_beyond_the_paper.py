@@ -36,6 +36,7 @@ from specseg import spectral_gradient as sg
 from specseg.datasets import synthetic
 from specseg.figures import annotation as draw
 
+# %% tags=["hide-input"]
 sizes = config.profile(profile)
 count, size = (4, sizes.size) if profile == "smoke" else (6, sizes.size)
 scenes = {

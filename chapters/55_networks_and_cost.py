@@ -243,6 +243,8 @@ for claim, row in zip(names, a1.to_dict("records")[:3], strict=True):
         note=note,
         mutant=row["described"],
     )
+
+# %% tags=["hide-input"]
 size, one_layer_less = a1["described"][3], a1["described"][3] - 9 * 256 * 256 / 1e6
 findings.observe(
     "a1-decoder-parameters",
@@ -524,7 +526,9 @@ if "voc2012" in newest:
         note=f"mIoU {said}.",
     )
     glue("cost_tuned", f"mIoU {said}.", display=False)
-else:
+
+# %% tags=["hide-input"]
+if "voc2012" not in newest:
     findings.not_run(
         "ours-network-beats-colour",
         "no fine-tuning record of PASCAL at profile standard is present",

@@ -18,10 +18,8 @@ def _constants(t: Tables) -> dict[str, Fact]:
 
 
 def _comparable(t: Tables) -> dict[str, Fact]:
-    ratio = {
-        m: costs.constant(t.constants, m, "decoder", "FLOPs") / costs.constant(t.constants, m, "encoder", "FLOPs")
-        for m in ("deeplabv3plus", "dan")
-    }
+    models, const = ("deeplabv3plus", "dan"), costs.constant
+    ratio = {m: const(t.constants, m, "decoder", "FLOPs") / const(t.constants, m, "encoder", "FLOPs") for m in models}
     said = f"decoder/encoder FLOPs: {ratio['deeplabv3plus']:.2f} (DeepLab v3+), {ratio['dan']:.2f} (DAN)."
     return {
         "printed": share([r >= 0.5 for r in ratio.values()], f"{{k}} of {{n}} decoders take half or more; {said}"),
