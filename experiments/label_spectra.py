@@ -2,7 +2,7 @@
 
 Command   python experiments/label_spectra.py --dataset voc2012 --profile standard
 Data      voc2012 (1,449 val label maps), camvid, dubai under SPECSEG_DATA; objects, landcover, streets are synthetic
-Minutes   one core: voc2012 about 30, camvid 15, dubai 3, each synthetic regime 2
+Minutes   one core: voc2012 about 15, camvid 10, dubai 2, each synthetic regime 1 to 2
 Expect    power falls about as nu^-3; most lies inside nu_max = 8; results/label_spectra/<run_id>/, about 1,000 rows
 
 Stopped and started again, it goes on from the last finished chunk of images (_build/label_spectra/).
