@@ -10,7 +10,7 @@ import nbformat
 from specseg import config, provenance, records
 from specseg.ledger import Judgement, coverage
 from specseg.ledger import pages as ledger_pages
-from specseg.ledger.findings import BANNER_RECORDS, record_line
+from specseg.ledger.findings import BANNER_RECORDS
 from specseg.records import Record
 from steps import check
 from steps.execute import Run
@@ -161,7 +161,9 @@ def _fold(notebook: nbformat.NotebookNode) -> None:
 
 
 def _banner_record(run_id: str, experiment: str) -> str:
-    return f'<a href="../runs.html#run-{run_id}">{record_line(records.load(experiment, run_id))}</a>'
+    fresh = records.load(experiment, run_id).freshness()
+    mark = "" if fresh == "fresh" else f' <span class="verdict verdict-open">{html.escape(fresh)}</span>'
+    return f'<a href="../runs.html#run-{run_id}">{experiment}/{run_id}</a>{mark}'
 
 
 def _table(head: tuple[str, ...], rows: str) -> str:

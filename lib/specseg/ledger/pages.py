@@ -33,7 +33,7 @@ def tally(judged: Sequence[Judgement]) -> dict[str, int]:
 def counts_html(judged: Sequence[Judgement], ledger: str = "ledger.html") -> str:
     """Return the verdict counts as a row of linked badges with their meaning."""
     cells = "".join(
-        f'<a class="count count-{CSS[v]}" href="{ledger}#verdict-{slug(v)}"><b>{n}</b> {v}'
+        f'<a class="count count-{CSS[v]}" href="{ledger}#verdict-{slug(v)}" title="{MEANING[v]}"><b>{n}</b> {v}'
         f"<small>{MEANING[v]}</small></a>"
         for v, n in tally(judged).items()
     )
@@ -70,15 +70,17 @@ def bars_svg(judged: Sequence[Judgement]) -> str:
     """Return the same picture as a drawing of its own, for places without the book's style (the README)."""
     ink = {"good": "#00694c", "mended": "#004f7c", "bad": "#a33c00", "open": "#b08500", "none": "#ffffff"}
     size, step, left, per_row = 11, 13, 130, 44
-    parts, y = [], 24
-    x = 6
+    width = left + per_row * step + 10
+    parts, x, y = [], 6, 6
     for verdict, n in tally(judged).items():
         kind = CSS[verdict]
-        parts.append(f'<rect x="{x}" y="6" width="{size}" height="{size}" rx="2" fill="{ink[kind]}" stroke="#555"/>')
+        if x + 30 + 7 * len(f"{n} {verdict}") > width:  # the legend goes on in a second line
+            x, y = 6, y + 18
+        parts.append(f'<rect x="{x}" y="{y}" width="{size}" height="{size}" rx="2" fill="{ink[kind]}" stroke="#555"/>')
         label = f"{n} {verdict}"
-        parts.append(f'<text x="{x + 16}" y="16">{label}</text>')
+        parts.append(f'<text x="{x + 16}" y="{y + 10}">{label}</text>')
         x += 30 + 7 * len(label)
-    width = max(x, left + per_row * step + 10)
+    y += 18
     for section in SECTIONS:
         own = sorted((j for j in judged if j.claim.section == section), key=lambda j: VERDICTS.index(j.verdict))
         if not own:
