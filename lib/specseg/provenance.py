@@ -7,6 +7,7 @@ import hashlib
 import io
 import subprocess
 import sys
+import threading
 import tokenize
 from functools import lru_cache
 from importlib import metadata
@@ -17,6 +18,8 @@ from specseg import config
 PACKAGE = "specseg"
 # Packages whose version can change a printed number or a drawn picture.
 DECIDING = ("torch", "torchvision", "numpy", "scipy", "pandas", "sympy", "statsmodels", "matplotlib", "timm", "pillow")
+
+_PARSER = threading.Lock()  # Python 3.11's ast keeps one recursion counter for all threads and fails when they mix
 
 PLUMBING = ("specseg", "specseg.config", "specseg.records", "specseg.provenance", "specseg._torchvision")
 
@@ -52,6 +55,11 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+def _parse(source: str, name: str = "<unknown>") -> ast.Module:
+    with _PARSER:
+        return ast.parse(source, filename=name)
+
+
 def imported(path: Path) -> set[str]:
     """Return the library modules that a file names in its import statements, those inside functions too.
 
@@ -61,7 +69,7 @@ def imported(path: Path) -> set[str]:
     >>> "specseg.config" in imported(library() / "provenance.py")
     True
     """
-    tree = ast.parse(Path(path).read_text(encoding="utf-8"), filename=str(path))
+    tree = _parse(Path(path).read_text(encoding="utf-8"), str(path))
     package = ""
     if library().resolve() in Path(path).resolve().parents:
         own = module_name(path)
@@ -128,7 +136,7 @@ def code_text(source: str) -> str:
             verbatim |= set(range(started.pop(), end))
         elif kind == "STRING":
             verbatim |= set(range(row, end))
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(_parse(source)):
         body = getattr(node, "body", None)
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or not body:
             continue
