@@ -45,6 +45,35 @@ def test_confusion_and_iou_are_torchmetrics(h, w, classes, void, seed):
     assert m.mean_iou(ours) == pytest.approx(float(theirs[there].mean()), abs=1e-6)
 
 
+@settings(max_examples=80, deadline=None)
+@given(
+    st.integers(1, 6),
+    st.integers(0, 30),
+    st.sampled_from([255, -1, -100, 2, 0, 5000, 2**62]),
+    st.sampled_from([torch.int64, torch.int32, torch.int16]),
+    st.booleans(),
+    st.integers(0, 99),
+)
+def test_confusion_counts_one_pixel_at_a_time(classes, pixels, void, dtype, wild, seed):
+    """Every way through the histogram: void inside, near, far and below the classes; predictions wild under void."""
+    void = void if dtype == torch.int64 else max(min(void, 5000), -100)
+    rng = np.random.default_rng(seed)
+    label, pred = rng.integers(0, classes, (2, pixels))
+    hidden = rng.random(pixels) < 0.3
+    label[hidden] = void
+    if wild:
+        pred[hidden] = rng.choice([-7, 99])
+    expected = np.zeros((classes, classes), dtype=np.int64)
+    for b, s in zip(label, pred, strict=True):
+        if b != void:
+            expected[b, s] += 1
+    label, pred = (torch.from_numpy(x).to(dtype) for x in (label, pred))
+    ours = m.confusion_matrix(
+        pred.view(1, -1).expand(2, -1), label.view(1, -1).expand(2, -1), classes, ignore_index=void
+    )
+    assert ours.dtype == torch.int64 and ours.numpy().tolist() == (2 * expected).tolist()
+
+
 @settings(max_examples=40, deadline=None)
 @given(**CASES)
 def test_soft_iou_by_slow_sums_and_equal_to_eq_25(h, w, classes, void, seed):
@@ -136,6 +165,9 @@ def test_printed_drops_and_fpi():
         (lambda p, b: m.confusion_matrix(b, b[:1], 3), "equal shapes"),
         (lambda p, b: m.confusion_matrix(b + 5, b, 3), "pred: values 5"),
         (lambda p, b: m.confusion_matrix(b, b + 5, 3), "label: values 5"),
+        (lambda p, b: m.confusion_matrix(b, b - 9, 3), "label: values -9"),
+        (lambda p, b: m.confusion_matrix(b, b * 0 + 2000, 3), "label: values 2000"),
+        (lambda p, b: m.confusion_matrix(b * 0, b * 0 + 7, 3, ignore_index=-1), "label: values 7 .. 7"),
         (lambda p, b: m.mean_iou(torch.zeros(3, 3)), "no labelled pixel"),
         (lambda p, b: m.soft_iou(p.log(), b), "expected 0 .. 1"),
         (lambda p, b: m.soft_iou(p * float("nan"), b), "not all finite"),
