@@ -60,7 +60,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, prune):
     draw = draws(8, 4)
     history = train.fit(whole, draw, SETTINGS, prune=prune)
 
-    def stop(step, loss):
+    def stop(step, loss, miou):
         if step == 3:
             raise KeyboardInterrupt
 

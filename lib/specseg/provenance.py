@@ -21,7 +21,9 @@ DECIDING = ("torch", "torchvision", "numpy", "scipy", "pandas", "sympy", "statsm
 
 _PARSER = threading.Lock()  # Python 3.11's ast keeps one recursion counter for all threads and fails when they mix
 
-PLUMBING = ("specseg", "specseg.config", "specseg.records", "specseg.provenance", "specseg._torchvision")
+PLUMBING = (
+    "specseg", "specseg.config", "specseg.records", "specseg.provenance", "specseg._torchvision", "specseg.protocol",
+)  # fmt: skip
 
 
 def versions() -> dict[str, str]:
