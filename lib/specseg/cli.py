@@ -1,4 +1,4 @@
-"""The command `specseg`: build the book, run a chapter, look after data sets, ask the ledger."""
+"""The command `specseg`: build the book, run a chapter, look after data sets, run experiments, ask the ledger."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from specseg import __version__, cli_data, config
+from specseg import __version__, cli_data, cli_sweep, config
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 ledger_app = typer.Typer(no_args_is_help=True, help="The claims, their verdicts, and what a change touches.")
 app.add_typer(cli_data.app, name="data")
+app.add_typer(cli_sweep.app, name="sweep")
 app.add_typer(ledger_app, name="ledger")
 console = Console(highlight=False)
 

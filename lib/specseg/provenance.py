@@ -21,8 +21,11 @@ DECIDING = ("torch", "torchvision", "numpy", "scipy", "pandas", "sympy", "statsm
 
 _PARSER = threading.Lock()  # Python 3.11's ast keeps one recursion counter for all threads and fails when they mix
 
+# Parts of specseg.sweep: they start the work and keep what it gives, but cannot change a number.
+SWEEP = ("", ".board", ".cells", ".command", ".energy", ".folder", ".launchers", ".options", ".slurm", ".work")
 PLUMBING = (
     "specseg", "specseg.config", "specseg.records", "specseg.provenance", "specseg._torchvision", "specseg.protocol",
+    *(f"specseg.sweep{part}" for part in SWEEP),
 )  # fmt: skip
 
 

@@ -1,0 +1,232 @@
+"""A cell's folder: who works on it, what is done, what was interrupted; every file appears whole or not at all.
+
+The claim is an exclusive `flock` on the file `lock`, held while the cell is worked on and released by the kernel when
+its holder dies. Over several machines the file system must keep such locks for all of them (NFS 4 and Lustre mounted
+with `flock` do).
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NEEDED = ("cell_id", "rows_sha256", "n_rows", "wall_s", "modules", "record")
+PATIENCE_S = 0.05  # a glance at the state takes the lock too, for microseconds
+RESERVE = 16384  # bytes kept free in every folder under work, so that a full disk can still be told of
+
+
+class Held(RuntimeError):
+    """A cell that another process works on; the message names it."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known of a cell: "waiting", "running", "interrupted", "failed", "damaged" or "done", and why."""
+
+    name: str
+    why: str = ""
+    done: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+class CellFolder:
+    """The folder of one cell."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.log = path / "log.txt"
+        self.error = path / "error.txt"
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    # --- the claim
+
+    @contextmanager
+    def claim(self, patience_s: float = PATIENCE_S) -> Iterator[None]:
+        """Hold the cell; others are kept out until this block, or this process, ends.
+
+        Waits up to `patience_s` seconds for its present holder. Raises Held.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / "lock", "a+", encoding="utf-8") as file:
+            until = time.monotonic() + patience_s
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() >= until:
+                        raise Held(f"{self.id} is worked on by {self.holder()}") from None
+                    time.sleep(0.01)
+            with suppress(OSError):  # who holds it is a courtesy; a full disk must not prevent the work
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {socket.gethostname()} since {now()}\n")
+                file.flush()
+            for left in self.path.glob(".*.part"):
+                left.unlink(missing_ok=True)
+            yield
+
+    def held(self) -> bool:
+        """Say whether a living process works on the cell."""
+        try:
+            with open(self.path / "lock", encoding="utf-8") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def holder(self) -> str:
+        with suppress(OSError):
+            if text := (self.path / "lock").read_text(encoding="utf-8").strip():
+                return text
+        return "another process"
+
+    # --- the state
+
+    def state(self) -> State:
+        """Return the cell's state; "damaged" names the file of a finished cell that is not what it was."""
+        if (self.path / "done.json").exists():
+            try:
+                return State("done", done=self._read_done())
+            except ValueError as err:
+                return State("damaged", str(err))
+        if self.held():
+            return State("running", self.holder())
+        if self.error.exists():
+            return State("failed", _last_line(self.error))
+        return State("interrupted" if (self.path / "cell.json").exists() else "waiting")
+
+    def _read_done(self) -> dict[str, Any]:
+        file, rows = self.path / "done.json", self.path / "rows.csv"
+        try:
+            done = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as err:
+            raise ValueError(f"{file}: unreadable ({err})") from None
+        missing = [k for k in NEEDED if not isinstance(done, dict) or k not in done]
+        if missing:
+            raise ValueError(f"{file}: field(s) {', '.join(missing)} missing")
+        if done["cell_id"] != self.id:
+            raise ValueError(f"{file}: cell_id is {done['cell_id']!r}, expected the folder's name {self.id!r}")
+        if not rows.is_file():
+            raise ValueError(f"{rows}: missing, but done.json says that the cell is done")
+        if sha256(rows.read_bytes()) != done["rows_sha256"]:
+            raise ValueError(f"{rows}: its sha256 is not rows_sha256 of done.json")
+        return done
+
+    # --- files
+
+    def write(self, name: str, content: str | Mapping[str, Any]) -> Path:
+        """Write a file of the folder, whole or not at all; a mapping as JSON."""
+        text = content if isinstance(content, str) else json.dumps(content, indent=1) + "\n"
+        return write_whole(self.path / name, text)
+
+    def read(self, name: str) -> dict[str, Any]:
+        """Return a JSON file of the folder; empty when there is none or it cannot be read."""
+        try:
+            found = json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def tell(self, text: str) -> None:
+        """Append a line with the time to log.txt; a disk that is full shows elsewhere."""
+        with suppress(OSError), open(self.log, "a", encoding="utf-8") as file:
+            file.write(f"{now()} {text}\n")
+
+    def last_told(self) -> str:
+        """Return the last line of log.txt that `tell` wrote, without its time; empty when there is none."""
+        try:
+            with open(self.log, "rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - 8192))
+                lines = file.read().decode(errors="replace").splitlines()
+        except OSError:
+            return ""
+        told = (line.partition(" ") for line in reversed(lines))
+        return next((text for stamp, _, text in told if _is_time(stamp)), "")
+
+    def reserve(self) -> None:
+        """Keep a few kilobytes that `release` gives back when the disk is full."""
+        (self.path / "reserve").write_bytes(b"\0" * RESERVE)
+
+    def release(self) -> None:
+        (self.path / "reserve").unlink(missing_ok=True)
+
+    def put_aside(self, *names: str) -> Path:
+        """Move files (all but the lock, when none is named) to a new folder aside/N and return it: nothing is lost."""
+        base = self.path / "aside"
+        base.mkdir(exist_ok=True)
+        number = 1 + max((int(p.name) for p in base.iterdir() if p.name.isdigit()), default=0)
+        home = base / str(number)
+        home.mkdir()
+        for file in [self.path / n for n in names] or [
+            p for p in self.path.iterdir() if p.name not in ("lock", "aside")
+        ]:
+            if file.exists():
+                shutil.move(file, home / file.name)
+        return home
+
+
+def write_whole(path: Path, text: str) -> Path:
+    """Write a text file so that it appears whole or not at all, also when the machine stops.
+
+    Raises OSError, after taking its own half-written file away.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(part, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def full_disk(err: BaseException, folder: Path) -> str:
+    """Return a sentence when an error means that nothing more can be written, else an empty string."""
+    free = shutil.disk_usage(folder).free
+    if isinstance(err, OSError) and err.errno in FULL:
+        return f"the disk is full or a limit of file size is reached ({err}); {folder} has {free} bytes left"
+    return f"the disk is full: {folder} has {free} bytes left ({err})" if free < RESERVE else ""
+
+
+def sha256(content: bytes) -> str:
+    """Return the sha256 of some bytes as hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def now() -> str:
+    """Return the time, UTC, to the second.
+
+    >>> now()[-1], len(now())
+    ('Z', 20)
+    """
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _is_time(word: str) -> bool:
+    return len(word) == 20 and word[10:11] == "T" and word.endswith("Z")
+
+
+def _last_line(path: Path) -> str:
+    with suppress(OSError):
+        return next((x.strip() for x in reversed(path.read_text(errors="replace").splitlines()) if x.strip()), "")
+    return ""

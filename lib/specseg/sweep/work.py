@@ -1,0 +1,249 @@
+"""One cell from claim to done: run it, write its rows, its record once, and last of all done.json."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from specseg import config, provenance, records
+from specseg.sweep.cells import Context, Experiment, Tell, canonical
+from specseg.sweep.energy import Clock
+from specseg.sweep.folder import PATIENCE_S, CellFolder, Held, State, full_disk, now, sha256
+
+_CHOICE = {"device": "auto"}
+
+
+def choose_device(choice: str) -> None:
+    """Set what `device` returns. Raises ValueError and RuntimeError as `config.device` does."""
+    if choice not in ("auto", "cpu"):
+        config.device(choice)
+    _CHOICE["device"] = choice
+
+
+def device():
+    """Return the torch device that the sweep's --device chose: what an experiment's `run` computes on."""
+    return config.device(_CHOICE["device"])
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One run of an experiment: its cells by id, where they are kept, on which device they run."""
+
+    experiment: Experiment
+    profile: str
+    home: Path
+    device: str = "auto"
+
+    @property
+    def file(self) -> Path:
+        """The experiment's own file."""
+        file = self.experiment.file or getattr(sys.modules["__main__"], "__file__", None)
+        if file is None:
+            raise ValueError(f"experiment {self.experiment.name}: which file makes it? file= must name it")
+        return Path(file).resolve()
+
+    @property
+    def folder(self) -> Path:
+        """The folder of all cells of this experiment and profile."""
+        return self.home / self.experiment.name / self.profile
+
+    def of(self, key: str) -> CellFolder:
+        return CellFolder(self.folder / key)
+
+    def command(self, key: str) -> str:
+        """Return the command line that makes one cell again, from the project's root."""
+        try:
+            file = self.file.relative_to(config.root()).as_posix()
+        except ValueError:
+            file = str(self.file)
+        chosen = "" if self.device == "auto" else f" --device {self.device}"
+        return f"python {file} run --profile {self.profile}{chosen} --only {key}"
+
+    def modules(self) -> dict[str, str]:
+        """Return module -> hash of the code that makes a cell: the experiment's file and what it imports."""
+        return _modules(self.file)
+
+    def state(self, key: str) -> State:
+        """Return a cell's state; that of a done one says which code or record is no longer what it was."""
+        found = self.of(key).state()
+        return State("done", self._aged(found.done), found.done) if found.name == "done" else found
+
+    def _aged(self, done: dict[str, Any]) -> str:
+        here = self.modules()
+        changed = sorted(k for k, old in done["modules"].items() if here.get(k) != old)
+        said = [f"code changed since: {', '.join(changed)}"] if changed else []
+        if done["record"]:
+            try:
+                records.read(config.root() / done["record"])
+            except ValueError as err:
+                said.append(str(err))
+        return "; ".join(said)
+
+
+@lru_cache(maxsize=8)
+def _modules(file: Path) -> dict[str, str]:
+    """Hashes as they were when this process first asked: those of the code that it runs."""
+    return {"script": provenance.code_hash(file), **provenance.module_hashes([file])}
+
+
+def work(
+    sweep: Sweep,
+    key: str,
+    cell: Any,
+    *,
+    retry: bool = False,
+    redo: bool = False,
+    patience_s: float = PATIENCE_S,
+    show: Tell | None = None,
+) -> State:
+    """Do one cell and return its state afterwards: done, failed, or running when another process holds it.
+
+    A done cell is left alone unless `redo` and its code has changed; a failed one unless `retry`. What cannot be
+    trusted any more is put aside in the cell's folder, never deleted. Interrupts pass through, with the claim released.
+    """
+    folder = sweep.of(key)
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        with folder.claim(patience_s):
+            before = sweep.state(key) if (folder.path / "done.json").exists() else _unfinished(folder)
+            if before.name == "done" and not (redo and before.why) or before.name == "failed" and not retry:
+                return before
+            _make_ready(sweep, folder, cell, before)
+            return _attempt(sweep, folder, key, cell, show or _nothing)
+    except Held as err:
+        return State("running", str(err))
+    except OSError as err:  # the folder itself cannot be written
+        return State("failed", full_disk(err, _existing(folder.path)) or f"{type(err).__name__}: {err}")
+
+
+def _nothing(_: str) -> None:
+    pass
+
+
+def _unfinished(folder: CellFolder) -> State:
+    return State("failed", "an earlier attempt failed") if folder.error.exists() else State("waiting")
+
+
+def _make_ready(sweep: Sweep, folder: CellFolder, cell: Any, before: State) -> None:
+    """Put aside what is damaged or made by other code, and say in cell.json what is begun."""
+    if before.name == "damaged":
+        home = folder.put_aside("done.json", "rows.csv")
+        folder.tell(f"put aside in {home}: {before.why}")
+    elif before.name == "done":
+        home = folder.put_aside()
+        folder.tell(f"begun again, the old work is in {home}: {before.why}")
+    folder.error.unlink(missing_ok=True)  # its text is in log.txt too
+    begun = folder.read("cell.json")
+    if begun.get("cell_id") != folder.id:
+        modules = {"modules": sweep.modules(), "begun": now()}
+        about = {"cell_id": folder.id, "cell": canonical(cell), "shown": repr(cell), "profile": sweep.profile}
+        folder.write("cell.json", {**about, **modules})
+    folder.reserve()
+
+
+def _attempt(sweep: Sweep, folder: CellFolder, key: str, cell: Any, show: Tell) -> State:
+    def tell(text: str) -> None:
+        folder.tell(text)
+        show(text)
+
+    with Clock(folder) as clock:
+        folder.tell(f"attempt {clock.attempts} by process {os.getpid()} on {socket.gethostname()}")
+        try:
+            rows = sweep.experiment.run(cell, folder.path, tell)
+            return _finish(sweep, folder, key, cell, rows, clock)
+        except Exception as err:
+            return _fail(folder, err)
+        except BaseException as err:
+            folder.tell(f"interrupted ({type(err).__name__})")
+            raise
+        finally:
+            folder.release()
+
+
+def _fail(folder: CellFolder, err: Exception) -> State:
+    """Keep the traceback in error.txt and in the log, and return the failed state."""
+    folder.release()  # room for what follows
+    why = full_disk(err, folder.path) or f"{type(err).__name__}: {err}"
+    text = "".join(traceback.format_exception(err)).rstrip("\n") + f"\n{why}\n"
+    with suppress(OSError):
+        folder.write("error.txt", text)
+    folder.tell(f"failed: {why}\n{text}")
+    if not folder.error.exists():  # not even that fits: one line does, or the exit status alone tells
+        with suppress(OSError):
+            folder.write("error.txt", f"{why[:500]}\n")
+    return State("failed", why.splitlines()[0])
+
+
+def _finish(sweep: Sweep, folder: CellFolder, key: str, cell: Any, rows: Any, clock: Clock) -> State:
+    if not isinstance(rows, pd.DataFrame) or not len(rows):
+        raise TypeError(f"run returned {type(rows).__name__} without rows; expected a pandas.DataFrame with some")
+    text = rows.to_csv(index=False, lineterminator="\n", float_format="%.10g")
+    folder.write("rows.csv", text)
+    name, energy = _device_name(), clock.energy_kwh
+    context = Context(sweep.profile, sweep.command(key), name, clock.wall_s, energy)
+    record = _record_once(sweep, folder, cell, rows, context, sha256(text.encode()))
+    modules, begun = dict(sweep.modules()), folder.read("cell.json").get("modules", {})
+    for module, old in begun.items():  # a cell that was begun by other code is nobody's measurement
+        if modules.get(module) != old:
+            modules[module] = "changed during the run"
+    done = {
+        "cell_id": key, "experiment": sweep.experiment.name, "profile": sweep.profile, "cell": canonical(cell),
+        "shown": repr(cell), "rows": "rows.csv", "rows_sha256": sha256(text.encode()), "n_rows": len(rows),
+        "record": record, "command": context.command, "attempts": clock.attempts, "wall_s": round(context.wall_s, 3),
+        "wall_hours": round(context.wall_s / 3600, 5), "energy_kwh": energy, "device": name,
+        "host": socket.gethostname(), "finished": now(), "modules": modules,
+    }  # fmt: skip
+    folder.tell(f"done in {context.wall_s:.1f} s, {len(rows)} rows")
+    folder.write("done.json", done)
+    return State("done", done=done)
+
+
+def _record_once(
+    sweep: Sweep, folder: CellFolder, cell: Any, rows: pd.DataFrame, context: Context, digest: str
+) -> str | None:
+    """Write the committed record, unless an attempt that was killed right after has written it from the same rows."""
+    begun = folder.read("recording.json")
+    if begun.get("rows_sha256") == digest and (found := _written(context.command, begun.get("since", ""))):
+        folder.tell(f"the record {found} is there already")
+        return found
+    folder.write("recording.json", {"rows_sha256": digest, "since": now(), "command": context.command})
+    path = sweep.experiment.record(cell, folder.path, rows, context)
+    return None if path is None else _in_project(Path(path))
+
+
+def _written(command: str, since: str) -> str | None:
+    """Return the record of this very command line that was made at or after a time."""
+    for file in sorted(records.home().glob("*/*/record.json"), key=lambda p: p.stat().st_mtime, reverse=True):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            meta = json.loads(file.read_text(encoding="utf-8"))
+            if meta["command"] == command and datetime.fromisoformat(meta["created"]) >= datetime.fromisoformat(since):
+                return _in_project(file.parent)
+    return None
+
+
+def _in_project(path: Path) -> str:
+    try:
+        return path.resolve().relative_to(config.root()).as_posix()
+    except ValueError:
+        return str(path)
+
+
+def _device_name() -> str:
+    if "torch" in sys.modules:
+        return config.device_name(device())
+    return f"cpu ({os.cpu_count()} cores)"  # loading torch only to ask it would take longer than some cells
+
+
+def _existing(path: Path) -> Path:
+    return next(p for p in (path, *path.parents) if p.exists())
