@@ -1,0 +1,219 @@
+"""A folder of label maps: which files, how their stored values become classes, what is wrong with a bad one."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from specseg import manifests
+from specseg.datasets import VOID, _files
+from specseg.manifests import Labels, encoding
+
+MOST_UNASKED = 64  # more class numbers than this are asked about: a folder of pictures would look like 256 classes
+
+
+class BadFile(ValueError):
+    """A file that cannot be used; the message names it and says what was expected."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One label map: its name (path below the folder, without the ending), its file and the file's state."""
+
+    name: str
+    path: Path
+    state: tuple[int, int]  # bytes and time of change: a file that changed is measured again
+
+
+def find(folder: Path, pattern: str = "**/*.png") -> list[Item]:
+    """Return the label maps of a folder, in the order of their names. Raises FileNotFoundError where there are none."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder; expected a folder of label maps (PNG)")
+    found = sorted(p for p in folder.glob(pattern) if p.is_file() and not p.name.startswith("."))
+    if not found:
+        raise FileNotFoundError(f"{folder}: no file matches {pattern!r}; expected label maps (PNG)")
+    items = []
+    for path in found:
+        stat = path.stat()
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        items.append(Item(name, path, (stat.st_size, stat.st_mtime_ns)))
+    return items
+
+
+def choose(items: Sequence[Item], sample: int | str | None, seed: int, big: int, default: int) -> list[Item]:
+    """Return the maps to measure: all, or a sample without replacement drawn by `seed`, in the folder's order.
+
+    >>> choose(list("abc"), 2, 0, 10, 5) == choose(list("abc"), 2, 0, 10, 5), choose(list("abc"), None, 0, 10, 5)
+    (True, ['a', 'b', 'c'])
+    """
+    count = len(items)
+    wanted = count if sample == "all" else (count if count <= big else default) if sample is None else int(sample)
+    if wanted >= count:
+        return list(items)
+    picked = np.random.default_rng(seed).choice(count, wanted, replace=False)
+    return [items[k] for k in sorted(picked)]
+
+
+def group_of(name: str, pattern: str) -> str:
+    """Return which maps stay together in the bootstrap: the text that `pattern` finds in the name (its first group).
+
+    >>> group_of("image_part_001t4", r"t(\\d)$"), group_of("a", "")
+    ('4', 'a')
+    """
+    found = re.search(pattern, name) if pattern else None
+    if not found:
+        return name
+    return found.group(1) if found.re.groups else found.group(0)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How stored values become classes. `labels` is None while the number of classes is still to be found."""
+
+    labels: Labels | None
+    ignore: int = VOID
+
+    def classes(self, path: Path) -> np.ndarray:
+        """Return a map as uint8 (H, W), 0 .. C-1 and 255 for void. Raises BadFile that names the file."""
+        if self.labels is None:
+            raise ValueError("the classes are not known yet")
+        color = self.labels.encoding == "color"
+        try:
+            stored = _files.read_colors(path) if color else _files.read_numbers(path)
+            return encoding.decode(stored, self.labels, _table(self.labels), str(path))
+        except (ValueError, OSError) as err:
+            hint = "; colour maps need --map or --manifest" if not color and "of mode" in str(err) else ""
+            raise BadFile(f"{err}{hint}") from None
+
+    def values(self, path: Path) -> np.ndarray:
+        """Return how often each stored number 0 .. 255 occurs, int64 (256,). Raises BadFile that names the file."""
+        try:
+            return np.bincount(_files.read_numbers(path).ravel(), minlength=256)
+        except (ValueError, OSError) as err:
+            hint = "; colour maps need --map or --manifest" if "of mode" in str(err) else ""
+            raise BadFile(f"{err}{hint}") from None
+
+
+def value_counts(reader: Reader, item: Item) -> dict[str, np.ndarray]:
+    """Return how often each stored value occurs in a map."""
+    return {"values": reader.values(item.path)}
+
+
+_TABLES: dict[int, tuple[Labels, np.ndarray]] = {}
+
+
+def _table(labels: Labels) -> np.ndarray:
+    kept = _TABLES.get(id(labels))
+    if kept is None or kept[0] is not labels:
+        _TABLES.clear()
+        kept = _TABLES[id(labels)] = (labels, encoding.table(labels))
+    return kept[1]
+
+
+def numbered(count: int, ignore: int = VOID) -> Labels:
+    """Return labels stored as class numbers 0 .. count - 1 beside one ignored value.
+
+    Raises ValueError for a count outside 1 .. 254 and for an ignored value that is itself a class.
+
+    >>> numbered(3).names
+    ('class 0', 'class 1', 'class 2')
+    """
+    if not 1 <= count <= 254:
+        raise ValueError(f"classes {count}: expected 1 .. 254")
+    if ignore < count:
+        raise ValueError(
+            f"ignore {ignore}: lies among the classes 0 .. {count - 1}; give a map file that leaves it out"
+        )
+    return Labels(tuple(f"class {k}" for k in range(count)), "index", (ignore,), {}, ())
+
+
+def from_values(totals: np.ndarray, ignore: int) -> Labels:
+    """Return the labels that a count of stored values suggests: 0 .. the largest value that is not ignored.
+
+    An ignored value below the largest class is left out, and the classes above it keep their names.
+    Raises ValueError where nothing is labelled and where there are more than MOST_UNASKED numbers.
+
+    >>> from_values(np.bincount([0, 2, 255], minlength=256), 255).names
+    ('class 0', 'class 1', 'class 2')
+    """
+    seen = [int(v) for v in np.flatnonzero(totals) if v != ignore]
+    if not seen:
+        raise ValueError(f"labels: every pixel has the ignored value {ignore}; nothing is labelled")
+    if max(seen) >= MOST_UNASKED:
+        raise ValueError(
+            f"labels: values up to {max(seen)} are stored. If they are class numbers, give --classes {max(seen) + 1}"
+            f" (and --ignore for a value that counts nowhere, {ignore} now); pictures and colours are no class numbers"
+        )
+    kept = [v for v in range(max(seen) + 1) if v != ignore]
+    mapped = {} if ignore > max(seen) else {str(v): k for k, v in enumerate(kept)}
+    return Labels(tuple(f"class {v}" for v in kept), "index", (ignore,), mapped, ())
+
+
+def from_manifest(name: str) -> Labels:
+    """Return how a known data set stores its labels. Raises ValueError that lists the known names."""
+    return manifests.load(name).labels
+
+
+def from_map(path: Path) -> Labels:
+    """Return the labels of a small map file (TOML): `ignore = [...]` and `[[classes]]` with name and color or id.
+
+    Colours are "RRGGBB" or [r, g, b]; a class may have several stored values (`ids`, `colors`); all classes are of one
+    kind. Raises ValueError that names the file, the entry and what was expected.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such map file")
+    try:
+        doc = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise ValueError(f"{path}: not TOML: {err}") from None
+    if unknown := set(doc) - {"classes", "ignore"}:
+        raise ValueError(f"{path}: unknown key(s) {', '.join(sorted(unknown))}; expected ignore and [[classes]]")
+    entries = doc.get("classes")
+    if not isinstance(entries, list) or not entries or not all(isinstance(e, dict) for e in entries):
+        raise ValueError(f"{path}: no [[classes]]; expected at least one with name and color or id")
+    names, mapped, kinds = [], {}, set()
+    for number, entry in enumerate(entries):
+        where = f"{path}: classes[{number}]"
+        name = entry.get("name")
+        if not isinstance(name, str) or not name.strip() or name in names:
+            raise ValueError(f"{where}.name: {name!r}; expected words of its own")
+        keys = set(entry) - {"name"}
+        if len(keys) != 1 or not keys <= {"color", "colors", "id", "ids"}:
+            raise ValueError(f"{where} ({name}): keys {sorted(keys)}; expected name and one of color, colors, id, ids")
+        key = keys.pop()
+        stored = entry[key] if key in ("colors", "ids") else [entry[key]]
+        kinds.add("color" if key.startswith("color") else "id")
+        if not isinstance(stored, list) or not stored:
+            raise ValueError(f"{where}.{key}: {stored!r}; expected a list")
+        for value in stored:
+            code = _code(value, key, where)
+            if code in mapped:
+                raise ValueError(f"{where}.{key}: {code} already belongs to {names[mapped[code]]}")
+            mapped[code] = len(names)
+        names.append(name)
+    if len(kinds) > 1:
+        raise ValueError(f"{path}: some classes have colours and some ids; expected one of the two for all")
+    if len(names) > 254:
+        raise ValueError(f"{path}: {len(names)} classes; expected at most 254")
+    kind = kinds.pop()
+    ignore = [_code(value, kind, f"{path}: ignore") for value in doc.get("ignore", [] if kind == "color" else [VOID])]
+    if both := [c for c in ignore if c in mapped]:
+        raise ValueError(f"{path}: ignore: {both[0]} is also a class ({names[mapped[both[0]]]})")
+    return Labels(tuple(names), kind, tuple(c if kind == "color" else int(c) for c in ignore), mapped, ())
+
+
+def _code(value, key: str, where: str) -> str:
+    if key.startswith("id"):
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 255:
+            raise ValueError(f"{where}.{key}: {value!r}; expected a whole number 0 .. 255")
+        return str(value)
+    if isinstance(value, str) and re.fullmatch(r"#?[0-9A-Fa-f]{6}", value):
+        return value.removeprefix("#").upper()
+    if isinstance(value, list) and len(value) == 3 and all(isinstance(v, int) and 0 <= v <= 255 for v in value):
+        return "{:02X}{:02X}{:02X}".format(*value)
+    raise ValueError(f'{where}.{key}: {value!r}; expected "RRGGBB" or [r, g, b]')

@@ -1,0 +1,235 @@
+"""The advice in words, tables and one self-contained page that asks no network for anything; light, dark, any width."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+
+MODEL_NAMES = {"deeplabv3plus": "DeepLab v3+", "dan": "DAN"}
+STYLE = """
+:root { color-scheme: light dark; --ink: #1b1b1b; --paper: #fff; --line: #c9c9c9; --mark: #fff3c4; --soft: #595959; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e8e8e8; --paper: #16181c; --line: #454a52; --mark: #4a3f12; --soft: #b0b0b0; }
+}
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 62rem; padding: 1rem; color: var(--ink); background: var(--paper);
+  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
+h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.15rem; margin-top: 2rem; }
+.lead { font-size: 1.1rem; border-left: .3rem solid #0072b2; padding-left: .8rem; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; } tr.chosen td { background: var(--mark); font-weight: 600; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1rem; }
+figure { margin: 0; } figure img { width: 100%; height: auto; background: #fff; border-radius: .3rem; }
+figcaption, .soft { color: var(--soft); font-size: .9rem; }
+.warnings li { margin: .3rem 0; }
+"""
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Return a fraction as per cent, a dash where there is none.
+
+    >>> percent(0.0214), percent(None)
+    ('2.1 %', '-')
+    """
+    return "-" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def between(score: Mapping, digits: int = 3) -> str:
+    """Return a score with its interval.
+
+    >>> between({"value": 0.5, "low": 0.4, "high": 0.6})
+    '0.500 [0.400, 0.600]'
+    """
+    if score["value"] is None:
+        return "-"
+    return f"{score['value']:.{digits}f} [{score['low']:.{digits}f}, {score['high']:.{digits}f}]"
+
+
+def sentences(data: Mapping) -> list[str]:
+    """Return the recommendation in plain sentences: the grid, the blocks, what is lost first, what every pixel says."""
+    advice, tolerated = data["recommendation"], percent(data["settings"]["max_drop"])
+    lrg, block, full = advice["lrg"], advice["blocks"], max(r["lrg_size"] for r in data["costs"])
+    out = []
+    if lrg["lrg_size"] == full:
+        out.append(f"Do not truncate: no grid below {full} x {full} holds a loss of {tolerated} of these labels.")
+    else:
+        saved = [f"{percent(r['flops_saved'], 0)} of the FLOPs" + (
+                 f" and {percent(r['time_saved'], 0)} of the measured time" if r["time_saved"] is not None else "")
+                 + f" of {MODEL_NAMES[r['model']]}"
+                 for r in data["costs"] if r["lrg_size"] == lrg["lrg_size"]]  # fmt: skip
+        side, lost, most = lrg["lrg_size"], percent(lrg["drop"]["value"], 2), percent(lrg["drop"]["high"], 2)
+        out.append(f"LRG of {side} x {side} (nu_max {lrg['nu_max']}): labels cut to its band lose {lost} of mIoU, "
+                   f"{most} at the interval's end; tolerated {tolerated}. It saves {' and '.join(saved)}.")  # fmt: skip
+    if block:
+        row = next(r for r in data["blocks"] if r["lrg_size"] == block["lrg_size"])
+        out.append(f"Blocks of {block['block_px']:.3g} pixels ({block['lrg_size']} x {block['lrg_size']}) lose "
+                   f"{percent(block['drop']['value'], 2)}. {_effort(row)}")  # fmt: skip
+    else:
+        best = advice["finest_blocks"]
+        out.append(f"No block size holds {tolerated}: blocks of {best['block_px']:.3g} pixels, the finest tried, lose "
+                   f"{percent(best['drop']['value'])}.")  # fmt: skip
+    out.append(f"Lost first: {', '.join(advice['lost_first'])}.")
+    strict = advice["every_pixel"]["lrg"]
+    if data["data"]["void"] > 0 and strict["lrg_size"] != lrg["lrg_size"]:
+        out.append(f"With void filled and every pixel scored, the grid would be {strict['lrg_size']}.")
+    return out
+
+
+def _effort(row: Mapping) -> str:
+    if not row["break_even_px"]:
+        return ""
+    return (
+        f"{row['mixed']:.0f} of {row['blocks']} blocks a map hold a contour; if only these cost a decision each, "
+        f"tracing contours takes more points where one is set more often than every {row['break_even_px']:.1f} pixels "
+        "(a model of effort, not a measurement)."
+    )
+
+
+def scope(data: Mapping) -> str:
+    """Return what was measured in one sentence, the sample's standard error with it."""
+    d = data["data"]
+    text = f"{d['measured']} of {d['found']} maps measured in a frame of {data['settings']['size']} pixels"
+    if d["sampled"] and data["recommendation"]["lrg"]:
+        error = d["sample_error"][str(data["recommendation"]["lrg"]["lrg_size"])]
+        text += f"; standard error of the sample: {error:.4f} of mIoU" if error is not None else ""
+    return (
+        f"{text}; {d['classes']} classes, contours of {d['contour']:.1f} frame sides a map, void {percent(d['void'])}."
+    )
+
+
+def grid_table(data: Mapping) -> tuple[list[str], list[list[str]], int]:
+    """Return (heads, lines, place of the recommended line) of the LRG sizes."""
+    heads = ["LRG", "nu_max", "mIoU kept", "share lost", "boundary IoU"]
+    heads += [f"{name}: {what}" for name in MODEL_NAMES.values() for what in ("FLOPs saved", "time saved")]
+    rows = [r for r in data["ceilings"] if r["kind"] == "band"]
+    lines = []
+    for r in rows:
+        cost = {c["model"]: c for c in data["costs"] if c["lrg_size"] == r["lrg_size"]}
+        saved = [percent(cost[m][k]) for m in MODEL_NAMES for k in ("flops_saved", "time_saved")]
+        lines.append([str(r["lrg_size"]), str(r["nu_max"]), between(r["miou"]), between(r["drop"]),
+                      between(r["boundary_iou"]), *saved])  # fmt: skip
+    return heads, lines, _place(rows, data["recommendation"]["lrg"])
+
+
+def block_table(data: Mapping) -> tuple[list[str], list[list[str]], int]:
+    """Return (heads, lines, place of the recommended line) of the block sizes."""
+    heads = ["block, px", "grid", "share lost", "boundary IoU", "error, middle point", "by the law", "mixed blocks",
+             "break-even, px"]  # fmt: skip
+    rows = [r for r in data["ceilings"] if r["kind"] == "majority"]
+    law = {r["lrg_size"]: r for r in data["blocks"]}
+    lines = []
+    for r in rows:
+        own = law[r["lrg_size"]]
+        even = "-" if own["break_even_px"] is None else f"{own['break_even_px']:.1f}"
+        lines.append([f"{r['block_px']:.3g}", str(r["lrg_size"]), between(r["drop"]), between(r["boundary_iou"]),
+                      f"{own['error']:.4f}", f"{own['error_law']:.4f}", f"{own['mixed']:.0f} of {own['blocks']}",
+                      even])  # fmt: skip
+    return heads, lines, _place(rows, data["recommendation"]["blocks"])
+
+
+def class_table(data: Mapping) -> tuple[list[str], list[list[str]], int]:
+    """Return (heads, lines, -1) of the classes, those that lose most first."""
+    here = [c for c in data["classes"] if c["maps"]]
+    sizes = list(here[0]["iou"]["band"])
+    shown = [sizes[k] for k in sorted({0, len(sizes) // 3, 2 * len(sizes) // 3, len(sizes) - 1})]
+    here.sort(key=lambda c: sum(v or 0 for v in c["iou"]["band"].values()))
+    heads = ["class", "maps", "share", "contour, sides", "width, px", *(f"IoU at {s}" for s in shown)]
+    lines = [[c["name"], str(c["maps"]), percent(c["share"], 2), f"{c['contour']:.2f}",
+              "-" if c["width_px"] is None else f"{c['width_px']:.1f}",
+              *("-" if c["iou"]["band"][s] is None else f"{c['iou']['band'][s]:.3f}" for s in shown)]
+             for c in here]  # fmt: skip
+    return heads, lines, -1
+
+
+def tail_table(data: Mapping) -> tuple[list[str], list[list[str]], int]:
+    """Return (heads, lines, -1): energies beyond each limit, and wrong pixels against the rigorous bounds."""
+    heads = [
+        "nu_max",
+        "energy beyond",
+        "perimeter law",
+        "bound",
+        "wrong pixels",
+        "at most (energy)",
+        "at most (counts)",
+    ]
+    lines = [[str(r["nu_max"]), *(f"{r[k]:.4f}" for k in ("measured", "law", "bound", "error", "error_bound",
+                                                          "error_bound_counts"))] for r in data["tails"]]  # fmt: skip
+    return heads, lines, -1
+
+
+def logit_table(data: Mapping, *, short: bool = False) -> tuple[list[str], list[list[str]], int]:
+    """Return (heads, lines, place of the recommended line) of what the logits say at each LRG; `short`: bare values."""
+    told = data["logits"]
+    variants = [(s, b, a) for s in ("raw", "calibrated") for b in ("periodic", "mirrored")
+                for a in ("ratio_of_means", "mean_of_ratios")]  # fmt: skip
+    heads = ["LRG", *(f"R_ce {s}, {b}, {a.replace('_', ' ')}" for s, b, a in variants), "truncated IoU",
+             "drop of band-limited logits", "predicted drop"]  # fmt: skip
+    show, lines = (lambda score: f"{score['value']:.3f}") if short else between, []
+    for cut in told["cut"]:
+        at = cut["lrg_size"]
+        rates = {(r["scale"], r["boundary"], r["average"]): r for r in told["r_ce"] if r["lrg_size"] == at}
+        soft = next(r for r in told["spectral_iou"]
+                    if (r["lrg_size"], r["scale"], r["boundary"]) == (at, "raw", "periodic"))  # fmt: skip
+        predicted = [between(p) + ("" if p["inside"] else " (outside the fit)")
+                     for p in told["predicted"] if p["lrg_size"] == at]  # fmt: skip
+        lines.append([str(at), *(show(rates[v]) for v in variants), show(soft), between(cut["drop"]),
+                      "; ".join(predicted) or "-"])  # fmt: skip
+    return heads, lines, _place(told["cut"], data["recommendation"]["lrg"])
+
+
+def _place(rows: Sequence[Mapping], chosen: Mapping | None) -> int:
+    places = [k for k, r in enumerate(rows) if chosen and r["lrg_size"] == chosen["lrg_size"]]
+    return places[0] if places else -1
+
+
+def _table(heads: Sequence[str], lines: Iterable[Sequence[str]], place: int) -> str:
+    head = "".join(f'<th scope="col">{html.escape(h)}</th>' for h in heads)
+    body = []
+    for k, line in enumerate(lines):
+        mark = ' class="chosen"' if k == place else ""
+        body.append(f"<tr{mark}>{''.join(f'<td>{html.escape(v)}</td>' for v in line)}</tr>")
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
+
+
+def _list(items: Iterable[str], kind: str = "") -> str:
+    mark = f' class="{kind}"' if kind else ""
+    return f"<ul{mark}>{''.join(f'<li>{html.escape(i)}</li>' for i in items)}</ul>"
+
+
+def render(data: Mapping, figures: Iterable[str]) -> str:
+    """Return the page as HTML text; `figures` are HTML pieces that hold their pictures themselves."""
+    title, advice = html.escape(data["title"]), data["recommendation"]
+    parts = [f"<h1>Band limit and block size for {title}</h1>"]
+    parts += [f'<p class="lead">{html.escape(s)}</p>' for s in sentences(data)]
+    parts.append(f'<p class="soft">{html.escape(scope(data))}</p>')
+    if data["warnings"]:
+        parts += ["<h2>Take care</h2>", _list(data["warnings"], "warnings")]
+    parts.append(f'<h2>Pictures</h2><div class="figures">{"".join(figures)}</div>')
+    parts += [
+        "<h2>Grids</h2>",
+        _table(*grid_table(data)),
+        "<h2>Blocks</h2>",
+        _table(*block_table(data)),
+        "<h2>Classes</h2>",
+        _table(*class_table(data)),
+        "<h2>Law and bounds</h2>",
+        _table(*tail_table(data)),
+    ]
+    if data["logits"]:
+        told = data["logits"]
+        parts += [
+            "<h2>Logits</h2>",
+            f"<p>{told['maps']} maps; mIoU {between(told['miou'])}; calibrated temperature "
+            f"{told['temperature']:.2f}. {html.escape(told['relation'])}</p>",
+            _table(*logit_table(data)),
+        ]
+    parts += ["<h2>The rule</h2>", f"<p>{html.escape(advice['rule'])}</p><p>{html.escape(advice['reason'])}</p>",
+              "<p>It knows nothing of:</p>", _list(advice["ignores"])]  # fmt: skip
+    if data["data"]["bad"]:
+        parts += ["<h2>Bad files, left out</h2>", _list(b["reason"] for b in data["data"]["bad"])]
+    if data["data"]["only_void"]:
+        parts += ["<h2>Maps without a label, left out</h2>", _list(data["data"]["only_void"])]
+    head = (f'<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+            f"<title>Advice for {title}</title><style>{STYLE}</style>")  # fmt: skip
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body><main>{"".join(parts)}</main></body></html>\n'

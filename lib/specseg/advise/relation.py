@@ -1,0 +1,66 @@
+"""The relation between R_ce and the drop of mIoU that the committed truncation experiments fitted, if there is one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from specseg import records
+from specseg.records import RecordError
+
+EXPERIMENT = "predictors"
+PARAMETERS = ("slope", "intercept", "residual_sd", "x_low", "x_high", "n")
+COLUMNS = ("predictor", "boundary", "average", "temperature", "parameter", "value")
+NONE = "No fitted relation on record: no drop is predicted from R_ce."
+
+
+@dataclass(frozen=True)
+class Relation:
+    """drop = slope x + intercept with a residual's standard deviation, fitted for x in x_low .. x_high on n points."""
+
+    predictor: str
+    boundary: str
+    average: str
+    temperature: str
+    slope: float
+    intercept: float
+    residual_sd: float
+    x_low: float
+    x_high: float
+    n: float
+    run_id: str
+
+    def predict(self, x: float) -> dict[str, float | bool]:
+        """Return the predicted relative drop with an interval of twice the residual's deviation, and whether x lies
+        inside the fitted range.
+
+        >>> r = Relation("r_ce", "periodic", "ratio_of_means", "raw", 0.6, 0.0, 0.01, 0.0, 0.2, 40, "x")
+        >>> r.predict(0.1)["value"], r.predict(0.3)["inside"]
+        (0.06, False)
+        """
+        value = self.slope * x + self.intercept
+        spread = 2 * self.residual_sd
+        inside = bool(self.x_low <= x <= self.x_high)
+        return {"value": value, "low": value - spread, "high": value + spread, "inside": inside}
+
+
+def fitted() -> list[Relation]:
+    """Return the relations of the newest record of `predictors`, [] where there is none.
+
+    The record's rows: one parameter a line (PARAMETERS) of each variant of R_ce (predictor "r_ce", boundary, average,
+    temperature "raw" or "calibrated"). Lines of other predictors are left alone.
+    Raises RecordError that names the record and what it lacks: an unreadable relation is not used half.
+    """
+    found = records.find(EXPERIMENT)
+    if not found:
+        return []
+    record = found[-1]
+    if missing := [c for c in COLUMNS if c not in record.rows.columns]:
+        raise RecordError(f"{record.path}: columns {', '.join(missing)} missing; a fitted relation has {COLUMNS}")
+    out = []
+    rows = record.rows[(record.rows["predictor"] == "r_ce") & record.rows["parameter"].isin(PARAMETERS)]
+    for key, part in rows.groupby(["predictor", "boundary", "average", "temperature"]):
+        values = dict(zip(part["parameter"], part["value"].astype(float), strict=True))
+        if lacking := [p for p in PARAMETERS if p not in values]:
+            raise RecordError(f"{record.path}: relation {key} lacks {', '.join(lacking)}")
+        out.append(Relation(*key, **{p: values[p] for p in PARAMETERS}, run_id=record.run_id))
+    return out
