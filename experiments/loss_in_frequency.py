@@ -1,0 +1,147 @@
+"""The cross-entropy of trained networks in frequency, at the end and during training (Fig. 1, Table 1).
+
+Command   specseg sweep run loss_in_frequency --profile standard  (or: python experiments/loss_in_frequency.py --profile standard)
+Minutes   3 each on one core for 100 pictures at 257 pixels, after the network's own training (experiments/networks.py)
+Expect    R_ce a few per cent at nu_max = 8, far below one per cent at 64; periodic boundaries give larger values than
+          mirrored ones
+
+Limits    Table 1's in cycles per frame, and half of the LRG sizes of the truncation experiment.
+During    at the snapshots of every baseline: L_ce by rim, spectra and mIoU on the first 48 test pictures of a fixed
+          draw; at the end on all test pictures, in every variant of `loss_study.VARIANTS`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from specseg import loss_study as study
+from specseg import networks, protocol, records, scores, sweep, weights
+from specseg import spectrum as sp
+from specseg.datasets import loading, transforms
+from specseg.datasets.transforms import to_pair
+from specseg.networks import Network
+
+PROBES, CALIBRATION = 48, 32
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One trained network."""
+
+    network: Network
+
+
+def cells(profile: str) -> list[Loss]:
+    """Every network of the protocol with the decoder on the full grid."""
+    return [Loss(n) for n in protocol.networks(profile) if not n.lrg_size and not n.images]
+
+
+def limits(size: int) -> list[int]:
+    """Return Table 1's limits and half the LRG sizes, in cycles per frame, largest first."""
+    lrg = [sp.nu_max(s) for s in protocol.lrg_sizes((size - 1) // 4 + 1)]
+    return sorted({n for n in (*protocol.LIMITS, *lrg) if n < size // 2}, reverse=True)
+
+
+def padded(network: Network):
+    """Yield the test pictures in frames whose long side fits, padded with void."""
+    data = network.data("test")
+    for k in range(0, len(data), 4):
+        pairs = []
+        for i in range(k, min(k + 4, len(data))):
+            image, mask = to_pair(data.image(i), data.label(i))
+            pairs.append(study.letterbox(torch.as_tensor(image).float() / 255, torch.as_tensor(mask)[0], network.size))
+        yield torch.stack([p[0] for p in pairs]), torch.stack([p[1] for p in pairs]), data.ids[k : k + 4]
+
+
+def some(network: Network, part: str, count: int):
+    """Yield the first pictures of a fixed draw of a split, in the evaluation's frame."""
+    items = loading.TorchDataset(network.data(part), transforms.evaluation(network.size))
+    for i in loading.order(len(items), 0, 0)[:count]:
+        image, label, name = items[int(i)]
+        yield image[None].float() / 255, label[None].long(), (name,)
+
+
+def during(network: Network, tell) -> list[dict]:
+    """Return rows per snapshot: L_CE, L_ce by rim, power by rim, mIoU, on the probe pictures."""
+    rows, scored = [], network.home.scored_indices(network.data("test").classes)
+    for step in network.settings(len(network.data("train"))).snapshot_steps():
+        net = networks.load(network, step=step)
+        total, counts, n = 0.0, [], 0
+        with torch.no_grad():
+            for images, labels, _ in some(network, "test", PROBES):
+                logits = net(images)
+                total = total + study.class_rims(logits[0], labels[0]).sum(0)
+                counts.append(scores.class_counts(logits.argmax(1), labels, net.num_classes))
+                n += 1
+        rims, shared = (total / n).tolist(), {"step": step, "n": n, "unit": "nat"}
+        rows += [{**shared, "metric": "loss_rim", "nu": nu, "value": v} for nu, v in enumerate(rims)]
+        value = float(scores.miou(np.concatenate(counts).sum(0), scored))
+        rows.append({**shared, "metric": "miou", "value": value, "unit": "1"})
+        tell(f"{network.name} step {step}: loss {sum(rims):.3f} mIoU {value:.3f}")
+    return rows
+
+
+def run(cell: Loss, folder: Path, tell) -> pd.DataFrame:
+    """Return tidy rows: R_ce by variant, average and limit with intervals; rims of loss and spectra; snapshots."""
+    network = cell.network
+    networks.ensure(network, device=str(sweep.device()), tell=tell)
+    net = weights.load(network)
+    temperature = study.calibrated_temperature(net, some(network, "train", CALIBRATION))
+    parts = study.loss_parts(net, networks.test_batches(network), limits(network.size), temperature=temperature,
+                             padded=padded(network) if network.is_baseline else None, tell=tell)  # fmt: skip
+    clusters = [network.home.cluster(name) for name in parts.names]
+    draws = scores.weights(clusters)
+    shared = {"n": len(parts.names), "unit": "1"}
+    rows = [{**shared, "metric": "temperature", "value": temperature}]
+    for variant, average in itertools.product(parts.variants, ("ratio_of_means", "mean_of_ratios")):
+        values = study.rates(parts, variant, average=average)
+        drawn = study.rates(parts, variant, average=average, weights=draws)
+        for k, nu_max in enumerate(parts.limits):
+            if np.isfinite(values[k]):
+                low, high = scores.interval(drawn[:, k])
+                rows.append({**shared, "metric": "r_ce", "variant": variant, "average": average, "nu_max": nu_max,
+                             "value": values[k], "low": low, "high": high})  # fmt: skip
+    for b, boundary in enumerate(("periodic", "mirrored")):
+        rims = parts.class_rims[b].sum(0)
+        rows += [{**shared, "metric": "loss_rim", "variant": boundary, "nu": nu, "value": v, "unit": "nat"}
+                 for nu, v in enumerate(rims)]  # fmt: skip
+    rows += [{**shared, "metric": f"{name}_rim", "variant": "periodic", "nu": nu, "value": v}
+             for name, power in parts.power.items() for nu, v in enumerate(power)]  # fmt: skip
+    if network.is_baseline:
+        rows += during(network, tell)
+    np.savez_compressed(
+        folder / "probe.npz", total=parts.total.astype(np.float32), tail=parts.tail.astype(np.float32),
+        soft=parts.soft.astype(np.float32), class_rims=parts.class_rims.astype(np.float32),
+        variants=np.array(parts.variants), limits=np.array(parts.limits), names=np.array(parts.names),
+        clusters=np.array(clusters), temperature=np.array(temperature),
+    )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def record(cell: Loss, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:
+    """Write the record with the parts of every picture beside."""
+    with np.load(folder / "probe.npz") as arrays:
+        probe = {k: arrays[k] for k in arrays.files}
+    return records.write(
+        "loss_in_frequency", rows, command=context.command, profile=context.profile, seed=cell.network.seed,
+        data=[cell.network.home.test[0]], device=context.device, wall_s=context.wall_s, script=Path(__file__),
+        probe=probe, settings={**cell.network.describe(), "name": cell.network.name},
+    )  # fmt: skip
+
+
+def minutes(cell: Loss, profile: str) -> float:
+    """Minutes of one network: pictures x transforms."""
+    pictures = {"voc": 297, "camvid": 100, "dubai": 18}.get(cell.network.domain, 60)
+    return 0.02 * pictures * (cell.network.size / 257) ** 2 + 2
+
+
+EXPERIMENT = sweep.Experiment(name="loss_in_frequency", cells=cells, run=run, record=record, minutes=minutes)
+
+if __name__ == "__main__":
+    sweep.main(EXPERIMENT)

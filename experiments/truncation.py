@@ -1,0 +1,85 @@
+"""Feature truncation of trained networks: counts per picture at the LRG sizes of Table 4, scaled to the frame's grid.
+
+Command   specseg sweep run truncation --profile standard    (or: python experiments/truncation.py --profile standard)
+Minutes   2 each on one core for 100 pictures at 257 pixels, after the network's own training (experiments/networks.py)
+Expect    drops below 1 % at half of the grid on objects and land cover, several per cent on streets
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from specseg import networks, protocol, records, scores, sweep, weights
+from specseg import truncation_study as study
+from specseg.networks import Network
+
+
+@dataclass(frozen=True)
+class Truncation:
+    """One trained network under all conditions."""
+
+    network: Network
+
+
+def cells(profile: str) -> list[Truncation]:
+    """Every network of the protocol that was not trained on block labels or on fewer pictures."""
+    return [Truncation(n) for n in protocol.networks(profile) if not n.nu_max and not n.images]
+
+
+def run(cell: Truncation, folder: Path, tell) -> pd.DataFrame:
+    """Return tidy rows: mIoU, boundary mIoU and relative drop per condition, IoU per class at the full grid."""
+    network = cell.network
+    networks.ensure(network, device=str(sweep.device()), tell=tell)
+    net = weights.load(network)
+    net.lrg_size = None
+    data = network.data("test")
+    scored = network.home.scored_indices(data.classes)
+    chosen = study.conditions(net, protocol.lrg_sizes(net.prediction_grid))
+    got = study.truncation_counts(net, networks.test_batches(network), chosen, scored=scored, tell=tell)
+    clusters = [network.home.cluster(name) for name in got.names]
+    rows = []
+    for k, (method, size) in enumerate(chosen):
+        shared = {"method": method, "lrg_size": size, "n": len(data), "unit": "1"}
+        drop, drawn = scores.drop_draws([got.counts[0]], [got.counts[k]], clusters, scored)
+        low, high = scores.interval(drawn)
+        pooled = scores.pooled(got.counts[k])
+        rows.append({**shared, "metric": "relative_drop", "class": "scored", "value": drop, "low": low, "high": high})
+        rows.append({**shared, "metric": "miou", "class": "scored", "value": float(scores.miou(pooled, scored))})
+        rows += [{**shared, "metric": "iou", "class": data.classes[c], "value": v}
+                 for c, v in enumerate(scores.iou(pooled)) if c in scored]  # fmt: skip
+        if got.boundary[k].max() >= 0:
+            edge = study.boundary_miou(got.boundary[k], scored)
+            rows.append({**shared, "metric": "boundary_miou", "class": "scored", "value": edge})
+    np.savez_compressed(
+        folder / "probe.npz", counts=got.counts.astype(np.int32), boundary=got.boundary.astype(np.int32),
+        methods=np.array([c.method for c in chosen]), lrg_sizes=np.array([c.lrg_size for c in chosen]),
+        names=np.array(got.names), clusters=np.array(clusters), scored=np.array(scored),
+    )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def record(cell: Truncation, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:
+    """Write the record with the counts of every picture beside."""
+    with np.load(folder / "probe.npz") as arrays:
+        probe = {k: arrays[k] for k in arrays.files}
+    return records.write(
+        "truncation", rows, command=context.command, profile=context.profile, seed=cell.network.seed,
+        data=[cell.network.home.test[0]], device=context.device, wall_s=context.wall_s, script=Path(__file__),
+        probe=probe, settings={**cell.network.describe(), "name": cell.network.name},
+    )  # fmt: skip
+
+
+def minutes(cell: Truncation, profile: str) -> float:
+    """Minutes of one network: pictures x conditions."""
+    pictures = {"voc": 297, "camvid": 100, "dubai": 18}.get(cell.network.domain, 60)
+    return 0.02 * pictures * (cell.network.size / 257) ** 2
+
+
+EXPERIMENT = sweep.Experiment(name="truncation", cells=cells, run=run, record=record, minutes=minutes)
+
+if __name__ == "__main__":
+    sweep.main(EXPERIMENT)
