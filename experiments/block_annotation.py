@@ -1,6 +1,7 @@
 """Networks trained on weak annotation, tested on the true labels: blocks of three band limits, and fewer full labels.
 
-Command   specseg sweep run block_annotation --profile standard  (or: python experiments/block_annotation.py --profile standard)
+Command   specseg sweep run block_annotation --profile standard
+          (or: python experiments/block_annotation.py --profile standard)
 Minutes   1 each on one core for 100 pictures at 257 pixels, after the network's own training (experiments/networks.py)
 Expect    a few per cent of mIoU lost at nu_max = 32, ten or more at 8; more on streets
 """

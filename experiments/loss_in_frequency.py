@@ -1,6 +1,7 @@
 """The cross-entropy of trained networks in frequency, at the end and during training (Fig. 1, Table 1).
 
-Command   specseg sweep run loss_in_frequency --profile standard  (or: python experiments/loss_in_frequency.py --profile standard)
+Command   specseg sweep run loss_in_frequency --profile standard
+          (or: python experiments/loss_in_frequency.py --profile standard)
 Minutes   3 each on one core for 100 pictures at 257 pixels, after the network's own training (experiments/networks.py)
 Expect    R_ce a few per cent at nu_max = 8, far below one per cent at 64; periodic boundaries give larger values than
           mirrored ones

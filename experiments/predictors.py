@@ -1,6 +1,7 @@
 """What the test labels alone predict: ceilings of block-wise and band-limited labels, contour density, energy tails.
 
-Command   specseg sweep run predictors --profile standard  (or: python experiments/predictors.py --profile standard)
+Command   specseg sweep run predictors --profile standard
+          (or: python experiments/predictors.py --profile standard)
 Minutes   1 each on one core for 100 label maps at 257 pixels; no network is needed
 Expect    mIoU of block labels above 0.9 at half of the prediction grid, lower on streets
 """
