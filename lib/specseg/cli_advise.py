@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -71,14 +71,16 @@ def _tell(data: dict, page, console: Console) -> None:
     console.print(f"[bold]{escape(data['title'])}[/bold]: {escape(page.scope(data))}\n")
     for sentence in page.sentences(data):
         console.print(f"  {escape(sentence)}")
-    tables = [("grids: labels cut to the grid's band", page.grid_table),
-              ("blocks: each takes its commonest class", page.block_table),
-              ("classes that lose most when cut", page.class_table)]  # fmt: skip
+    tables = {"grids: labels cut to the grid's band; lost against the whole prediction grid": page.grid_table,
+              "blocks: each takes its commonest class; lost against the true labels": page.block_table,
+              "classes: IoU when cut to the grid of so many points": page.class_table}  # fmt: skip
     if data["logits"]:
-        tables.append(("logits", partial(page.logit_table, short=True)))
-    for title, make in tables:
+        tables["logits: R_ce (per: periodic, mir: mirrored, /T: calibrated), truncated IoU, cut logits"] = (
+            page.logit_table
+        )
+    for title, make in tables.items():
         console.print()
-        console.print(_rich(title, *make(data)))
+        console.print(_rich(title, *make(data, short=True)))
     if data["logits"]:
         told = data["logits"]
         console.print(f"\nmIoU of the logits {page.between(told['miou'])}, temperature {told['temperature']:.2f}. "
@@ -93,9 +95,9 @@ def _tell(data: dict, page, console: Console) -> None:
 
 
 def _rich(title: str, heads: list[str], lines: list[list[str]], place: int) -> Table:
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for k, head in enumerate(heads):
-        table.add_column(head, justify="left" if k == 0 else "right")
+        table.add_column(head, justify="left" if k == 0 else "right", no_wrap=True)
     for k, line in enumerate(lines):
         table.add_row(*map(escape, line), style="bold" if k == place else None)
     return table

@@ -5,6 +5,16 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Mapping, Sequence
 
+Table = tuple[list[str], list[list[str]], int]  # heads, lines, place of the recommended line
+GRIDS = (
+    "Labels cut to the grid's band, void not scored. Lost: share of mIoU against the whole prediction grid's band. "
+    "Saved: of a ResNet-101 network at output stride 16; time: measured on one core, for frames on record."
+)
+BLOCKS = (
+    "Each block takes its commonest class. Lost: against the true labels. Wrong: share of all pixels where each block "
+    "takes its middle point's class, measured and by the perimeter law. Mixed: blocks a map with more than one class. "
+    "Break-even: tracing contours takes more points than mixed blocks where one is set more often than this (a model)."
+)
 MODEL_NAMES = {"deeplabv3plus": "DeepLab v3+", "dan": "DAN"}
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1b1b; --paper: #fff; --line: #c9c9c9; --mark: #fff3c4; --soft: #595959; }
@@ -52,23 +62,26 @@ def sentences(data: Mapping) -> list[str]:
     lrg, block, full = advice["lrg"], advice["blocks"], max(r["lrg_size"] for r in data["costs"])
     out = []
     if lrg["lrg_size"] == full:
-        out.append(f"Do not truncate: no grid below {full} x {full} holds a loss of {tolerated} of these labels.")
+        out.append(
+            f"Do not truncate below {full} x {full}: {tolerated} of mIoU are tolerated, and labels cut to the next "
+            f"smaller grid's band ({lrg['next_smaller']['lrg_size']}) lose {lost(lrg['next_smaller']['drop'])}."
+        )
     else:
         saved = [f"{percent(r['flops_saved'], 0)} of the FLOPs" + (
                  f" and {percent(r['time_saved'], 0)} of the measured time" if r["time_saved"] is not None else "")
                  + f" of {MODEL_NAMES[r['model']]}"
                  for r in data["costs"] if r["lrg_size"] == lrg["lrg_size"]]  # fmt: skip
-        side, lost, most = lrg["lrg_size"], percent(lrg["drop"]["value"], 2), percent(lrg["drop"]["high"], 2)
-        out.append(f"LRG of {side} x {side} (nu_max {lrg['nu_max']}): labels cut to its band lose {lost} of mIoU, "
-                   f"{most} at the interval's end; tolerated {tolerated}. It saves {' and '.join(saved)}.")  # fmt: skip
+        side = lrg["lrg_size"]
+        out.append(f"LRG of {side} x {side} (nu_max {lrg['nu_max']}): labels cut to its band lose {lost(lrg['drop'])} "
+                   f"of mIoU; tolerated {tolerated}. It saves {' and '.join(saved)}.")  # fmt: skip
     if block:
         row = next(r for r in data["blocks"] if r["lrg_size"] == block["lrg_size"])
         out.append(f"Blocks of {block['block_px']:.3g} pixels ({block['lrg_size']} x {block['lrg_size']}) lose "
-                   f"{percent(block['drop']['value'], 2)}. {_effort(row)}")  # fmt: skip
+                   f"{lost(block['drop'])}. {_effort(row)}")  # fmt: skip
     else:
         best = advice["finest_blocks"]
         out.append(f"No block size holds {tolerated}: blocks of {best['block_px']:.3g} pixels, the finest tried, lose "
-                   f"{percent(best['drop']['value'])}.")  # fmt: skip
+                   f"{lost(best['drop'])}.")  # fmt: skip
     out.append(f"Lost first: {', '.join(advice['lost_first'])}.")
     strict = advice["every_pixel"]["lrg"]
     if data["data"]["void"] > 0 and strict["lrg_size"] != lrg["lrg_size"]:
@@ -98,51 +111,77 @@ def scope(data: Mapping) -> str:
     )
 
 
-def grid_table(data: Mapping) -> tuple[list[str], list[list[str]], int]:
-    """Return (heads, lines, place of the recommended line) of the LRG sizes."""
-    heads = ["LRG", "nu_max", "mIoU kept", "share lost", "boundary IoU"]
-    heads += [f"{name}: {what}" for name in MODEL_NAMES.values() for what in ("FLOPs saved", "time saved")]
-    rows = [r for r in data["ceilings"] if r["kind"] == "band"]
+def lost(score: Mapping, digits: int = 1) -> str:
+    """Return a relative loss with its interval in per cent.
+
+    >>> lost({"value": 0.021, "low": 0.015, "high": 0.03})
+    '2.1 [1.5, 3.0] %'
+    """
+    return f"{_lost(score, digits)} %"
+
+
+def _lost(score: Mapping, digits: int = 1) -> str:
+    if score["value"] is None:
+        return "-"
+    value, low, high = (f"{100 * score[k]:.{digits}f}" for k in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
+def grid_table(data: Mapping, *, short: bool = False) -> Table:
+    """Return (heads, lines, place of the recommended line) of the LRG sizes; `short` fits a terminal."""
+    heads = ["LRG", "nu_max", "mIoU lost, %", "mIoU kept", "boundary IoU"]
+    heads += [f"{name} {what}" for name in MODEL_NAMES.values() for what in ("FLOPs saved", "time saved")]
+    if short:
+        heads = ["LRG", "nu", "lost, %", "mIoU", "bIoU", "v3+\nFLOPs", "v3+\ntime", "DAN\nFLOPs", "DAN\ntime"]
+    rows, show = [r for r in data["ceilings"] if r["kind"] == "band"], _bare if short else between
     lines = []
     for r in rows:
         cost = {c["model"]: c for c in data["costs"] if c["lrg_size"] == r["lrg_size"]}
-        saved = [percent(cost[m][k]) for m in MODEL_NAMES for k in ("flops_saved", "time_saved")]
-        lines.append([str(r["lrg_size"]), str(r["nu_max"]), between(r["miou"]), between(r["drop"]),
-                      between(r["boundary_iou"]), *saved])  # fmt: skip
+        saved = [percent(cost[m][k], 0 if short else 1) for m in MODEL_NAMES for k in ("flops_saved", "time_saved")]
+        lines.append([str(r["lrg_size"]), str(r["nu_max"]), _lost(r["drop"]), show(r["miou"]),
+                      show(r["boundary_iou"]), *saved])  # fmt: skip
     return heads, lines, _place(rows, data["recommendation"]["lrg"])
 
 
-def block_table(data: Mapping) -> tuple[list[str], list[list[str]], int]:
-    """Return (heads, lines, place of the recommended line) of the block sizes."""
-    heads = ["block, px", "grid", "share lost", "boundary IoU", "error, middle point", "by the law", "mixed blocks",
-             "break-even, px"]  # fmt: skip
-    rows = [r for r in data["ceilings"] if r["kind"] == "majority"]
+def block_table(data: Mapping, *, short: bool = False) -> Table:
+    """Return (heads, lines, place of the recommended line) of the block sizes; `short` fits a terminal."""
+    heads = ["block, px", "grid", "mIoU lost, %", "boundary IoU", "wrong, middle point", "wrong, by the law",
+             "mixed blocks", "break-even, px"]  # fmt: skip
+    if short:
+        heads = ["px", "grid", "lost, %", "bIoU", "wrong", "by law", "mixed", "break-even px"]
+    rows, show = [r for r in data["ceilings"] if r["kind"] == "majority"], _bare if short else between
     law = {r["lrg_size"]: r for r in data["blocks"]}
     lines = []
     for r in rows:
         own = law[r["lrg_size"]]
         even = "-" if own["break_even_px"] is None else f"{own['break_even_px']:.1f}"
-        lines.append([f"{r['block_px']:.3g}", str(r["lrg_size"]), between(r["drop"]), between(r["boundary_iou"]),
-                      f"{own['error']:.4f}", f"{own['error_law']:.4f}", f"{own['mixed']:.0f} of {own['blocks']}",
-                      even])  # fmt: skip
+        mixed = f"{own['mixed']:.0f}" + ("" if short else f" of {own['blocks']}")
+        lines.append([f"{r['block_px']:.3g}", str(r["lrg_size"]), _lost(r["drop"]), show(r["boundary_iou"]),
+                      percent(own["error"]), percent(own["error_law"]), mixed, even])  # fmt: skip
     return heads, lines, _place(rows, data["recommendation"]["blocks"])
 
 
-def class_table(data: Mapping) -> tuple[list[str], list[list[str]], int]:
-    """Return (heads, lines, -1) of the classes, those that lose most first."""
+def _bare(score: Mapping) -> str:
+    return "-" if score["value"] is None else f"{score['value']:.3f}"
+
+
+def class_table(data: Mapping, *, short: bool = False) -> Table:
+    """Return (heads, lines, -1) of the classes, those that lose most first, with their IoU at some grids."""
     here = [c for c in data["classes"] if c["maps"]]
     sizes = list(here[0]["iou"]["band"])
     shown = [sizes[k] for k in sorted({0, len(sizes) // 3, 2 * len(sizes) // 3, len(sizes) - 1})]
     here.sort(key=lambda c: sum(v or 0 for v in c["iou"]["band"].values()))
     heads = ["class", "maps", "share", "contour, sides", "width, px", *(f"IoU at {s}" for s in shown)]
-    lines = [[c["name"], str(c["maps"]), percent(c["share"], 2), f"{c['contour']:.2f}",
+    if short:
+        heads = ["class", "maps", "share", "contour", "px wide", *(f"at {s}" for s in shown)]
+    lines = [[c["name"][: 18 if short else None], str(c["maps"]), percent(c["share"], 2), f"{c['contour']:.2f}",
               "-" if c["width_px"] is None else f"{c['width_px']:.1f}",
               *("-" if c["iou"]["band"][s] is None else f"{c['iou']['band'][s]:.3f}" for s in shown)]
              for c in here]  # fmt: skip
     return heads, lines, -1
 
 
-def tail_table(data: Mapping) -> tuple[list[str], list[list[str]], int]:
+def tail_table(data: Mapping) -> Table:
     """Return (heads, lines, -1): energies beyond each limit, and wrong pixels against the rigorous bounds."""
     heads = [
         "nu_max",
@@ -158,14 +197,20 @@ def tail_table(data: Mapping) -> tuple[list[str], list[list[str]], int]:
     return heads, lines, -1
 
 
-def logit_table(data: Mapping, *, short: bool = False) -> tuple[list[str], list[list[str]], int]:
-    """Return (heads, lines, place of the recommended line) of what the logits say at each LRG; `short`: bare values."""
+def logit_table(data: Mapping, *, short: bool = False) -> Table:
+    """Return (heads, lines, place of the recommended line) of what the logits say at each LRG.
+
+    `short` fits a terminal: ratios of means alone, without intervals.
+    """
     told = data["logits"]
-    variants = [(s, b, a) for s in ("raw", "calibrated") for b in ("periodic", "mirrored")
-                for a in ("ratio_of_means", "mean_of_ratios")]  # fmt: skip
+    averages = ("ratio_of_means",) if short else ("ratio_of_means", "mean_of_ratios")
+    variants = [(s, b, a) for s in ("raw", "calibrated") for b in ("periodic", "mirrored") for a in averages]
+    show = _bare if short else between
     heads = ["LRG", *(f"R_ce {s}, {b}, {a.replace('_', ' ')}" for s, b, a in variants), "truncated IoU",
-             "drop of band-limited logits", "predicted drop"]  # fmt: skip
-    show, lines = (lambda score: f"{score['value']:.3f}") if short else between, []
+             "lost by cut logits, %", "predicted drop"]  # fmt: skip
+    if short:
+        heads = ["LRG", "R per", "R mir", "R/T per", "R/T mir", "tIoU", "cut, %", "predicted"]
+    lines = []
     for cut in told["cut"]:
         at = cut["lrg_size"]
         rates = {(r["scale"], r["boundary"], r["average"]): r for r in told["r_ce"] if r["lrg_size"] == at}
@@ -173,7 +218,7 @@ def logit_table(data: Mapping, *, short: bool = False) -> tuple[list[str], list[
                     if (r["lrg_size"], r["scale"], r["boundary"]) == (at, "raw", "periodic"))  # fmt: skip
         predicted = [between(p) + ("" if p["inside"] else " (outside the fit)")
                      for p in told["predicted"] if p["lrg_size"] == at]  # fmt: skip
-        lines.append([str(at), *(show(rates[v]) for v in variants), show(soft), between(cut["drop"]),
+        lines.append([str(at), *(show(rates[v]) for v in variants), show(soft), _lost(cut["drop"]),
                       "; ".join(predicted) or "-"])  # fmt: skip
     return heads, lines, _place(told["cut"], data["recommendation"]["lrg"])
 

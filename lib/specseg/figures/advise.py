@@ -14,13 +14,13 @@ KINDS = {
     "majority": ("blocks, commonest class", COLORS["red"], "s"),
     "nearest": ("blocks, middle point", COLORS["orange"], "^"),
 }
-SIZE = (5.0, 3.5)
+SIZE = (4.4, 3.3)
 _CURVES = (COLORS["blue"], COLORS["red"], COLORS["green"], COLORS["purple"], COLORS["orange"], COLORS["sky"])
 
 
 def _axes(size: tuple[float, float] = SIZE):
     fig, ax = subplots(1, 1, size=size)
-    fig.set_dpi(150)
+    fig.set_dpi(160)
     return fig, ax
 
 
@@ -69,10 +69,10 @@ def drops(data: Mapping) -> Figure:
     _mark(ax, data)
     ax.set_yscale("log")
     low = min([r["drop"]["value"] for r in positive] + [tolerated])
-    ax.set_ylim(low / 2, 1.2)
+    ax.set_ylim(low / 2, 4)
     _sizes(ax, [r["lrg_size"] for r in data["ceilings"]])
     ax.set_ylabel("share of mIoU lost")
-    ax.legend(fontsize=8, loc="lower left")
+    ax.legend(fontsize=8, loc="upper right")
     return fig
 
 
@@ -88,7 +88,7 @@ def classes(data: Mapping, most: int = 24) -> Figure:
     sizes = [int(s) for s in here[0]["iou"]["band"]]
     table = np.array([[c["iou"]["band"][str(s)] for s in sizes] for c in here], float)
     order = np.argsort(np.nanmean(table, axis=1))[:most]
-    fig, ax = _axes((5.0, 0.9 + 0.24 * len(order)))
+    fig, ax = _axes((4.4, 0.9 + 0.24 * len(order)))
     ax.imshow(table[order], cmap="cividis", vmin=0, vmax=1, aspect="auto")
     for y, k in enumerate(order):
         for x in range(len(sizes)):
