@@ -3,22 +3,28 @@
 Y are logits, B one-hot labels, Y_p = log sum_c exp Y, lower case their spectra (`specseg.spectrum`: forward 1/N,
 signed frequencies). L_CE is the mean over ALL pixels of the frame, void pixels counting zero: so means over images
 add up. Void is exact: there sum_c B is the mask of labelled pixels instead of 1, and
-L_ce(nu) = -sum_c b(-nu, c) F(log S)(nu, c) carries it, because y_p - y = -F(log softmax(Y)). All in float64.
+L_ce(nu) = -sum_c b(-nu, c) F(log S)(nu, c) carries it, because y_p - y = -F(log softmax(Y)). Results are float64;
+sums over a few frequencies keep the logits' own precision (`specseg.low_band`), all frequencies are made in float64.
 Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 2.1, 3.1, A.3.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import partial
 from numbers import Integral
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from specseg import low_band
 from specseg import spectrum as sp
 
 CHUNK = 8  # planes transformed at once: bounds the memory of one image to a few of them
+CROSSOVER = 192  # cycles per frame above which an FFT of everything is faster (measured at 513 pixels, 21 classes)
 AVERAGES = ("ratio_of_means", "mean_of_ratios")
 
 
@@ -39,38 +45,68 @@ def check_inputs(logits: Tensor, labels: Tensor, ignore_index: int = 255) -> tup
 
     Checked: shapes (B, C, H, W) and (B, H, W), finite logits, whole-number labels in 0 .. C-1 or `ignore_index`.
     """
-    logits, labels = torch.as_tensor(logits), torch.as_tensor(labels)
-    if logits.ndim != 4 or not logits.is_floating_point():
-        raise ValueError(f"logits: expected floating (B, C, H, W), got {logits.dtype} {tuple(logits.shape)}")
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise ValueError(f"labels: expected whole-number class indices, got {labels.dtype}")
-    b, c, h, w = logits.shape
-    if tuple(labels.shape) != (b, h, w):
-        raise ValueError(f"labels: expected shape {(b, h, w)} for logits {(b, c, h, w)}, got {tuple(labels.shape)}")
-    if not torch.isfinite(logits).all():
-        bad = int((~torch.isfinite(logits)).sum())
-        raise ValueError(f"logits: {bad} of {logits.numel()} values are not finite")
-    labels = labels.long()
-    known = labels[labels != ignore_index]
-    if known.numel() and (int(known.min()) < 0 or int(known.max()) >= c):
-        raise ValueError(
-            f"labels: values {int(known.min())} .. {int(known.max())}, but logits have {c} classes: "
-            f"expected 0 .. {c - 1} or ignore_index {ignore_index}"
-        )
+    logits, labels = _checked(logits, labels, ignore_index)
     return logits.double(), labels
 
 
+def _checked(logits: Tensor, labels: Tensor, ignore_index: int, *, grid: bool = False) -> tuple[Tensor, Tensor]:
+    """Return (logits as they are, labels as int64) after the same checks."""
+    logits, labels = torch.as_tensor(logits), torch.as_tensor(labels)
+    name = "grid_logits" if grid else "logits"
+    if logits.ndim != 4 or not logits.is_floating_point():
+        raise ValueError(f"{name}: expected floating (B, C, H, W), got {logits.dtype} {tuple(logits.shape)}")
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise ValueError(f"labels: expected whole-number class indices, got {labels.dtype}")
+    b, c, h, w = logits.shape
+    if grid and (labels.ndim != 3 or labels.shape[0] != b):
+        raise ValueError(f"labels: expected shape ({b}, H, W) for {b} images, got {tuple(labels.shape)}")
+    if not grid and tuple(labels.shape) != (b, h, w):
+        raise ValueError(f"labels: expected shape {(b, h, w)} for logits {(b, c, h, w)}, got {tuple(labels.shape)}")
+    if not logits.numel() or not labels.numel():
+        raise ValueError(f"{name}: empty, {tuple(logits.shape)}")
+    low, high = (float(x) for x in torch.aminmax(logits.detach()))
+    if not math.isfinite(high - low):
+        bad = int((~torch.isfinite(logits)).sum())
+        raise ValueError(f"{name}: {bad} of {logits.numel()} values are not finite")
+    labels = labels.long()
+    first, last = (int(x) for x in torch.aminmax(labels))
+    if first < 0 or last >= c:
+        first, last = (int(x) for x in torch.aminmax(labels.where(labels != ignore_index, 0)))
+    if first < 0 or last >= c:
+        known = labels[labels != ignore_index]
+        raise ValueError(
+            f"labels: values {int(known.min())} .. {int(known.max())}, but {name} have {c} classes: "
+            f"expected 0 .. {c - 1} or ignore_index {ignore_index}"
+        )
+    return logits, labels
+
+
+def _precision(logits: Tensor) -> torch.dtype:
+    return torch.float64 if logits.dtype == torch.float64 else torch.float32
+
+
 def cross_entropy(logits: Tensor, labels: Tensor, *, ignore_index: int = 255) -> Tensor:
-    """Return L_CE of Eq. 1 for each image, (B,): -(1/N) sum_t sum_c B log softmax(Y), N all pixels of the frame.
+    """Return L_CE of Eq. 1 for each image, float64 (B,): -(1/N) sum_t sum_c B log softmax(Y), N the frame's pixels.
 
     >>> cross_entropy(torch.zeros(1, 2, 1, 2), torch.tensor([[[0, 255]]])) * 2      # log 2 at the one labelled pixel
     tensor([0.6931], dtype=torch.float64)
     """
-    logits, labels = check_inputs(logits, labels, ignore_index)
-    logp = torch.log_softmax(logits, dim=1)
-    valid = labels != ignore_index
-    at_label = logp.gather(1, labels.where(valid, 0)[:, None])[:, 0]
-    return -(at_label * valid).mean(dim=(-2, -1))
+    logits, labels = _checked(logits, labels, ignore_index)
+    images = zip(logits, labels, _voids(labels, ignore_index), strict=True)
+    return torch.stack([_losses(y, x, void)[0].mean(dtype=torch.float64) for y, x, void in images])
+
+
+def _voids(labels: Tensor, ignore_index: int) -> list[int | None]:
+    """Return for each map the value that is no class, or None where the map has no such pixel."""
+    there = (labels == ignore_index).flatten(1).any(1)
+    return [ignore_index if void else None for void in there.tolist()]
+
+
+def _losses(logits: Tensor, labels: Tensor, void: int | None) -> tuple[Tensor, Tensor]:
+    """Return (loss, lse) pixel by pixel of one image (C, H, W), in blocks of rows."""
+    dtype = _precision(logits)
+    step = low_band.block_size(logits[:, 0].numel(), logits.device, dtype.itemsize)
+    return low_band.losses(lambda a, z: logits[:, a:z].to(dtype), labels, step, void)
 
 
 def frequency_components(
@@ -87,14 +123,12 @@ def frequency_components(
     tensor([[[0.6931, 0.0000]]], dtype=torch.float64)
     """
     sp.check_boundary(boundary)
-    logits, labels = check_inputs(logits, labels, ignore_index)
-    scale = 2 if boundary == "mirrored" else 1
-    b, _, h, w = logits.shape
-    out = torch.zeros(b, scale * h, scale * w, dtype=torch.complex128, device=logits.device)
-    for i, planes, logp in _planes(logits, labels, ignore_index):
-        spectra = sp.spectrum(planes, boundary=boundary).conj() * sp.spectrum(logp, boundary=boundary)
-        out[i] -= spectra.sum(dim=0)
-    return out
+    logits, labels = _checked(logits, labels, ignore_index)
+    out = []
+    for y, x in zip(logits, labels, strict=True):
+        half = _half_components(y, x, y.double().logsumexp(0), ignore_index, boundary)
+        out.append(_unfold(half, tuple(x.shape), boundary))
+    return torch.stack(out)
 
 
 def truncated_cross_entropy(
@@ -102,23 +136,81 @@ def truncated_cross_entropy(
 ) -> Truncated:
     """Return the truncated CE of Eq. 9 over the symmetric box |u|, |v| <= nu_max, image by image, with L_CE beside it.
 
-    The tail is summed over the bins outside the box, not taken as a difference, and `kept` is L_CE minus it: so the
-    largest box gives L_CE without rounding. Sums of these parts over batches give the data set's `relative_loss_rate`
-    (see `loss_rate`). Raises ValueError as `check_inputs`, and where a nu_max is beyond Nyquist.
+    The largest box is the whole spectrum and gives L_CE without rounding. Of other boxes only their own frequencies
+    are made, in the logits' precision (float32 or float64) and in less memory than the logits take; beyond `CROSSOVER`
+    all of them by FFT, in float64. Sums of these parts over batches give the data set's `relative_loss_rate` (see
+    `loss_rate`). Raises ValueError as `check_inputs`, and where a nu_max is beyond Nyquist.
 
     >>> parts = truncated_cross_entropy(torch.zeros(1, 2, 3, 3), torch.zeros(1, 3, 3, dtype=torch.long), [0, 1])
     >>> parts.kept.round(decimals=4)
     tensor([[0.6931, 0.6931]], dtype=torch.float64)
     """
+    logits, labels = _checked(logits, labels, ignore_index)
+    limits, dtype = _limits(nu_max, labels, boundary), _precision(logits)
+    by_fft = max(limits, default=0) > CROSSOVER
+    totals, boxes = [], []
+    for y, x, void in zip(logits, labels, _voids(labels, ignore_index), strict=True):
+        loss, lse = _losses(y, x, void)
+        totals.append(loss.mean(dtype=torch.float64))
+        if by_fft:
+            boxes.append(totals[-1] - _outside(y, x, lse, void, boundary)[limits])
+            continue
+
+        def planes(classes: Tensor, y: Tensor = y) -> Tensor:
+            one = int(classes[0])
+            return (y[one : one + 1] if len(classes) == 1 else y[classes]).to(dtype)
+
+        boxes.append(low_band.box_sums(planes, x, lse, limits, void=void, boundary=boundary))
+    return _truncated(totals, boxes, nu_max, labels, ignore_index)
+
+
+def truncated_from_grid(
+    grid_logits: Tensor,
+    labels: Tensor,
+    nu_max: int | Sequence[int],
+    *,
+    boundary: str = "periodic",
+    ignore_index: int = 255,
+) -> Truncated:
+    """Return `truncated_cross_entropy` of logits (B, C, h, w) that are read at (H, W) by bilinear interpolation.
+
+    Interpolation with corners on corners is linear, so the box's frequencies follow from the small grid exactly; only
+    the log-sum-exp needs all pixels, a few rows at a time. Raises ValueError as `truncated_cross_entropy`.
+
+    >>> grid = torch.tensor([[[[0.0, 2.0]], [[0.0, 0.0]]]])
+    >>> parts = truncated_from_grid(grid, torch.tensor([[[0, 0, 1]]]), [0])
+    >>> torch.allclose(parts.kept, truncated_cross_entropy(
+    ...     torch.tensor([[[[0.0, 1.0, 2.0]], [[0.0, 0.0, 0.0]]]]), torch.tensor([[[0, 0, 1]]]), [0]).kept)
+    True
+    """
+    grid, labels = _checked(grid_logits, labels, ignore_index, grid=True)
+    limits, shape, grid = _limits(nu_max, labels, boundary), tuple(labels.shape[-2:]), grid.to(_precision(grid))
+    step = low_band.block_size(grid.shape[1] * shape[1], grid.device, grid.dtype.itemsize)
+    totals, boxes = [], []
+    for y, x, void in zip(grid, labels, _voids(labels, ignore_index), strict=True):
+        loss, lse = low_band.losses(low_band.grid_rows(y, shape), x, step, void)
+        totals.append(loss.mean(dtype=torch.float64))
+        size = tuple(y.shape[1:])
+        boxes.append(low_band.box_sums(y.__getitem__, x, lse, limits, void=void, grid=size, boundary=boundary))
+    return _truncated(totals, boxes, nu_max, labels, ignore_index)
+
+
+def _list(nu_max: int | Sequence[int]) -> list[int]:
+    return [nu_max] if isinstance(nu_max, Integral) else list(nu_max)
+
+
+def _limits(nu_max: int | Sequence[int], labels: Tensor, boundary: str) -> list[int]:
+    """Return the limits, checked, with 0 in the place of Nyquist: its box is everything and needs no sum."""
     sp.check_boundary(boundary)
-    logits, labels = check_inputs(logits, labels, ignore_index)
-    shape = tuple(logits.shape[-2:])
-    limits = [sp.check_nu_max(n, shape) for n in ([nu_max] if isinstance(nu_max, Integral) else list(nu_max))]
-    rims = _rim_sums(logits, labels, boundary, ignore_index)
-    outside = rims.flip(-1).cumsum(-1).flip(-1)
-    outside = torch.cat([outside[:, 1:], torch.zeros_like(outside[:, :1])], dim=-1)
-    total = cross_entropy(logits, labels, ignore_index=ignore_index)
-    kept = total[:, None] - outside[:, limits]
+    shape = tuple(labels.shape[-2:])
+    limits = [sp.check_nu_max(n, shape) for n in _list(nu_max)]
+    return [n if n < max(shape) // 2 else 0 for n in limits]
+
+
+def _truncated(totals: list, boxes: list, nu_max: int | Sequence[int], labels: Tensor, ignore_index: int) -> Truncated:
+    total, parts = torch.stack(totals), torch.stack(boxes)
+    everything = [n == max(labels.shape[-2:]) // 2 for n in _list(nu_max)]
+    kept = total[:, None].where(torch.tensor(everything, dtype=torch.bool, device=total.device), parts)
     return Truncated(total, kept, (labels != ignore_index).sum(dim=(-2, -1)))
 
 
@@ -149,6 +241,32 @@ def relative_loss_rate(
     )
 
 
+def relative_loss_rate_from_grid(
+    grid_logits: Tensor,
+    labels: Tensor,
+    nu_max: int | Sequence[int],
+    *,
+    boundary: str = "periodic",
+    average: str = "ratio_of_means",
+    ignore_index: int = 255,
+) -> Tensor:
+    """Return `relative_loss_rate` of logits (B, C, h, w) that are read at the labels' pixels by bilinear interpolation.
+
+    Corners lie on corners. Raises ValueError as `truncated_from_grid` and `loss_rate`.
+
+    >>> grid, labels = torch.tensor([[[[0.0, 2.0]], [[0.0, 0.0]]]]), torch.tensor([[[0, 0, 1]]])
+    >>> rate = relative_loss_rate_from_grid(grid, labels, 0)
+    >>> full = torch.tensor([[[[0.0, 1.0, 2.0]], [[0.0, 0.0, 0.0]]]])
+    >>> bool(torch.allclose(rate, relative_loss_rate(full, labels, 0)))
+    True
+    """
+    if average not in AVERAGES:
+        raise ValueError(f"average {average!r}: expected one of {', '.join(AVERAGES)}")
+    return loss_rate(
+        truncated_from_grid(grid_logits, labels, nu_max, boundary=boundary, ignore_index=ignore_index), average=average
+    )
+
+
 def loss_rate(parts: Truncated, *, average: str = "ratio_of_means") -> Tensor:
     """Return R_ce of Eq. 10 from per-image parts, (K,): for data sets that do not fit in one batch.
 
@@ -173,34 +291,38 @@ def loss_rate(parts: Truncated, *, average: str = "ratio_of_means") -> Tensor:
     return (tail.abs() / total[:, None]).mean(0)
 
 
-def _planes(logits: Tensor, labels: Tensor, ignore_index: int):
-    """Yield (image, one-hot planes, log-softmax planes) in chunks, for the classes that the image has.
+def _half_components(logits: Tensor, labels: Tensor, lse: Tensor, void: int | None, boundary: str) -> Tensor:
+    """Return L_ce(nu) of one image for the bins of `rfft2`, or of `cosine_spectrum` (there real), in float64.
 
     A class without a pixel has b = 0 and adds nothing, so its planes need no transform.
     """
-    for i in range(logits.shape[0]):
-        classes = torch.unique(labels[i])
-        classes = classes[classes != ignore_index]
-        logp = torch.log_softmax(logits[i], dim=0)
-        for part in classes.split(CHUNK) if len(classes) else ():
-            yield i, (labels[i][None] == part[:, None, None]).double(), logp[part]
-
-
-def _rim_sums(logits: Tensor, labels: Tensor, boundary: str, ignore_index: int) -> Tensor:
-    """Return Re L_ce(nu) summed over the rims of the growing boxes, (B, nyquist + 1); only half a spectrum is made."""
-    h, w = logits.shape[-2:]
-    weights = sp.multiplicity((h, w), boundary=boundary).to(logits.device)
+    classes = torch.unique(labels)
+    classes = classes if void is None else classes[classes != void]
     if boundary == "periodic":
-        index = sp.box_index((h, w), half=True)
+        transform, shape = partial(torch.fft.rfft2, norm="forward"), (labels.shape[0], labels.shape[1] // 2 + 1)
+        out = torch.zeros(shape, dtype=torch.complex128, device=labels.device)
     else:
-        index = sp.box_index((h, w), boundary=boundary)[:h, :w]
-    index = index.flatten().to(logits.device)
-    out = torch.zeros(logits.shape[0], max(h, w) // 2 + 1, dtype=torch.float64, device=logits.device)
-    for i, planes, logp in _planes(logits, labels, ignore_index):
-        if boundary == "periodic":
-            b, y = torch.fft.rfft2(planes, norm="forward"), torch.fft.rfft2(logp, norm="forward")
-            product = b.real * y.real + b.imag * y.imag
-        else:
-            product = sp.cosine_spectrum(planes) * sp.cosine_spectrum(logp)
-        out[i].index_add_(0, index, -(product.sum(dim=0) * weights).flatten())
+        transform, out = sp.cosine_spectrum, torch.zeros(labels.shape, dtype=torch.float64, device=labels.device)
+    for part in classes.split(CHUNK) if len(classes) else ():
+        b = transform((labels[None] == part[:, None, None]).double())
+        out = out - (b.conj() * transform(logits[part].double() - lse)).sum(0)
     return out
+
+
+def _unfold(half: Tensor, shape: tuple[int, int], boundary: str) -> Tensor:
+    """Return the full spectrum in the order of `fft2`, complex128, from the bins that `_half_components` gives."""
+    if boundary == "periodic":
+        rest = half[:, 1 : (shape[1] + 1) // 2].conj().flip(-2, -1).roll(1, -2)
+        return torch.cat([half, rest], dim=-1)
+    u, v = (sp.signed_frequencies(2 * n).abs().to(half.device) for n in shape)
+    return F.pad(half, (0, 1, 0, 1))[u[:, None], v[None, :]].to(torch.complex128)
+
+
+def _outside(logits: Tensor, labels: Tensor, lse: Tensor, void: int | None, boundary: str) -> Tensor:
+    """Return Re L_ce(nu) of one image summed OUTSIDE the boxes 0 .. Nyquist, by FFT: no difference of large sums."""
+    shape = tuple(labels.shape)
+    index = sp.box_index(shape, boundary=boundary, half=boundary == "periodic")[: shape[0], : shape[1]]
+    parts = _half_components(logits, labels, lse, void, boundary).real
+    parts = (parts * sp.multiplicity(shape, boundary=boundary).to(parts.device)).flatten()
+    rims = parts.new_zeros(max(shape) // 2 + 1).index_add(0, index.flatten().to(parts.device), parts)
+    return F.pad(rims.flip(-1).cumsum(-1).flip(-1)[1:], (0, 1))
