@@ -20,6 +20,8 @@ from specseg.datasets import loading, transforms
 from specseg.networks import Network
 from specseg.protocol import networks as protocol
 
+FREE = ("synthetic", "dubai")  # pictures whose licence lets them travel with a record
+
 
 def rival(network: Network) -> dict[str, np.ndarray]:
     """Return the counts of the colour histogram, trained and tested on the network's frames."""
@@ -63,8 +65,11 @@ def run(network: Network, folder: Path, tell) -> pd.DataFrame:
         folder / "probe.npz", counts=got.counts[0].astype(np.int32), clusters=np.array(clusters),
         names=np.array(got.names), scored=np.array(scored), probe_scene=weights.probe_logits(net).numpy(),
         probe_picture=weights.probe_logits(net, image[0][0]).numpy(),
+        **({"probe_image": (image[0][0] * 255).round().byte().numpy()} if network.home.train[0] in FREE else {}),
     )  # fmt: skip
-    return pd.DataFrame(rows).assign(unit="1")
+    table = pd.DataFrame(rows)
+    units = {"loss": "nat", "seconds": "s", "seconds_per_step": "s"}
+    return table.assign(unit=table["metric"].map(units).fillna("1"))
 
 
 def record(network: Network, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:
