@@ -129,6 +129,25 @@ def test_boundary_iou_is_scipys_erosion(h, w, width, seed):
         assert np.isnan(ours)
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 20), st.integers(1, 20), st.integers(1, 9), st.sampled_from([255, -1, 0]), st.integers(1, 4),
+    st.integers(0, 99),
+)  # fmt: skip
+def test_boundary_iou_of_class_maps_is_scipys_class_by_class(h, w, width, void, block, seed):
+    rng = np.random.default_rng(seed)
+    label, pred = (rng.integers(0, 3, (2, h, w)).repeat(block, 1).repeat(block, 2) for _ in range(2))
+    label[rng.random(label.shape) < 0.05] = void
+    pred[rng.random(pred.shape) < 0.02] = 77  # no class: a neighbour of the others, counted nowhere
+    ours = m.boundary_iou(torch.from_numpy(pred), torch.from_numpy(label), width, num_classes=3, ignore_index=void)
+    for c in range(3):
+        both = [[scipy_boundary((x == c) & (y != void), width) for x, y in zip(maps, label, strict=True)]
+                for maps in (pred, label)]  # fmt: skip
+        s, b = (np.stack(x) for x in both)
+        expected = (s & b).sum() / (s | b).sum() if (s | b).any() else np.nan
+        assert float(ours[c]) == pytest.approx(expected, nan_ok=True)
+
+
 def test_boundary_iou_of_class_maps_and_void():
     label = torch.zeros(2, 12, 12, dtype=torch.long)
     label[:, 3:9, 3:9] = 1
