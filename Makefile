@@ -11,7 +11,7 @@ STAMP := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser book chapter accept test lint unit serve bench clean distclean
+.PHONY: help setup browser slurm book chapter accept test test-slurm lint unit serve bench clean distclean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,12 @@ browser: ## Chromium for the page tests (installed by apt-get where that is allo
 book: setup ## execute the chapters, build and verify the book (PROFILE=smoke)
 	@$(BIN)/specseg book --profile $(PROFILE) --jobs $(JOBS)
 
+slurm: ## Slurm for the test of its launcher (installed by apt-get where that is allowed)
+	@PATH="$$PATH:/usr/sbin"; command -v slurmctld slurmd sbatch munged >/dev/null && exit 0; \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq slurm-wlm munge >/dev/null && exit 0; fi; \
+	  echo "no Slurm found: its tests will be SKIPPED; install your system's packages 'slurm-wlm' and 'munge'"
+
 chapter: setup ## run one chapter: make chapter CH=30 PROFILE=smoke
 	@$(BIN)/specseg chapter "$(CH)" --profile $(PROFILE)
 
@@ -46,11 +52,14 @@ lint: setup ## ruff: lint and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check -q .
 
 unit: setup ## unit tests without the book's own
-	@$(BIN)/python -m pytest -n $(JOBS) -m "not browser and not book"
+	@$(BIN)/python -m pytest -n $(JOBS) -m "not browser and not book and not slurm"
 
-test: setup browser lint ## everything that continuous integration needs
+test: setup browser slurm lint ## everything that continuous integration needs
 	@$(BIN)/specseg book --profile smoke --jobs $(JOBS) --drift fail
 	@$(BIN)/python -m pytest -n $(JOBS)
+
+test-slurm: setup slurm ## a sweep on a real Slurm: two nodes on this machine, jobs killed, a node lost (3 minutes)
+	@$(BIN)/python -m pytest -n $(JOBS) -m slurm tests/test_slurm.py
 
 serve: setup ## serve the built book on http://localhost:8000
 	@test -f _build/html/index.html || { echo "no book yet: run 'make book' first"; exit 1; }
