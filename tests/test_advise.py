@@ -256,9 +256,9 @@ def home(tmp_path, monkeypatch):
 
 def test_without_records_there_is_no_relation_and_it_is_said(home):
     assert relation.fitted() == []
-    from specseg.advise.report import _predicted
+    from specseg.advise.with_logits import predicted
 
-    assert _predicted([{"scale": "raw"}]) == [] and "No fitted relation on record" in relation.NONE
+    assert predicted([{"scale": "raw"}]) == [] and "No fitted relation on record" in relation.NONE
 
 
 def test_a_relation_is_read_from_its_record(home):

@@ -245,6 +245,15 @@ def test_maps_that_are_all_void_are_listed(folder, tmp_path):
     assert any("1 map(s) without any label" in w for w in data["warnings"])
 
 
+def test_a_list_of_names_chooses_and_a_missing_name_is_told(folder):
+    save(folder / "deep/x.png", np.zeros((65, 65)))
+    assert [i.name for i in labels.find(folder, only=["m3", "x", "m1"])] == ["deep/x", "m1", "m3"]
+    with pytest.raises(FileNotFoundError, match="2 of 3 listed names are missing, the first 'm7'"):
+        labels.find(folder, only=["m1", "m7", "m8"])
+    with pytest.raises(FileNotFoundError, match="no name"):
+        labels.find(folder, only=[])
+
+
 def test_class_counts_that_cannot_be(tmp_path):
     with pytest.raises(ValueError, match="classes 0: expected 1 .. 254"):
         labels.numbered(0)

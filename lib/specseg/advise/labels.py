@@ -30,8 +30,11 @@ class Item:
     state: tuple[int, int]  # bytes and time of change: a file that changed is measured again
 
 
-def find(folder: Path, pattern: str = "**/*.png") -> list[Item]:
-    """Return the label maps of a folder, in the order of their names. Raises FileNotFoundError where there are none."""
+def find(folder: Path, pattern: str = "**/*.png", only: Sequence[str] | None = None) -> list[Item]:
+    """Return the label maps of a folder, in the order of their names; of `only` these names, where it is given.
+
+    Raises FileNotFoundError where there are none, and where a name of `only` is missing.
+    """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder; expected a folder of label maps (PNG)")
     found = sorted(p for p in folder.glob(pattern) if p.is_file() and not p.name.startswith("."))
@@ -42,7 +45,19 @@ def find(folder: Path, pattern: str = "**/*.png") -> list[Item]:
         stat = path.stat()
         name = path.relative_to(folder).with_suffix("").as_posix()
         items.append(Item(name, path, (stat.st_size, stat.st_mtime_ns)))
-    return items
+    return items if only is None else _listed(items, only, folder)
+
+
+def _listed(items: Sequence[Item], only: Sequence[str], folder: Path) -> list[Item]:
+    known = {Path(item.name).name: item for item in items} | {item.name: item for item in items}
+    missing = [name for name in only if name not in known]
+    if missing or not only:
+        what = (
+            f"{len(missing)} of {len(only)} listed names are missing, the first '{missing[0]}'" if only else "no name"
+        )
+        raise FileNotFoundError(f"{folder}: {what}")
+    chosen = {known[name].name for name in only}
+    return [item for item in items if item.name in chosen]
 
 
 def choose(items: Sequence[Item], sample: int | str | None, seed: int, big: int, default: int) -> list[Item]:
@@ -99,9 +114,9 @@ class Reader:
             raise BadFile(f"{err}{hint}") from None
 
 
-def value_counts(reader: Reader, item: Item) -> dict[str, np.ndarray]:
-    """Return how often each stored value occurs in a map."""
-    return {"values": reader.values(item.path)}
+def value_counts(context, item: Item) -> dict[str, np.ndarray]:
+    """Return how often each stored value occurs in a map; `context` holds the `reader`."""
+    return {"values": context.reader.values(item.path)}
 
 
 _TABLES: dict[int, tuple[Labels, np.ndarray]] = {}

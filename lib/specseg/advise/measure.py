@@ -9,7 +9,7 @@ their plain form; here they share their work, so that a thousand maps take minut
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -65,10 +65,6 @@ class Context:
     logits: Path | None = None
     temperature: float = 1.0
 
-    def at(self, temperature: float) -> Context:
-        """The same with another temperature."""
-        return replace(self, temperature=temperature)
-
 
 def label_numbers(context: Context, item: Item) -> dict[str, np.ndarray] | None:
     """Return `measure` of one file's map in the frame: the work of a chunk."""
@@ -93,7 +89,7 @@ def measure(label: np.ndarray, num_classes: int, grid: Grid) -> dict[str, np.nda
         filled = annotation.fill_void(torch.from_numpy(label.astype(np.int64))).numpy()
     filled = np.ascontiguousarray(filled, dtype=np.uint8)
     crossings = crossed(filled, num_classes)
-    classes = np.flatnonzero(np.bincount(filled.ravel(), minlength=num_classes))
+    classes = np.flatnonzero(np.bincount(filled.ravel(), minlength=num_classes)).astype(np.uint8)
     planes = np.stack([filled == c for c in classes])
     coefficients = _coefficients(planes, grid)
     rims = np.zeros((num_classes, max(grid.band) + 1))
@@ -106,8 +102,8 @@ def measure(label: np.ndarray, num_classes: int, grid: Grid) -> dict[str, np.nda
         (points, cell), (starts, ends) = _cells(grid.size, sp.lrg_size(nu))
         votes = np.stack([_block_sums(total, starts, ends) for total in sums])
         mixed.append(int(((votes > 0).sum(0) > 1).sum()))
-        majority.append(scorer.score(classes[votes.argmax(0)][cell[:, None], cell[None, :]]))
-        nearest.append(scorer.score(filled[points[cell][:, None], points[cell][None, :]]))
+        majority.append(scorer.score(classes[votes.argmax(0)][cell][:, cell]))
+        nearest.append(scorer.score(filled[points[cell]][:, points[cell]]))
     present = np.zeros(num_classes)
     present[classes] = 1
     return {
@@ -150,27 +146,21 @@ def boundary_region(classes: np.ndarray, width: int) -> np.ndarray:
     >>> boundary_region(np.zeros((3, 3), np.uint8), 1).astype(int).tolist()
     [[1, 1, 1], [1, 0, 1], [1, 1, 1]]
     """
-    high, low = classes, classes
-    for axis in (0, 1):
-        high, low = _window(high, width, axis, np.maximum), _window(low, width, axis, np.minimum)
-    out = high != low
-    out[:width], out[-width:], out[:, :width], out[:, -width:] = True, True, True, True
+    out = np.ones(classes.shape, bool)
+    if min(classes.shape) > 2 * width:
+        high, low = (_running(_running(classes, width, 0, best), width, 1, best) for best in (np.maximum, np.minimum))
+        out[width:-width, width:-width] = high != low
     return out
 
 
-def _window(values: np.ndarray, width: int, axis: int, best) -> np.ndarray:
-    """Running maximum or minimum over 2 width + 1 pixels in log2 steps; shorter at the frame's edges."""
-    values = values if axis == 0 else values.T
-    half = width + 1
-    forward, backward, reach = values, values, 1
-    while reach < half:  # each holds the best of `reach` pixels from here on, or up to here
-        step = min(reach, half - reach)
-        ahead, behind = forward.copy(), backward.copy()
-        best(forward[:-step], forward[step:], out=ahead[:-step])
-        best(backward[step:], backward[:-step], out=behind[step:])
-        forward, backward, reach = ahead, behind, reach + step
-    out = best(forward, backward)
-    return out if axis == 0 else out.T
+def _running(values: np.ndarray, width: int, axis: int, best) -> np.ndarray:
+    """Maximum or minimum over 2 width + 1 pixels, by doubling; only where the whole window is in the frame."""
+    reach = 1
+    while reach < 2 * width + 1:
+        step = min(reach, 2 * width + 1 - reach)
+        head, tail = (values[:-step], values[step:]) if axis == 0 else (values[:, :-step], values[:, step:])
+        values, reach = best(head, tail), reach + step
+    return values
 
 
 class _Scorer:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,17 +12,12 @@ import numpy as np
 import pandas as pd
 
 from specseg import __version__
-from specseg.advise import costs, labels, logits, measure, recommend, relation, stream, summary
+from specseg.advise import costs, recommend, with_logits
 from specseg.advise import settings as st
-from specseg.advise.labels import BadFile, Item, Reader
-from specseg.advise.measure import Context, Grid
 from specseg.advise.settings import Settings
-from specseg.manifests import Labels
+from specseg.advise.survey import DEFAULT, Survey, survey
 
-SCHEMA = "advice.schema.json"  # in book/_static, published with the book
 FORM = "specseg-advice-1"
-DEFAULT = Settings()
-Advance = Callable[[str, int, int], object]  # stage, done now, of how many
 
 
 @dataclass
@@ -38,171 +32,44 @@ def advise(
     folder: Path | str,
     settings: Settings = DEFAULT,
     *,
-    reading: Labels | None = None,
-    classes: int | None = None,
     logit_folder: Path | str | None = None,
-    pattern: str = "**/*.png",
-    out: Path | str,
-    workers: int = 1,
     title: str = "",
-    advance: Advance = lambda stage, done, total: None,
+    **options,
 ) -> Advice:
-    """Return the advice for a folder of label maps; scratch lies below `out`/work and a stopped run goes on from it.
+    """Return the advice for a folder of label maps; `logit_folder` holds one file of logits a label.
 
-    `reading` says how labels are stored (`labels.from_map`, `labels.from_manifest`); without it they are class numbers,
-    `classes` of them or as many as are found. `logit_folder` holds one file of logits a label.
-    Raises FileNotFoundError where there is nothing, BadFile at the first bad file unless `settings.keep_going`, and
-    ValueError for settings that do not go together.
+    `options` and errors are those of `survey.survey`.
     """
-    folder, work = Path(folder), Path(out) / "work"
-    every = labels.find(folder, pattern)
-    items = labels.choose(every, settings.sample, settings.seed, st.BIG, st.SAMPLE)
-    grid, bad, counts = Grid.of(settings.size), [], (len(every), len(items))
-    shared = {"workers": workers, "keep_going": settings.keep_going}
-    if reading is None and classes is None:
-        reading, bad = _found_classes(items, settings, work, shared, advance)
-        dropped = {b["file"] for b in bad}
-        items = [item for item in items if item.name not in dropped]
-    reading = reading or labels.numbered(classes, settings.ignore)
-    context = Context(Reader(reading, settings.ignore), len(reading.names), grid,
-                      None if logit_folder is None else Path(logit_folder))  # fmt: skip
-    if context.logits is not None and not context.logits.is_dir():
-        raise FileNotFoundError(f"{context.logits}: no such folder; expected one file of logits a label")
-    sums, seen = _stage(
-        "labels", items, work, measure.label_numbers, context, settings, summary.DRAWN, shared, advance, bad
-    )
-    if not sums.count:
-        raise ValueError(f"{folder}: no map holds a labelled pixel" + (f" ({len(bad)} bad files)" if bad else ""))
-    names = reading.names
-    tables = {"ceilings": summary.ceilings(sums, grid), "classes": summary.classes(sums, grid, names),
-              "spectra": summary.spectra(sums, grid, names), "tails": summary.tails(sums, grid),
-              "blocks": summary.blocks(sums, grid)}  # fmt: skip
-    sizes = [2 * nu + 1 for nu in grid.band]
-    tables["costs"] = costs.table(sizes, settings.size, len(names))
-    told = None
-    if context.logits is not None:
-        told = _with_logits(items, work, context, settings, shared, advance, bad)
-    listed = list({b["file"]: b for b in bad}.values())
-    data = _assemble(title or folder.resolve().name, counts, items, sums, seen, listed, settings, grid, tables, told)
-    return Advice(data, tables)
+    where = None if logit_folder is None else with_logits.check(Path(logit_folder))
+    run = survey(folder, settings, **options)
+    sizes = [2 * nu + 1 for nu in run.context.grid.band]
+    tables = run.tables | {"costs": costs.table(sizes, settings.size, run.context.num_classes)}
+    told = None if where is None else with_logits.measured(run, where)
+    return Advice(_assemble(title or Path(folder).resolve().name, run, tables, told), tables)
 
 
-def _found_classes(items, settings: Settings, work: Path, shared: dict, advance: Advance) -> tuple[Labels, list]:
-    key = st.run_key({"stage": "values"}, [Path(labels.__file__)])
-    totals, bad = np.zeros(256, np.int64), []
-    step = stream.run(items, work / f"values-{key}", labels.value_counts, Reader(None, settings.ignore), **shared,
-                      advance=lambda n: advance("looking for classes", n, len(items)))  # fmt: skip
-    for numbers, _, wrong in step:
-        bad += wrong
-        if numbers:
-            totals += numbers["values"].sum(0)
-    return labels.from_values(totals, settings.ignore), bad
-
-
-def _stage(stage, items, work, task, context, settings, drawn, shared, advance, bad):
-    """Run one pass over the maps; return its Sums and the names measured. Bad files are added to `bad`."""
-    code = [Path(measure.__file__ if stage == "labels" else logits.__file__)]
-    parts = {"stage": stage, "labels": context.reader.labels, "ignore": context.reader.ignore, "grid": context.grid}
-    if stage != "labels":
-        parts |= {"logits": str(context.logits.resolve()), "temperature": context.temperature}
-    sums, seen = stream.Sums(settings.draws, settings.seed, drawn), []
-    step = stream.run(items, work / f"{stage}-{st.run_key(parts, code)}", task, context, **shared,
-                      advance=lambda n: advance(stage, n, len(items)))  # fmt: skip
-    for numbers, names, wrong in step:
-        bad += wrong
-        seen += names
-        sums.add(numbers, [labels.group_of(name, settings.group) for name in names])
-    return sums, seen
-
-
-def _with_logits(items: Sequence[Item], work, context: Context, settings, shared, advance, bad) -> dict:
-    dropped = {b["file"] for b in bad}
-    items = [_with_state(context.logits, item) for item in items if item.name not in dropped]
-    fit, _ = _stage("temperature", items, work, logits.losses, context, settings, (), shared, advance, bad)
-    if not fit.count:
-        raise BadFile(f"{context.logits}: no label has logits")
-    temperature = logits.best_temperature(fit.plain["loss"])
-    dropped |= {b["file"] for b in bad}
-    items = [item for item in items if item.name not in dropped]
-    keys = ("total", "tail", "rate", "soft_hit", "soft_area", "hard", "cut")
-    found, seen = _stage("logits", items, work, logits.measure, context.at(temperature), settings, keys, shared,
-                         advance, bad)  # fmt: skip
-    return summary_of_logits(found, context.grid, temperature, fit.plain["loss"])
-
-
-def _with_state(folder: Path, item: Item) -> Item:
-    """Let the state of the logits' file count too: changed logits are measured again."""
-    try:
-        stat = logits.locate(folder, item).stat()
-    except BadFile:
-        return item
-    return Item(item.name, item.path, (*item.state, stat.st_size, stat.st_mtime_ns))
-
-
-def summary_of_logits(sums: stream.Sums, grid: Grid, temperature: float, loss: np.ndarray) -> dict:
-    """Return what the logits say: temperature, loss, mIoU, r_ce, spectral_iou, cut (band-limited logits), predicted."""
-    drawn, maps = sums.drawn, np.maximum(sums.maps, 1e-9)
-    out: dict = {"maps": sums.count, "temperature": temperature,
-                 "temperature_at_end": bool(np.argmin(loss) in (0, len(loss) - 1))}  # fmt: skip
-    hard = drawn["hard"]
-    miou = summary.mean_iou(summary.ratio(hard[:, 1], hard[:, 0] + hard[:, 2] - hard[:, 1]))
-    out["miou"] = summary.interval(miou)
-    out["confidence"] = [float(v) for v in sums.plain["sure"] / sums.plain["pixels"]]
-    out["accuracy"] = float(sums.plain["right"] / sums.plain["pixels"])
-    out["cross_entropy"] = [summary.interval(drawn["total"][:, s] / maps) for s in range(2)]
-    out["r_ce"], out["spectral_iou"], out["cut"] = [], [], []
-    for s, scale in enumerate(logits.SCALES):
-        for b, boundary in enumerate(("periodic", "mirrored")):
-            for k, nu in enumerate(grid.band):
-                at = {"scale": scale, "boundary": boundary, "nu_max": nu, "lrg_size": 2 * nu + 1}
-                rates = {"ratio_of_means": np.abs(summary.ratio(drawn["tail"][:, s, b, k], drawn["total"][:, s])),
-                         "mean_of_ratios": drawn["rate"][:, s, b, k] / maps}  # fmt: skip
-                out["r_ce"] += [{**at, "average": a, **summary.interval(v)} for a, v in rates.items()]
-                hit = drawn["soft_hit"][:, s, b, k]
-                soft = summary.mean_iou(summary.ratio(hit, drawn["soft_area"][:, s] - hit))
-                out["spectral_iou"].append({**at, **summary.interval(soft)})
-    for k, nu in enumerate(grid.band):
-        cut = drawn["cut"][:, k]
-        own = summary.mean_iou(summary.ratio(cut[:, 1], cut[:, 0] + hard[:, 2] - cut[:, 1]))
-        drop = summary.interval(1 - summary.ratio(own, miou))
-        out["cut"].append({"nu_max": nu, "lrg_size": 2 * nu + 1, "miou": summary.interval(own), "drop": drop})
-    out["predicted"] = _predicted(out["r_ce"])
-    out["relation"] = relation.NONE if not out["predicted"] else "fitted on the committed truncation records"
-    return out
-
-
-def _predicted(rates: list[dict]) -> list[dict]:
-    out = []
-    for fit in relation.fitted():
-        own = [r for r in rates if (r["scale"], r["boundary"], r["average"])
-               == (fit.temperature, fit.boundary, fit.average)]  # fmt: skip
-        for r in own:
-            at = {key: r[key] for key in ("scale", "boundary", "average", "nu_max", "lrg_size")}
-            out.append({**at, **fit.predict(r["value"]), "run_id": fit.run_id})
-    return out
-
-
-def _assemble(title, counts, items, sums, seen, bad, settings, grid, tables, told) -> dict:
-    (total, chosen), ceilings, kept = counts, tables["ceilings"], tables["classes"]
+def _assemble(title: str, run: Survey, tables: dict[str, pd.DataFrame], told: dict | None) -> dict:
+    settings, sums, grid, bad = run.settings, run.sums, run.context.grid, run.bad
+    ceilings, kept = tables["ceilings"], tables["classes"]
     lrg = recommend.choose(ceilings, "band", settings.max_drop)
     block = recommend.choose(ceilings, "majority", settings.max_drop)
     strict = {"lrg": recommend.choose(ceilings, "band", settings.max_drop, "drop_everywhere"),
               "blocks": recommend.choose(ceilings, "majority", settings.max_drop, "drop_everywhere")}  # fmt: skip
-    known = {b["file"] for b in bad} | set(seen)
-    only_void = [item.name for item in items if item.name not in known]
+    known = {b["file"] for b in bad} | set(run.seen)
+    only_void = [item.name for item in run.items if item.name not in known]
     void = float(sums.plain["void"] / sums.count)
     warned = recommend.cautions(
-        maps=sums.count, groups=len(sums.groups), chosen=chosen, found=total, void=void, only_void=len(only_void),
-        bad=len(bad), classes=kept, logits=told, grid=lrg)  # fmt: skip
-    correction = math.sqrt(max(0.0, 1 - chosen / total))
+        maps=sums.count, groups=len(sums.groups), chosen=run.chosen, found=run.found, void=void,
+        only_void=len(only_void), bad=len(bad), classes=kept, logits=told, grid=lrg)  # fmt: skip
+    correction = math.sqrt(max(0.0, 1 - run.chosen / run.found))
     miou = ceilings[(ceilings["metric"] == "miou") & (ceilings["kind"] == "band")]
     error = {str(r.lrg_size): r.se * correction for r in miou.itertuples()}
     data = {
         "form": FORM, "specseg": __version__, "title": title,
         "settings": {**st.as_json(settings), "boundary_px": grid.width},
-        "data": {"found": total, "chosen": chosen, "measured": sums.count, "groups": len(sums.groups),
+        "data": {"found": run.found, "chosen": run.chosen, "measured": sums.count, "groups": len(sums.groups),
                  "only_void": only_void, "bad": bad, "void": void, "classes": int((kept["maps"] > 0).sum()),
-                 "contour": float(kept["contour"].sum() / 2), "sampled": chosen < total,
+                 "contour": float(kept["contour"].sum() / 2), "sampled": run.chosen < run.found,
                  "sample_error": error},
         "recommendation": {"lrg": lrg, "blocks": block, "finest_blocks": recommend.finest(ceilings, "majority"),
                            "every_pixel": strict, "lost_first": lost_first(kept), "rule": recommend.RULE,
