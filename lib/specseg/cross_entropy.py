@@ -160,7 +160,7 @@ def truncated_cross_entropy(
             one = int(classes[0])
             return (y[one : one + 1] if len(classes) == 1 else y[classes]).to(dtype)
 
-        boxes.append(low_band.box_sums(planes, x, lse, limits, void=void, boundary=boundary))
+        boxes.append(low_band.box_sums(planes, x, lse, limits, len(y), void=void, boundary=boundary))
     return _truncated(totals, boxes, nu_max, labels, ignore_index)
 
 
@@ -191,7 +191,7 @@ def truncated_from_grid(
         loss, lse = low_band.losses(low_band.grid_rows(y, shape), x, step, void)
         totals.append(loss.mean(dtype=torch.float64))
         size = tuple(y.shape[1:])
-        boxes.append(low_band.box_sums(y.__getitem__, x, lse, limits, void=void, grid=size, boundary=boundary))
+        boxes.append(low_band.box_sums(y.__getitem__, x, lse, limits, len(y), void=void, grid=size, boundary=boundary))
     return _truncated(totals, boxes, nu_max, labels, ignore_index)
 
 

@@ -15,7 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-RUNS = 16384  # runs of equal labels taken up at once: bounds the memory of labels that change at every pixel
+ROWS, RUNS = (
+    64,
+    4096,
+)  # rows of labels looked at, and runs of theirs taken up, at once: bounds the memory of noisy labels
 BLOCK = {"cpu": 3 << 19}  # bytes worked on at once: what a core's cache holds; elsewhere what launching is worth
 
 
@@ -100,24 +103,33 @@ def label_runs(labels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return labels.flatten()[first], row, first - row * width, after - row * width
 
 
-def label_coefficients(labels: Tensor, void: int | None, rows: Waves, cols: Waves) -> tuple[Tensor, Tensor]:
+def label_coefficients(
+    labels: Tensor, void: int | None, num_classes: int, rows: Waves, cols: Waves
+) -> tuple[Tensor, Tensor]:
     """Return (classes, N times the coefficients) of the one-hot planes of one (H, W) map, for the classes that it has.
 
     Shape (len(classes), mw, mh), the waves along a row first; N = H W. No plane is made: a run of one class along a row
     gives the difference of two rows of `Waves.sums`, so the cost goes with the length of the boundaries.
     """
-    value, row, first, after = label_runs(labels)
-    if void is not None:
-        known = value != void
-        value, row, first, after = (x[known] for x in (value, row, first, after))
-    there = torch.zeros(int(value.max()) + 1 if len(value) else 0, dtype=torch.long, device=value.device)
-    there[value] = 1  # unique() would sort
-    classes, rank = there.nonzero()[:, 0], (there.cumsum(0) - 1)[value]
     height, m = labels.shape[0], cols.sums.shape[1]
-    half = cols.sums.new_zeros(len(classes) * height, m)
-    for slot, a, z in zip(*(x.split(RUNS) for x in (rank * height + row, first, after)), strict=True):
-        half.index_add_(0, slot, cols.sums.index_select(0, z).sub_(cols.sums.index_select(0, a)))
-    return classes, analyse(half.view(len(classes), height, m), rows, swap=True)
+    half = cols.sums.new_zeros(num_classes * height, m)
+    there = torch.zeros(num_classes, dtype=torch.bool, device=labels.device)
+    for top in range(0, height, ROWS):
+        value, row, first, after = label_runs(labels[top : top + ROWS])
+        if void is not None:
+            known = value != void
+            value, row, first, after = (x[known] for x in (value, row, first, after))
+        there[value] = True
+        for slot, a, z in zip(*(x.split(RUNS) for x in (value * height + row + top, first, after)), strict=True):
+            half.index_add_(0, slot, cols.sums.index_select(0, z).sub_(cols.sums.index_select(0, a)))
+    classes, half = there.nonzero()[:, 0], half.view(num_classes, height, m)
+    size = block_size(height * m, labels.device, half.dtype.itemsize)
+    parts = []
+    for part in classes.split(size):
+        first, last = (int(x) for x in part[[0, -1]]) if len(part) else (0, -1)
+        whole = last - first + 1 == len(part)  # a slice needs no copy
+        parts.append(analyse(half[first : last + 1] if whole else half[part], rows, swap=True))
+    return classes, torch.cat(parts)
 
 
 def plane_coefficients(planes: Tensor, rows: Waves, cols: Waves) -> Tensor:
@@ -184,6 +196,7 @@ def box_sums(
     labels: Tensor,
     lse: Tensor,
     limits: list[int],
+    num_classes: int,
     *,
     void: int | None,
     grid: tuple[int, int] | None = None,
@@ -191,12 +204,12 @@ def box_sums(
 ) -> Tensor:
     """Return Re L_ce(nu) of Eq. 2 summed over the box of each limit, for one image, float64 (len(limits),).
 
-    `planes(classes)` gives logits (P, H, W), or on their `grid` (P, h, w); `lse` (H, W); `void` as in `losses`. Where
-    all pixels are labelled the classes' planes sum to 1, so that lse enters at nu = 0 alone; void makes it one more
-    plane, against the mask's.
+    `planes(classes)` gives logits (P, H, W) of some of the `num_classes` classes, or on their `grid` (P, h, w); `lse`
+    (H, W); `void` as in `losses`. Where all pixels are labelled the classes' planes sum to 1, so that lse enters at
+    nu = 0 alone; void makes it one more plane, against the mask's.
     """
     rows, cols = (waves(n, max(limits, default=0), boundary, lse.dtype, lse.device) for n in labels.shape)
-    classes, b = label_coefficients(labels, void, rows, cols)
+    classes, b = label_coefficients(labels, void, num_classes, rows, cols)
     size = len(classes) if grid is not None else block_size(labels.numel(), lse.device, lse.dtype.itemsize)
     if grid is not None:
         from_rows, from_cols = (
