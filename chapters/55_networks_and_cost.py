@@ -33,7 +33,7 @@ import torch
 from IPython.display import display
 from myst_nb import glue
 
-from specseg import flops, ledger, paper, pruning, records, train
+from specseg import flops, ledger, paper, pruning, records, train, trained
 from specseg.datasets import loading, transforms
 from specseg.datasets import open as open_data
 from specseg.figures import DATASET_NAMES, show
@@ -487,32 +487,30 @@ glue(
 # training.
 
 # %% tags=["hide-input"]
-newest = {
-    r.meta["settings"]["dataset"]: r
-    for r in records.find("finetune")
-    if r.profile == "standard"
-}
-shown, trained = None, [findings.use(r) for r in newest.values()]
-if trained:
-    tuned = pd.concat([r.rows for r in trained])
+learnt = trained.read("networks", model="deeplabv3plus", seed=0, size=257)
+learnt = trained.real(trained.plain(learnt))
+homes = [m.network.home for m in learnt]
+shown, tuned = None, views.class_table(
+    [(h.test[0], h.scored, m.rows) for h, m in zip(homes, learnt)]
+)
+if learnt:
+    for m in learnt:
+        findings.use(m.record)
     shown = show(
-        draw.class_scores(views.class_table(tuned)),
+        draw.class_scores(tuned),
         caption="IoU per class on held-out pictures; where a set has several folds their "
         "mean, bars from the lowest to the highest.",
         alt="Bars per class and mean for the network and for two colour histograms.",
-        source=", ".join(f"finetune/{r.run_id}" for r in trained),
+        source=", ".join(f"networks/{m.record.run_id}" for m in learnt),
         label="fig-finetune",
     )
 shown
 
 # %% tags=["hide-input"]
-if "voc2012" in newest:
-    mean = (
-        tuned[tuned["metric"] == "miou"]
-        .groupby(["dataset", "predictor"])["value"]
-        .mean()
-        .unstack()
-    )
+voc = [m for m in learnt if m.network.domain == "voc"]
+if voc:
+    last = tuned[tuned["class"] == "mean"]
+    mean = last.pivot(index="dataset", columns="predictor", values="value")
     ratio = mean["network"] / mean.drop(columns="network").max(axis=1)
     scores = [
         f"{DATASET_NAMES[d]} {mean['network'][d]:.2f}, {ratio[d]:.1f} times colour's"
@@ -522,20 +520,20 @@ if "voc2012" in newest:
     findings.observe(
         "ours-network-beats-colour",
         value=ratio["voc2012"],
-        record=newest["voc2012"],
+        record=voc[0].record,
         note=f"mIoU {said}.",
     )
     glue("cost_tuned", f"mIoU {said}.", display=False)
 
 # %% tags=["hide-input"]
-if "voc2012" not in newest:
+if not voc:
     findings.not_run(
         "ours-network-beats-colour",
-        "no fine-tuning record of PASCAL at profile standard is present",
+        "no record of a network trained on PASCAL at profile standard is present",
     )
     glue(
         "cost_tuned",
-        "No fine-tuning record is present; `experiments/finetune.py` makes one.",
+        "No record of a trained network is present; `experiments/networks.py` makes them.",
         display=False,
     )
 

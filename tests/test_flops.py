@@ -215,16 +215,24 @@ def test_a1_constants_beside_ours():
 
 
 def test_class_table_means_over_folds_and_puts_the_mean_last():
-    rows = pd.DataFrame(
-        [
-            {"dataset": "d", "predictor": "p", "metric": m, "class": c, "value": v}
-            for v in (0.2, 0.6)
-            for m, c in (("miou", "mean"), ("iou", "road"))
-        ]
-    )
-    table = views.class_table(rows)
-    assert table["class"].tolist() == ["road", "mean"] and table["value"].tolist() == pytest.approx([0.4, 0.4])
-    assert table["low"].tolist() == [0.2, 0.2] and table["high"].tolist() == [0.6, 0.6]
+    def fold(shift):
+        return pd.DataFrame(
+            [
+                {"predictor": "network", "metric": "miou", "class": "scored", "value": 0.5 + shift},
+                {"predictor": "network", "metric": "iou", "class": "road", "value": 0.25 + shift},
+                {"predictor": "network", "metric": "iou", "class": "moon", "value": 0.9},
+                {"predictor": "network", "metric": "loss", "class": "step 9", "value": 3.0},
+                {"predictor": "as counted", "metric": "iou", "class": "road", "value": 0.1},
+            ]
+        )
+
+    table = views.class_table([("dubai", ("road",), fold(0.0)), ("dubai", ("road",), fold(0.25))])
+    assert table["class"].tolist() == ["road", "road", "mean"]
+    assert table["predictor"].tolist() == ["network", "colour, as counted", "network"]
+    road = table[(table["class"] == "road") & (table["predictor"] == "network")].iloc[0]
+    assert (road["value"], road["low"], road["high"]) == (0.375, 0.25, 0.5)
+    assert "moon" in set(views.class_table([("dubai", (), fold(0.0))])["class"])
+    assert views.class_table([]).empty
 
 
 def test_truncation_saving_by_hand():

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from specseg import config, records
-from specseg.datasets import VOID
 from specseg.flops import views
 
 
@@ -21,33 +20,6 @@ def experiment(name):
         sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])
     return sys.modules[name]
-
-
-def test_colour_histogram_by_hand():
-    module = experiment("finetune")
-    model = module.ColourHistogram(2)
-    red, blue = torch.tensor([255, 0, 0], dtype=torch.uint8), torch.tensor([0, 0, 255], dtype=torch.uint8)
-    images = torch.stack([red] * 5 + [blue] * 3, 1).view(1, 3, 1, 8)
-    # red is class 0 three times and class 1 twice: more often 0, but the larger share of class 1
-    model.add(images, torch.tensor([[[0, 0, 0, 1, 1, 0, 0, VOID]]]))
-    got = model.predictions(images[..., :6])
-    assert got["colour, as counted"].flatten().tolist() == [0, 0, 0, 0, 0, 0]
-    assert got["colour, equal priors"].flatten().tolist() == [1, 1, 1, 1, 1, 0]
-    assert int(model.counts.sum()) == 7
-
-
-def test_an_unseen_colour_goes_to_the_most_frequent_class():
-    model = experiment("finetune").ColourHistogram(3)
-    seen = torch.zeros(1, 3, 1, 4, dtype=torch.uint8)
-    model.add(seen, torch.tensor([[[2, 2, 2, 1]]]))
-    assert model.predictions(torch.full((1, 3, 1, 1), 200, dtype=torch.uint8))["colour, as counted"].item() == 2
-
-
-def test_labels_are_renumbered_and_other_classes_are_void():
-    module = experiment("finetune")
-    cell = module.Cell("synthetic", 0, "train", "val", 1, classes=("water", "urban"))
-    table = module.Chosen(cell, "train").table
-    assert table[[0, 4, 1, 6, 255]].tolist() == [1, 0, VOID, VOID, VOID]
 
 
 def test_peak_memory_sees_a_large_array():

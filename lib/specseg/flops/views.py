@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -100,13 +102,19 @@ def arrived(rows: pd.DataFrame, *, precision: str = "fp32", batch: int = 1) -> p
     return pd.DataFrame(out)
 
 
-def class_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return a fine-tuning record's IoU rows for a picture: dataset, predictor, class, value, low, high over folds.
+def class_table(measured: Sequence[tuple[str, Sequence[str], pd.DataFrame]]) -> pd.DataFrame:
+    """Return IoU of trained networks for a picture: dataset, predictor, class, value, low, high over folds.
 
-    `value` is the mean over folds; the mean over classes stands last, as "mean".
+    `measured` are a data set's name, the classes that count (none: all) and the rows of a `networks` record. `value` is
+    the mean over folds; the mean over classes stands last, as "mean".
     """
-    scores = rows[rows["metric"].isin(["iou", "miou"])]
-    grouped = scores.groupby(["dataset", "predictor", "class"], sort=False)["value"]
+    parts = [pd.DataFrame(columns=["dataset", "predictor", "class", "value"])]
+    for dataset, scored, rows in measured:
+        rows = rows[rows["metric"].isin(["iou", "miou"])].replace({"class": {"scored": "mean"}})
+        kept = rows["class"].isin([*scored, "mean"]) if scored else rows["class"].notna()
+        named = rows["predictor"].map(lambda name: name if name == "network" else f"colour, {name}")
+        parts.append(rows[kept].assign(dataset=dataset, predictor=named))
+    grouped = pd.concat(parts[bool(measured) :]).groupby(["dataset", "predictor", "class"], sort=False)["value"]
     table = grouped.agg(value="mean", low="min", high="max").reset_index()
     last = (table["class"] == "mean").astype(int)
     return table.assign(last=last).sort_values("last", kind="stable").drop(columns="last").reset_index(drop=True)
