@@ -28,6 +28,7 @@ def advise(
     seed: Annotated[int, typer.Option(help="of the sample and the bootstrap")] = 0,
     group: Annotated[str, typer.Option(help="regular expression: names of equal match are bootstrapped together")] = "",
     pattern: Annotated[str, typer.Option(help="which files of the folder are label maps")] = "**/*.png",
+    list_: Annotated[Path | None, typer.Option("--list", help="file with the names to use, one a line")] = None,
     size: Annotated[int, typer.Option(help="side of the frame in pixels, 64k + 1")] = 513,
     workers: Annotated[int, typer.Option(help="processes")] = 1,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="leave bad files out and list them")] = False,
@@ -48,6 +49,9 @@ def advise(
     wanted = None if not sample else sample if sample == "all" else int(sample)
     settings = Settings(size, max_drop, ignore, wanted, seed, group=group, keep_going=keep_going)
     stored = reading.from_manifest(manifest) if manifest else reading.from_map(map_) if map_ else None
+    if list_ is not None and not list_.is_file():
+        raise FileNotFoundError(f"{list_}: no such file; expected names of label maps, one a line")
+    only = None if list_ is None else [n for n in map(str.strip, list_.read_text(encoding="utf-8").splitlines()) if n]
     quiet = Console(stderr=True, highlight=False)
     with _progress(quiet) as bar:
         tasks: dict = {}
@@ -59,7 +63,7 @@ def advise(
             bar.advance(task, done)
 
         found = report.advise(labels, settings, reading=stored, classes=classes, logit_folder=logits,
-                              pattern=pattern, out=out, workers=workers, advance=advance)  # fmt: skip
+                              pattern=pattern, only=only, out=out, workers=workers, advance=advance)  # fmt: skip
     file = report.write(found.data, out / "advice.json")
     pictures = [shown._repr_html_() for shown in draw.pictures(found.data)]
     (out / "advice.html").write_text(page.render(found.data, pictures), encoding="utf-8")
