@@ -72,6 +72,8 @@ def test_killed_jobs_and_dying_nodes_end_with_the_rows_of_a_local_run(cluster, t
     node = cluster.queue()[job_of(toy, 1)][1]
     cluster.kill_node(node)  # a node dies: Slurm requeues its job
     began = time.monotonic()
+    cluster.wait(lambda: "step 5/60" in toy.log(2))
+    cluster.call("scancel", "--signal", "USR2", job_of(toy, 2))  # what a job gets before its time is over
     cluster.wait(lambda: cluster.nodes()[node].startswith("down"))
     cluster.start_node(node)
     print(f"{node} was down after {time.monotonic() - began:.0f} s")
@@ -84,7 +86,8 @@ def test_killed_jobs_and_dying_nodes_end_with_the_rows_of_a_local_run(cluster, t
     assert all(frame.equals(expected[key]) for key, frame in rows.items())
     assert "is gone without an end: requeued" in toy.log(0) and "attempt 2" in toy.log(0) and "attempt 2" in toy.log(1)
     begun = [line.split(" by ")[0] for line in toy.lines("begun.txt")]
-    for seed in (0, 1):
+    assert "interrupted (SystemExit)" in toy.log(2) and "gone without an end" not in toy.log(2)
+    for seed in (0, 1, 2):
         assert any(line.startswith(f"{seed} from ") and not line.endswith(" 0") for line in begun), (
             "from its checkpoint"
         )

@@ -42,6 +42,8 @@ def test_slurm_without_slurm(toy):
     toy.env["PATH"] = str(toy.root)
     run = toy.run("--launcher", "slurm")
     assert run.returncode == 2 and "no sbatch here" in run.stderr and not (toy.root / "runs").exists()
+    run = toy.run("--launcher", "slurm", "--gpus-per-cell", "1", "--profile", "paper", "--dry-run")
+    assert run.returncode == 0 and "estimated 18.0 GPU hours" in run.stdout and "but not here: " in run.stdout
 
 
 def specseg(toy: Toy, *words: str) -> subprocess.CompletedProcess:

@@ -64,33 +64,34 @@ def test_a_done_cell_says_what_made_it(toy):
     assert [p.name for p in toy.home.iterdir()] == [toy.folder(2).name], "--only chose one"
 
 
-@pytest.mark.parametrize("launcher", ["in-process", "local"])
-def test_two_launchers_never_do_a_cell_twice(toy, launcher):
-    toy.cells([{"seed": s, "steps": 4, "pause": 0.05} for s in range(8)])
-    both = [toy.start("--launcher", launcher) for _ in range(2)]
+@pytest.mark.parametrize(("launcher", "at_once"), [("in-process", 2), ("local", 4)])
+def test_two_launchers_never_do_a_cell_twice(toy, launcher, at_once):
+    toy.cells([{"seed": s, "kind": "waits", "steps": 4, "pause": 0.05} for s in range(6)])
+    both = [toy.start("--launcher", launcher, "--jobs", "2") for _ in range(2)]
+    wait_for(lambda: len(toy.lines("begun.txt")) == at_once)  # each holds its cells: both take part
+    (toy.root / "go").touch()
     said = [child.communicate(timeout=120) for child in both]
     assert [child.returncode for child in both] == [0, 0], said
-    assert Counter(toy.lines("ended.txt")) == dict.fromkeys("01234567", 1)
-    assert len(toy.rows()) == 8
-    began = [line.split(" by ")[1] for line in toy.lines("begun.txt")]
-    assert len(began) == 8 and len(set(began)) >= 2, "both took part"
+    assert Counter(toy.lines("ended.txt")) == dict.fromkeys("012345", 1)
+    assert len(toy.rows()) == len(toy.lines("begun.txt")) == 6
 
 
 def test_a_second_launcher_takes_over_what_a_dead_one_leaves(toy):
-    toy.cells([{"seed": 1, "steps": 40, "pause": 0.1}])
+    toy.cells([{"seed": 1, "steps": 120, "pause": 0.1}])
     first = toy.start()
-    wait_for(lambda: "step 2/40" in toy.log(1))
-    second = toy.start()
-    time.sleep(2.0)
-    assert second.poll() is None, "it waits"
-    assert "running" in toy.run("status").stdout
+    wait_for(lambda: "step 2/120" in toy.log(1))
+    said = toy.root / "second.txt"
+    with said.open("w") as file:
+        second = toy.start(stdout=file, stderr=file)
+    wait_for(lambda: "held by others (seed1" in said.read_text())
+    assert second.poll() is None and f"process {first.pid} on" in said.read_text(), "it waits, and says for whom"
     first.kill()
-    toy.cells([{"seed": 1, "steps": 40, "pause": 0.1}])
-    out, err = second.communicate(timeout=60)
-    assert second.returncode == 0 and "held by others" in out, err
     first.communicate()
-    assert len(toy.lines("begun.txt")) == 2 and not toy.lines("begun.txt")[1].startswith("1 from 0 "), "it went on"
-    assert json.loads((toy.folder(1) / "done.json").read_text())["wall_s"] > 2.7, "seconds of both attempts"
+    wait_for(lambda: len(toy.lines("begun.txt")) == 2)
+    assert "running" in toy.run("status").stdout
+    assert second.wait(60) == 0 and "1/1 done" in said.read_text()
+    assert not toy.lines("begun.txt")[1].startswith("1 from 0 "), "it went on"
+    assert json.loads((toy.folder(1) / "done.json").read_text())["wall_s"] > 10.5, "seconds of both, to about one"
 
 
 def test_children_end_with_their_launcher(toy):

@@ -53,6 +53,8 @@ def run(cell, folder, tell):
     if (folder / "state.json").exists():
         state = json.loads((folder / "state.json").read_text())
     journal("begun.txt", f"{cell.seed} from {state['step']} by {os.getpid()}")
+    while cell.kind == "waits" and not (config.root() / "go").exists():
+        time.sleep(0.02)
     while state["step"] < cell.steps:
         time.sleep(cell.pause)
         state = {"step": state["step"] + 1, "value": hashlib.sha256(state["value"].encode()).hexdigest()}

@@ -74,19 +74,9 @@ def _chosen(sweep: Sweep, only: list[str]) -> dict:
 
 def run(experiment: Experiment, given: argparse.Namespace) -> int:
     """Do the cells that are left and return the exit status."""
-    if given.launcher == "slurm" and not shutil.which("sbatch"):
-        raise RuntimeError("launcher 'slurm': no sbatch here; run on a cluster's login node, or use --launcher local")
-    needs_gpu = given.device == "cuda" or given.gpus_per_cell > 0
-    if given.gpus_per_cell and given.device == "cpu":
-        raise ValueError("--gpus-per-cell with --device cpu: choose one")
-    if given.gpus_per_cell and given.launcher == "in-process":
-        raise ValueError("--gpus-per-cell is for the launchers local and slurm; in this process use --device cuda")
-    if needs_gpu:
-        given.device = "cuda"  # a job that finds no GPU must say so, not crawl on the CPU
-        if given.launcher != "slurm":
-            config.device("cuda")
-    if given.launcher == "local":
-        launchers.gpu_names(given.jobs * given.gpus_per_cell)
+    missing = _lacking(given)
+    if missing and not given.dry_run:
+        raise missing
     sweep = _sweep(experiment, given, given.profile)
     cells = _chosen(sweep, given.only)
     states = {key: sweep.state(key) for key in cells}
@@ -102,6 +92,8 @@ def run(experiment: Experiment, given: argparse.Namespace) -> int:
     if given.dry_run:
         for key in todo.cells:
             console.print(f"would do {key}", markup=False)
+        if missing:
+            console.print(f"but not here: {missing}", markup=False, soft_wrap=True)
         return DONE
     if not todo.cells:
         return FAILED if old else DONE
@@ -111,6 +103,29 @@ def run(experiment: Experiment, given: argparse.Namespace) -> int:
         state = tally.ended[key]
         console.print(f"{state.name} {key}: {state.why}; log: {sweep.of(key).log}", markup=False, soft_wrap=True)
     return FAILED if old or tally.failed else DONE
+
+
+def _lacking(given: argparse.Namespace) -> RuntimeError | None:
+    """Return what this machine lacks for the command; a command that asks for GPUs sets device cuda: a job without
+    one must say so, not crawl on the CPU. Raises ValueError for options that contradict each other.
+    """
+    if given.gpus_per_cell and given.device == "cpu":
+        raise ValueError("--gpus-per-cell with --device cpu: choose one")
+    if given.gpus_per_cell and given.launcher == "in-process":
+        raise ValueError("--gpus-per-cell is for the launchers local and slurm; in this process use --device cuda")
+    if given.gpus_per_cell:
+        given.device = "cuda"
+    if given.launcher == "slurm":  # its GPUs are elsewhere
+        words = "launcher 'slurm': no sbatch here; run on a cluster's login node, or use --launcher local"
+        return None if shutil.which("sbatch") else RuntimeError(words)
+    try:
+        if given.device == "cuda":
+            config.device("cuda")
+        if given.launcher == "local":
+            launchers.gpu_names(given.jobs * given.gpus_per_cell)
+    except RuntimeError as err:
+        return err
+    return None
 
 
 def _launch(sweep: Sweep, todo: Todo, board: Board, given: argparse.Namespace) -> Tally:
@@ -199,6 +214,7 @@ def show_list(experiment: Experiment, given: argparse.Namespace) -> int:
 
 def worker(experiment: Experiment, given: argparse.Namespace) -> int:
     """Do one cell in this process and return the exit status: 0 done, 1 failed, 75 held by another process."""
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a job near its time limit: submitit requeues it, SIGTERM follows
     if given.leash:
         threading.Thread(target=_follow, daemon=True).start()
     sweep = _sweep(experiment, given, given.profile)

@@ -12,6 +12,7 @@ from typing import Any
 from specseg.sweep.folder import CellFolder
 
 TICK_S = 1.0
+POWER_S = 5.0  # between two samples of the power; each starts a program
 
 
 def parse_watts(text: str) -> float | None:
@@ -77,10 +78,10 @@ class Clock:
 
     def _beat(self) -> None:
         while not self._stop.wait(TICK_S):
-            here = time.monotonic()
-            if (power := watts()) is not None:
-                self._joules = (self._joules or 0.0) + power * (here - self._last)
-            self._last = here
+            if (since := time.monotonic() - self._last) >= POWER_S:
+                self._last += since
+                if (power := watts()) is not None:
+                    self._joules = (self._joules or 0.0) + power * since
             self._keep()
 
     def _keep(self) -> None:

@@ -12,7 +12,7 @@ import math
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,6 +131,14 @@ def parse_queue(text: str) -> dict[str, str]:
     return found
 
 
+def _stamp(folder: CellFolder) -> int | None:
+    """Return what tells one end of a cell from another: the time of done.json or error.txt, None without any."""
+    for file in (folder.path / "done.json", folder.error):
+        with suppress(FileNotFoundError):
+            return file.stat().st_mtime_ns
+    return None
+
+
 class _Queue:
     def __init__(self, sweep: Sweep, todo: Todo, board: Board, request: Request) -> None:
         self.sweep, self.todo, self.board, self.request, self.tally = sweep, todo, board, request, Tally()
@@ -140,7 +148,7 @@ class _Queue:
         self.jobs: dict[str, str] = {}
         self.requeued = dict.fromkeys(self.left, 0)
         self.gone: dict[str, float] = {}
-        self.began = time.time()
+        self.before = {key: _stamp(self.sweep.of(key)) for key in todo.retry | todo.redo}
 
     # --- submitting
 
@@ -154,7 +162,9 @@ class _Queue:
     def submit(self, cells: list[str]) -> None:
         """Submit cells that no living job of an earlier launch has already."""
         with self._alone():
-            known, queue = self.base.read("jobs.json"), alive() or {}
+            known, queue = self.base.read("jobs.json"), alive()
+            if queue is None:
+                raise RuntimeError("launcher 'slurm': squeue does not answer; is the controller up?")
             for key in cells:
                 if known.get(key) in queue:
                     self.jobs[key] = known[key]
@@ -171,6 +181,7 @@ class _Queue:
             "name": self.sweep.experiment.name, "timeout_min": self.request.minutes,
             "cpus_per_task": self.request.cpus, "slurm_array_parallelism": self.request.max_parallel,
             "slurm_additional_parameters": {"requeue": True, **self.request.sbatch},
+            "slurm_srun_args": [f"--cpus-per-task={self.request.cpus}"],  # srun does not take it over from sbatch
         }  # fmt: skip
         if self.request.gpus:
             ask["slurm_gpus_per_node"] = self.request.gpus
@@ -208,9 +219,7 @@ class _Queue:
 
     def _over(self, key: str) -> State | None:
         """Return the state of a cell that ended since this launch began."""
-        folder = self.sweep.of(key)
-        file = folder.path / "done.json" if (folder.path / "done.json").exists() else folder.error
-        if not file.exists() or (key in self.todo.retry | self.todo.redo and file.stat().st_mtime < self.began):
+        if _stamp(self.sweep.of(key)) in (None, self.before.get(key)):
             return None
         state = self.sweep.state(key)
         return state if state.name in ("done", "failed", "damaged") else None
