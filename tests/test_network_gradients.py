@@ -395,6 +395,7 @@ def test_tables_of_hand_made_rows():
               ("decoder", "classifier", 16, 0.05))]  # fmt: skip
     table = nt.together([pd.DataFrame(rows)])
     energy = nt.row_energies(table).iloc[0]
+    assert str(energy["nu_i_u"]) == "8", "not 8.0"
     assert (energy["value"], energy["clusters"], energy["n"]) == (pytest.approx(0.6), 2, 4), "one picture, one cluster"
     assert nt.largest(table)["value"].item() == 1 and nt.largest(table, 1)["value"].item() == 2
     assert nt.removals(table)["value"].item() == pytest.approx(0.2)

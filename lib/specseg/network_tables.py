@@ -20,6 +20,7 @@ from specseg.records import Record
 
 CELL = ["model", "domain"]
 DRAWS = 1000
+WHOLE = ("nu_i_u", "nu_i_v", "nu_j_u", "nu_j_v", "within", "nu_max", "n")  # a file's empty fields make them fractions
 
 
 def network_of(record: Record) -> Network:
@@ -44,9 +45,10 @@ def behind(found: dict[Network, Record], model: str, domain: str) -> Record:
 def together(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Return the rows of several measurements in one table, or an empty one with the columns that the tables read."""
     parts = list(parts)
-    if parts:
-        return pd.concat(parts, ignore_index=True)
-    return pd.DataFrame(columns=[*CELL, "fold", "seed", *COLUMNS])
+    if not parts:
+        return pd.DataFrame(columns=[*CELL, "fold", "seed", *COLUMNS])
+    rows = pd.concat(parts, ignore_index=True)
+    return rows.astype({name: "Int64" for name in WHOLE if name in rows})
 
 
 def interval(values: Sequence[float], clusters: Sequence[str], weights: Sequence[float] | None = None) -> dict:
