@@ -117,6 +117,28 @@ def test_loss_row_needs_two_backward_passes(monkeypatch):
     assert len(calls) == 2
 
 
+@pytest.mark.parametrize("nu", [(0, 0), (3, -2), (-8, 8)])
+def test_loss_row_is_the_backward_pass_of_the_printed_sum_also_in_float32(nu):
+    """The straightforward way: one-hot planes, their spectrum, log-softmax and its spectrum, all by autograd."""
+    x, weights = normal(0, 1, 4, 9, 9), normal(1, 21, 4, 1, 1)
+    labels = torch.from_numpy(np.random.default_rng(2).integers(0, 21, (17, 17)))
+    labels[:2] = 255
+
+    def tail(v):
+        return 3 * F.interpolate(F.conv2d(v, weights.to(v)), size=(17, 17), mode="bilinear", align_corners=True)
+
+    v = x.clone().requires_grad_()
+    b = torch.fft.fft2(sg.one_hot(labels, 21).double(), norm="forward")
+    logp = torch.fft.fft2(tail(v)[0].log_softmax(0), norm="forward")
+    component = -(b[:, -nu[0], -nu[1]] * logp[:, nu[0], nu[1]]).sum()
+    parts = [torch.autograd.grad(part, v, retain_graph=True)[0][0] for part in (component.real, component.imag)]
+    expected = torch.fft.ifft2(torch.complex(*parts), norm="forward")
+    torch.testing.assert_close(sg.loss_row(tail, x, labels, nu), expected, atol=1e-14, rtol=1e-10)
+    single = sg.loss_row(tail, x.float(), labels, nu)
+    assert single.dtype == torch.complex64
+    assert float((single - expected).norm() / expected.norm()) < 1e-5
+
+
 @settings(max_examples=20, deadline=None)
 @given(SEEDS, st.floats(0.05, 4.0), st.sampled_from(["softplus", "relu"]))
 def test_diagonal_error_is_the_frobenius_error(seed, scale, name):

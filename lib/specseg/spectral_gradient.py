@@ -9,6 +9,7 @@ Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 2.2, A.7, A.8.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -23,9 +24,13 @@ def _feature(x: Tensor, name: str = "x") -> Tensor:
     x = torch.as_tensor(x)
     if x.ndim != 4 or x.shape[0] != 1 or not x.is_floating_point():
         raise ValueError(f"{name}: expected a real tensor of shape (1, C, H, W), got {x.dtype} {tuple(x.shape)}")
-    if not torch.isfinite(x).all():
+    if not _finite(x):
         raise ValueError(f"{name}: expected finite values")
     return x.detach()
+
+
+def _finite(x: Tensor) -> bool:
+    return x.numel() == 0 or all(math.isfinite(value) for value in torch.aminmax(x.detach()))  # isfinite() is slower
 
 
 def _check_nu(nu: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int]:
@@ -68,23 +73,23 @@ def layer_row(fn: Map, x: Tensor, nu_i: tuple[int, int], *, channel: int = 0) ->
     y = fn(x)
     if y.ndim != 4 or y.shape[0] != 1 or not 0 <= channel < y.shape[1]:
         raise ValueError(f"layer_row: expected an output (1, D, M, L) with channel {channel}, got {tuple(y.shape)}")
-    wave = _wave(tuple(y.shape[2:]), nu_i, y.dtype)
-    return _spectral_row((y[0, channel] * wave.real).mean(), (y[0, channel] * wave.imag).mean(), x)
+    wave = _wave(tuple(y.shape[2:]), nu_i, y) / y[0, 0].numel()
+    return _spectral_row(y[0, channel], wave.real, wave.imag, x)
 
 
-def _wave(shape: tuple[int, int], nu: tuple[int, int], dtype: torch.dtype) -> Tensor:
+def _wave(shape: tuple[int, int], nu: tuple[int, int], like: Tensor) -> Tensor:
     """Return exp(-2 pi j nu t) on the grid: multiplied with Y and averaged it gives y(nu)."""
     u, v = _check_nu(nu, shape)
-    rows, cols = (torch.arange(n, dtype=torch.float64) / n for n in shape)
-    phase = -2 * torch.pi * (u * rows[:, None] + v * cols[None, :])
-    wave = torch.polar(torch.ones_like(phase), phase)
-    return wave.to(torch.complex128 if dtype == torch.float64 else torch.complex64)
+    angles = (-2 * torch.pi / n * (k * torch.arange(n) % n).double() for k, n in zip((u, v), shape, strict=True))
+    dtype = torch.complex128 if like.dtype == torch.float64 else torch.complex64
+    rows, cols = (torch.polar(torch.ones_like(a), a).to(like.device, dtype) for a in angles)
+    return rows[:, None] * cols[None, :]
 
 
-def _spectral_row(real: Tensor, imag: Tensor, x: Tensor) -> Tensor:
-    # y(nu_i) is complex; autograd differentiates its two real parts, each in one backward pass over the same graph.
-    first = torch.autograd.grad(real, x, retain_graph=True)[0]
-    second = torch.autograd.grad(imag, x)[0]
+def _spectral_row(y: Tensor, real: Tensor, imag: Tensor, x: Tensor) -> Tensor:
+    # y(nu_i) is complex; autograd takes the weights of its two real parts through one graph, a backward pass for each.
+    first = torch.autograd.grad(y, x, real, retain_graph=True)[0]
+    second = torch.autograd.grad(y, x, imag)[0]
     return torch.fft.ifft2(torch.complex(first[0], second[0]), norm="forward")
 
 
@@ -175,15 +180,28 @@ def loss_row(
     if logits.ndim != 4 or logits.shape[0] != 1 or tuple(logits.shape[2:]) != tuple(labels.shape):
         got = f"{tuple(logits.shape)} and {tuple(labels.shape)}"
         raise ValueError(f"labels: expected logits (1, K, M, L) and labels (M, L), got {got}")
-    if not torch.isfinite(logits).all():
+    if not _finite(logits):
         raise ValueError("network_tail: the logits are not finite")
-    planes = one_hot(labels, logits.shape[1], ignore_index=ignore_index).to(logits.dtype)
-    wave = _wave(tuple(labels.shape), nu_i, logits.dtype)
-    b = (planes * wave).mean(dim=(-2, -1)).conj()
-    logp = torch.log_softmax(logits[0], dim=0)
-    # y_p - y = -F(log softmax) and sum_c b is the mask's spectrum, so L(nu) = -sum_c b(-nu, c) F(log S)(nu, c).
-    real, imag = ((logp * part).mean(dim=(-2, -1)) for part in (wave.real, wave.imag))
-    return _spectral_row(-(b.real * real - b.imag * imag).sum(), -(b.real * imag + b.imag * real).sum(), x)
+    wave = _wave(tuple(labels.shape), nu_i, logits)
+    b = _label_spectrum(labels, logits.shape[1], wave, ignore_index).conj() / labels.numel()
+    # dL(nu)/dY(t, c) = exp(-2 pi j nu t)/N [m(-nu) S(t, c) - b(-nu, c)], m = sum_c b: the logits' own backward pass
+    with torch.no_grad():
+        soft, mask = logits.softmax(1), b.sum() * wave
+        weights = []
+        for turn, part in ((1, mask.real), (-1j, mask.imag)):  # Im z = Re(-j z)
+            turned = turn * wave
+            each = soft * part.contiguous()
+            each.addcmul_(b.real[:, None, None], turned.real.contiguous(), value=-1)
+            weights.append(each.addcmul_(b.imag[:, None, None], turned.imag.contiguous()))
+    return _spectral_row(logits, *weights, x)
+
+
+def _label_spectrum(labels: Tensor, num_classes: int, wave: Tensor, ignore_index: int) -> Tensor:
+    """Return b(nu, c) for the frequency of one wave, complex (num_classes,): each pixel's wave goes to its class."""
+    check_labels(labels, num_classes, ignore_index)
+    index = torch.where(labels != ignore_index, labels, num_classes).long().flatten()
+    parts = [torch.bincount(index, part.flatten().double(), num_classes + 1) for part in (wave.real, wave.imag)]
+    return torch.complex(*parts)[:num_classes].to(wave.dtype) / labels.numel()
 
 
 def one_hot(labels: Tensor, num_classes: int, *, ignore_index: int = 255) -> Tensor:
@@ -194,6 +212,12 @@ def one_hot(labels: Tensor, num_classes: int, *, ignore_index: int = 255) -> Ten
     >>> one_hot(torch.tensor([[1, 255]]), 2).int().tolist()
     [[[0, 0]], [[1, 0]]]
     """
+    labels = check_labels(labels, num_classes, ignore_index)
+    return labels[None].long() == torch.arange(num_classes, device=labels.device)[:, None, None]
+
+
+def check_labels(labels: Tensor, num_classes: int, ignore_index: int) -> Tensor:
+    """Return `labels` as a tensor; raise ValueError unless they are whole numbers in 0 .. num_classes - 1 or void."""
     labels = torch.as_tensor(labels)
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise ValueError(f"labels: expected whole numbers, got {labels.dtype}")
@@ -201,7 +225,7 @@ def one_hot(labels: Tensor, num_classes: int, *, ignore_index: int = 255) -> Ten
     if known.numel() and (int(known.min()) < 0 or int(known.max()) >= num_classes):
         got = f"{int(known.min())} .. {int(known.max())}"
         raise ValueError(f"labels: expected 0 .. {num_classes - 1} or void {ignore_index}, got {got}")
-    return labels[None].long() == torch.arange(num_classes, device=labels.device)[:, None, None]
+    return labels
 
 
 def loss_row_linear(
