@@ -110,7 +110,7 @@ class Cluster:
         return "\n".join(f"--- {f.name}\n" + "\n".join(f.read_text().splitlines()[-25:]) for f in files)
 
     def stop(self) -> None:
-        """Stop everything that was started, jobs first."""
+        """Stop everything that was started, jobs first, and take the folder away."""
         pids = {name: self._pid(name) for name in ("slurmd.n1", "slurmd.n2", "ctld", "munge") if self._there(name)}
         self.call("scancel", "--user", getpass.getuser(), check=False)
         self.call("scontrol", "shutdown", check=False)
@@ -118,6 +118,10 @@ class Cluster:
         for pid in [*self.running("n1"), *self.running("n2"), *pids.values()]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        until = time.monotonic() + 10
+        while self.folder.exists() and time.monotonic() < until:  # a daemon's last file may come after the first try
+            shutil.rmtree(self.folder, ignore_errors=True)
+            time.sleep(0.2)
 
     def _there(self, name: str) -> bool:
         return (self.folder / f"{name}.pid").exists()
