@@ -6,6 +6,7 @@ tests can say what must come out.
 
 from __future__ import annotations
 
+import shutil
 import zlib
 from pathlib import Path
 
@@ -26,6 +27,7 @@ def project(folder: Path, monkeypatch) -> Path:
     (folder / "experiments").mkdir(parents=True)
     (folder / "experiments" / "run.py").write_text('"""Nothing."""\n')
     (folder / "profiles.toml").write_text("[smoke]\nsize = 129\n[standard]\nsize = 513\n[paper]\nsize = 513\n")
+    shutil.copytree(Path(__file__).resolve().parents[1] / "paper" / "tables", folder / "paper" / "tables")
     monkeypatch.setenv("SPECSEG_ROOT", str(folder))
     monkeypatch.setattr(records, "_SHOWN", {})
     return folder

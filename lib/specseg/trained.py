@@ -87,6 +87,23 @@ def cells_table(experiment: str, profile: str = "standard", found: Sequence[Meas
     return pd.DataFrame(rows)
 
 
+def lacking(found: Sequence[Measured]) -> list[str]:
+    """Return the kinds of scenes without a recorded baseline on photographs; claims about every domain wait for them.
+
+    >>> lacking([])
+    ['objects', 'land cover', 'streets']
+    """
+    seen = {domain(m.network.domain).kind for m in real(plain(found)) if m.record}
+    return [kind for kind in KINDS if kind not in seen]
+
+
+def witness(measured: Sequence[Measured]) -> Record | None:
+    """Return the record to name beside a number that rests on several: a stale one if there is any, else the newest."""
+    known = [m.record for m in measured if m.record]
+    stale = [r for r in known if r.freshness() != "fresh"]
+    return (stale or known or [None])[-1]
+
+
 def setup(network: Network) -> Network:
     """Return a network with fold and seed 0: what all folds and seeds of one setup share."""
     return replace(network, fold=0, seed=0)
@@ -210,9 +227,13 @@ def conditions(pool: Pool) -> list[tuple[str, int]]:
 def interval(value: float, drawn: np.ndarray) -> dict[str, float]:
     """Return value, low, high: the percentile interval of draws, widened to hold the value (bootstraps have a bias).
 
+    NaN where no draw is finite.
+
     >>> interval(2.0, np.array([0.0, 1.0, 1.0]))["high"]
     2.0
     """
+    if not np.isfinite(drawn).any():
+        return {"value": float(value), "low": float("nan"), "high": float("nan")}
     low, high = scores.interval(drawn)
     return {"value": float(value), "low": min(low, float(value)), "high": max(high, float(value))}
 
@@ -250,7 +271,8 @@ def drop_draws(
 
     def drop(w: np.ndarray | None, k: int) -> np.ndarray:
         one, two = (scores.miou(scores.pooled(x[k], w), before.scored) for x in (a, b))
-        return (one - two) / one
+        with np.errstate(invalid="ignore", divide="ignore"):  # a network that gets nothing right has no drop
+            return (one - two) / one
 
     value, drawn = before.over_seeds(drop)
     return float(value), drawn

@@ -1,0 +1,109 @@
+"""A network trained and measured on the spot: the same path as the records', in seconds, for pages without a record.
+
+What it gives has the form of a record's content, so that the same tables and figures can be made of it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from specseg import loss_study, networks, protocol, scores
+from specseg import truncation_study as study
+from specseg.datasets import loading, transforms
+from specseg.models import SegmentationNet
+from specseg.networks import Network
+from specseg.trained import Measured
+
+Batch = tuple[torch.Tensor, torch.Tensor, Sequence[str]]
+
+
+def measure(network: Network, *, pictures: int = 8, limits: Sequence[int] = protocol.LIMITS) -> dict[str, Measured]:
+    """Train a network in a folder that is thrown away, and return experiment -> measurement on its first test pictures.
+
+    The experiments are networks, truncation and loss_in_frequency. Meant for the tiny networks of the smoke profile:
+    about 15 seconds on a core. Raises what the data set and the training raise.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        networks.ensure(network, root=root)
+        net = networks.load(network, root=root)
+        batches = list(islice(networks.test_batches(network), max(1, pictures // 4)))
+        net.lrg_size = None
+        return {
+            "networks": _scores(network, net, batches),
+            "truncation": _truncation(network, net, batches),
+            "loss_in_frequency": _loss(network, net, batches, limits, root),
+        }
+
+
+def _shared(network: Network, names: Sequence[str]) -> dict[str, np.ndarray]:
+    scored = network.home.scored_indices(network.data("test").classes)
+    return {"names": np.array(names), "clusters": np.array([network.home.cluster(n) for n in names]),
+            "scored": np.array(scored)}  # fmt: skip
+
+
+def _truncation(network: Network, net: SegmentationNet, batches: list[Batch]) -> Measured:
+    chosen = study.conditions(net, protocol.lrg_sizes(net.prediction_grid))
+    got = study.truncation_counts(net, batches, chosen)
+    arrays = {
+        "counts": got.counts, "boundary": got.boundary, "methods": np.array([c.method for c in got.conditions]),
+        "lrg_sizes": np.array([c.lrg_size for c in got.conditions]), **_shared(network, got.names),
+    }  # fmt: skip
+    return Measured(network, pd.DataFrame(), arrays)
+
+
+def _scores(network: Network, net: SegmentationNet, batches: list[Batch]) -> Measured:
+    full = [study.Condition(study.FULL, net.prediction_grid)]
+    got = study.truncation_counts(net, batches, full)
+    pooled, shared = scores.pooled(got.counts[0]), _shared(network, got.names)
+    about = {"predictor": "network", "n": len(got.names)}
+    rows = [{**about, "metric": "iou", "class": c, "value": v}
+            for c, v in zip(network.data("test").classes, scores.iou(pooled), strict=True)]  # fmt: skip
+    scored = [int(c) for c in shared["scored"]]
+    rows += [{**about, "metric": "miou", "class": "scored", "value": float(scores.miou(pooled, scored))},
+             {**about, "metric": "boundary_miou", "class": "scored",
+              "value": study.boundary_miou(got.boundary[0], scored)}]  # fmt: skip
+    return Measured(network, pd.DataFrame(rows), {"counts": got.counts[0], **shared})
+
+
+def _loss(network: Network, net: SegmentationNet, batches: list[Batch], limits: Sequence[int], root: Path) -> Measured:
+    frames = loading.evaluation_loader(network.data("train"), transforms.evaluation(network.size), 4)
+    fitting = ((images.float() / 255, labels, names) for images, labels, names in islice(frames, 4))
+    kept = [n for n in limits if n < network.size // 2]
+    temperature = loss_study.calibrated_temperature(net, fitting)
+    parts = loss_study.loss_parts(net, batches, kept, temperature=temperature)
+    rows = [{"metric": "temperature", "value": temperature}]
+    for b, boundary in enumerate(("periodic", "mirrored")):
+        rows += [{"metric": "loss_rim", "variant": boundary, "nu": nu, "value": v}
+                 for nu, v in enumerate(parts.class_rims[b].sum(0))]  # fmt: skip
+    rows += [{"metric": f"{name}_rim", "variant": "periodic", "nu": nu, "value": v}
+             for name, power in parts.power.items() for nu, v in enumerate(power)]  # fmt: skip
+    rows += _during(network, batches[:1], root)
+    arrays = {
+        "total": parts.total, "tail": parts.tail, "variants": np.array(parts.variants),
+        "limits": np.array(parts.limits), "temperature": np.array(temperature), **_shared(network, parts.names),
+    }  # fmt: skip
+    return Measured(network, pd.DataFrame(rows), arrays)
+
+
+@torch.no_grad()
+def _during(network: Network, batches: list[Batch], root: Path) -> list[dict]:
+    rows = []
+    for step in network.settings(len(network.data("train"))).snapshot_steps():
+        net = networks.load(network, step=step, root=root)
+        rims, counts, n = 0.0, [], 0
+        for images, labels, _ in batches:
+            logits = net(images)
+            rims = rims + sum(loss_study.class_rims(y, t).sum(0) for y, t in zip(logits, labels, strict=True))
+            counts.append(scores.class_counts(logits.argmax(1), labels, net.num_classes))
+            n += len(labels)
+        rows += [{"metric": "loss_rim", "step": step, "nu": nu, "value": v} for nu, v in enumerate((rims / n).tolist())]
+        rows.append({"metric": "miou", "step": step, "value": float(scores.miou(np.concatenate(counts).sum(0)))})
+    return rows
