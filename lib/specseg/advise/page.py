@@ -237,7 +237,12 @@ def _table(heads: Sequence[str], lines: Iterable[Sequence[str]], place: int) -> 
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
 
 
-def _list(items: Iterable[str], kind: str = "") -> str:
+def listing(items: Iterable[str], kind: str = "") -> str:
+    """Return sentences as an HTML list, escaped.
+
+    >>> listing(["a < b"])
+    '<ul><li>a &lt; b</li></ul>'
+    """
     mark = f' class="{kind}"' if kind else ""
     return f"<ul{mark}>{''.join(f'<li>{html.escape(i)}</li>' for i in items)}</ul>"
 
@@ -249,7 +254,7 @@ def render(data: Mapping, figures: Iterable[str]) -> str:
     parts += [f'<p class="lead">{html.escape(s)}</p>' for s in sentences(data)]
     parts.append(f'<p class="soft">{html.escape(scope(data))}</p>')
     if data["warnings"]:
-        parts += ["<h2>Take care</h2>", _list(data["warnings"], "warnings")]
+        parts += ["<h2>Take care</h2>", listing(data["warnings"], "warnings")]
     parts.append(f'<h2>Pictures</h2><div class="figures">{"".join(figures)}</div>')
     parts += [
         "<h2>Grids</h2>",
@@ -270,11 +275,11 @@ def render(data: Mapping, figures: Iterable[str]) -> str:
             _table(*logit_table(data)),
         ]
     parts += ["<h2>The rule</h2>", f"<p>{html.escape(advice['rule'])}</p><p>{html.escape(advice['reason'])}</p>",
-              "<p>It knows nothing of:</p>", _list(advice["ignores"])]  # fmt: skip
+              "<p>It knows nothing of:</p>", listing(advice["ignores"])]  # fmt: skip
     if data["data"]["bad"]:
-        parts += ["<h2>Bad files, left out</h2>", _list(b["reason"] for b in data["data"]["bad"])]
+        parts += ["<h2>Bad files, left out</h2>", listing(b["reason"] for b in data["data"]["bad"])]
     if data["data"]["only_void"]:
-        parts += ["<h2>Maps without a label, left out</h2>", _list(data["data"]["only_void"])]
+        parts += ["<h2>Maps without a label, left out</h2>", listing(data["data"]["only_void"])]
     head = (f'<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
             f"<title>Advice for {title}</title><style>{STYLE}</style>")  # fmt: skip
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body><main>{"".join(parts)}</main></body></html>\n'

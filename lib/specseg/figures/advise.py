@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
-from specseg.figures import COLORS, MODEL_NAMES, Shown, show, subplots
+from specseg.figures import COLORS, DATASET_COLORS, DATASET_NAMES, MODEL_NAMES, Shown, show, subplots
 
 KINDS = {
     "band": ("band-limited (LRG)", COLORS["blue"], "o"),
@@ -169,6 +170,29 @@ def savings(data: Mapping) -> Figure:
     _sizes(ax, [r["lrg_size"] for r in data["costs"]])
     ax.set_ylabel("share saved")
     ax.legend(fontsize=8)
+    return fig
+
+
+def compare(rows: pd.DataFrame, tolerances: tuple[float, ...] = (0.01, 0.02, 0.05)) -> Figure:
+    """Draw what labels cut to each grid lose, set by set, from the rows of the records, with the tolerated losses."""
+    fig, (left, right) = subplots(1, 2, size=(7.4, 3.4), sharey=True)
+    titles = {"band": "labels cut to the grid's band", "majority": "block labels"}
+    for ax, kind in ((left, "band"), (right, "majority")):
+        own = rows[(rows["table"] == "ceilings") & (rows["metric"] == "drop") & (rows["kind"] == kind)]
+        for dataset, part in own[own["value"] > 1e-5].groupby("dataset", sort=False):
+            part, colour = part.sort_values("lrg_size"), DATASET_COLORS[dataset]
+            ax.plot(part["lrg_size"].astype(float), part["value"], color=colour, marker="o", ms=4,
+                    label=DATASET_NAMES[dataset])  # fmt: skip
+            ax.fill_between(part["lrg_size"].astype(float), part["low"], part["high"], color=colour, alpha=0.18, lw=0)
+        for tolerance in tolerances:
+            ax.axhline(tolerance, color=COLORS["black"], lw=0.9, ls=":")
+            ax.text(0.995, tolerance, f"{tolerance:.0%}", transform=ax.get_yaxis_transform(), ha="right", va="bottom",
+                    fontsize=8)  # fmt: skip
+        ax.set_yscale("log")
+        _sizes(ax, own["lrg_size"].astype(int).tolist())
+        ax.set_title(titles[kind])
+    left.set_ylabel("share of mIoU lost")
+    left.legend(fontsize=8, loc="lower left")
     return fig
 
 
