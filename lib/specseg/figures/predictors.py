@@ -1,0 +1,182 @@
+"""Figures about predictors of the drop: Figs 5b and 7 with our networks, errors, ranks, regret, the logits' scale."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from specseg import figures
+from specseg.figures import COLORS, CYCLE, MODEL_MARKERS
+
+KIND_COLORS = {"objects": COLORS["blue"], "land cover": COLORS["green"], "streets": COLORS["red"]}
+NEEDS = {
+    "R_ce": (COLORS["blue"], "uses R_ce"), "network": (COLORS["purple"], "another number of the network"),
+    "labels": (COLORS["green"], "labels alone"), "LRG": (COLORS["orange"], "LRG size alone"),
+    "nothing": (COLORS["grey"], "nothing"),
+}  # fmt: skip
+
+
+def drop_rce(cells: pd.DataFrame, printed: dict[str, float], ours: pd.DataFrame | None = None):
+    """Draw Fig. 5b: drop against R_ce, all truncated cells and those below the threshold, with the printed line.
+
+    Columns setup, domain, kind, model, real, full, rce, drop. Real domains are filled and coloured by kind, synthetic
+    ones hollow, darker with the dose. `ours`: rows of `predictors.slopes`, the line with its interval.
+    """
+    cells = cells[~cells["full"].astype(bool)]
+    fig, axes = figures.subplots(1, 2, size=(7.4, 4.0))
+    doses = list(dict.fromkeys(cells[~cells["real"].astype(bool)]["domain"]))
+    name = f"synthetic, {len(doses)} doses, light to dark" if len(doses) > 1 else "synthetic"
+    for ax, part in zip(axes, (cells, cells[cells["rce"] < printed["threshold"]]), strict=True):
+        for (setup, domain, kind, model, real), g in part.groupby(["setup", "domain", "kind", "model", "real"]):
+            color = KIND_COLORS[kind] if real else str(0.75 - 0.65 * doses.index(domain) / max(len(doses) - 1, 1))
+            ax.plot(g["rce"], g["drop"], MODEL_MARKERS[model] + ("-" if real else ""), lw=0.8, ms=4.5, color=color,
+                    mfc=color if real and model != "dan" else "none", label=setup if real else name)  # fmt: skip
+        x = np.linspace(0, part["rce"].max() if ax is axes[0] else printed["threshold"], 50)
+        ax.plot(x, printed["intercept"] + printed["slope"] * x, "--", color=COLORS["purple"], label="printed line")
+        ax.set_xlabel(r"$R_{ce}(\nu_{max})$")
+    if ours is not None and len(ours):
+        hull = ours.set_index("method").loc["hull"]
+        x, below = np.linspace(0, printed["threshold"], 50), cells[cells["rce"] < printed["threshold"]]
+        centre = below["rce"].mean()
+        at = hull["intercept"] + hull["value"] * centre
+        low, high = (at + s * (x - centre) for s in (hull["low"], hull["high"]))
+        axes[1].fill_between(x, np.minimum(low, high), np.maximum(low, high), color=COLORS["grey"], alpha=0.2, lw=0)
+        axes[1].plot(x, hull["intercept"] + hull["value"] * x, color=COLORS["black"], label="our line, 95 %")
+        top = below["drop"].max()
+        axes[1].set_ylim(min(-0.01, below["drop"].min()), max(0.16, 1.1 * top))
+    axes[0].set(title="all truncated cells", ylabel="relative mIoU-drop")
+    axes[1].set_title(f"$R_{{ce}}$ < {printed['threshold']:g}")
+    handles = dict(zip(*(reversed(x) for x in axes[1].get_legend_handles_labels()), strict=True))
+    shown = {label: handle for handle, label in handles.items()}
+    fig.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=3, fontsize=7)
+    return fig
+
+
+def errors(tables: dict[str, pd.DataFrame], needs: dict[str, str], most: int = 22):
+    """Draw the mean absolute error of each rule: a panel per table (rules x held-out domains), domains as small marks.
+
+    Rules in order of the first table's mean, the best at the top; `most` of them, the best of each kind always.
+    """
+    first = next(iter(tables.values())).mean(axis=1).sort_values()
+    keep = set(first.index[:most]) | {
+        next(n for n in first.index if needs[n] == k) for k in {needs[n] for n in first.index}
+    }
+    order = [n for n in first.index if n in keep][::-1]
+    fig, axes = figures.subplots(1, len(tables), size=(7.4, 0.23 * len(order) + 1.0), sharey=True, squeeze=False)
+    for ax, (title, table) in zip(axes[0], tables.items(), strict=True):
+        for y, name in enumerate(order):
+            if name in table.index:
+                color = NEEDS[needs[name]][0]
+                ax.plot(table.loc[name], np.full(table.shape[1], y), "|", color=color, ms=7, alpha=0.6)
+                ax.plot(table.loc[name].mean(), y, "o", color=color, ms=6)
+        ax.set(title=title, xscale="log", ylim=(-0.7, len(order) - 0.3))
+    fig.supxlabel("mean absolute error of the predicted drop", fontsize=9)
+    axes[0][0].set_yticks(range(len(order)), order, fontsize=7.5)
+    _needs_legend(fig, {needs[n] for n in order})
+    return fig
+
+
+def ranks(tables: dict[str, pd.DataFrame]):
+    """Draw rank correlations with their intervals: a panel per table of `predictors.ranks`, two statistics each."""
+    fig, axes = figures.subplots(1, len(tables), size=(7.4, 4.6), sharey=True, squeeze=False)
+    names = list(dict.fromkeys(n for t in tables.values() for n in t["predictor"]))[::-1]
+    marks = {"all cells": ("o", COLORS["black"], 0.12), "between setups": ("D", COLORS["red"], -0.18)}
+    for ax, (title, table) in zip(axes[0], tables.items(), strict=True):
+        for statistic, (mark, color, shift) in marks.items():
+            part = table[table["statistic"] == statistic]
+            y = np.array([names.index(n) for n in part["predictor"]]) + shift
+            ax.hlines(y, part["low"], part["high"], color=color, lw=1.4)
+            ax.plot(part["value"], y, mark, color=color, ms=4.5, label=statistic)
+        ax.axvline(0, color=COLORS["grey"], lw=0.8)
+        ax.set(title=title, xlim=(-1.05, 1.05))
+    fig.supxlabel("Spearman with the drop", fontsize=9)
+    axes[0][0].set_yticks(range(len(names)), names, fontsize=7.5)
+    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return fig
+
+
+def regret(tables: dict[str, pd.DataFrame], bound: float):
+    """Draw the mean regret in FPI of each rule (rows of `predictors.regrets`) with its interval; `bound` dotted."""
+    first = next(iter(tables.values())).sort_values("value")
+    order = list(first["rule"])[::-1]
+    fig, axes = figures.subplots(1, len(tables), size=(7.4, 0.24 * len(order) + 1.0), sharey=True, squeeze=False)
+    for ax, (title, table) in zip(axes[0], tables.items(), strict=True):
+        for r in table[table["rule"].isin(order)].itertuples():
+            y, color = order.index(r.rule), NEEDS[r.needs][0]
+            ax.plot([100 * r.low, 100 * r.high], [y, y], color=color, lw=1.6)
+            ax.plot(100 * r.value, y, "o", color=color, ms=5)
+            ax.annotate(f"{r.hits}/{r.setups}", (1.01, y), xycoords=("axes fraction", "data"), fontsize=7, va="center")
+        ax.axvline(100 * bound, ls=":", color=COLORS["black"])
+        ax.set_xscale("symlog", linthresh=1.0)
+        top = 100 * table["high"].max()
+        ax.set(title=title, ylim=(-0.7, len(order) - 0.2), xlim=(0, max(2.0, 1.2 * top)))
+        ax.set_xticks([t for t in (0, 1, 10, 100) if t <= top or t < 2], minor=False)
+        ax.xaxis.set_major_formatter("{x:g}")
+    fig.supxlabel("mean regret in FPI [%]", fontsize=9)
+    axes[0][0].set_yticks(range(len(order)), order, fontsize=7.5)
+    _needs_legend(fig, set(first["needs"]))
+    return fig
+
+
+def scaled(rows: pd.DataFrame):
+    """Draw drop and R_ce against the LRG size for classifier weights scaled by tau.
+
+    Columns tau, lrg_size, drop, rce.
+    """
+    fig, (left, right) = figures.subplots(1, 2, size=(7.2, 3.0))
+    for k, (tau, part) in enumerate(rows.groupby("tau")):
+        left.plot(part["lrg_size"], part["drop"], "o-", ms=7 - 2 * k, color=CYCLE[k], label=f"tau = {tau:g}")
+        right.plot(part["lrg_size"], part["rce"], "o-", ms=4, color=CYCLE[k], label=f"tau = {tau:g}")
+    left.set(xlabel="LRG size", ylabel="relative mIoU-drop", title="the drop: one curve")
+    right.set(xlabel="LRG size", ylabel=r"$R_{ce}$", yscale="log", title=r"$R_{ce}$ follows the scale")
+    fig.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return fig
+
+
+def blocks(cells: pd.DataFrame, printed: dict[str, float]):
+    """Draw Fig. 7 with our networks: drop after training on blocks against R_ce, and against the labels' own drop."""
+    fig, axes = figures.subplots(1, 2, size=(7.2, 3.4), sharey=True)
+    for ax, column in zip(axes, ("rce", "block_majority"), strict=True):
+        for (setup, kind, model), g in cells.groupby(["setup", "kind", "model"]):
+            ax.plot(g[column], g["drop"], MODEL_MARKERS[model] + "-", lw=0.8, ms=5, color=KIND_COLORS[kind],
+                    mfc="none" if model == "dan" else None, label=setup)  # fmt: skip
+    x = np.linspace(0, cells["rce"].max(), 20)
+    axes[0].plot(x, printed["intercept"] + printed["slope"] * x, "--", color=COLORS["purple"])
+    x = np.linspace(0, cells["block_majority"].max(), 20)
+    axes[1].plot(x, x, ":", color=COLORS["black"])
+    axes[0].set(xlabel=r"$R_{ce}$ of the fully labelled network", ylabel="relative mIoU-drop")
+    axes[1].set(xlabel="1 - mIoU of the block labels")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
+    return fig
+
+
+def classes(rows: pd.DataFrame, ranks: pd.DataFrame):
+    """Draw, within each setup, the rank correlation over classes of each predictor with the class's drop.
+
+    `rows` are the classes (setup, kind, real, drop, rce), `ranks` their correlations (setup, column, value).
+    """
+    fig, (left, right) = figures.subplots(1, 2, size=(7.4, 3.6))
+    color = {r.setup: KIND_COLORS[r.kind] if r.real else COLORS["grey"] for r in rows.itertuples()}
+    shown = {KIND_COLORS[r.kind] if r.real else COLORS["grey"]: r.kind if r.real else "synthetic"
+             for r in rows.itertuples()}  # fmt: skip
+    left.scatter(rows["rce"].clip(lower=1e-4), rows["drop"], s=12, alpha=0.6, c=rows["setup"].map(color))
+    left.set(xlabel="the class's own $R_{ce}$", ylabel="the class's relative IoU-drop", xscale="log")
+    columns = list(dict.fromkeys(ranks["column"]))[::-1]
+    setups = list(dict.fromkeys(ranks["setup"]))
+    y = [columns.index(r.column) + 0.6 * (setups.index(r.setup) / len(setups) - 0.5) for r in ranks.itertuples()]
+    right.scatter(ranks["value"], y, s=14, c=ranks["setup"].map(color))
+    for own, label in shown.items():
+        left.plot([], [], "o", color=own, label=label)
+    fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    right.set_yticks(range(len(columns)), [c.replace("_", " ") for c in columns], fontsize=8)
+    right.axvline(0, color=COLORS["grey"], lw=0.8)
+    right.set(xlabel="Spearman over classes", xlim=(-1.05, 1.05))
+    return fig
+
+
+def _needs_legend(fig, shown: set[str]) -> None:
+    from matplotlib.lines import Line2D
+
+    kinds = [(color, label) for key, (color, label) in NEEDS.items() if key in shown]
+    handles = [Line2D([], [], marker="o", ls="", color=color, label=label) for color, label in kinds]
+    fig.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8)
