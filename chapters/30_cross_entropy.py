@@ -142,6 +142,12 @@ Math(symbolic.aligned({
 # ```{literalinclude} /lib/specseg/cross_entropy.py
 # :pyobject: frequency_components
 # ```
+#
+# where the sum over the classes of one image is
+#
+# ```{literalinclude} /lib/specseg/cross_entropy.py
+# :pyobject: _half_components
+# ```
 # %% [markdown]
 # Every equation is now tried on random tensors: one and two dimensions, odd and even sizes, two to five classes, with
 # and without void (pixels that carry no label and count in no class). Beside each residual stands that of a mutant, a
