@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import trainedrecords as invented
 
-from specseg import learning, loss_tables, trained
-from specseg.figures import loss
+from specseg import fpi, learning, loss_tables, trained
+from specseg import truncation_tables as tables
+from specseg.figures import loss, truncation
 from specseg.networks import Network
 
 NETWORKS = (Network("voc"), Network("voc", seed=1), Network("dubai"), Network("camvid"), Network("voc", model="dan"))
@@ -40,10 +41,9 @@ def test_rate_curves_show_the_paper_above_ours(root):
     main = loss_tables.main_reading(trained.rates(found))
     above, below = loss.rate_curves(main, loss_tables.printed(), 32).axes[:2]
     paper, ours = lines(above), lines(below)
-    assert len(paper) == 6 and paper["Cityscapes, DAN"].max() == 2.004
-    assert set(ours) == {f"{d}, DeepLab v3+" for d in ("PASCAL VOC, animals", "Dubai", "CamVid")} | {
-        "PASCAL VOC, animals, DAN"}  # fmt: skip
-    assert (np.diff(ours["CamVid, DeepLab v3+"]) < 0).all() and len(below.collections) == 4, "an interval a line"
+    assert len(paper) == 6 and paper["streets, DAN"].max() == 2.004
+    assert set(ours) == {f"{k}, DeepLab v3+" for k in ("objects", "land cover", "streets")} | {"objects, DAN"}
+    assert (np.diff(ours["streets, DeepLab v3+"]) < 0).all() and len(below.collections) == 4, "an interval a line"
 
 
 def test_five_rows_keep_the_sign_of_the_loss(root):
@@ -78,3 +78,52 @@ def test_loss_and_iou_with_and_without_pictures(root):
     assert len(loss.loss_and_iou(courses, pictures).axes) == 2
     (only,) = loss.loss_and_iou(courses, pictures[:0]).axes
     assert only.get_xscale() == "log" and only.get_ylabel() == "mIoU"
+
+
+# --- chapter 70 --------------------------------------------------------------------------------
+
+
+def test_drops_stand_below_the_papers_on_one_scale(root):
+    drops = trained.drops(method_rows := trained.read("truncation"))
+    ours = drops[drops["method"].isin(["full", "bilinear"])]
+    fig = truncation.drops_beside(ours, tables.printed().query("prune_rate == 0"))
+    above, below = fig.axes[:2]
+    assert above.get_ylim() == below.get_ylim() and above.get_xlim()[0] > above.get_xlim()[1], (
+        "small grids at the right"
+    )
+    assert set(lines(below)) == {f"{k}, DeepLab v3+" for k in ("objects", "land cover", "streets")} | {"objects, DAN"}
+    assert lines(above)["streets, DAN"][0] == 0.554 and len(method_rows) == len(NETWORKS)
+    assert "PASCAL VOC, animals; Dubai; CamVid" in below.get_title()
+
+
+def test_fpi_marks_the_least(root):
+    costs = fpi.costs()
+    found = fpi.values(trained.pools(trained.read("truncation")), costs)
+    rows = found[found["cost"] == fpi.PRINTED]
+    (ax,) = truncation.fpi(found, [("printed", rows)]).axes
+    stars = [line for line in ax.lines if line.get_marker() == "*"]
+    best = fpi.optima(rows).set_index(["model", "kind"])["share"]
+    assert len(stars) == len(best) == 4
+    assert {float(s.get_xdata()[0]) for s in stars} == set(best)
+
+
+def test_score_and_cost_show_paper_and_ours(root):
+    costs = fpi.costs()
+    ours = fpi.relative_scores(fpi.values(trained.pools(trained.read("truncation")), costs), costs)
+    fig = truncation.cost_and_score(ours, fpi.relative_scores(fpi.printed_values(costs), costs))
+    assert len(fig.axes) == 6 and fig.axes[0].get_title() == "objects, DeepLab v3+"
+    assert len(fig.axes[0].lines) == 4 + 1 and len(fig.axes[3].lines) == 4, "no record of DAN on land cover"
+
+
+def test_methods_boundaries_and_rates(root):
+    found = trained.read("truncation")
+    drops = trained.drops(found)
+    half = drops[(drops["lrg_size"] == 33) | (drops["method"] == "encoder")]
+    ax = truncation.methods(half).axes[0]
+    assert [t.get_text() for t in ax.get_yticklabels()] == list(truncation.METHODS.values())
+    assert len(truncation.boundaries(tables.boundary_drops(trained.pools(found))).axes) == 3
+    rates = loss_tables.main_reading(trained.rates())
+    both = tables.against_rates(drops[drops["method"].isin(["full", "bilinear"])], rates)
+    printed = tables.against_rates(tables.printed().query("prune_rate == 0"), loss_tables.printed())
+    above, below = truncation.rate_and_drop(both, printed).axes[:2]
+    assert max(lines(above)["streets, DAN"]) == 0.554 and below.get_xscale() == "log"

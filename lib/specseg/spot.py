@@ -24,11 +24,12 @@ from specseg.trained import Measured
 Batch = tuple[torch.Tensor, torch.Tensor, Sequence[str]]
 
 
-def measure(network: Network, *, pictures: int = 8, limits: Sequence[int] = protocol.LIMITS) -> dict[str, Measured]:
+def measure(network: Network, *, pictures: int = 8, limits: Sequence[int] | None = None) -> dict[str, Measured]:
     """Train a network in a folder that is thrown away, and return experiment -> measurement on its first test pictures.
 
     The experiments are networks, truncation and loss_in_frequency. Meant for the tiny networks of the smoke profile:
-    about 15 seconds on a core. Raises what the data set and the training raise.
+    about 15 seconds on a core. `limits` are R_ce's: Table 1's and half of the LRG sizes, where the frame has them.
+    Raises what the data set and the training raise.
     """
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -36,6 +37,9 @@ def measure(network: Network, *, pictures: int = 8, limits: Sequence[int] = prot
         net = networks.load(network, root=root)
         batches = list(islice(networks.test_batches(network), max(1, pictures // 4)))
         net.lrg_size = None
+        if limits is None:
+            grid = {(s - 1) // 2 for s in protocol.lrg_sizes(net.prediction_grid)}
+            limits = sorted({*protocol.LIMITS, *grid}, reverse=True)
         return {
             "networks": _scores(network, net, batches),
             "truncation": _truncation(network, net, batches),

@@ -29,6 +29,27 @@ def who(domain: str, model: str) -> str:
     return f"{DOMAIN_NAMES.get(domain, domain)}, {MODEL_NAMES.get(model, model)}"
 
 
+def groups(rows: pd.DataFrame) -> list[tuple[tuple[str, str, str], pd.DataFrame]]:
+    """Return ((domain, kind, model), rows) for each line, DeepLab v3+ first, then kinds in the paper's order."""
+    order = {name: k for k, name in enumerate((*MODEL_NAMES, *KIND_COLORS))}
+    found = rows.groupby(["domain", "kind", "model"], sort=False)
+    return sorted(found, key=lambda item: (order[item[0][2]], order[item[0][1]]))
+
+
+def kind_and_model(kind: str, model: str) -> str:
+    """Return the name of a line where the paper's and our domains of one kind share it."""
+    return f"{kind}, {MODEL_NAMES.get(model, model)}"
+
+
+def domains_of(rows: pd.DataFrame) -> str:
+    """Return the domains of a panel for its title, in the order of their kinds.
+
+    >>> domains_of(pd.DataFrame({"domain": ["camvid", "voc"], "kind": ["streets", "objects"], "model": ["dan", "dan"]}))
+    'PASCAL VOC, animals; CamVid'
+    """
+    return "; ".join(dict.fromkeys(DOMAIN_NAMES.get(d, d) for (d, _, _), _ in groups(rows)))
+
+
 def style(kind: str, model: str) -> dict:
     """Return colour and marker of a kind of scene, the line of a model: told apart without colour too."""
     return {"color": KIND_COLORS[kind], "marker": KIND_MARKERS[kind], "ls": MODEL_LINES[model], "ms": 4,
@@ -56,21 +77,21 @@ def rate_curves(ours: pd.DataFrame, printed: pd.DataFrame, grid_limit: int | Non
     `ours` has domain, kind, model, nu_max, value, low, high; `printed` the same without low and high. `grid_limit` is
     the band limit of our prediction grid.
     """
-    fig, axes = subplots(2, 1, size=(5.6, 7.4), sharex=True)
-    for ax, rows, title in zip(axes, (printed, ours), ("the paper, Table 1", "our networks"), strict=True):
-        for (domain, kind, model), part in rows[rows["value"] > 0].groupby(["domain", "kind", "model"], sort=False):
+    fig, axes = subplots(2, 1, size=(5.6, 8.0), sharex=True)
+    for ax, rows, title in zip(axes, (printed, ours), ("the paper, Table 1", "ours"), strict=True):
+        for (_, kind, model), part in groups(rows[rows["value"] > 0]):
             part = part.sort_values("nu_max")
-            ax.plot(part["nu_max"], part["value"], label=who(domain, model), **style(kind, model))
+            ax.plot(part["nu_max"], part["value"], label=kind_and_model(kind, model), **style(kind, model))
             if "low" in part:
                 floor = np.maximum(part["low"], part["value"] / 20)  # a log axis has no zero
                 ax.fill_between(part["nu_max"], floor, part["high"], color=KIND_COLORS[kind], alpha=0.15, lw=0)
-        ax.set(yscale="log", ylabel=r"$R_{ce}(\nu_{max})$", title=title)
+        ax.set(yscale="log", ylabel=r"$R_{ce}(\nu_{max})$", title=f"{title}: {domains_of(rows)}")
         ax.axvspan(16, 32, color=COLORS["yellow"], alpha=0.25, lw=0)
-        ax.legend(fontsize=7.5, loc="lower left")
     if grid_limit:
         axes[1].axvline(grid_limit, color=COLORS["grey"], lw=0.9, ls=":")
     _limits(axes[1], (8, 16, 24, 32, 40, 48, 64))
     axes[1].set_xlabel(r"band limit $\nu_{max}$ (cycles per frame; yellow: 16 to 32)")
+    legend_below(fig, axes)
     return fig
 
 
@@ -84,9 +105,7 @@ def five_rows(profiles: pd.DataFrame, rates: pd.DataFrame, grid_limit: int) -> F
     titles = {"labels": r"1. labels: $|b(\nu)|^2$ / its largest value", "logits": r"2. logits: $|\hat y(\nu)|^2$ / its"
               " largest value", "loss": r"3. $L_{ce}(\nu)$ after training (nats, a rim)"}  # fmt: skip
     for ax, (row, title) in zip(axes, titles.items(), strict=False):
-        for (domain, kind, model), part in profiles[profiles["row"] == row].groupby(
-            ["domain", "kind", "model"], sort=False
-        ):
+        for (domain, kind, model), part in groups(profiles[profiles["row"] == row]):
             keep = part[part["nu"] > 0] if row != "loss" else part
             values = keep["value"] / keep["value"].max() if row != "loss" else keep["value"]
             line = {**style(kind, model), "marker": ""}
@@ -95,7 +114,7 @@ def five_rows(profiles: pd.DataFrame, rates: pd.DataFrame, grid_limit: int) -> F
     for ax in axes[:2]:
         ax.set(xscale="log", yscale="log")
         ax.axvline(grid_limit, color=COLORS["grey"], lw=0.9, ls=":")
-    for (domain, kind, model), part in profiles.groupby(["domain", "kind", "model"], sort=False):
+    for (domain, kind, model), part in groups(profiles):
         for row, width in (("initial", 0.9), ("final", 1.8)):
             one = part[part["row"] == row]
             name = who(domain, model) + (", first step" if row == "initial" else "")
@@ -109,7 +128,7 @@ def five_rows(profiles: pd.DataFrame, rates: pd.DataFrame, grid_limit: int) -> F
         ax.axvline(grid_limit, color=COLORS["grey"], lw=0.9, ls=":")
         ax.set_xticks([0, 1, 8, 32, 128], ["0", "1", "8", "32", "128"])
         ax.set_yticks([-1, -0.1, -0.01, 0, 0.01, 0.1, 1, 10], ["-1", "-0.1", "-0.01", "0", "0.01", "0.1", "1", "10"])
-    for (_, kind, model), part in rates.groupby(["domain", "kind", "model"], sort=False):
+    for (_, kind, model), part in groups(rates):
         axes[4].plot(part["nu_max"], part["value"], **style(kind, model))
     axes[4].set(yscale="log", title=r"5. $R_{ce}(\nu_{max})$")
     _limits(axes[4], (8, 16, 32, 64))
@@ -127,9 +146,9 @@ def readings(rates: pd.DataFrame, limits: Sequence[int]) -> Figure:
     fig, axes = subplots(len(limits), 1, size=(5.6, (0.33 * len(variants) + 0.75) * len(limits) + 0.6), sharex=True)
     for ax, limit in zip(np.atleast_1d(axes), limits, strict=True):
         here = rates[rates["nu_max"] == limit]
-        groups = list(here.groupby(["domain", "kind", "model"], sort=False))
-        for i, ((domain, kind, model), part) in enumerate(groups):
-            shift = (i - (len(groups) - 1) / 2) * 0.8 / max(len(groups), 1)
+        lines = groups(here)
+        for i, ((domain, kind, model), part) in enumerate(lines):
+            shift = (i - (len(lines) - 1) / 2) * 0.8 / max(len(lines), 1)
             for average in ("ratio_of_means", "mean_of_ratios"):
                 one = part[part["average"] == average]
                 at = [variants.index(v) + shift for v in one["variant"]]
@@ -150,9 +169,9 @@ def learning(courses: pd.DataFrame, bands: Sequence[str]) -> Figure:
 
     `courses` is what `specseg.learning.courses` returns.
     """
-    groups = list(courses.groupby(["domain", "model"], sort=False))
-    fig, axes = subplots(len(groups), 2, size=(6.2, 2.5 * len(groups) + 0.6), sharex=True, squeeze=False)
-    for (left, right), ((domain, model), part) in zip(axes, groups, strict=True):
+    lines = groups(courses)
+    fig, axes = subplots(len(lines), 2, size=(6.2, 2.5 * len(lines) + 0.6), sharex=True, squeeze=False)
+    for (left, right), ((domain, _, model), part) in zip(axes, lines, strict=True):
         for band in bands:
             alone = [one.sort_values("share") for _, one in part.groupby(["fold", "seed"])]
             for one in alone:
@@ -185,7 +204,7 @@ def loss_and_iou(courses: pd.DataFrame, pictures: pd.DataFrame) -> Figure:
     """
     fig, axes = subplots(2 if len(pictures) else 1, 1, size=(5.6, 7.0 if len(pictures) else 3.8), squeeze=False)
     top = axes[0, 0]
-    for (domain, kind, model), part in courses.groupby(["domain", "kind", "model"], sort=False):
+    for (domain, kind, model), part in groups(courses):
         for k, (_, one) in enumerate(part.groupby(["fold", "seed"])):
             one, label = one.sort_values("step"), who(domain, model) if k == 0 else None
             top.plot(one["loss"], one["miou"], label=label, **{**style(kind, model), "lw": 0.9})
@@ -193,7 +212,7 @@ def loss_and_iou(courses: pd.DataFrame, pictures: pd.DataFrame) -> Figure:
     top.set(xscale="log", xlabel="$L_{CE}$ (nats; crosses: before training)", ylabel="mIoU", title="snapshots")
     if len(pictures):
         below = axes[1, 0]
-        for (domain, kind, model), part in pictures.groupby(["domain", "kind", "model"], sort=False):
+        for (domain, kind, model), part in groups(pictures):
             below.scatter(part["loss"].clip(lower=1e-3), part["iou"], s=9, alpha=0.5, marker=KIND_MARKERS[kind],
                           facecolors=KIND_COLORS[kind] if model == "deeplabv3plus" else "none",
                           edgecolors=KIND_COLORS[kind], label=who(domain, model))  # fmt: skip
