@@ -44,7 +44,7 @@ def start(*arguments: object) -> subprocess.Popen:
 def test_a_folder_with_a_bad_file_in_it(folder, tmp_path):
     (folder / "m9.png").write_bytes((folder / "m0.png").read_bytes()[:200])
     run = start(folder, "--classes", COUNT, "--size", 65, "--keep-going", "--out", tmp_path / "out")
-    output, errors = run.communicate(timeout=180)
+    output, errors = run.communicate(timeout=600)
     assert run.returncode == 0, errors
     assert errors == ""
     assert "6 of 7 maps measured" in output and "Take care" in output and "Few maps: 6" in output
@@ -77,7 +77,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_for(what, seconds: float = 120):
+def wait_for(what, seconds: float = 600):  # a loaded machine is slow, not wrong
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if found := what():
@@ -94,12 +94,14 @@ def test_a_killed_run_leaves_no_process_and_the_next_goes_on(tmp_path):
         scene = synthetic.scene("landcover", 1_000_000 + k % 8, 129).label
         Image.fromarray(np.roll(scene, k, axis=0).astype(np.uint8)).save(home / f"m{k:03d}.png")
     run = start(home, "--classes", COUNT, "--size", 129, "--out", out, "--workers", 2)
-    wait_for(lambda: list(out.glob("work/labels-*/0*.npz")) or run.poll() is not None)
-    workers = children(run.pid)
-    run.send_signal(signal.SIGKILL)
-    run.wait()
+    try:
+        wait_for(lambda: list(out.glob("work/labels-*/0*.npz")) or run.poll() is not None)
+        workers = children(run.pid)
+    finally:
+        run.send_signal(signal.SIGKILL)
+        run.wait()
     assert run.returncode == -signal.SIGKILL and workers
-    wait_for(lambda: not any(map(alive, workers)), 20)
+    wait_for(lambda: not any(map(alive, workers)), 60)
     kept = {f.name: f.stat().st_mtime_ns for f in out.glob("work/labels-*/[0-9][0-9][0-9][0-9][0-9].npz")}
     assert 0 < len(kept) < 10 and not (out / "advice.json").exists()
     again = report.advise(home, Settings(size=129), classes=COUNT, out=out).data
