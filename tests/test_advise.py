@@ -241,7 +241,7 @@ def test_settings_are_checked_and_grids_scale():
 # --- the fitted relation -------------------------------------------------------------------------------------------
 
 
-def write_relation(root, columns=relation.COLUMNS, parameters=relation.PARAMETERS, experiment="predictors"):
+def write_relation(root, columns=relation.COLUMNS, parameters=relation.PARAMETERS, experiment="relation"):
     values = {"slope": 0.6, "intercept": 0.01, "residual_sd": 0.02, "x_low": 0.0, "x_high": 0.2, "n": 40}
     rows = pd.DataFrame([("r_ce", "periodic", "ratio_of_means", "raw", p, values[p]) for p in parameters],
                         columns=relation.COLUMNS)[list(columns)]  # fmt: skip

@@ -18,8 +18,8 @@ from specseg import config
 def advise(
     labels: Annotated[Path, typer.Argument(help="folder of label maps (PNG), searched with its subfolders")],
     logits: Annotated[Path | None, typer.Option(help="folder: a .npy, .npz or .pt of logits (C, h, w) a label")] = None,
-    manifest: Annotated[str, typer.Option(help="stored as this known data set does (`specseg data list`)")] = "",
-    map_: Annotated[Path | None, typer.Option("--map", help="TOML: one classes table a class with name, color or id; ignore")] = None,
+    manifest: Annotated[str, typer.Option(help="stored as this known data set")] = "",
+    map_: Annotated[Path | None, typer.Option("--map", help="TOML: classes with name, color or id")] = None,
     classes: Annotated[int | None, typer.Option(help="number of classes; default: as many as are found")] = None,
     ignore: Annotated[int, typer.Option(help="stored value that counts nowhere")] = 255,
     max_drop: Annotated[float, typer.Option(help="tolerated relative drop of mIoU, as a fraction")] = 0.02,

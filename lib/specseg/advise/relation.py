@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from specseg import records
 from specseg.records import RecordError
 
-EXPERIMENT = "predictors"
+EXPERIMENT = "relation"
 PARAMETERS = ("slope", "intercept", "residual_sd", "x_low", "x_high", "n")
 COLUMNS = ("predictor", "boundary", "average", "temperature", "parameter", "value")
 NONE = "No fitted relation on record: no drop is predicted from R_ce."
@@ -43,8 +45,32 @@ class Relation:
         return {"value": value, "low": value - spread, "high": value + spread, "inside": inside}
 
 
+def fit(x: np.ndarray, drop: np.ndarray, domain: np.ndarray) -> dict[str, float]:
+    """Return PARAMETERS of the least-squares line of drop over x; every domain weighs the same.
+
+    `residual_sd` is the root mean square of what lines fitted without a domain miss on it: the spread that a new domain
+    must expect, not that of the points at hand. Raises ValueError with fewer than two domains.
+
+    >>> got = fit(np.array([0.0, 0.1, 0.0, 0.1]), np.array([0.0, 0.1, 0.0, 0.1]), np.array(["a", "a", "b", "b"]))
+    >>> round(got["slope"], 6), round(got["residual_sd"], 6), got["n"]
+    (1.0, 0.0, 4.0)
+    """
+    names = np.unique(domain)
+    if len(names) < 2:
+        raise ValueError(f"domain: {len(names)} of them; expected at least two, since one is held out in turn")
+
+    def line(keep: np.ndarray) -> np.ndarray:
+        weights = np.array([1 / np.sqrt((domain[keep] == d).sum()) for d in domain[keep]])
+        return np.polyfit(x[keep], drop[keep], 1, w=weights)
+
+    missed = [np.mean((drop[domain == d] - np.polyval(line(domain != d), x[domain == d])) ** 2) for d in names]
+    slope, intercept = line(np.ones(len(x), bool))
+    return {"slope": float(slope), "intercept": float(intercept), "residual_sd": float(np.sqrt(np.mean(missed))),
+            "x_low": float(x.min()), "x_high": float(x.max()), "n": float(len(x))}  # fmt: skip
+
+
 def fitted() -> list[Relation]:
-    """Return the relations of the newest record of `predictors`, [] where there is none.
+    """Return the relations of the newest record of `relation`, [] where there is none.
 
     The record's rows: one parameter a line (PARAMETERS) of each variant of R_ce (predictor "r_ce", boundary, average,
     temperature "raw" or "calibrated"). Lines of other predictors are left alone.
