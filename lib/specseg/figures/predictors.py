@@ -70,7 +70,7 @@ def errors(tables: dict[str, pd.DataFrame], needs: dict[str, str], most: int = 2
                 ax.plot(table.loc[name], np.full(table.shape[1], y), "|", color=color, ms=7, alpha=0.6)
                 ax.plot(table.loc[name].mean(), y, "o", color=color, ms=6)
         ax.set(title=title, xscale="log", ylim=(-0.7, len(order) - 0.3))
-    fig.supxlabel("mean absolute error of the predicted drop", fontsize=9)
+    axes[0][len(axes[0]) // 2].set_xlabel("mean absolute error of the predicted drop")
     axes[0][0].set_yticks(range(len(order)), order, fontsize=7.5)
     _needs_legend(fig, {needs[n] for n in order})
     return fig
@@ -89,7 +89,7 @@ def ranks(tables: dict[str, pd.DataFrame]):
             ax.plot(part["value"], y, mark, color=color, ms=4.5, label=statistic)
         ax.axvline(0, color=COLORS["grey"], lw=0.8)
         ax.set(title=title, xlim=(-1.05, 1.05))
-    fig.supxlabel("Spearman with the drop", fontsize=9)
+    axes[0][len(axes[0]) // 2].set_xlabel("Spearman with the drop")
     axes[0][0].set_yticks(range(len(names)), names, fontsize=7.5)
     fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
@@ -112,7 +112,7 @@ def regret(tables: dict[str, pd.DataFrame], bound: float):
         ax.set(title=title, ylim=(-0.7, len(order) - 0.2), xlim=(0, max(2.0, 1.2 * top)))
         ax.set_xticks([t for t in (0, 1, 10, 100) if t <= top or t < 2], minor=False)
         ax.xaxis.set_major_formatter("{x:g}")
-    fig.supxlabel("mean regret in FPI [%]", fontsize=9)
+    axes[0][len(axes[0]) // 2].set_xlabel("mean regret in FPI [%]")
     axes[0][0].set_yticks(range(len(order)), order, fontsize=7.5)
     _needs_legend(fig, set(first["needs"]))
     return fig
@@ -171,6 +171,81 @@ def classes(rows: pd.DataFrame, ranks: pd.DataFrame):
     right.set_yticks(range(len(columns)), [c.replace("_", " ") for c in columns], fontsize=8)
     right.axvline(0, color=COLORS["grey"], lw=0.8)
     right.set(xlabel="Spearman over classes", xlim=(-1.05, 1.05))
+    return fig
+
+
+ADVICE = {
+    "adviser": ("D", COLORS["green"]), "R_ce, line fitted elsewhere": ("o", COLORS["blue"]),
+    "R_ce, the printed line": ("s", COLORS["purple"]), "LRG size, mean elsewhere": ("^", COLORS["orange"]),
+}  # fmt: skip
+
+
+def advice(table: pd.DataFrame):
+    """Draw the LRG size that each rule names, a panel per tolerance, a row per setup; bars: what the measured drop
+    allows.
+
+    Columns setup, real, tolerance, rule, lrg_size, best. Real domains stand first.
+    """
+    setups = list(dict.fromkeys(table.sort_values("real", ascending=False, kind="stable")["setup"]))[::-1]
+    tolerances = sorted(set(table["tolerance"]))
+    fig, axes = figures.subplots(1, len(tolerances), size=(7.4, 0.36 * len(setups) + 1.4), sharey=True, squeeze=False)
+    for ax, tolerance in zip(axes[0], tolerances, strict=True):
+        part = table[table["tolerance"] == tolerance]
+        top = part["lrg_size"].max() + 3
+        for setup, g in part.groupby("setup"):
+            y = setups.index(setup)
+            ax.barh(y, top - g["best"].iloc[0], left=g["best"].iloc[0], height=0.8, color=COLORS["grey"], alpha=0.25)
+        for k, (rule, (mark, color)) in enumerate(ADVICE.items()):
+            g = part[part["rule"] == rule]
+            y = [setups.index(s) + 0.24 - 0.16 * k for s in g["setup"]]
+            ax.plot(g["lrg_size"], y, mark, color=color, ms=4.5, label=rule)
+        ax.set(title=f"at most {tolerance:.0%}", xlim=(0, top), ylim=(-0.6, len(setups) - 0.4))
+        ax.set_xticks(sorted(set(part["best"]) | set(part["lrg_size"])))
+        ax.tick_params(axis="x", labelsize=7)
+    axes[0][0].set_yticks(range(len(setups)), setups, fontsize=7.5)
+    axes[0][len(axes[0]) // 2].set_xlabel("LRG size")
+    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
+    return fig
+
+
+def foreseen(cells: pd.DataFrame):
+    """Draw the measured drop against the labels' own drop, on which the advice rests (columns of cells)."""
+    cells = cells[~cells["full"].astype(bool)]
+    fig, ax = figures.subplots(size=(7.2, 3.8))
+    for setup, g in cells.groupby("setup", sort=False):
+        real = bool(g["real"].iloc[0])
+        ax.plot(g["advice"].clip(lower=1e-4), g["drop"].clip(lower=1e-4), MODEL_MARKERS[g["model"].iloc[0]], ms=4.5,
+                color=KIND_COLORS[g["kind"].iloc[0]] if real else COLORS["grey"], alpha=0.85,
+                mfc="none" if not real or g["model"].iloc[0] == "dan" else None,
+                label=setup if real else "synthetic")  # fmt: skip
+    ax.plot([1e-4, 1], [1e-4, 1], "--", lw=1, color=COLORS["black"], label="as much as the labels")
+    ax.set(xscale="log", yscale="log", xlabel="drop of the labels cut to the band (the adviser's prediction)",
+           ylabel="measured drop of the network")  # fmt: skip
+    shown = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    ax.legend(shown.values(), shown.keys(), fontsize=7, ncols=2)
+    return fig
+
+
+def advice_costs(rows: pd.DataFrame):
+    """Draw extra FLOPs (too careful) against extra drop (too bold) of each rule and tolerance (rows of `regrets`)."""
+    wide = rows.pivot_table(index=["rule", "tolerance"], columns="metric", values=["value", "low", "high"], sort=False)
+    tolerances = sorted(set(rows["tolerance"]))
+    fig, axes = figures.subplots(1, len(tolerances), size=(7.4, 3.6), sharey=True, squeeze=False)
+    names = list(dict.fromkeys(rows["rule"]))
+    for ax, tolerance in zip(axes[0], tolerances, strict=True):
+        for k, rule in enumerate(names):
+            r = 100 * wide.loc[(rule, tolerance)]
+            mark, color = ADVICE.get(rule, ("v<>P*X"[k % 6], COLORS["grey"]))
+            x, y = r["value", "extra_flops"], r["value", "extra_drop"]
+            ax.plot([r["low", "extra_flops"], r["high", "extra_flops"]], [y, y], color=color, lw=0.9)
+            ax.plot([x, x], [r["low", "extra_drop"], r["high", "extra_drop"]], color=color, lw=0.9)
+            ax.plot(x, y, mark, color=color, ms=6, label=rule)
+        ax.set(title=f"at most {tolerance:.0%}")
+        ax.set_yscale("symlog", linthresh=0.1)
+        ax.yaxis.set_major_formatter("{x:g}")
+    axes[0][0].set_ylabel("extra drop, too bold [%]")
+    axes[0][len(axes[0]) // 2].set_xlabel("extra FLOPs, too careful [%]")
+    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=7.5)
     return fig
 
 
