@@ -34,7 +34,10 @@ from IPython.display import HTML, display
 from myst_nb import glue
 from PIL import Image
 
+from specseg import advice_validation as validation
 from specseg import config, figures, ledger, records, toy
+from specseg import predictor_cells as cells
+from specseg import predictor_findings as facts
 from specseg.advise import example, labels, page, recommend, relation, report
 from specseg.advise.settings import Settings
 from specseg.figures import advise as draw
@@ -193,9 +196,18 @@ print(f"{len(fits)} fitted relations on record." if fits else relation.NONE)
 # %% tags=["hide-input"]
 display(HTML(page.listing(recommend.IGNORES)))
 # %% tags=["hide-input"]
-findings.not_run("con-open-question-spectrum",
-                 "No measured drop of a truncated network is on record yet; the rule and its recommendations for "
-                 "tolerances of 1, 2 and 5 % stand here before the first.")
+found = cells.read()
+answer = validation.open_question(cells.truncation(found))
+if isinstance(answer, str):
+    findings.not_run("con-open-question-spectrum", answer)
+else:
+    findings.observe("con-open-question-spectrum", record=facts.evidence(found.truncation), **answer)
+told = answer if isinstance(answer, str) else answer["note"]
+glue("open_question", told[0].upper() + told[1:], display=False)
+# %% [markdown]
+# ## How good is it?
+# The rule stood here before the first drop of a truncated network was measured. {glue:text}`open_question`
+# {doc}`85_advice_validated` sets it beside rules that use a network.
 # %% [markdown]
 # ## What we found
 # %%
