@@ -20,7 +20,7 @@
 profile = "smoke"
 # %% tags=["hide-input"]
 import pandas as pd
-from IPython.display import display
+from IPython.display import HTML, display
 from myst_nb import glue
 from scipy import stats
 
@@ -62,12 +62,14 @@ figures.show(
 cells = trained.cells_table("loss_in_frequency", found=every)
 state = cells.groupby("group", sort=False)["measured"].agg(["sum", "size"])
 state.columns = ["networks with a record", "networks in the protocol"]
-missing = cells.loc[~cells["measured"], "name"].tolist()
-glue("loss_missing", ", ".join(missing[:12]) + (f" and {len(missing) - 12} more" if missing[12:] else "")
-     if missing else "none", display=False)
+left = (state.iloc[:, 1] - state.iloc[:, 0])[lambda n: n > 0]
+left = ", ".join(f"{group} ({n} of {state.loc[group].iloc[1]})" for group, n in left.items())
+glue("loss_missing", left or "none", display=False)
+listed = cells.assign(record=cells["run_id"].where(cells["measured"], "none yet"))[["group", "name", "record"]]
 glue("loss_source", source, display=False)
 glue("loss_limit", f"{limit}", display=False)
-state
+display(state)
+HTML(f"<details><summary>All {len(listed)} networks and their records</summary>{listed.to_html(index=False)}</details>")
 # %% [markdown]
 # Shown on this page: {glue:text}`loss_source`. Without a record so far: {glue:text}`loss_missing`.
 #
@@ -182,12 +184,12 @@ spread = rates.groupby(["domain", "model", "nu_max"])["value"].agg(lambda v: v.m
 at32 = rates[rates["nu_max"] == 32].pivot_table("value", ["domain", "model"], ["average", "variant"])["ratio_of_means"]
 glue("loss_spread", f"{spread[32].min():.1f} to {spread[32].max():.1f}", display=False)
 mirrored = at32["mirrored"] / at32["periodic"]
-glue("loss_mirrored", f"{mirrored.min():.2f} to {mirrored.max():.2f}", display=False)
+glue("loss_mirrored", f"{mirrored.min():.1%} to {mirrored.max():.1%}", display=False)
 heat = [float(m.arrays["temperature"]) for m in found]
 glue("loss_temperature", f"{min(heat):.2f} to {max(heat):.2f}", display=False)
 relative = at32.div(at32["periodic"], axis=0).drop(columns="periodic")
 relative.index = [draw.who(*i) for i in relative.index]
-relative.rename_axis(columns="R_ce(32) over the main reading's").style.format("{:.2f}", na_rep="")
+relative.rename_axis(columns="R_ce(32) over the main reading's").style.format("{:.3f}", na_rep="")
 # %% [markdown]
 # At $\nu_{max} = 32$ the largest reading is {glue:text}`loss_spread` times the smallest. Mirroring the frame, which
 # removes the glued edge, leaves {glue:text}`loss_mirrored` of the periodic value. The calibrated temperatures are

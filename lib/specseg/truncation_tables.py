@@ -193,21 +193,22 @@ def boundary_drops(pools: Sequence[Pool]) -> pd.DataFrame:
 
 
 def quality(found: Sequence[Measured], scored_by: Sequence[Measured]) -> pd.DataFrame:
-    """Return one row per baseline setup: mIoU (value, low, high), the best colour histogram's, their ratio, boundary.
+    """Return one row per baseline setup: mIoU (value, low, high), the best colour histogram's, ratio, boundary.
 
-    `found` are records of truncation, `scored_by` those of networks: the histogram's mIoU and boundary_miou are means
-    over the folds and seeds there, NaN where a record of networks lacks them.
+    `found` are records of truncation, `scored_by` those of networks: the histogram's mIoU, boundary_miou and the ratio
+    (of the network's mean to the histogram's) are over the folds and seeds there, NaN where they are lacking.
     """
     rows = []
     for pool in trained.pools(found):
         names = {m.network.name for m in pool.members}
         tables = [m.rows for m in scored_by if m.network.name in names]
+        own = [t[(t["metric"] == "miou") & (t["predictor"] == "network")]["value"].max() for t in tables]
         colour = [t[(t["metric"] == "miou") & (t["predictor"] != "network")]["value"].max() for t in tables]
         edge = [t[t["metric"] == "boundary_miou"]["value"].max() for t in tables]
         miou = trained.interval(*trained.miou_draws(pool))
-        colour_miou = float(np.mean(colour)) if colour else float("nan")
-        rows.append({**pool.describe(), **miou, "colour": colour_miou, "ratio": miou["value"] / colour_miou,
-                     "boundary": float(np.mean(edge)) if edge else float("nan")})  # fmt: skip
+        colour_miou, own_miou, edge_miou = (float(np.mean(x)) if x else float("nan") for x in (colour, own, edge))
+        rows.append({**pool.describe(), **miou, "colour": colour_miou, "ratio": own_miou / colour_miou,
+                     "boundary": edge_miou})  # fmt: skip
     return pd.DataFrame(rows)
 
 
