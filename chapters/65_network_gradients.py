@@ -270,7 +270,8 @@ if found:
     worst = rows.loc[rows["value"].idxmax()]
     span = rows.groupby(["layer", "nu_max"], sort=False)["value"].agg(["min", "max"])
     listed = "; ".join(f"{k} above {n}: {v['min']:.1%} to {v['max']:.1%}" for (k, n), v in span.iterrows())
-    self_moved = nt.moved(measured)["value"]
+    self_moved = nt.moved(measured)
+    self_moved = self_moved[(self_moved["layer"] == "aspp") | self_moved["nu_max"].isin(finest)]["value"]
     note = (f"The low frequencies change by this much of the loss: {listed}; each against itself "
             f"by {self_moved.min():.1%} to {self_moved.max():.1%}.")
     bound = None if pd.isna(worst["low"]) else worst["low"]
