@@ -35,9 +35,8 @@ from myst_nb import glue
 from PIL import Image
 
 from specseg import advice_validation as validation
-from specseg import config, figures, ledger, records, toy
+from specseg import config, figures, ledger, records, toy, trained
 from specseg import predictor_cells as cells
-from specseg import predictor_findings as facts
 from specseg.advise import example, labels, page, recommend, relation, report
 from specseg.advise.settings import Settings
 from specseg.figures import advise as draw
@@ -201,7 +200,7 @@ answer = validation.open_question(cells.truncation(found))
 if isinstance(answer, str):
     findings.not_run("con-open-question-spectrum", answer)
 else:
-    findings.observe("con-open-question-spectrum", record=facts.evidence(found.truncation), **answer)
+    findings.observe("con-open-question-spectrum", record=trained.witness(found.truncation), **answer)
 told = answer if isinstance(answer, str) else answer["note"]
 glue("open_question", told[0].upper() + told[1:], display=False)
 # %% [markdown]
