@@ -116,7 +116,7 @@ pd.DataFrame(rows).style.format("{:.3f}", subset=numbers).hide(axis="index")
 # a fourth would do is not in it.
 # %% tags=["hide-input"]
 observed, missing = facts.truncation(truncated)
-record = facts.evidence(found.truncation)
+record = trained.witness(found.truncation)
 for fact in observed:
     findings.observe(**fact, record=record)
 for claim, reason in missing.items():
@@ -212,7 +212,7 @@ figures.show(
 # the blocks are. {glue:text}`pr_blocks`
 # %% tags=["hide-input"]
 measured, missing = facts.blocks(trained_on_blocks)
-record = facts.evidence(found.blocks)
+record = trained.witness(found.blocks)
 for fact in measured:
     findings.observe(**fact, record=record)
 for claim, reason in missing.items():

@@ -7,26 +7,15 @@ ratio of means, its line fitted to R_ce < 0.2 elsewhere; the rival is the best o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
 from specseg import predictors as pr
 from specseg.predictor_cells import Cells
-from specseg.records import Record
-from specseg.trained import Measured
 
 SCOPES = ((True, "Real domains"), (False, "Synthetic doses"))
 FEW = "fewer than three cells with R_ce < 0.2, of which the line is made"
 Fact = dict
-
-
-def evidence(measured: Sequence[Measured]) -> Record | None:
-    """Return the record that a verdict names for many: one whose code has changed since, if any, else the newest."""
-    found = [m.record for m in measured if m.record is not None]
-    stale = [r for r in found if r.freshness() != "fresh"]
-    return max(stale or found, key=lambda r: r.meta["created"], default=None)
 
 
 def scopes(cells: Cells) -> list[tuple[str, Cells]]:
