@@ -126,18 +126,21 @@ table = every.pivot_table(index=["domains", "tolerance", "rule"], columns="metri
 words = ["FLOPs too many", "drop too much", "FLOPs saved", "within", "within or one step off"]
 table.set_axis(words, axis=1).rename_axis(columns=None)
 # %% [markdown]
+# Broken tolerances of the adviser: {glue:text}`av_broken`.
+# %% tags=["hide-input"]
+own = advice[(advice["rule"] == av.ADVISER) & ~advice["kept"].astype(bool)]
+told = [f"{r.setup} at {r.tolerance:.0%} (size {r.lrg_size} named, {r.drop:.1%} lost)" for r in own.itertuples()]
+glue("av_broken", "; ".join(told) or "none", display=False)
+# %% [markdown]
 # ## The advice for whole label sets
 # On record before any drop: what the adviser names from all maps of each set, in its own frame of 513 pixels. Its grid
-# has 129 points there, the networks' 65, so the sizes compare as shares of the grid.
+# has 129 points there, the networks' 65, so sizes compare as shares of the grid. *Every pixel* scores void pixels too,
+# with their nearest label: where a ribbon of void runs along each contour, as in PASCAL VOC, scores without void do not
+# see what happens at contours, and the advice becomes bold.
 # %% tags=["hide-input"]
-kept = ["dataset", "kind", "max_drop", "value"]
-found = {r.meta["settings"]["dataset"]: r for r in records.find("advise_labels", profile="standard")}
-named = [r.rows[(r.rows["table"] == "recommendation") & (r.rows["metric"] == "recommended")]
-         for r in found.values()]  # fmt: skip
-named = pd.concat(named)[kept] if named else pd.DataFrame(columns=kept)
-named = named[named["kind"] == "band"].assign(share=lambda t: (t["value"] - 1) / 128)
-named.drop(columns="kind").set_axis(["set", "tolerance", "LRG size of 129", "share of the grid"], axis=1).style.format(
-    precision=3, na_rep="none").hide(axis="index")  # fmt: skip
+found = records.find("advise_labels", profile="standard")
+sets = av.whole_sets(found, advice)
+sets.style.format(precision=3, na_rep="none").hide(axis="index")
 # %% [markdown]
 # ## What is not resolved
 # {glue:text}`av_evidence` Intervals resample what was measured. They cannot say what other label sets, other networks

@@ -1,5 +1,7 @@
 """The adviser against measured drops: what each rule names, what it costs, and what the ledger is told."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from specseg import advice_validation as av
 from specseg import ledger
 from specseg.advise import recommend
 from specseg.datasets import synthetic
+from specseg.records import Record
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +106,15 @@ def test_the_records_count_as_the_adviser_does():
 def test_smallest_stops_at_the_first_size_that_fails(tolerance, want):
     sizes, drops = np.array([9, 65, 33, 49]), np.array([0.0, 0.0, 0.05, 0.01])
     assert av.smallest(sizes, drops, tolerance) == want
+
+
+def test_whole_sets_stand_beside_the_measured_best(cells):
+    named = pd.DataFrame({"table": "recommendation", "kind": "band", "max_drop": 0.02,
+                          "metric": ["recommended", "recommended_everywhere"], "value": [33.0, np.nan]})  # fmt: skip
+    grids = pd.DataFrame({"table": "ceilings", "kind": "band", "lrg_size": [129, 33]})
+    record = Record(Path("nowhere"), {"settings": {"dataset": "voc2012"}}, pd.concat([named, grids]))
+    table = av.advice(cells)
+    row = av.whole_sets([record], table).iloc[0]
+    best = table.query("domain == 'voc' and tolerance == 0.02")["best"].max()
+    assert (row["named"], row["measured"]) == (0.25, (best - 1) / 64) and np.isnan(row["every pixel"])
+    assert av.whole_sets([], table).empty

@@ -18,6 +18,7 @@ from specseg import spectrum as sp
 from specseg.advise import recommend
 from specseg.advise.measure import COUNTS, Grid, measure
 from specseg.predictor_cells import Cells
+from specseg.records import Record
 from specseg.trained import interval
 
 TOLERANCES = (0.01, 0.02, 0.05)
@@ -60,10 +61,11 @@ def smallest(sizes: np.ndarray, drops: np.ndarray, tolerance: float) -> int:
 def advice(cells: Cells, tolerances: Sequence[float] = TOLERANCES) -> pd.DataFrame:
     """Return one row per setup, tolerance and rule: the size named and what it costs.
 
-    Columns setup, domain, kind, real, n, tolerance, rule, lrg_size, best (smallest tolerable by the measured drop),
-    drop (measured at lrg_size), kept (drop within the tolerance), near (there or one step larger), extra_flops (share
-    of the best size's FLOPs paid too much, 0 where the size is not above the best), extra_drop (drop above the
-    tolerance), saved (share of the whole grid's FLOPs). Rules that cannot be formed are left out.
+    Columns setup, domain, kind, model, real, n, whole (the whole grid's size), tolerance, rule, lrg_size, best
+    (smallest tolerable by the measured drop), drop (measured at lrg_size), kept (drop within the tolerance), near
+    (there or one step larger), extra_flops (share of the best size's FLOPs paid too much, 0 where the size is not
+    above the best), extra_drop (drop above the tolerance), saved (share of the whole grid's FLOPs). Rules that cannot
+    be formed are left out.
     """
     values, rows = cells.values(), []
     predicted = {name: predictors.held_out(values, predictors.rule(name)) for name in RIVALS}
@@ -79,6 +81,7 @@ def advice(cells: Cells, tolerances: Sequence[float] = TOLERANCES) -> pd.DataFra
                       WHOLE: int(sizes.max()), SMALLEST: int(sizes.min())}  # fmt: skip
             about = {c: values[c][own[0]] for c in ("setup", "domain", "kind", "model", "real", "n")}
             costs = {name: _costs(cells, own, size, tolerance) for name, size in named.items()}
+            about |= {"whole": int(sizes.max())}
             rows += [{**about, "tolerance": tolerance, "rule": name, "lrg_size": named[name],
                       **{k: v[0] for k, v in cost.items()}} for name, cost in costs.items()]  # fmt: skip
     return pd.DataFrame(rows)
@@ -118,6 +121,27 @@ def regrets(cells: Cells, table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             rows.append({"rule": rule, "tolerance": tolerance, "metric": metric, "setups": len(each),
                          **interval(drawn[:, 0].mean(), again)})  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def whole_sets(found: Sequence[Record], table: pd.DataFrame) -> pd.DataFrame:
+    """Return what records of advise_labels name for whole label sets, as shares of the grid, beside the measured best.
+
+    Columns set, tolerance, named, every pixel (void scored too), measured: the share of the grid of the smallest
+    tolerable size of that set's setups, the largest of them (`table` as `advice` gives it; NaN: none).
+    """
+    rows = []
+    for record in found:
+        name = record.meta["settings"]["dataset"]
+        own = record.rows[(record.rows["table"] == "recommendation") & (record.rows["kind"] == "band")]
+        steps = record.rows.query("table == 'ceilings' and kind == 'band'")["lrg_size"].max() - 1
+        here = table[table["domain"] == name.removesuffix("2012")]
+        for tolerance, part in own.groupby("max_drop"):
+            value = (part.set_index("metric")["value"] - 1) / steps
+            best = here[here["tolerance"] == tolerance]
+            rows.append({"set": name, "tolerance": tolerance, "named": value["recommended"],
+                         "every pixel": value["recommended_everywhere"],
+                         "measured": (best["best"].max() - 1) / (best["whole"].max() - 1)})  # fmt: skip
+    return pd.DataFrame(rows, columns=["set", "tolerance", "named", "every pixel", "measured"])
 
 
 def open_question(cells: Cells) -> dict | str:

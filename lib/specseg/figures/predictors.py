@@ -70,6 +70,11 @@ def errors(tables: dict[str, pd.DataFrame], needs: dict[str, str], most: int = 2
                 ax.plot(table.loc[name], np.full(table.shape[1], y), "|", color=color, ms=7, alpha=0.6)
                 ax.plot(table.loc[name].mean(), y, "o", color=color, ms=6)
         ax.set(title=title, xscale="log", ylim=(-0.7, len(order) - 0.3))
+        low, high = ax.get_xlim()
+        ticks = [t for t in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if low <= t <= high]
+        ax.set_xticks(ticks[:: 1 if len(tables) == 1 else 2], minor=False)
+        ax.set_xticks([], minor=True)
+        ax.xaxis.set_major_formatter("{x:g}")
     axes[0][len(axes[0]) // 2].set_xlabel("mean absolute error of the predicted drop")
     axes[0][0].set_yticks(range(len(order)), order, fontsize=7.5)
     _needs_legend(fig, {needs[n] for n in order})
