@@ -29,11 +29,10 @@ from myst_nb import glue
 
 from specseg import annotation as an
 from specseg import block_training as blocks
-from specseg import coarse_labels, config, figures, label_spectra, ledger, predictor_cells, records, trained
+from specseg import coarse_labels, figures, label_spectra, ledger, predictor_cells, records, trained
 from specseg.datasets import synthetic
 from specseg.figures import block_training as draw
 
-sizes = config.profile(profile)
 findings = ledger.open("75_block_annotation", profile=profile)
 findings.banner()
 # %%
