@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections import Counter
 from typing import Any
 
 import nbformat
@@ -14,6 +15,8 @@ from specseg.ledger.findings import BANNER_RECORDS
 from specseg.records import Record
 from steps import check
 from steps.execute import Run
+
+FEW = 6  # records that a banner names one by one
 
 
 def generate(profile: str, runs: list[Run], judged: list[Judgement], found: dict[str, Any]) -> dict[str, str]:
@@ -124,7 +127,7 @@ def dressed(notebook: nbformat.NotebookNode, slug: str) -> nbformat.NotebookNode
     notebook = nbformat.from_dict(notebook)
     _fold(notebook)
     used = check.findings(notebook)["records"]
-    lines = "".join(f"<span><b>Record</b> {_banner_record(i, r['experiment'])}</span> " for i, r in used.items())
+    lines = _banner_records({run_id: r["experiment"] for run_id, r in used.items()})
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if not _is_state(output)]
@@ -158,6 +161,20 @@ def _fold(notebook: nbformat.NotebookNode) -> None:
             tags.append("hide-input")
             if any("<figure" in out.get("data", {}).get("text/html", "") for out in cell.outputs):
                 return
+
+
+def _banner_records(used: dict[str, str]) -> str:
+    """Return the banner's records: each one, or beyond FEW their number by experiment and those that are stale.
+
+    All of them stand at the chapter's end; here a list of fifty would push the picture off the first screen.
+    """
+    if len(used) <= FEW:
+        return "".join(f"<span><b>Record</b> {_banner_record(i, name)}</span> " for i, name in used.items())
+    counts = Counter(used.values())
+    named = ", ".join(f"{html.escape(name)} ({n})" for name, n in counts.items())
+    lines = f'<span><b>Records</b> <a href="#what-we-found">{named}</a></span> '
+    stale = [i for i, name in used.items() if records.load(name, i).freshness() != "fresh"]
+    return lines + "".join(f"<span><b>Record</b> {_banner_record(i, used[i])}</span> " for i in stale)
 
 
 def _banner_record(run_id: str, experiment: str) -> str:
