@@ -491,7 +491,7 @@ learnt = trained.read("networks", model="deeplabv3plus", seed=0, size=257)
 learnt = trained.real(trained.plain(learnt))
 homes = [m.network.home for m in learnt]
 shown, tuned = None, views.class_table(
-    [(h.test[0], h.scored, m.rows) for h, m in zip(homes, learnt)]
+    [(h.test[0], h.scored, m.rows) for h, m in zip(homes, learnt, strict=True)]
 )
 if learnt:
     for m in learnt:
