@@ -127,7 +127,7 @@ def write(
                 modules[name] = "changed during the run"
     meta = {
         "experiment": experiment, "run_id": f"{now:%Y%m%d}-{key}", "command": command, "profile": profile,
-        "seed": seed, "created": now.isoformat(timespec="seconds"), "commit": head, "dirty": dirty,
+        "seed": seed, "created": now.isoformat(timespec="milliseconds"), "commit": head, "dirty": dirty,
         "device": device or config.device_name("cpu"), "python": platform.python_version(),
         "versions": provenance.versions(), "data": sorted(data), "settings": settings, "notes": notes,
         "wall_s": None if wall_s is None else round(float(wall_s), 3),
