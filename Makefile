@@ -54,9 +54,9 @@ lint: setup ## ruff: lint and format
 unit: setup ## unit tests without the book's own
 	@$(BIN)/python -m pytest -n $(JOBS) -m "not browser and not book and not slurm"
 
-test: setup browser lint ## everything that continuous integration needs
+test: setup browser slurm lint ## everything that continuous integration needs
 	@$(BIN)/specseg book --profile smoke --jobs $(JOBS) --drift fail
-	@$(BIN)/python -m pytest -n $(JOBS) -m "not slurm"
+	@$(BIN)/python -m pytest -n $(JOBS)
 
 test-slurm: setup slurm ## a sweep on a real Slurm: two nodes on this machine, jobs killed, a node lost (3 minutes)
 	@$(BIN)/python -m pytest -n $(JOBS) -m slurm tests/test_slurm.py

@@ -205,7 +205,7 @@ told = answer if isinstance(answer, str) else answer["note"]
 glue("open_question", told[0].upper() + told[1:], display=False)
 # %% [markdown]
 # ## How good is it?
-# The rule stood here before the first drop of a truncated network was measured. {glue:text}`open_question`
+# The rule stood in the library before the first drop of a truncated network was measured. {glue:text}`open_question`
 # {doc}`85_advice_validated` sets it beside rules that use a network.
 # %% [markdown]
 # ## What we found
