@@ -50,6 +50,17 @@ def test_what_is_learnt_late_has_a_later_half_time(found):
     assert wide["n"].tolist() == [1, 2, 1] and wide["low"].isna().tolist() == [True, False, True]
 
 
+def test_a_network_that_finds_one_class_alone_has_learnt_nothing(found):
+    scored = trained.read("networks")
+    assert learning.collapsed(scored) == set() and learning.collapsed([]) == set()
+    rows = scored[0].rows
+    own = [{"predictor": "network", "metric": "iou", "class": c, "value": v} for c, v in (("a", 0.6), ("b", 0.0))]
+    one = scored[0]._replace(rows=pd.concat([rows[rows["metric"] != "iou"], pd.DataFrame(own)]))
+    assert learning.collapsed([one, *scored[1:]]) == {one.network.name}
+    two = one._replace(rows=one.rows.assign(value=one.rows["value"].where(one.rows["value"] > 0, 1e-3)))
+    assert learning.collapsed([two]) == set()
+
+
 def test_half_time_of_a_course_that_overshoots_is_its_first_crossing():
     assert learning.half_time([0, 0.2, 0.6, 1], [0, 4, -1, 2]) == pytest.approx(0.05)
     with pytest.raises(ValueError, match="no change"):

@@ -32,6 +32,20 @@ def rims(measured: Measured, metric: str, variant: str = "periodic") -> np.ndarr
     return rows.sort_values("nu")["value"].to_numpy(float)
 
 
+def collapsed(scored_by: Sequence[Measured]) -> set[str]:
+    """Return the names of networks that find one class alone, or none: every other IoU of their record is zero.
+
+    Such a network predicts a constant map, and what it loses by truncation, nothing, says nothing about truncation.
+    `scored_by` are records of networks; one that holds no IoU of classes counts as sound.
+    """
+    names = set()
+    for m in scored_by:
+        iou = m.rows[(m.rows["metric"] == "iou") & (m.rows["predictor"] == "network")]["value"]
+        if len(iou) and (iou > 0).sum() <= 1:
+            names.add(m.network.name)
+    return names
+
+
 def pooled_rims(pool: Pool, metric: str, variant: str = "periodic") -> np.ndarray:
     """Return the profile of a setup: the mean over the pictures of all folds, and over seeds."""
     weights = [len(m.arrays["names"]) for m in pool.members]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from specseg import flops, records, scores, trained
+from specseg import flops, learning, records, scores, trained
 from specseg import spectrum as sp
 from specseg.domains import SYNTHETIC
 from specseg.label_predictors import KINDS
@@ -78,10 +78,11 @@ def read(profile: str = "standard") -> Found:
 def truncation(found: Found) -> Cells:
     """Return the cells of feature truncation (Fig. 5, bilinear): all setups that have truncation, loss and labels.
 
-    Networks trained with a truncated decoder are left out. Setups come in the order of the protocol.
+    Networks trained with a truncated decoder are left out, and those that have learnt nothing to lose
+    (`learning.collapsed`). Setups come in the order of the protocol.
     """
     parts = []
-    for pool in trained.pools([m for m in found.truncation if not m.network.lrg_size]):
+    for pool in trained.pools(_able(found)):
         if (joined := _joined(pool, found)) is None:
             continue
         cut, loss, labels = joined
@@ -125,7 +126,7 @@ def classes(found: Found, share: float = 0.5) -> pd.DataFrame:
     ceilings' drops, area (share of the frame). Classes that the network never finds are left out.
     """
     rows = []
-    for pool in trained.pools([m for m in found.truncation if not m.network.lrg_size]):
+    for pool in trained.pools(_able(found)):
         if (joined := _joined(pool, found)) is None:
             continue
         cut, loss, labels = joined
@@ -146,6 +147,11 @@ def classes(found: Found, share: float = 0.5) -> pd.DataFrame:
                              **{k: 1 - v[c] for k, v in weak.items()},
                              "area": truth[:, c].sum() / len(truth) / cut.setup.size**2})  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _able(found: Found) -> list[Measured]:
+    out = learning.collapsed(found.networks)
+    return [m for m in found.truncation if not m.network.lrg_size and m.network.name not in out]
 
 
 def _domain(n: Network) -> str:
