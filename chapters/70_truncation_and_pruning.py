@@ -158,10 +158,10 @@ shown.replace({"domain": names.DOMAIN_NAMES, "model": names.MODEL_NAMES}).style.
     "{:.1%}", subset=list(columns.values())).hide(axis="index")
 # %% tags=["hide-input"]
 rates = [r for r in (0.2, 0.4, 0.6) if r in set(drops["prune_encoder"])]
-for rate in rates:
-    table = tables.side_by_side(drops, rate).rename(index=names.DOMAIN_NAMES, level="domain")
-    table = table.rename(columns="{:g}".format)
-    display(table.style.format("{:.1%}", na_rep="").set_caption(f"Drops at a pruning rate of {rate:.0%}"))
+if rates:
+    pruned = {f"{rate:.0%}": tables.side_by_side(drops, rate) for rate in rates}
+    table = pd.concat(pruned, names=["encoder pruned"]).rename(index=names.DOMAIN_NAMES, level="domain")
+    display(table.rename(columns="{:g}".format).style.format("{:.1%}", na_rep=""))
 glue("cut_rates", f"Rates in the encoder with a record: {', '.join(f'{r:.0%}' for r in rates)}." if rates else
      "No network with a pruned encoder has a record yet.", display=False)
 # %% [markdown]
