@@ -98,14 +98,31 @@ def judge_all(runs: list[execute.Run]):
     return notebooks, judged, found
 
 
-def build(profile: str, *, jobs: int, force: bool, drift: str, given: dict) -> int:
+class Clock:
+    """Seconds of a build by stage: `stage(name)` begins one and ends the one before."""
+
+    def __init__(self) -> None:
+        self.started = self._last = time.perf_counter()
+        self.seconds: dict[str, float] = {}
+        self._name = ""
+
+    def stage(self, name: str) -> None:
+        now = time.perf_counter()
+        if self._name:
+            self.seconds[self._name] = now - self._last
+        self._name, self._last = name, now
+
+
+def build(profile: str, *, jobs: int, force: bool, drift: str, given: dict, timings: bool = False) -> int:
     """Build, verify and publish the whole book; return the exit status."""
-    started = time.perf_counter()
+    clock = Clock()
+    clock.stage("chapters")
     root = config.root()
     target = build_folder() / "html"
     chapters = sources.discover(root)
     sources.check_toc(root / "book" / "_toc.yml", chapters)
     runs = run_chapters(profile, only=None, given=given, jobs=jobs, force=force)
+    clock.stage("verdicts and generated pages")
     notebooks, judged, found = judge_all(runs)
     generated = pages.generate(profile, runs, judged, found)
     written = {p.name: p.read_text(encoding="utf-8") for p in sorted((root / "book").glob("*.md"))}
@@ -117,13 +134,18 @@ def build(profile: str, *, jobs: int, force: bool, drift: str, given: dict) -> i
             nbformat.write(pages.dressed(notebooks[run.chapter.slug], run.chapter.slug), staged[run.chapter.slug])
         html.stage(root, work / "source", staged, generated)
         with console.status("building the HTML") if console.is_terminal and not config.in_ci() else _nothing():
+            clock.stage("Sphinx")
             built = html.sphinx(root, work / "source", work / "out")
+            clock.stage("checks of the built pages")
             (built / "ledger.json").write_text(ledger_pages.as_json(judged, profile, found), encoding="utf-8")
             count = html.verify(built, [c.slug for c in chapters], len(judged))
         html.publish(built, target)
+        clock.stage("")
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    _summary(runs, judged, count, profile, target, time.perf_counter() - started)
+    _summary(runs, judged, count, profile, target, time.perf_counter() - clock.started)
+    if timings:
+        _timings(runs, clock.seconds)
     return _drift(profile, judged, drift)
 
 
@@ -144,6 +166,21 @@ def _summary(runs, judged, count, profile, target, seconds) -> None:
     counts = ", ".join(f"{n} {v}" for v, n in ledger_pages.tally(judged).items())
     console.print(f"{count} pages, {len(judged)} claims: {counts}")
     console.print(f"built in {seconds:.0f} s; front page: {target / 'index.html'}")
+
+
+def _timings(runs: list[execute.Run], stages: dict[str, float]) -> None:
+    """Say where the time went: each chapter's kernel, imports and other cells, then the stages of the build."""
+    table = Table(title="Seconds by chapter (chapters run side by side, the stages below one after another)")
+    for name in ("chapter", "kernel", "imports", "cells"):
+        table.add_column(name, justify="left" if name == "chapter" else "right")
+    ran = [r for r in runs if r.parts]
+    for run in ran:
+        table.add_row(run.chapter.slug, *(f"{run.parts[k]:.1f}" for k in ("kernel", "imports", "cells")))
+    sums = (f"{sum(r.parts[k] for r in ran):.1f}" for k in ("kernel", "imports", "cells"))
+    table.add_row(f"{len(ran)} chapters that ran", *sums, style="bold")
+    console.print(table)
+    for name, seconds in stages.items():
+        console.print(f"{seconds:7.1f} s  {name}")
 
 
 def _drift(profile: str, judged, mode: str) -> int:
@@ -183,6 +220,7 @@ def main(argv: list[str] | None = None) -> int:
                         help="a papermill parameter of the chapter, VALUE as JSON or a word")  # fmt: skip
     parser.add_argument("-j", "--jobs", type=int, default=2)
     parser.add_argument("--force", action="store_true", help="run chapters even when nothing changed")
+    parser.add_argument("--timings", action="store_true", help="say where the build's time goes")
     parser.add_argument("--drift", choices=("show", "fail"), default="fail" if config.in_ci() else "show")
     args = parser.parse_args(argv)
     os.environ["PYTHONUNBUFFERED"] = "1"
@@ -198,7 +236,8 @@ def main(argv: list[str] | None = None) -> int:
                 return _one(args, given)
             if given:
                 raise BookError("-p goes with one chapter; the whole book takes its sizes from --profile")
-            return build(args.profile, jobs=args.jobs, force=args.force, drift=args.drift, given=given)
+            return build(args.profile, jobs=args.jobs, force=args.force, drift=args.drift, given=given,
+                         timings=args.timings)  # fmt: skip
     except (BookError, ValueError, FileNotFoundError) as err:
         print(f"book: {err}", file=sys.stderr)
         return 1

@@ -229,7 +229,8 @@ def record(freshness_modules: dict) -> records.Record:
 
 def test_a_stale_record_is_marked(findings):
     gone = record({"specseg.gone": "0"})
-    assert "stale: specseg.gone (gone)" in record_line(gone) and "cpu &lt;2&gt;" in record_line(gone)
+    assert "stale: specseg.gone (gone)" in record_line(gone, gone.freshness())
+    assert "cpu &lt;2&gt;" in record_line(gone, "fresh")
     findings.observe("eq01-sum", value=HOLDS, record=gone)
     findings.not_run("eq02-other", "no time")
     bundle = findings.close()._repr_mimebundle_()

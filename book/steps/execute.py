@@ -12,7 +12,8 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from traitlets.config import Config
 
 from specseg import config, provenance, records
 from specseg.ledger import load_claims
-from steps import check
+from steps import check, warm
 from steps.sources import BookError, Chapter, settle
 
 
@@ -37,6 +38,7 @@ class Run:
     what: str  # "ran", "reused" or "FAILED"
     seconds: float
     error: str = ""
+    parts: dict[str, float] = field(default_factory=dict)  # seconds of its kernel, its imports and its other cells
 
 
 def fingerprint(chapter: Chapter, parameters: dict[str, Any]) -> str:
@@ -86,8 +88,13 @@ def _module_hash(name: str) -> str | None:
     return provenance.code_hash(file) if file else None
 
 
-def run_one(chapter: Chapter, given: dict[str, Any], out: Path, force: bool, failed: Path) -> Run:
-    """Run one chapter, or reuse its last complete run. Never leaves a half-finished notebook where the book looks."""
+def run_one(
+    chapter: Chapter, given: dict[str, Any], out: Path, force: bool, failed: Path, kernels: type | None = None
+) -> Run:
+    """Run one chapter, or reuse its last complete run. Never leaves a half-finished notebook where the book looks.
+
+    `kernels` is the class of kernel managers, None for jupyter_client's own.
+    """
     started = time.perf_counter()
     target = out / f"{chapter.slug}.ipynb"
     parameters = settle(chapter, given)
@@ -104,8 +111,11 @@ def run_one(chapter: Chapter, given: dict[str, Any], out: Path, force: bool, fai
         papermill.execute_notebook(
             raw, done, parameters=given, cwd=config.root(), kernel_name="python3", progress_bar=False,
             request_save_on_cell_execute=False, config=_kernel_config(socket), log_output=False,
+            **({"kernel_manager_class": kernels} if kernels else {}),
         )  # fmt: skip
-        notebook = _normalised(nbformat.read(done, 4))
+        executed = nbformat.read(done, 4)
+        parts = _parts(executed, time.perf_counter() - started)
+        notebook = _normalised(executed)
         if found := check.problems(notebook):
             raise BookError(f"{chapter.path.name}: " + "; ".join(found))
         seconds = time.perf_counter() - started
@@ -114,7 +124,7 @@ def run_one(chapter: Chapter, given: dict[str, Any], out: Path, force: bool, fai
         }  # fmt: skip
         nbformat.write(notebook, done)
         os.replace(done, target)
-        return Run(chapter, target, "ran", seconds)
+        return Run(chapter, target, "ran", seconds, parts=parts)
     except (PapermillExecutionError, BookError, Exception) as err:
         failed.mkdir(parents=True, exist_ok=True)
         if done.is_file():
@@ -143,8 +153,12 @@ def run_all(
     for chapter in chapters:
         settle(chapter, given)  # refuse unknown parameters before anything runs
     runs: dict[str, Run] = {}
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        waiting = [pool.submit(run_one, c, given, out, force, failed) for c in chapters]
+    with ExitStack() as stack:
+        kernels = None
+        if warm.available() and len(chapters) >= warm.WORTH:
+            kernels = warm.manager(stack.enter_context(warm.Parent()))
+        pool = stack.enter_context(ThreadPoolExecutor(max(1, jobs)))
+        waiting = [pool.submit(run_one, c, given, out, force, failed, kernels) for c in chapters]
         try:
             for future in as_completed(waiting):
                 run = future.result()
@@ -170,6 +184,15 @@ def _kernel_config(socket: str) -> Config:
     if os.name != "posix":
         return Config({"NotebookClient": client})
     return Config({"NotebookClient": client, "KernelManager": {"transport": "ipc", "ip": os.path.join(socket, "k")}})
+
+
+def _parts(notebook: nbformat.NotebookNode, seconds: float) -> dict[str, float]:
+    """Return the seconds of a run's kernel (start, end, transport), of the cell of its imports, of the other cells."""
+    own = {"imports": 0.0, "cells": 0.0}
+    for cell in notebook.cells:
+        first = not own["imports"] and "specseg import" in cell.source
+        own["imports" if first else "cells"] += cell.metadata.get("papermill", {}).get("duration") or 0.0
+    return {"kernel": seconds - sum(own.values()), **own}
 
 
 def _normalised(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

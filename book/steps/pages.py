@@ -21,14 +21,14 @@ FEW = 6  # records that a banner names one by one
 
 def generate(profile: str, runs: list[Run], judged: list[Judgement], found: dict[str, Any]) -> dict[str, str]:
     """Return page name -> MyST text of every generated page."""
-    slugs = [r.chapter.slug for r in runs]
+    slugs, every = [r.chapter.slug for r in runs], all_records()
     made = {
         "ledger.md": ledger_pages.ledger_md(judged, slugs),
         "errata.md": ledger_pages.errata_md(judged),
-        "runs.md": runs_md(profile, runs, found),
+        "runs.md": runs_md(profile, runs, found, every),
         "_generated/front.md": _orphan(ledger_pages.front_md(judged)),
         "_generated/built.md": _orphan(built_line(profile, runs)),
-        "_generated/cost.md": _orphan(cost_md(profile, runs)),
+        "_generated/cost.md": _orphan(cost_md(profile, runs, every)),
     }
     return made | _optional(judged)
 
@@ -64,17 +64,17 @@ def built_line(profile: str, runs: list[Run]) -> str:
     )
 
 
-def cost_md(profile: str, runs: list[Run]) -> str:
+def cost_md(profile: str, runs: list[Run], every: dict[str, list[Record]]) -> str:
     """Return what it cost: seconds of the chapters of this copy, hours of the committed records by device."""
     lines = [f"- chapters at profile {profile}: {sum(r.seconds for r in runs):.0f} s on two cores, one thread each"]
-    for experiment, own in all_records().items():
+    for experiment, own in every.items():
         seconds = sum(r.meta.get("wall_s") or 0 for r in own)
         devices = ", ".join(sorted({str(r.meta["device"]) for r in own}))
         lines.append(f"- {experiment}: {len(own)} record(s), {seconds / 3600:.2f} h on {devices}")
     return "\n".join(lines) + "\n"
 
 
-def runs_md(profile: str, runs: list[Run], found: dict[str, Any]) -> str:
+def runs_md(profile: str, runs: list[Run], found: dict[str, Any], every: dict[str, list[Record]]) -> str:
     """Return the page of runs: every chapter's last execution, and every committed record with its freshness."""
     rows = "".join(
         f'<tr><td><a href="chapters/{r.chapter.slug}.html">{r.chapter.slug}</a></td><td>{r.seconds:.1f}</td>'
@@ -88,7 +88,6 @@ def runs_md(profile: str, runs: list[Run], found: dict[str, Any]) -> str:
         _raw(_table(("Chapter", "Seconds", "Device", "Observations"), rows)),
         "## Records",
     ]
-    every = all_records()
     if not every:
         parts.append("No record has been committed yet.")
     for experiment, own in every.items():
@@ -126,8 +125,7 @@ def dressed(notebook: nbformat.NotebookNode, slug: str) -> nbformat.NotebookNode
     """Return a chapter with what every chapter has: its records in the banner, links to its source and notebook."""
     notebook = nbformat.from_dict(notebook)
     _fold(notebook)
-    used = check.findings(notebook)["records"]
-    lines = _banner_records({run_id: r["experiment"] for run_id, r in used.items()})
+    lines = _banner_records(check.findings(notebook)["records"])
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if not _is_state(output)]
@@ -163,24 +161,24 @@ def _fold(notebook: nbformat.NotebookNode) -> None:
                 return
 
 
-def _banner_records(used: dict[str, str]) -> str:
+def _banner_records(used: dict[str, dict[str, str]]) -> str:
     """Return the banner's records: each one, or beyond FEW their number by experiment and those that are stale.
 
     All of them stand at the chapter's end; here a list of fifty would push the picture off the first screen.
     """
     if len(used) <= FEW:
-        return "".join(f"<span><b>Record</b> {_banner_record(i, name)}</span> " for i, name in used.items())
-    counts = Counter(used.values())
+        return "".join(_banner_record(i, r) for i, r in used.items())
+    counts = Counter(r["experiment"] for r in used.values())
     named = ", ".join(f"{html.escape(name)} ({n})" for name, n in counts.items())
     lines = f'<span><b>Records</b> <a href="#what-we-found">{named}</a></span> '
-    stale = [i for i, name in used.items() if records.load(name, i).freshness() != "fresh"]
-    return lines + "".join(f"<span><b>Record</b> {_banner_record(i, used[i])}</span> " for i in stale)
+    return lines + "".join(_banner_record(i, r) for i, r in used.items() if r["freshness"] != "fresh")
 
 
-def _banner_record(run_id: str, experiment: str) -> str:
-    fresh = records.load(experiment, run_id).freshness()
+def _banner_record(run_id: str, record: dict[str, str]) -> str:
+    fresh = record["freshness"]
     mark = "" if fresh == "fresh" else f' <span class="verdict verdict-open">{html.escape(fresh)}</span>'
-    return f'<a href="../runs.html#run-{run_id}">{experiment}/{run_id}</a>{mark}'
+    link = f'<a href="../runs.html#run-{run_id}">{record["experiment"]}/{run_id}</a>'
+    return f"<span><b>Record</b> {link}{mark}</span> "
 
 
 def _table(head: tuple[str, ...], rows: str) -> str:

@@ -53,9 +53,11 @@ def book(
     jobs: Jobs = 2,
     force: Annotated[bool, typer.Option(help="run every chapter, changed or not")] = False,
     drift: Annotated[str, typer.Option(help="show or fail: what a drift from the accepted facts does")] = "",
+    timings: Annotated[bool, typer.Option("--timings", help="say where the build's time goes")] = False,
 ) -> None:
     """Execute the chapters that changed, build the HTML, verify it, publish it to _build/html."""
     extra = [*(["--force"] if force else []), *(["--drift", drift] if drift else [])]
+    extra += ["--timings"] if timings else []
     _driver("book", "--profile", profile, "--jobs", str(jobs), *extra)
 
 

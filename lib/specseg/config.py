@@ -8,6 +8,7 @@ import os
 import random
 import tomllib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,25 @@ def root() -> Path:
 
     Raises FileNotFoundError that names both starting points when there is none.
     """
-    if env := os.environ.get("SPECSEG_ROOT"):
+    asked = os.environ.get("SPECSEG_ROOT"), os.getcwd()
+    if not os.path.isfile(os.path.join(_root(*asked), "profiles.toml")):
+        _root.cache_clear()  # it has gone since
+    return _root(*asked)
+
+
+@lru_cache(maxsize=64)  # asked for at every file that is read
+def _root(env: str | None, here: str) -> Path:
+    if env:
         path = Path(env).resolve()
         if not (path / "profiles.toml").is_file():
             raise FileNotFoundError(f"SPECSEG_ROOT={env}: no profiles.toml there; it must name the project's root")
         return path
-    for start in (Path(__file__).resolve().parent, Path.cwd()):
+    for start in (Path(__file__).resolve().parent, Path(here)):
         for path in (start, *start.parents):
             if (path / "profiles.toml").is_file():
                 return path
     raise FileNotFoundError(
-        f"no profiles.toml above {Path(__file__).parent} or {Path.cwd()}: run from a checkout or set SPECSEG_ROOT"
+        f"no profiles.toml above {Path(__file__).parent} or {here}: run from a checkout or set SPECSEG_ROOT"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import io
+import os
 import subprocess
 import sys
 import threading
@@ -47,10 +48,10 @@ def library() -> Path:
 
 def module_file(name: str) -> Path | None:
     """Return the source file of a module such as "specseg.spectrum", or None when there is none."""
-    base = library().parent.joinpath(*name.split("."))
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if path.is_file():
-            return path
+    base = os.path.join(library().parent, *name.split("."))
+    for path in (f"{base}.py", os.path.join(base, "__init__.py")):
+        if os.path.isfile(path):
+            return Path(path)
     return None
 
 

@@ -50,6 +50,13 @@ class Findings:
     observations: list[Observation] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     records: dict[str, Record] = field(default_factory=dict)
+    _fresh: dict[str, str] = field(default_factory=dict)
+
+    def freshness(self, record: Record) -> str:
+        """Return a record's freshness, looked up once a page."""
+        if record.run_id not in self._fresh:
+            self._fresh[record.run_id] = record.freshness()
+        return self._fresh[record.run_id]
 
     def use(self, record: Record) -> Record:
         """Note that this chapter shows numbers of a record (banner and page mark it fresh or stale); return it."""
@@ -99,7 +106,7 @@ class Findings:
         obs = Observation(
             claim_id, float(value), None if n is None else int(n), None if low is None else float(low),
             None if high is None else float(high), form, unit, note.strip(), None if mutant is None else float(mutant),
-            record.run_id if record else "", record.profile if record else "", record.freshness() if record else "",
+            record.run_id if record else "", record.profile if record else "", self.freshness(record) if record else "",
         )  # fmt: skip
         validate(self.claims[claim_id], obs)
         self.observations.append(obs)
@@ -129,7 +136,7 @@ class Findings:
             raise ValueError(f"{self.chapter}: claims neither observed nor not_run: {', '.join(forgotten)}")
         judged = self.judgements()
         used = {r.run_id: r for r in records.shown()} | self.records
-        made = "".join(f"<li>{record_line(r)}</li>" for r in used.values())
+        made = "".join(f"<li>{record_line(r, self.freshness(r))}</li>" for r in used.values())
         made = f'<div class="specseg-records">Records used<ul>{made}</ul></div>' if made else ""
         rows = "".join(row(j) for j in judged)
         head = "<th>Claim</th><th>As we test it, and the paper's words</th><th>What we found</th><th>Verdict</th>"
@@ -141,16 +148,15 @@ class Findings:
             "skipped": self.skipped,
             "observations": [o.as_dict() for o in self.observations],
             "records": {
-                i: {"experiment": r.meta["experiment"], "freshness": r.freshness()} for i, r in used.items()
+                i: {"experiment": r.meta["experiment"], "freshness": self.freshness(r)} for i, r in used.items()
             },
         }  # fmt: skip
         plain = "\n".join(f"{j.verdict:28} {j.claim.id}" for j in judged) or NOTHING
         return Display(page, plain, data)
 
 
-def record_line(record: Record) -> str:
-    """Return one record as HTML: experiment, run, command, device, and a mark when the code has changed since."""
-    fresh = record.freshness()
+def record_line(record: Record, fresh: str) -> str:
+    """Return one record as HTML: experiment, run, device, and a mark when it is not fresh."""
     mark = "" if fresh == "fresh" else f' <span class="verdict verdict-open">{html.escape(fresh)}</span>'
     meta = record.meta
     return f"{meta['experiment']}/{record.run_id}, {html.escape(str(meta['device']))}, {meta['created'][:10]}{mark}"

@@ -1,0 +1,235 @@
+"""Kernels forked from one warm parent: seventeen chapters share one import of torch, pandas, sympy and the like.
+
+Run as a program this file is the parent: it imports what chapters import of other people's packages, then forks a
+kernel for each request on its standard input. Of the library it loads only what every chapter loads, so that a
+chapter's `provenance.loaded()` still names what the chapter itself uses, and hashes the library's code once for all.
+Where forking after imports is not safe (elsewhere than on Linux) the driver starts ordinary kernels.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from typing import Any
+
+MODULES = (
+    "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "matplotlib_inline.backend_inline", "myst_nb",
+    "numpy", "pandas", "scipy.stats", "scipy.optimize", "scipy.ndimage", "sympy", "matplotlib.pyplot",
+    "matplotlib.backends.backend_svg", "plotly.graph_objects", "PIL.Image", "torch", "safetensors.torch",
+    "specseg._torchvision", "timm", "statsmodels.api", "specseg.ledger", "specseg.records", "specseg.figures",
+)  # fmt: skip
+
+
+WORTH = 5  # chapters: fewer load less by themselves than all need together
+
+
+def available() -> bool:
+    """Say whether kernels can be forked here."""
+    return sys.platform == "linux"
+
+
+class Kernel:
+    """A forked kernel with the part of `subprocess.Popen` that jupyter_client's provisioner asks for."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, pid: int, parent: Parent) -> None:
+        self.pid, self._parent = pid, parent
+
+    def poll(self) -> int | None:
+        """Return the exit status, None while the kernel runs."""
+        return self._parent.status(self.pid)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end and return the exit status; raises TimeoutError."""
+        return self._parent.wait(self.pid, timeout)
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless the kernel has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+
+class Parent:
+    """The driver's side: start the warm parent, ask it for kernels, hear of their ends. A context manager."""
+
+    def __enter__(self) -> Parent:
+        self._lock, self._news = threading.Lock(), threading.Condition()
+        self._process: subprocess.Popen | None = None
+        self._born: list[int] = []
+        self._ended: dict[int, int] = {}
+        self._ready = self._dead = False
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._process is not None:
+            self._process.stdin.close()  # the parent ends its kernels and itself
+            self._process.wait(timeout=20)
+
+    def ready(self) -> bool:
+        """Say whether kernels can be forked at once; the first call starts the parent, which takes seconds."""
+        with self._lock:
+            if self._process is None:
+                self._process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE,
+                                                 stdout=subprocess.PIPE, text=True, bufsize=1)  # fmt: skip
+                threading.Thread(target=self._listen, daemon=True).start()
+        with self._news:
+            return self._ready
+
+    def _listen(self) -> None:
+        for line in self._process.stdout:
+            what, *told = line.split()
+            with self._news:
+                if what == "ready":
+                    self._ready = True
+                elif what == "born":
+                    self._born.append(int(told[0]))
+                else:
+                    self._ended[int(told[0])] = int(told[1])
+                self._news.notify_all()
+        with self._news:
+            self._dead = True
+            self._news.notify_all()
+
+    def start(self, arguments: list[str], env: dict[str, str], cwd: str) -> Kernel:
+        """Fork a kernel with ipykernel's command-line arguments. Raises ChildProcessError when the parent is gone."""
+        with self._lock:
+            try:
+                self._process.stdin.write(json.dumps({"arguments": arguments, "env": env, "cwd": cwd}) + "\n")
+            except OSError as err:
+                raise ChildProcessError(f"the parent of kernels has ended: {err}") from None
+            with self._news:
+                self._news.wait_for(lambda: self._born or self._dead)
+                if not self._born:
+                    raise ChildProcessError("the parent of kernels ended before it could start one")
+                return Kernel(self._born.pop(), self)
+
+    def status(self, pid: int) -> int | None:
+        """Return a kernel's exit status, None while it runs."""
+        with self._news:
+            return self._ended.get(pid, 1 if self._dead else None)
+
+    def wait(self, pid: int, timeout: float | None) -> int:
+        """Wait for a kernel's end."""
+        with self._news:
+            if not self._news.wait_for(lambda: pid in self._ended or self._dead, timeout):
+                raise TimeoutError(f"kernel {pid} still runs after {timeout} s")
+            return self._ended.get(pid, 1)
+
+
+def manager(parent: Parent) -> type:
+    """Return a kernel manager class whose kernels are forked by this parent."""
+    from jupyter_client import AsyncKernelManager
+    from jupyter_client.provisioning import LocalProvisioner
+
+    cold = threading.Semaphore(1)  # while the parent loads on one core, one ordinary kernel starts on another
+
+    class Provisioner(LocalProvisioner):
+        async def launch_kernel(self, cmd: list[str], **given: Any) -> dict[str, Any]:
+            if not parent.ready() and cold.acquire(blocking=False):
+                return await super().launch_kernel(cmd, **given)
+            arguments = cmd[cmd.index("ipykernel_launcher") + 1 :]
+            self.process = parent.start(arguments, given["env"], str(given.get("cwd") or os.getcwd()))
+            self.pid = self.pgid = self.process.pid  # the kernel leads a session of its own
+            return self.connection_info
+
+    class Manager(AsyncKernelManager):
+        async def _async_pre_start_kernel(self, **given: Any) -> tuple[list[str], dict[str, Any]]:
+            if self.provisioner is None:
+                self.provisioner = Provisioner(kernel_id=self.kernel_id, kernel_spec=self.kernel_spec, parent=self)
+            return await super()._async_pre_start_kernel(**given)
+
+    return Manager
+
+
+def _kernel(request: dict[str, Any]) -> None:
+    """In the forked child: become the kernel that the request describes."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)  # the parent's standard output is its line to the driver
+    sys.stdin, sys.stdout = open(0), open(1, "w", buffering=1)
+    os.environ.clear()
+    os.environ.update(request["env"], JPY_PARENT_PID=str(os.getppid()))
+    os.chdir(request["cwd"])
+    import random
+
+    import numpy
+
+    random.seed()
+    numpy.random.seed()
+    sys.argv = ["ipykernel_launcher", *request["arguments"]]
+    from ipykernel import kernelapp
+
+    kernelapp.launch_new_instance()
+
+
+def _serve() -> None:
+    """In the parent: fork a kernel a line, tell of births and ends, and end all when the driver is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to answer
+    del sys.path[0]  # the folder of this file is none of a chapter's
+    for name in MODULES:
+        try:
+            importlib.import_module(name)
+        except (ImportError, RuntimeError):
+            continue  # a chapter that needs it says so itself
+    from specseg import provenance
+
+    for file in provenance.library().rglob("*.py"):
+        provenance.code_hash(file)
+    gc.freeze()
+    os.write(1, b"ready\n")
+    alive: set[int] = set()
+    while True:
+        ready, _, _ = select.select([0], [], [], 0.05)
+        for pid in list(alive):
+            if (ended := os.waitpid(pid, os.WNOHANG))[0]:
+                alive.remove(pid)
+                os.write(1, f"ended {pid} {os.waitstatus_to_exitcode(ended[1])}\n".encode())
+        if not ready:
+            continue
+        line = _line()
+        if not line:
+            break
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                _kernel(json.loads(line))
+                status = 0
+            finally:
+                os._exit(status)
+        alive.add(pid)
+        os.write(1, f"born {pid}\n".encode())
+    for pid in alive:
+        os.kill(pid, signal.SIGKILL)
+
+
+def _line() -> bytes:
+    """Read one line of standard input without a buffer: what is left stays visible to select."""
+    found = b""
+    while not found.endswith(b"\n"):
+        byte = os.read(0, 1)
+        if not byte:
+            return b""
+        found += byte
+    return found
+
+
+if __name__ == "__main__":
+    _serve()
