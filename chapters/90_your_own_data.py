@@ -166,8 +166,8 @@ for name in real:
 # ## With logits
 #
 # Logits say more: the relative loss rate $R_{ce}$ of {doc}`30_cross_entropy` in its variants, the truncated IoU, and
-# what the network's own maps lose when their logits are cut. A small network with committed weights serves for that. $R_{ce}$
-# moves with the scale of the logits, so it is given raw and at the temperature that calibrates them.
+# what the network's own maps lose when their logits are cut. A small network with committed weights serves for that.
+# $R_{ce}$ moves with the scale of the logits, so it is given raw and at the temperature that calibrates them.
 # %%
 net = toy.load("landcover", steps=200, void=True)
 small = scratch / "landcover"
