@@ -1,4 +1,4 @@
-"""Committed weights: what their files hold, that pages compute from them in float64, that training again lands there."""
+"""Committed weights: what their files hold, pages compute from them in float64, training again lands there."""
 
 import importlib.util
 import json
