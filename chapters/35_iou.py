@@ -32,7 +32,7 @@ sizes = config.profile(profile)
 findings = ledger.open("35_iou", profile=profile)
 findings.banner()
 # %%
-net = toy.train("landcover", size=65, steps=200, seed=0)
+net = toy.load("landcover", steps=200)
 logits, labels = net.logits[-1], net.labels
 drops = iou_laws.drop_rows(logits, labels, [2, 3, 4, 6, 8, 12, 16])
 figures.show(

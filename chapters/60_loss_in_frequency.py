@@ -36,7 +36,7 @@ source, recorded = f"{len(found)} records of loss_in_frequency, profile standard
 if not recorded:
     made = spot.measure(protocol.networks("smoke")[0])
     found, scored = [made["loss_in_frequency"]], [made["networks"]]
-    source = "pipeline check: one tiny network trained on this page"
+    source = "pipeline check: one tiny committed network measured on this page"
 pools = trained.pools(found)
 rates = trained.rates(found)
 main = loss_tables.main_reading(rates)

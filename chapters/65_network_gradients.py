@@ -20,13 +20,10 @@
 # %% tags=["parameters"]
 profile = "smoke"
 # %% tags=["hide-input"]
-import tempfile
-from pathlib import Path
-
 import pandas as pd
 from myst_nb import glue
 
-from specseg import config, figures, ledger, networks, records
+from specseg import config, figures, ledger, records, spot
 from specseg import network_gradients as ng
 from specseg import network_tables as nt
 from specseg.figures import network_gradients as draw
@@ -35,23 +32,18 @@ sizes = config.profile(profile)
 findings = ledger.open("65_network_gradients", profile=profile)
 findings.banner()
 # %%
-scratch = tempfile.TemporaryDirectory()
-spot = []
-for tiny in [n for n in ng.wanted("smoke") if n.domain == "objects"]:
-    networks.ensure(tiny, root=Path(scratch.name))
-    spot.append(ng.study(tiny, 4, Path(scratch.name)))
-spot = nt.together(spot)
+tiny = nt.together([spot.gradients(n, 4) for n in ng.wanted("smoke") if n.domain == "objects"])
 found = nt.newest(records.find("network_gradients"), "standard")
 measured = nt.together([findings.use(r).rows for r in found.values()])
-both = nt.together([spot, measured]) if found else spot
-shown = measured if found else spot
+both = nt.together([tiny, measured]) if found else tiny
+shown = measured if found else tiny
 source = f"{len(found)} records of network_gradients" if found else "this chapter"
 # %% tags=["hide-input"]
 figures.show(
     draw.fig2(nt.row_images(both)),
     caption="Fig. 2: one row of the spectral gradient of the loss by the ASPP features, all "
             "channels together, average over test pictures, in decibels. Top: what is "
-            "claimed. The tiny networks were trained for this page, the others have records.",
+            "claimed. The tiny networks are committed and measured on this page, the others have records.",
     alt="The claimed rows are one bright point each. The measured ones are brightest at or near "
         "that point and fall off slowly around it, over a wide floor.",
     source=source + " and this chapter" * bool(found), label="fig-2",

@@ -39,7 +39,7 @@ source = f"{len(found)} records of truncation, profile standard"
 if not found:
     made = spot.measure(protocol.networks("smoke")[0])
     found, scored, rated = [made["truncation"]], [made["networks"]], [made["loss_in_frequency"]]
-    source = "pipeline check: one tiny network trained on this page"
+    source = "pipeline check: one tiny committed network measured on this page"
 pools, base = trained.pools(found), trained.pools(trained.plain(found))
 drops = trained.drops(found)
 bilinear = drops[drops["method"].isin(["full", "bilinear"])]

@@ -19,9 +19,6 @@
 # %% tags=["parameters"]
 profile = "smoke"
 # %% tags=["hide-input"]
-import tempfile
-from pathlib import Path
-
 import pandas as pd
 from myst_nb import glue
 
@@ -37,15 +34,14 @@ findings.banner()
 # %%
 found = cells.read()
 truncated, trained_on_blocks = cells.truncation(found), cells.blocks(found)
-scratch = tempfile.TemporaryDirectory()
-tiny, on_the_spot = demo.pipeline(Path(scratch.name))
+tiny, on_the_spot = demo.pipeline()
 spot = cells.truncation(on_the_spot)
 shown = truncated if len(truncated.table) else spot
 panels = facts.panels(truncated, spot)
 # %% tags=["hide-input"]
 what = (
     "Fig. 5b with our networks" if len(truncated.table) else
-    "<b>Pipeline check, no record yet</b>: one tiny network, trained here for seconds, on three kinds of scenes"
+    "<b>Pipeline check, no record yet</b>: one tiny committed network on three kinds of scenes"
 )
 enough = facts.fits_a_line(shown)
 figures.show(
@@ -203,7 +199,7 @@ glue("pr_span", f"{span:.1f}", display=False)
 # %% tags=["hide-input"]
 figures.show(
     draw.scaled(by_scale),
-    caption="One tiny network, trained here, with its classifier's weights times tau.",
+    caption="One tiny network with its classifier's weights times tau.",
     alt="Left, three curves of drop lie on top of each other; right, three parallel curves of "
         "R_ce.",
     source="this chapter, on the spot", label="fig-tau",
@@ -238,7 +234,6 @@ seven
 # Three real domains, however well measured, do not establish a law for others; the synthetic doses vary one property
 # of one kind of scene. The verdicts are about these.
 # %% tags=["hide-input"]
-scratch.cleanup()
 findings.close()
 # %% [markdown]
 # ## Check yourself

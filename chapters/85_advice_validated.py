@@ -20,9 +20,6 @@
 # %% tags=["parameters"]
 profile = "smoke"
 # %% tags=["hide-input"]
-import tempfile
-from pathlib import Path
-
 import pandas as pd
 import torch
 from IPython.display import Markdown
@@ -40,14 +37,13 @@ findings = ledger.open("85_advice_validated", profile=profile)
 findings.banner()
 # %%
 truncated = cells.truncation(cells.read())
-scratch = tempfile.TemporaryDirectory()
-_, on_the_spot = demo.pipeline(Path(scratch.name))
+_, on_the_spot = demo.pipeline()
 shown = truncated if len(truncated.table) else cells.truncation(on_the_spot)
 advice = av.advice(shown)
 # %% tags=["hide-input"]
 what = "" if len(truncated.table) else (
-    "<b>Pipeline check, no record yet</b>: one tiny network, trained here for seconds, on three "
-    "kinds of scenes. "
+    "<b>Pipeline check, no record yet</b>: one tiny committed network on three kinds of "
+    "scenes. "
 )
 figures.show(
     draw.advice(advice),
@@ -150,7 +146,6 @@ sets.style.format(precision=3, na_rep="none").hide(axis="index")
 answer = av.open_question(truncated)
 said = answer["note"] if isinstance(answer, dict) else f"No verdict yet: {answer}."
 glue("av_evidence", said, display=False)
-scratch.cleanup()
 findings.close()
 # %% [markdown]
 # ## Check yourself

@@ -166,10 +166,10 @@ for name in real:
 # ## With logits
 #
 # Logits say more: the relative loss rate $R_{ce}$ of {doc}`30_cross_entropy` in its variants, the truncated IoU, and
-# what the network's own maps lose when their logits are cut. A small network is trained on this page for that. $R_{ce}$
-# moves with the scale of the logits, so it is given raw and at the temperature that calibrates them.
+# what the network's own maps lose when their logits are cut. A small network with committed weights serves for that.
+# $R_{ce}$ moves with the scale of the logits, so it is given raw and at the temperature that calibrates them.
 # %%
-net = toy.train("landcover", size=65, steps=200, probes=24, probe_steps=(200,), void=True)
+net = toy.load("landcover", steps=200, void=True)
 small = scratch / "landcover"
 for kind in ("labels", "logits"):
     (small / kind).mkdir(parents=True)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from specseg import label_predictors, loss_study, networks, protocol, scores
+from specseg import committed, label_predictors, loss_study, protocol, scores
 from specseg import spectrum as sp
 from specseg import truncation_study as study
 from specseg.models import SegmentationNet
@@ -51,23 +49,22 @@ def measured(network: Network, net: SegmentationNet, batches: Batches) -> Found:
                  [Measured(test, none, shared | labels)], [], [])  # fmt: skip
 
 
-def pipeline(root: Path, doses: Sequence[float] = (0.5, 1.0, 2.27), batches: int = 2) -> tuple[SegmentationNet, Found]:
-    """Train the smoke profile's land-cover network in `root`, measure it on scenes of other contour densities.
+def pipeline(doses: Sequence[float] = (0.5, 1.0, 2.27), batches: int = 2) -> tuple[SegmentationNet, Found]:
+    """Measure the smoke profile's committed land-cover network, in float64, on scenes of other contour densities.
 
     Each dose counts as a domain: all statistics of the chapter run, and say nothing about networks or domains.
     """
     (base,) = protocol.networks("smoke", group="landcover")
-    networks.ensure(base, root=root)
-    net = networks.load(base, root=root)
+    net = committed.load(base)
     tested = [replace(base, dose=dose) for dose in doses]
-    parts = [measured(n, net, list(itertools.islice(networks.test_batches(n), batches))) for n in tested]
+    parts = [measured(n, net, committed.batches(n, batches)) for n in tested]
     return net, together(parts)
 
 
 def pictures(found: Found) -> tuple[list, list[int]]:
     """Return one batch of test pictures of the first measurement, and its scored classes."""
     first = found.truncation[0]
-    return list(itertools.islice(networks.test_batches(first.network), 1)), [int(c) for c in first.arrays["scored"]]
+    return committed.batches(first.network, 1), [int(c) for c in first.arrays["scored"]]
 
 
 def together(parts: Sequence[Found]) -> Found:

@@ -1,50 +1,50 @@
-"""A network trained and measured on the spot: the same path as the records', in seconds, for pages without a record.
+"""A committed tiny network measured on the spot: the same path as the records', in seconds, for pages without one.
 
 What it gives has the form of a record's content, so that the same tables and figures can be made of it.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from specseg import loss_study, networks, protocol, scores
+from specseg import committed, loss_study, protocol, scores
+from specseg import network_gradients as ng
 from specseg import truncation_study as study
+from specseg.committed import Batch
 from specseg.datasets import loading, transforms
 from specseg.models import SegmentationNet
 from specseg.networks import Network
 from specseg.trained import Measured
 
-Batch = tuple[torch.Tensor, torch.Tensor, Sequence[str]]
-
 
 def measure(network: Network, *, pictures: int = 8, limits: Sequence[int] | None = None) -> dict[str, Measured]:
-    """Train a network in a folder that is thrown away, and return experiment -> measurement on its first test pictures.
+    """Return experiment -> measurement of a committed network on its first test pictures, in float64.
 
-    The experiments are networks, truncation and loss_in_frequency. Meant for the tiny networks of the smoke profile:
-    about 15 seconds on a core. `limits` are R_ce's: Table 1's and half of the LRG sizes, where the frame has them.
-    Raises what the data set and the training raise.
+    The experiments are networks, truncation and loss_in_frequency; seconds for the tiny networks of the smoke profile.
+    `limits` are R_ce's: Table 1's and half of the LRG sizes, where the frame has them. Raises FileNotFoundError for a
+    network whose weights are not in `results/tiny/`.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        networks.ensure(network, root=root)
-        net = networks.load(network, root=root)
-        batches = list(islice(networks.test_batches(network), max(1, pictures // 4)))
-        net.lrg_size = None
-        if limits is None:
-            grid = {(s - 1) // 2 for s in protocol.lrg_sizes(net.prediction_grid)}
-            limits = sorted({*protocol.LIMITS, *grid}, reverse=True)
-        return {
-            "networks": _scores(network, net, batches),
-            "truncation": _truncation(network, net, batches),
-            "loss_in_frequency": _loss(network, net, batches, limits, root),
-        }
+    net, batches = committed.load(network), committed.batches(network, max(1, pictures // 4))
+    net.lrg_size = None
+    if limits is None:
+        grid = {(s - 1) // 2 for s in protocol.lrg_sizes(net.prediction_grid)}
+        limits = sorted({*protocol.LIMITS, *grid}, reverse=True)
+    return {
+        "networks": _scores(network, net, batches),
+        "truncation": _truncation(network, net, batches),
+        "loss_in_frequency": _loss(network, net, batches, limits),
+    }
+
+
+def gradients(network: Network, count: int) -> pd.DataFrame:
+    """Return `network_gradients.study` of a committed network on `count` test pictures: in float32, as records are."""
+    rows = ng.measure(committed.load(network).float(), ng.cases(network, count))
+    return rows.assign(**{name: getattr(network, name) for name in ng.IDENTITY})
 
 
 def _shared(network: Network, names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -77,9 +77,9 @@ def _scores(network: Network, net: SegmentationNet, batches: list[Batch]) -> Mea
     return Measured(network, pd.DataFrame(rows), {"counts": got.counts[0], **shared})
 
 
-def _loss(network: Network, net: SegmentationNet, batches: list[Batch], limits: Sequence[int], root: Path) -> Measured:
+def _loss(network: Network, net: SegmentationNet, batches: list[Batch], limits: Sequence[int]) -> Measured:
     frames = loading.evaluation_loader(network.data("train"), transforms.evaluation(network.size), 4)
-    fitting = ((images.float() / 255, labels, names) for images, labels, names in islice(frames, 4))
+    fitting = ((images.double() / 255, labels, names) for images, labels, names in islice(frames, 4))
     kept = [n for n in limits if n < network.size // 2]
     temperature = loss_study.calibrated_temperature(net, fitting)
     parts = loss_study.loss_parts(net, batches, kept, temperature=temperature)
@@ -89,7 +89,7 @@ def _loss(network: Network, net: SegmentationNet, batches: list[Batch], limits: 
                  for nu, v in enumerate(parts.class_rims[b].sum(0))]  # fmt: skip
     rows += [{"metric": f"{name}_rim", "variant": "periodic", "nu": nu, "value": v}
              for name, power in parts.power.items() for nu, v in enumerate(power)]  # fmt: skip
-    rows += _during(network, batches[:1], root)
+    rows += _during(network, batches[:1])
     arrays = {
         "total": parts.total, "tail": parts.tail, "variants": np.array(parts.variants),
         "limits": np.array(parts.limits), "temperature": np.array(temperature), **_shared(network, parts.names),
@@ -98,10 +98,10 @@ def _loss(network: Network, net: SegmentationNet, batches: list[Batch], limits: 
 
 
 @torch.no_grad()
-def _during(network: Network, batches: list[Batch], root: Path) -> list[dict]:
+def _during(network: Network, batches: list[Batch]) -> list[dict]:
     rows = []
-    for step in network.settings(len(network.data("train"))).snapshot_steps():
-        net = networks.load(network, step=step, root=root)
+    for step in committed.steps(network):
+        net = committed.load(network, step=step)
         rims, counts, n = 0.0, [], 0
         for images, labels, _ in batches:
             logits = net(images)

@@ -1,17 +1,20 @@
-"""A network small enough to train inside a chapter: three convolutions down to a quarter grid, logits, bilinear up.
+"""A network small enough for a chapter: four convolutions down to a quarter grid, logits, bilinear up.
 
 Random synthetic scenes (`specseg.datasets.synthetic`), cross-entropy with void left out, Adam, one seed for all. It is
-a microscope for the mathematics of section 2.1, not a model of the paper's networks.
+a microscope for the mathematics of section 2.1, not a model of the paper's networks. `train` takes seconds, but a
+training amplifies the rounding of the processor that it runs on: what a page states comes from `load`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from specseg import snapshots
 from specseg.datasets import synthetic
 
 OFFSET = {"train": 0, "val": 500_000}  # scene numbers of the two splits never meet
@@ -40,13 +43,17 @@ class TinyNet(nn.Module):
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained net, the steps at which it was probed, and its logits (float64) on the probe images at each of them."""
+    """A trained net, the steps at which it was probed, and its logits (float64) on the probe images at each of them.
+
+    `states` are its weights at these steps.
+    """
 
     net: TinyNet
     steps: tuple[int, ...]
     logits: tuple[Tensor, ...]
     images: Tensor
     labels: Tensor
+    states: tuple[dict[str, Tensor], ...]
 
 
 def scenes(regime: str, count: int, size: int, *, split: str = "train", void: bool = True) -> tuple[Tensor, Tensor]:
@@ -89,10 +96,12 @@ def train(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda k: (1 - k / (steps + 1)) ** 0.9)
     order = torch.Generator().manual_seed(seed)
     kept: list[Tensor] = []
+    states: list[dict[str, Tensor]] = []
     for step in range(steps + 1):
         if step in wanted:
             with torch.no_grad():
                 kept.append(net(probe_images).double())
+            states.append({k: v.clone() for k, v in net.state_dict().items()})
         if step == steps:
             break
         pick = torch.randint(0, len(images), (batch,), generator=order)
@@ -101,7 +110,35 @@ def train(
         loss.backward()
         optimiser.step()
         schedule.step()
-    return Trained(net, tuple(wanted), tuple(kept), probe_images, probe_labels)
+    return Trained(net, tuple(wanted), tuple(kept), probe_images, probe_labels, tuple(states))
+
+
+def name(regime: str, steps: int, seed: int, void: bool) -> str:
+    """Return the name of a committed training.
+
+    >>> name("landcover", 200, 0, True)
+    'toy-landcover-200-s0-void'
+    """
+    return f"toy-{regime}-{steps}-s{seed}" + "-void" * void
+
+
+@torch.no_grad()
+def load(
+    regime: str = "landcover", *, steps: int = 200, seed: int = 0, void: bool = False, root: Path | None = None
+) -> Trained:
+    """Return a training from its committed weights, evaluated in float64: the same numbers on every processor.
+
+    Size, probes and probe steps are those of its training (`experiments/tiny_networks.py`). Raises FileNotFoundError
+    for a training that is not committed.
+    """
+    states, about = snapshots.read(name(regime, steps, seed, void), root)
+    images, labels = scenes(regime, about["probes"], about["size"], split="val", void=void)
+    net, images = _fresh(len(synthetic.CLASSES[regime]), seed).double(), images.double()
+    logits = []
+    for state in states.values():
+        net.load_state_dict(state)
+        logits.append(net(images))
+    return Trained(net, tuple(states), tuple(logits), images, labels, tuple(states.values()))
 
 
 def _fresh(classes: int, seed: int) -> TinyNet:
