@@ -130,8 +130,8 @@ def record(cell: Loss, folder: Path, rows: pd.DataFrame, context: sweep.Context)
     with np.load(folder / "probe.npz") as arrays:
         probe = {k: arrays[k] for k in arrays.files}
     return records.write(
-        "loss_in_frequency", rows, command=context.command, profile=context.profile, seed=cell.network.seed,
-        data=[cell.network.home.test[0]], device=context.device, wall_s=context.wall_s, script=Path(__file__),
+        "loss_in_frequency", rows, **context.told(), seed=cell.network.seed,
+        data=[cell.network.home.test[0]], script=Path(__file__),
         probe=probe, settings={**cell.network.describe(), "name": cell.network.name},
     )  # fmt: skip
 

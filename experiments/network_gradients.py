@@ -50,8 +50,8 @@ def run(cell: Cell, folder: Path, tell) -> pd.DataFrame:
 def record(cell: Cell, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:
     """Write the record of one network; its settings are the network's fields, its name and `test_images`."""
     return records.write(
-        "network_gradients", rows, command=context.command, profile=context.profile, seed=cell.network.seed,
-        data=[cell.network.home.test[0]], device=context.device, wall_s=context.wall_s, script=Path(__file__),
+        "network_gradients", rows, **context.told(), seed=cell.network.seed,
+        data=[cell.network.home.test[0]], script=Path(__file__),
         settings={**cell.network.describe(), "name": cell.network.name, "test_images": cell.images},
         notes=f"Measured on the CPU. Trained on {networks.about(cell.network)['device']}.",
     )  # fmt: skip

@@ -80,8 +80,8 @@ def record(network: Network, folder: Path, rows: pd.DataFrame, context: sweep.Co
     if network.is_baseline and network.seed == network.fold == 0 and network.backbone != "tiny":
         weights.publish(network)
     return records.write(
-        "networks", rows, command=context.command, profile=context.profile, seed=network.seed,
-        data=[network.home.train[0]], device=context.device, wall_s=context.wall_s, script=Path(__file__), probe=probe,
+        "networks", rows, **context.told(), seed=network.seed,
+        data=[network.home.train[0]], script=Path(__file__), probe=probe,
         settings={**network.describe(), "name": network.name, "pictures": about["images"],
                   "coverage": about["coverage"], "training": about["settings"], "trained_at": about["commit"],
                   "trained_by": about["modules"]},

@@ -79,8 +79,8 @@ def record(cell: Labels, folder: Path, rows: pd.DataFrame, context: sweep.Contex
     with np.load(folder / "probe.npz") as arrays:
         probe = {k: arrays[k] for k in arrays.files}
     return records.write(
-        "predictors", rows, command=context.command, profile=context.profile, data=[cell.network.home.test[0]],
-        device=context.device, wall_s=context.wall_s, script=Path(__file__), probe=probe,
+        "predictors", rows, **context.told(), data=[cell.network.home.test[0]],
+        script=Path(__file__), probe=probe,
         settings={"domain": cell.domain, "fold": cell.fold, "dose": cell.dose, "size": cell.size},
     )  # fmt: skip
 

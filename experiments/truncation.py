@@ -67,8 +67,8 @@ def record(cell: Truncation, folder: Path, rows: pd.DataFrame, context: sweep.Co
     with np.load(folder / "probe.npz") as arrays:
         probe = {k: arrays[k] for k in arrays.files}
     return records.write(
-        "truncation", rows, command=context.command, profile=context.profile, seed=cell.network.seed,
-        data=[cell.network.home.test[0]], device=context.device, wall_s=context.wall_s, script=Path(__file__),
+        "truncation", rows, **context.told(), seed=cell.network.seed,
+        data=[cell.network.home.test[0]], script=Path(__file__),
         probe=probe, settings={**cell.network.describe(), "name": cell.network.name},
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from specseg import config
+from specseg import config, records
 from specseg.sweep import launchers, options, work
 from specseg.sweep.board import Board, duration, status_table
 from specseg.sweep.cells import Experiment
@@ -56,7 +56,7 @@ def _console() -> Console:
 def _sweep(experiment: Experiment, given: argparse.Namespace, profile: str) -> Sweep:
     config.profile(profile)
     home = (given.folder or config.root() / "runs").resolve()
-    return Sweep(experiment, profile, home, getattr(given, "device", "auto"))
+    return Sweep(experiment, profile, home, getattr(given, "device", "auto"), getattr(given, "allow_dirty", False))
 
 
 def _chosen(sweep: Sweep, only: list[str]) -> dict:
@@ -97,6 +97,7 @@ def run(experiment: Experiment, given: argparse.Namespace) -> int:
         return DONE
     if not todo.cells:
         return FAILED if old else DONE
+    records.require_committed(given.allow_dirty)
     with Board(console, len(todo.cells)) as board:
         tally = _launch(sweep, todo, board, given)
     for key in tally.failed:

@@ -38,12 +38,13 @@ def device():
 
 @dataclass(frozen=True)
 class Sweep:
-    """One run of an experiment: its cells by id, where they are kept, on which device they run."""
+    """One run of an experiment: its cells by id, where they are kept, on which device and by which code they run."""
 
     experiment: Experiment
     profile: str
     home: Path
     device: str = "auto"
+    allow_dirty: bool = False
 
     @property
     def file(self) -> Path:
@@ -160,6 +161,7 @@ def _attempt(sweep: Sweep, folder: CellFolder, key: str, cell: Any, show: Tell) 
     with Clock(folder) as clock:
         folder.tell(f"attempt {clock.attempts} by process {os.getpid()} on {socket.gethostname()}")
         try:
+            records.require_committed(sweep.allow_dirty)
             rows = sweep.experiment.run(cell, folder.path, tell)
             return _finish(sweep, folder, key, cell, rows, clock)
         except Exception as err:
@@ -191,7 +193,7 @@ def _finish(sweep: Sweep, folder: CellFolder, key: str, cell: Any, rows: Any, cl
     text = rows.to_csv(index=False, lineterminator="\n", float_format="%.10g")
     folder.write("rows.csv", text)
     name, energy = _device_name(), clock.energy_kwh
-    context = Context(sweep.profile, sweep.command(key), name, clock.wall_s, energy)
+    context = Context(sweep.profile, sweep.command(key), name, clock.wall_s, energy, sweep.allow_dirty)
     record = _record_once(sweep, folder, cell, rows, context, sha256(text.encode()))
     modules, begun = dict(sweep.modules()), folder.read("cell.json").get("modules", {})
     for module, old in begun.items():  # a cell that was begun by other code is nobody's measurement
