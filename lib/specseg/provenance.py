@@ -36,7 +36,8 @@ _PARSER = threading.Lock()  # Python 3.11's ast keeps one recursion counter for 
 # Parts of specseg.sweep: they start the work and keep what it gives, but cannot change a number.
 SWEEP = ("", ".board", ".cells", ".command", ".energy", ".folder", ".launchers", ".options", ".slurm", ".work")
 PLUMBING = (
-    "specseg", "specseg.config", "specseg.records", "specseg.provenance", "specseg._torchvision", "specseg.protocol",
+    "specseg", "specseg.config", "specseg.records", "specseg.renewal", "specseg.provenance", "specseg._torchvision",
+    "specseg.protocol",
     *(f"specseg.sweep{part}" for part in SWEEP),
 )  # fmt: skip
 
