@@ -47,7 +47,7 @@ def agreement(network: Network) -> np.ndarray:
 def run(cell: Weak, folder: Path, tell) -> pd.DataFrame:
     """Return tidy rows: mIoU and boundary mIoU on true labels, IoU per class, and the labels' own agreement."""
     network = cell.network
-    networks.ensure(network, device=str(sweep.device()), tell=tell)
+    networks.ensure(network, device=str(sweep.device()), precision=sweep.precision(), tell=tell)
     net = weights.load(network)
     data = network.data("test")
     scored = network.home.scored_indices(data.classes)
@@ -81,7 +81,7 @@ def record(cell: Weak, folder: Path, rows: pd.DataFrame, context: sweep.Context)
     return records.write(
         "block_annotation", rows, **context.told(), seed=cell.network.seed,
         data=[cell.network.home.test[0]], script=Path(__file__),
-        probe=probe, settings={**cell.network.describe(), "name": cell.network.name},
+        probe=probe, settings=networks.recorded(cell.network),
     )  # fmt: skip
 
 

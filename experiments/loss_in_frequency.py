@@ -91,7 +91,7 @@ def during(network: Network, tell) -> list[dict]:
 def run(cell: Loss, folder: Path, tell) -> pd.DataFrame:
     """Return tidy rows: R_ce by variant, average and limit with intervals; rims of loss and spectra; snapshots."""
     network = cell.network
-    networks.ensure(network, device=str(sweep.device()), tell=tell)
+    networks.ensure(network, device=str(sweep.device()), precision=sweep.precision(), tell=tell)
     net = weights.load(network)
     temperature = study.calibrated_temperature(net, some(network, "train", CALIBRATION))
     parts = study.loss_parts(net, networks.test_batches(network), limits(network.size), temperature=temperature,
@@ -132,7 +132,7 @@ def record(cell: Loss, folder: Path, rows: pd.DataFrame, context: sweep.Context)
     return records.write(
         "loss_in_frequency", rows, **context.told(), seed=cell.network.seed,
         data=[cell.network.home.test[0]], script=Path(__file__),
-        probe=probe, settings={**cell.network.describe(), "name": cell.network.name},
+        probe=probe, settings=networks.recorded(cell.network),
     )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ def rival(network: Network) -> dict[str, np.ndarray]:
 
 def run(network: Network, folder: Path, tell) -> pd.DataFrame:
     """Train (or go on), then return tidy rows of the training and of the test; counts go to counts.npz."""
-    networks.ensure(network, device=str(sweep.device()), tell=tell)
+    networks.ensure(network, device=str(sweep.device()), precision=sweep.precision(), tell=tell)
     net, about = weights.load(network), networks.about(network)
     data = network.data("test")
     scored = network.home.scored_indices(data.classes)
@@ -82,7 +82,7 @@ def record(network: Network, folder: Path, rows: pd.DataFrame, context: sweep.Co
     return records.write(
         "networks", rows, **context.told(), seed=network.seed,
         data=[network.home.train[0]], script=Path(__file__), probe=probe,
-        settings={**network.describe(), "name": network.name, "pictures": about["images"],
+        settings={**networks.recorded(network), "pictures": about["images"],
                   "coverage": about["coverage"], "training": about["settings"], "trained_at": about["commit"],
                   "trained_by": about["modules"]},
     )  # fmt: skip

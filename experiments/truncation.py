@@ -33,7 +33,7 @@ def cells(profile: str) -> list[Truncation]:
 def run(cell: Truncation, folder: Path, tell) -> pd.DataFrame:
     """Return tidy rows: mIoU, boundary mIoU and relative drop per condition, IoU per class at the full grid."""
     network = cell.network
-    networks.ensure(network, device=str(sweep.device()), tell=tell)
+    networks.ensure(network, device=str(sweep.device()), precision=sweep.precision(), tell=tell)
     net = weights.load(network)
     net.lrg_size = None
     data = network.data("test")
@@ -69,7 +69,7 @@ def record(cell: Truncation, folder: Path, rows: pd.DataFrame, context: sweep.Co
     return records.write(
         "truncation", rows, **context.told(), seed=cell.network.seed,
         data=[cell.network.home.test[0]], script=Path(__file__),
-        probe=probe, settings={**cell.network.describe(), "name": cell.network.name},
+        probe=probe, settings=networks.recorded(cell.network),
     )  # fmt: skip
 
 

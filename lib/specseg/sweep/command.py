@@ -56,7 +56,8 @@ def _console() -> Console:
 def _sweep(experiment: Experiment, given: argparse.Namespace, profile: str) -> Sweep:
     config.profile(profile)
     home = (given.folder or config.root() / "runs").resolve()
-    return Sweep(experiment, profile, home, getattr(given, "device", "auto"), getattr(given, "allow_dirty", False))
+    chosen = {k: getattr(given, k) for k in ("device", "allow_dirty", "precision") if hasattr(given, k)}
+    return Sweep(experiment, profile, home, **chosen)
 
 
 def _chosen(sweep: Sweep, only: list[str]) -> dict:
@@ -137,6 +138,7 @@ def _launch(sweep: Sweep, todo: Todo, board: Board, given: argparse.Namespace) -
     if given.launcher == "local":
         return launchers.local(sweep, todo, board, given.jobs, given.gpus_per_cell)
     work.choose_device(sweep.device)
+    work.choose_precision(sweep.precision)
     return launchers.in_process(sweep, todo, board)
 
 
@@ -223,6 +225,7 @@ def worker(experiment: Experiment, given: argparse.Namespace) -> int:
     if given.cell not in cells:
         raise ValueError(f"no cell {given.cell!r} at profile {sweep.profile}")
     work.choose_device(given.device)
+    work.choose_precision(given.precision)
     state = work.work(
         sweep,
         given.cell,

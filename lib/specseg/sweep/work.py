@@ -21,7 +21,7 @@ from specseg.sweep.cells import Context, Experiment, Tell, canonical
 from specseg.sweep.energy import Clock
 from specseg.sweep.folder import PATIENCE_S, CellFolder, Held, State, full_disk, now, sha256
 
-_CHOICE = {"device": "auto"}
+_CHOICE = {"device": "auto", "precision": "auto"}
 
 
 def choose_device(choice: str) -> None:
@@ -36,15 +36,26 @@ def device():
     return config.device(_CHOICE["device"])
 
 
+def choose_precision(choice: str) -> None:
+    """Set what `precision` returns."""
+    _CHOICE["precision"] = choice
+
+
+def precision() -> str:
+    """Return the sweep's --precision: "auto", or in what trainings that begin now are to be made."""
+    return _CHOICE["precision"]
+
+
 @dataclass(frozen=True)
 class Sweep:
-    """One run of an experiment: its cells by id, where they are kept, on which device and by which code they run."""
+    """One run of an experiment: its cells by id, where they are kept, how they are run."""
 
     experiment: Experiment
     profile: str
     home: Path
     device: str = "auto"
     allow_dirty: bool = False
+    precision: str = "auto"
 
     @property
     def file(self) -> Path:
@@ -69,6 +80,7 @@ class Sweep:
         except ValueError:
             file = str(self.file)
         chosen = "" if self.device == "auto" else f" --device {self.device}"
+        chosen += "" if self.precision == "auto" else f" --precision {self.precision}"
         return f"python {file} run --profile {self.profile}{chosen} --only {key}"
 
     def modules(self) -> dict[str, str]:
