@@ -3,6 +3,9 @@
 Command   python bench/bench_train.py [--size 257] [--batch 8] [--rounds 7] [--threads N] [--device auto] [--json FILE]
 Minutes   about 2 on two cores, less on a GPU
 Expect    a ratio of at least 1 on a CPU (channels_last, bf16 where it helps), more on a GPU
+Precision what `networks.fast_precision` chooses for the machine, or --precision. Why so, one step on one core (its own
+          seconds of processor time, medians of twelve, the machine busy): AMD EPYC of family 25 with avx512_bf16, 1.79
+          in bf16 and 2.78 in fp32; an AMD EPYC without AVX-512 took 32.8 in bf16 and 5.3 in fp32 (two cores, wall time)
 
 Peer      the loop of torchvision's references/segmentation/train.py, in its settings: float32 (its default), contiguous
           tensors, cross-entropy with ignore_index=255 on full-size logits, SGD with momentum 0.9 and decay 1e-4, a
@@ -28,7 +31,7 @@ from bench_data import interval
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from specseg import config, datasets, provenance, train
+from specseg import config, datasets, networks, provenance, train
 from specseg._torchvision import torchvision
 from specseg.datasets import loading, transforms
 from specseg.models import build
@@ -66,6 +69,11 @@ def network(size: int) -> nn.Module:
     return build("deeplabv3plus", backbone="efficientnet_lite0", num_classes=CLASSES, input_size=size, width=128)
 
 
+def precision(args: argparse.Namespace, device: torch.device) -> str:
+    """Return in which precision our side trains."""
+    return networks.fast_precision(device.type) if args.precision == "auto" else args.precision
+
+
 def theirs(data: datasets.DataSet, args: argparse.Namespace, device: torch.device) -> Iterator[float]:
     """Seconds of each step of torchvision's reference loop."""
     net = network(args.size).to(device).train()
@@ -99,8 +107,8 @@ def ours(data: datasets.DataSet, args: argparse.Namespace, device: torch.device)
     import threading
 
     gate, done = queue.Queue(), queue.Queue()
-    precision = "bf16-mixed"
-    settings = train.Settings(steps=10_000, precision=precision)
+    chosen = precision(args, device)
+    settings = train.Settings(steps=10_000, precision=chosen)
     draw = loading.draws(data, transforms.training(args.size), args.batch)
 
     def waiting(step: int):
@@ -109,7 +117,7 @@ def ours(data: datasets.DataSet, args: argparse.Namespace, device: torch.device)
         return draw(step)
 
     def work() -> None:
-        fabric = train.processes(device.type, precision=precision)
+        fabric = train.processes(device.type, precision=chosen)
         train.fit(network(args.size), waiting, settings, fabric=fabric, on_step=lambda *_: done.put(None))
 
     threading.Thread(target=work, daemon=True).start()
@@ -129,6 +137,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--precision", default="auto", choices=("auto", "32-true", "bf16-mixed"))
     parser.add_argument("--json", type=Path)
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
@@ -147,8 +156,8 @@ def main(argv: list[str] | None = None) -> int:
     low, high = interval(ratios)
     rate = {name: args.batch / statistics.median(values) for name, values in seconds.items()}
     row = {"what": "training step, loading included", "size": args.size, "batch": args.batch, "rounds": args.rounds,
-           "threads": args.threads, "ours_per_s": rate["ours"], "theirs_per_s": rate["theirs"],
-           "ratio": statistics.median(ratios), "low": low, "high": high}  # fmt: skip
+           "threads": args.threads, "precision": precision(args, device), "ours_per_s": rate["ours"],
+           "theirs_per_s": rate["theirs"], "ratio": statistics.median(ratios), "low": low, "high": high}  # fmt: skip
     print(
         f"training step of {args.batch} at {args.size} px, {args.threads} threads, {config.device_name(device)}: "
         f"{rate['ours']:.2f} against {rate['theirs']:.2f} images/s, ratio {row['ratio']:.2f} [{low:.2f}, {high:.2f}]"

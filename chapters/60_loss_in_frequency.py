@@ -65,7 +65,8 @@ state.columns = ["networks with a record", "networks in the protocol"]
 left = (state.iloc[:, 1] - state.iloc[:, 0])[lambda n: n > 0]
 left = ", ".join(f"{group} ({n} of {state.loc[group].iloc[1]})" for group, n in left.items())
 glue("loss_missing", left or "none", display=False)
-listed = cells.assign(record=cells["run_id"].where(cells["measured"], "none yet"))[["group", "name", "record"]]
+listed = cells.assign(record=cells["run_id"].where(cells["measured"], "none yet"))
+listed = listed[["group", "name", "trained in", "record"]]
 glue("loss_source", source, display=False)
 glue("loss_limit", f"{limit}", display=False)
 display(state)

@@ -68,7 +68,8 @@ state.columns = ["networks with a record", "networks in the protocol"]
 left = (state.iloc[:, 1] - state.iloc[:, 0])[lambda n: n > 0]
 left = ", ".join(f"{group} ({n} of {state.loc[group].iloc[1]})" for group, n in left.items())
 glue("cut_missing", left or "none", display=False)
-listed = cells.assign(record=cells["run_id"].where(cells["measured"], "none yet"))[["group", "name", "record"]]
+listed = cells.assign(record=cells["run_id"].where(cells["measured"], "none yet"))
+listed = listed[["group", "name", "trained in", "record"]]
 glue("cut_source", source, display=False)
 display(state)
 HTML(f"<details><summary>All {len(listed)} networks and their records</summary>{listed.to_html(index=False)}</details>")

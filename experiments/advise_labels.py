@@ -100,8 +100,10 @@ def main(argv: list[str] | None = None) -> Path:
     parser.add_argument("--dataset", required=True, choices=[*SPLITS, *REGIMES])
     parser.add_argument("--profile", default="standard", choices=config.profiles())
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--allow-dirty", action="store_true", help=records.ALLOW_DIRTY)
     args = parser.parse_args(argv)
     profile = config.profile(args.profile)
+    records.require_committed(args.allow_dirty or profile.name == "smoke")
     scratch = config.root() / "_build" / EXPERIMENT / f"{args.dataset}-{profile.name}"
     folder, names, stored, opened = labels_of(args.dataset, profile, scratch / "labels")
     if profile.name == "smoke":
@@ -120,6 +122,7 @@ def main(argv: list[str] | None = None) -> Path:
         settings={"dataset": args.dataset, "size": profile.size, "draws": DRAWS, "group": settings.group, **kept},
         notes="Rule and tolerances stated before a network's drop was known. " + recommend.RULE,
         wall_s=time.monotonic() - start, device=config.device_name("cpu"),
+        allow_dirty=args.allow_dirty,
         root=config.root() / "_build" / "trials" if profile.name == "smoke" else None,
     )  # fmt: skip
     print(f"{len(found)} rows in {path}")
@@ -129,5 +132,5 @@ def main(argv: list[str] | None = None) -> Path:
 if __name__ == "__main__":
     try:
         main()
-    except FileNotFoundError as err:
+    except (FileNotFoundError, records.Uncommitted) as err:
         sys.exit(f"{EXPERIMENT}: {err}")

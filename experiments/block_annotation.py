@@ -47,7 +47,7 @@ def agreement(network: Network) -> np.ndarray:
 def run(cell: Weak, folder: Path, tell) -> pd.DataFrame:
     """Return tidy rows: mIoU and boundary mIoU on true labels, IoU per class, and the labels' own agreement."""
     network = cell.network
-    networks.ensure(network, device=str(sweep.device()), tell=tell)
+    networks.ensure(network, device=str(sweep.device()), precision=sweep.precision(), tell=tell)
     net = weights.load(network)
     data = network.data("test")
     scored = network.home.scored_indices(data.classes)
@@ -79,9 +79,9 @@ def record(cell: Weak, folder: Path, rows: pd.DataFrame, context: sweep.Context)
     with np.load(folder / "probe.npz") as arrays:
         probe = {k: arrays[k] for k in arrays.files}
     return records.write(
-        "block_annotation", rows, command=context.command, profile=context.profile, seed=cell.network.seed,
-        data=[cell.network.home.test[0]], device=context.device, wall_s=context.wall_s, script=Path(__file__),
-        probe=probe, settings={**cell.network.describe(), "name": cell.network.name},
+        "block_annotation", rows, **context.told(), seed=cell.network.seed,
+        data=[cell.network.home.test[0]], script=Path(__file__),
+        probe=probe, settings=networks.recorded(cell.network),
     )  # fmt: skip
 
 

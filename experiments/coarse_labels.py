@@ -83,8 +83,10 @@ def main(argv: list[str] | None = None) -> Path:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", required=True, choices=list(SPLITS))
     parser.add_argument("--profile", default="standard", choices=config.profiles())
+    parser.add_argument("--allow-dirty", action="store_true", help=records.ALLOW_DIRTY)
     args = parser.parse_args(argv)
     profile, start = config.profile(args.profile), time.monotonic()
+    records.require_committed(args.allow_dirty or profile.name == "smoke")
     most = profile.images if args.profile == "smoke" else 0
     parts, names, classes, opened = measure(args.dataset, profile.size, most)
     clusters = [cluster(args.dataset, name) for name in names]
@@ -94,6 +96,7 @@ def main(argv: list[str] | None = None) -> Path:
         profile=profile.name, data=[f"{s.name}/{s.split}: {s.coverage}" for s in opened],
         settings={"dataset": args.dataset, "size": profile.size, "classes": classes, "maps": len(names)},
         wall_s=time.monotonic() - start, device=config.device_name("cpu"),
+        allow_dirty=args.allow_dirty,
         root=config.root() / "_build" / "trials" if profile.name == "smoke" else None,
     )  # fmt: skip
     print(f"{len(names)} maps in {path}")
@@ -103,5 +106,5 @@ def main(argv: list[str] | None = None) -> Path:
 if __name__ == "__main__":
     try:
         main()
-    except FileNotFoundError as err:
+    except (FileNotFoundError, records.Uncommitted) as err:
         sys.exit(f"{EXPERIMENT}: {err}")

@@ -82,7 +82,10 @@ def main(argv: list[str] | None = None) -> Path:
     """Measure every set and write one record (smoke: under _build/, since it is a trial)."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="standard", choices=config.profiles())
-    profile = config.profile(parser.parse_args(argv).profile)
+    parser.add_argument("--allow-dirty", action="store_true", help=records.ALLOW_DIRTY)
+    args = parser.parse_args(argv)
+    profile = config.profile(args.profile)
+    records.require_committed(args.allow_dirty or profile.name == "smoke")
     torch.set_num_threads(1)
     start, parts, opened, shown = time.monotonic(), [], [], probe()
     for dataset in SPLITS:
@@ -102,6 +105,7 @@ def main(argv: list[str] | None = None) -> Path:
         data=[f"{s.name}/{s.split}: {s.coverage}" for s in opened],
         settings={"size": profile.size, "version": synthetic.VERSION}, probe=shown, notes=NOTES,
         wall_s=time.monotonic() - start, device=config.device_name("cpu"),
+        allow_dirty=args.allow_dirty,
         root=config.root() / "_build" / "trials" if profile.name == "smoke" else None,
     )  # fmt: skip
     print(f"{len(table)} rows in {path}")
@@ -111,5 +115,5 @@ def main(argv: list[str] | None = None) -> Path:
 if __name__ == "__main__":
     try:
         main()
-    except FileNotFoundError as err:
+    except (FileNotFoundError, records.Uncommitted) as err:
         sys.exit(f"data_profile: {err}")

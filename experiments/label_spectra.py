@@ -188,8 +188,10 @@ def main(argv: list[str] | None = None) -> Path:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", required=True, choices=[*SPLITS, *REGIMES])
     parser.add_argument("--profile", default="standard", choices=config.profiles())
+    parser.add_argument("--allow-dirty", action="store_true", help=records.ALLOW_DIRTY)
     args = parser.parse_args(argv)
     profile = config.profile(args.profile)
+    records.require_committed(args.allow_dirty or profile.name == "smoke")
     torch.set_num_threads(1)
     rows, arrays, seconds, opened = measure(args.dataset, profile)
     scenes = "Synthetic val scenes." if args.dataset in REGIMES else NOTES[args.dataset]
@@ -199,6 +201,7 @@ def main(argv: list[str] | None = None) -> Path:
         data=[f"{s.name}/{s.split}: {s.coverage}" for s in opened],
         settings={"dataset": args.dataset, "size": profile.size, "limits": list(ls.LIMITS), "draws": DRAWS},
         probe=arrays, notes=f"{scenes} 95 % intervals.", wall_s=seconds, device=config.device_name("cpu"),
+        allow_dirty=args.allow_dirty,
         root=config.root() / "_build" / "trials" if profile.name == "smoke" else None,
     )  # fmt: skip
     print(f"{len(rows)} rows in {path}")
@@ -208,5 +211,5 @@ def main(argv: list[str] | None = None) -> Path:
 if __name__ == "__main__":
     try:
         main()
-    except FileNotFoundError as err:
+    except (FileNotFoundError, records.Uncommitted) as err:
         sys.exit(f"label_spectra: {err}")

@@ -187,7 +187,9 @@ def main(arguments: list[str] | None = None) -> Path:
     parser.add_argument("--profile", default="smoke", choices=sorted(PLANS))
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--fresh", action="store_true", help="forget the cells of an interrupted run")
+    parser.add_argument("--allow-dirty", action="store_true", help=records.ALLOW_DIRTY)
     args = parser.parse_args(arguments)
+    records.require_committed(args.allow_dirty)
     plan, device = PLANS[args.profile], config.device(args.device)
     kept = config.root() / "_build" / "latency" / f"{args.profile}-{device.type}.jsonl"
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -216,6 +218,7 @@ def main(arguments: list[str] | None = None) -> Path:
         device=config.device_name(device),
         wall_s=sum(e["wall_s"] for e in done),
         script=Path(__file__),
+        allow_dirty=args.allow_dirty,
         settings={**asdict(plan), "device": device.type, "threads": torch.get_num_threads()},
         notes=f"Random weights. Load of the machine (1-minute average, median over cells): {shared:.1f} on "
         f"{os.cpu_count()} cores" + (SHARED if shared > 1.2 * torch.get_num_threads() else "."),

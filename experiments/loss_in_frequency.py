@@ -14,7 +14,9 @@ During    at the snapshots of every baseline: L_ce by rim, spectra and mIoU on t
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,7 @@ import pandas as pd
 import torch
 
 from specseg import loss_study as study
-from specseg import networks, protocol, records, scores, sweep, weights
+from specseg import networks, protocol, records, renewal, scores, sweep, weights
 from specseg import spectrum as sp
 from specseg.datasets import loading, transforms
 from specseg.datasets.transforms import to_pair
@@ -91,23 +93,14 @@ def during(network: Network, tell) -> list[dict]:
 def run(cell: Loss, folder: Path, tell) -> pd.DataFrame:
     """Return tidy rows: R_ce by variant, average and limit with intervals; rims of loss and spectra; snapshots."""
     network = cell.network
-    networks.ensure(network, device=str(sweep.device()), tell=tell)
+    networks.ensure(network, device=str(sweep.device()), precision=sweep.precision(), tell=tell)
     net = weights.load(network)
     temperature = study.calibrated_temperature(net, some(network, "train", CALIBRATION))
     parts = study.loss_parts(net, networks.test_batches(network), limits(network.size), temperature=temperature,
                              padded=padded(network) if network.is_baseline else None, tell=tell)  # fmt: skip
     clusters = [network.home.cluster(name) for name in parts.names]
-    draws = scores.weights(clusters)
     shared = {"n": len(parts.names), "unit": "1"}
-    rows = [{**shared, "metric": "temperature", "value": temperature}]
-    for variant, average in itertools.product(parts.variants, ("ratio_of_means", "mean_of_ratios")):
-        values = study.rates(parts, variant, average=average)
-        drawn = study.rates(parts, variant, average=average, weights=draws)
-        for k, nu_max in enumerate(parts.limits):
-            if np.isfinite(values[k]):
-                low, high = scores.interval(drawn[:, k])
-                rows.append({**shared, "metric": "r_ce", "variant": variant, "average": average, "nu_max": nu_max,
-                             "value": values[k], "low": low, "high": high})  # fmt: skip
+    rows = [{**shared, "metric": "temperature", "value": temperature}, *rate_rows(parts, clusters)]
     for b, boundary in enumerate(("periodic", "mirrored")):
         rims = parts.class_rims[b].sum(0)
         rows += [{**shared, "metric": "loss_rim", "variant": boundary, "nu": nu, "value": v, "unit": "nat"}
@@ -125,14 +118,55 @@ def run(cell: Loss, folder: Path, tell) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def rate_rows(parts: study.LossParts, clusters: Sequence[str]) -> list[dict]:
+    """Return the rows of R_ce: every variant, average and limit, with intervals over clusters of pictures."""
+    draws, rows, shared = scores.weights(clusters), [], {"n": len(parts.names), "unit": "1"}
+    for variant, average in itertools.product(parts.variants, ("ratio_of_means", "mean_of_ratios")):
+        values = study.rates(parts, variant, average=average)
+        drawn = study.rates(parts, variant, average=average, weights=draws)
+        for k, nu_max in enumerate(parts.limits):
+            if np.isfinite(values[k]):
+                low, high = scores.interval(drawn[:, k])
+                rows.append({**shared, "metric": "r_ce", "variant": variant, "average": average, "nu_max": nu_max,
+                             "value": values[k], "low": low, "high": high})  # fmt: skip
+    return rows
+
+
+KEPT = 1e-4  # the parts of every picture are kept in float32, R_ce of small tails among them
+
+
+def recompute(record: records.Record) -> Iterator[renewal.Check]:
+    """Yield: the rows of R_ce from the parts that are kept; the temperature and the first pictures' parts from the
+    weights. Rims of the whole set and snapshots of the training are not computed again."""
+    network, kept = networks.of_settings(record.meta["settings"]), record.probe()
+    variants, nus = tuple(map(str, kept["variants"])), [int(n) for n in kept["limits"]]
+    total, tail, soft = (kept[k].astype(np.float64) for k in ("total", "tail", "soft"))
+    again = study.LossParts(variants, tuple(nus), kept["names"].tolist(), total, tail, kept["class_rims"], {}, soft)
+    old = record.rows[record.rows["metric"] == "r_ce"]
+    rows = pd.DataFrame(rate_rows(again, kept["clusters"]))
+    yield renewal.rows_again("the rows of R_ce from the parts of every picture", rows, old, KEPT)
+    net = weights.load(network)
+    temperature = study.calibrated_temperature(net, some(network, "train", CALIBRATION))
+    worst = renewal.deviation(temperature, kept["temperature"])
+    yield renewal.Check(f"the temperature on {CALIBRATION} training pictures", worst, renewal.FLOAT32)
+    frames = islice(padded(network), 1) if network.is_baseline else None
+    got = study.loss_parts(net, islice(networks.test_batches(network), 1), nus, temperature=float(kept["temperature"]),
+                           padded=frames)  # fmt: skip
+    renewal.same_pictures(got.names, kept["names"])
+    few = slice(len(got.names))
+    pairs = [(got.total, total[:, few]), (got.tail, tail[:, few]), (got.soft, soft[few])]
+    worst = max(renewal.deviation(new, old) for new, old in pairs)
+    yield renewal.Check(f"loss and its tails on the first {len(got.names)} pictures", worst, renewal.FLOAT32)
+
+
 def record(cell: Loss, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:
     """Write the record with the parts of every picture beside."""
     with np.load(folder / "probe.npz") as arrays:
         probe = {k: arrays[k] for k in arrays.files}
     return records.write(
-        "loss_in_frequency", rows, command=context.command, profile=context.profile, seed=cell.network.seed,
-        data=[cell.network.home.test[0]], device=context.device, wall_s=context.wall_s, script=Path(__file__),
-        probe=probe, settings={**cell.network.describe(), "name": cell.network.name},
+        "loss_in_frequency", rows, **context.told(), seed=cell.network.seed,
+        data=[cell.network.home.test[0]], script=Path(__file__),
+        probe=probe, settings=networks.recorded(cell.network),
     )  # fmt: skip
 
 

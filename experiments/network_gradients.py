@@ -41,7 +41,7 @@ def cells(profile: str) -> list[Cell]:
 
 def run(cell: Cell, folder: Path, tell) -> pd.DataFrame:
     """Train the network where it is not there, measure it on the CPU and return the rows."""
-    networks.ensure(cell.network, device=sweep.device().type, tell=tell)
+    networks.ensure(cell.network, device=sweep.device().type, precision=sweep.precision(), tell=tell)
     torch.set_num_threads(1)  # what is measured does not gain from more, and cells may run side by side
     tell(f"{cell.network.name}: measuring on {cell.images} pictures")
     return network_gradients.study(cell.network, cell.images)
@@ -50,9 +50,9 @@ def run(cell: Cell, folder: Path, tell) -> pd.DataFrame:
 def record(cell: Cell, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:
     """Write the record of one network; its settings are the network's fields, its name and `test_images`."""
     return records.write(
-        "network_gradients", rows, command=context.command, profile=context.profile, seed=cell.network.seed,
-        data=[cell.network.home.test[0]], device=context.device, wall_s=context.wall_s, script=Path(__file__),
-        settings={**cell.network.describe(), "name": cell.network.name, "test_images": cell.images},
+        "network_gradients", rows, **context.told(), seed=cell.network.seed,
+        data=[cell.network.home.test[0]], script=Path(__file__),
+        settings={**networks.recorded(cell.network), "test_images": cell.images},
         notes=f"Measured on the CPU. Trained on {networks.about(cell.network)['device']}.",
     )  # fmt: skip
 

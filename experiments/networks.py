@@ -38,7 +38,7 @@ def rival(network: Network) -> dict[str, np.ndarray]:
 
 def run(network: Network, folder: Path, tell) -> pd.DataFrame:
     """Train (or go on), then return tidy rows of the training and of the test; counts go to counts.npz."""
-    networks.ensure(network, device=str(sweep.device()), tell=tell)
+    networks.ensure(network, device=str(sweep.device()), precision=sweep.precision(), tell=tell)
     net, about = weights.load(network), networks.about(network)
     data = network.data("test")
     scored = network.home.scored_indices(data.classes)
@@ -80,9 +80,9 @@ def record(network: Network, folder: Path, rows: pd.DataFrame, context: sweep.Co
     if network.is_baseline and network.seed == network.fold == 0 and network.backbone != "tiny":
         weights.publish(network)
     return records.write(
-        "networks", rows, command=context.command, profile=context.profile, seed=network.seed,
-        data=[network.home.train[0]], device=context.device, wall_s=context.wall_s, script=Path(__file__), probe=probe,
-        settings={**network.describe(), "name": network.name, "pictures": about["images"],
+        "networks", rows, **context.told(), seed=network.seed,
+        data=[network.home.train[0]], script=Path(__file__), probe=probe,
+        settings={**networks.recorded(network), "pictures": about["images"],
                   "coverage": about["coverage"], "training": about["settings"], "trained_at": about["commit"],
                   "trained_by": about["modules"]},
     )  # fmt: skip

@@ -8,14 +8,16 @@ Expect    mIoU of block labels above 0.9 at half of the prediction grid, lower o
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from specseg import label_predictors as study
-from specseg import networks, protocol, records, scores, sweep
+from specseg import networks, protocol, records, renewal, scores, sweep
 from specseg.networks import Network
 
 
@@ -52,26 +54,52 @@ def run(cell: Labels, folder: Path, tell) -> pd.DataFrame:
     scored, lrg = network.home.scored_indices(data.classes), sizes(cell.size)
     got = study.label_counts(networks.test_batches(network), data.num_classes, lrg)
     clusters = [network.home.cluster(name) for name in got.names]
-    draws = scores.weights(clusters)
-    shared = {"n": len(data), "unit": "1"}
-    rows = []
-    for k, kind in enumerate(study.KINDS):
-        for j, size in enumerate(lrg):
-            counts = got.counts[k, j]
-            low, high = scores.interval(scores.miou(scores.pooled(counts, draws), scored))
-            value = float(scores.miou(scores.pooled(counts), scored))
-            rows.append({**shared, "metric": "ceiling_miou", "kind": kind, "lrg_size": size, "value": value,
-                         "low": low, "high": high})  # fmt: skip
-    rows += [{**shared, "metric": "energy_beyond", "lrg_size": s, "value": float(v.mean())}
-             for s, v in zip(lrg, got.beyond, strict=True)]  # fmt: skip
-    rows.append({**shared, "metric": "contour_density", "value": float(got.density.mean())})
     tell(f"{len(got.names)} label maps")
     np.savez_compressed(
         folder / "probe.npz", counts=got.counts.astype(np.int32), kinds=np.array(study.KINDS), lrg_sizes=np.array(lrg),
         names=np.array(got.names), clusters=np.array(clusters), scored=np.array(scored),
         density=got.density.astype(np.float32), beyond=got.beyond.astype(np.float32),
     )  # fmt: skip
+    return table(got, clusters, scored)
+
+
+def table(got: study.LabelCounts, clusters: Sequence[str], scored: Sequence[int]) -> pd.DataFrame:
+    """Return the rows of a test set's counts."""
+    draws, rows, shared = scores.weights(clusters), [], {"n": len(got.names), "unit": "1"}
+    for k, kind in enumerate(study.KINDS):
+        for j, size in enumerate(got.lrg_sizes):
+            counts = got.counts[k, j]
+            low, high = scores.interval(scores.miou(scores.pooled(counts, draws), scored))
+            value = float(scores.miou(scores.pooled(counts), scored))
+            rows.append({**shared, "metric": "ceiling_miou", "kind": kind, "lrg_size": size, "value": value,
+                         "low": low, "high": high})  # fmt: skip
+    rows += [{**shared, "metric": "energy_beyond", "lrg_size": s, "value": float(v.mean())}
+             for s, v in zip(got.lrg_sizes, got.beyond, strict=True)]  # fmt: skip
+    rows.append({**shared, "metric": "contour_density", "value": float(got.density.mean())})
     return pd.DataFrame(rows)
+
+
+KEPT = 1e-5  # density and energies of every map are kept in float32
+
+
+def recompute(record: records.Record) -> Iterator[renewal.Check]:
+    """Yield: all rows from the numbers of every label map that are kept; the first maps' numbers from the maps."""
+    kept, settings = record.probe(), record.meta["settings"]
+    network = Labels(**{k: settings[k] for k in ("domain", "fold", "dose", "size")}).network
+    lrg = tuple(map(int, kept["lrg_sizes"]))
+    again = study.LabelCounts(lrg, kept["names"].tolist(), kept["counts"], *(kept[k].astype(np.float64)
+                              for k in ("density", "beyond")))  # fmt: skip
+    rows = table(again, kept["clusters"], kept["scored"].tolist())
+    yield renewal.rows_again("all rows from the numbers of every map", rows, record.rows, KEPT)
+    data = network.data("test")
+    got = study.label_counts(islice(networks.test_batches(network), 1), data.num_classes, lrg)
+    renewal.same_pictures(got.names, kept["names"])
+    few = len(got.names)
+    worst = renewal.turned(got.counts, kept["counts"][:, :, :few], network.size**2)
+    yield renewal.Check(f"counts of the first {few} label maps", worst, renewal.TURNED)
+    worst = max(renewal.deviation(got.density, kept["density"][:few]),
+                renewal.deviation(got.beyond, kept["beyond"][:, :few]))  # fmt: skip
+    yield renewal.Check(f"contours and energies of the first {few} label maps", worst, KEPT)
 
 
 def record(cell: Labels, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:
@@ -79,8 +107,8 @@ def record(cell: Labels, folder: Path, rows: pd.DataFrame, context: sweep.Contex
     with np.load(folder / "probe.npz") as arrays:
         probe = {k: arrays[k] for k in arrays.files}
     return records.write(
-        "predictors", rows, command=context.command, profile=context.profile, data=[cell.network.home.test[0]],
-        device=context.device, wall_s=context.wall_s, script=Path(__file__), probe=probe,
+        "predictors", rows, **context.told(), data=[cell.network.home.test[0]],
+        script=Path(__file__), probe=probe,
         settings={"domain": cell.domain, "fold": cell.fold, "dose": cell.dose, "size": cell.size},
     )  # fmt: skip
 

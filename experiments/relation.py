@@ -39,7 +39,9 @@ def main(arguments: list[str] | None = None) -> Path:
     """Fit every reading and write the record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="standard", choices=config.profiles())
+    parser.add_argument("--allow-dirty", action="store_true", help=records.ALLOW_DIRTY)
     args = parser.parse_args(arguments)
+    records.require_committed(args.allow_dirty)
     start, found, rows = time.perf_counter(), points(args.profile), []
     for (variant, average), part in found.groupby(["variant", "average"]):
         if variant not in READINGS or (part := part[part["value"] < BELOW]).empty:
@@ -55,6 +57,7 @@ def main(arguments: list[str] | None = None) -> Path:
     path = records.write(
         relation.EXPERIMENT, table, command=f"python experiments/relation.py --profile {args.profile}",
         profile=args.profile, data=[], script=Path(__file__), wall_s=time.perf_counter() - start,
+        allow_dirty=args.allow_dirty,
         settings={"domains": sorted(found["domain"].unique()), "models": sorted(found["model"].unique()),
                   "below": BELOW},
     )  # fmt: skip

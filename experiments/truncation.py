@@ -7,13 +7,15 @@ Expect    drops below 1 % at half of the grid on objects and land cover, several
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from specseg import networks, protocol, records, scores, sweep, weights
+from specseg import networks, protocol, records, renewal, scores, sweep, weights
 from specseg import truncation_study as study
 from specseg.networks import Network
 
@@ -33,7 +35,7 @@ def cells(profile: str) -> list[Truncation]:
 def run(cell: Truncation, folder: Path, tell) -> pd.DataFrame:
     """Return tidy rows: mIoU, boundary mIoU and relative drop per condition, IoU per class at the full grid."""
     network = cell.network
-    networks.ensure(network, device=str(sweep.device()), tell=tell)
+    networks.ensure(network, device=str(sweep.device()), precision=sweep.precision(), tell=tell)
     net = weights.load(network)
     net.lrg_size = None
     data = network.data("test")
@@ -41,25 +43,49 @@ def run(cell: Truncation, folder: Path, tell) -> pd.DataFrame:
     chosen = study.conditions(net, protocol.lrg_sizes(net.prediction_grid))
     got = study.truncation_counts(net, networks.test_batches(network), chosen, scored=scored, tell=tell)
     clusters = [network.home.cluster(name) for name in got.names]
-    rows = []
-    for k, (method, size) in enumerate(chosen):
-        shared = {"method": method, "lrg_size": size, "n": len(data), "unit": "1"}
-        drop, drawn = scores.drop_draws([got.counts[0]], [got.counts[k]], clusters, scored)
-        low, high = scores.interval(drawn)
-        pooled = scores.pooled(got.counts[k])
-        rows.append({**shared, "metric": "relative_drop", "class": "scored", "value": drop, "low": low, "high": high})
-        rows.append({**shared, "metric": "miou", "class": "scored", "value": float(scores.miou(pooled, scored))})
-        rows += [{**shared, "metric": "iou", "class": data.classes[c], "value": v}
-                 for c, v in enumerate(scores.iou(pooled)) if c in scored]  # fmt: skip
-        if got.boundary[k].max() >= 0:
-            edge = study.boundary_miou(got.boundary[k], scored)
-            rows.append({**shared, "metric": "boundary_miou", "class": "scored", "value": edge})
     np.savez_compressed(
         folder / "probe.npz", counts=got.counts.astype(np.int32), boundary=got.boundary.astype(np.int32),
         methods=np.array([c.method for c in chosen]), lrg_sizes=np.array([c.lrg_size for c in chosen]),
         names=np.array(got.names), clusters=np.array(clusters), scored=np.array(scored),
     )  # fmt: skip
+    return table(got, clusters, scored, data.classes)
+
+
+def table(got: study.Counts, clusters: Sequence[str], scored: Sequence[int], classes: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of a test set's counts."""
+    rows = []
+    for k, (method, size) in enumerate(got.conditions):
+        shared = {"method": method, "lrg_size": size, "n": len(got.names), "unit": "1"}
+        drop, drawn = scores.drop_draws([got.counts[0]], [got.counts[k]], clusters, scored)
+        low, high = scores.interval(drawn)
+        pooled = scores.pooled(got.counts[k])
+        rows.append({**shared, "metric": "relative_drop", "class": "scored", "value": drop, "low": low, "high": high})
+        rows.append({**shared, "metric": "miou", "class": "scored", "value": float(scores.miou(pooled, scored))})
+        rows += [{**shared, "metric": "iou", "class": classes[c], "value": v}
+                 for c, v in enumerate(scores.iou(pooled)) if c in scored]  # fmt: skip
+        if got.boundary[k].max() >= 0:
+            edge = study.boundary_miou(got.boundary[k], scored)
+            rows.append({**shared, "metric": "boundary_miou", "class": "scored", "value": edge})
     return pd.DataFrame(rows)
+
+
+def recompute(record: records.Record) -> Iterator[renewal.Check]:
+    """Yield: all rows from the counts that are kept; the first pictures' counts, all conditions, from the weights."""
+    network, kept = networks.of_settings(record.meta["settings"]), record.probe()
+    data, scored = network.data("test"), kept["scored"].tolist()
+    chosen = [study.Condition(str(m), int(s)) for m, s in zip(kept["methods"], kept["lrg_sizes"], strict=True)]
+    again = study.Counts(chosen, kept["names"].tolist(), kept["counts"], kept["boundary"])
+    rows = table(again, kept["clusters"], scored, data.classes)
+    yield renewal.rows_again("all rows from the counts of every picture", rows, record.rows)
+    net = weights.load(network)
+    net.lrg_size = None
+    chosen = study.conditions(net, protocol.lrg_sizes(net.prediction_grid))
+    got = study.truncation_counts(net, islice(networks.test_batches(network), 1), chosen, scored=scored)
+    renewal.same_pictures(got.names, kept["names"])
+    few = slice(len(got.names))
+    worst = max(renewal.turned(new, old[:, few], network.size**2)
+                for new, old in ((got.counts, kept["counts"]), (got.boundary, kept["boundary"])))  # fmt: skip
+    yield renewal.Check(f"counts of the first {len(got.names)} pictures by the network", worst, renewal.TURNED)
 
 
 def record(cell: Truncation, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:
@@ -67,9 +93,9 @@ def record(cell: Truncation, folder: Path, rows: pd.DataFrame, context: sweep.Co
     with np.load(folder / "probe.npz") as arrays:
         probe = {k: arrays[k] for k in arrays.files}
     return records.write(
-        "truncation", rows, command=context.command, profile=context.profile, seed=cell.network.seed,
-        data=[cell.network.home.test[0]], device=context.device, wall_s=context.wall_s, script=Path(__file__),
-        probe=probe, settings={**cell.network.describe(), "name": cell.network.name},
+        "truncation", rows, **context.told(), seed=cell.network.seed,
+        data=[cell.network.home.test[0]], script=Path(__file__),
+        probe=probe, settings=networks.recorded(cell.network),
     )  # fmt: skip
 
 

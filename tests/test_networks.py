@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from specseg import blocks, config, domains, networks, protocol, train, weights
+from specseg import blocks, config, domains, networks, protocol, provenance, records, train, weights
 from specseg.networks import Network
 
 TINY = Network(
@@ -189,6 +189,62 @@ def test_baselines_keep_snapshots_and_half_weights(tmp_path):
     assert any(not torch.equal(a, c) for a, c in zip(last.parameters(), first.parameters(), strict=True))
     kernels = [p for p in final.parameters() if p.ndim > 1]
     assert all(torch.equal(p, p.half().float()) for p in kernels)
+
+
+OPEN = replace(TINY, precision="auto")
+
+
+@pytest.mark.parametrize(
+    ("flags", "wanted"),
+    [
+        (("avx2", "avx512f", "avx512_bf16"), "bf16-mixed"), (("avx2", "avx512f", "amx_bf16"), "bf16-mixed"),
+        (("avx2", "fma"), "32-true"), (("avx2", "avx512f"), "32-true"), (("asimd", "bf16"), "32-true"),
+        ((), "32-true"),
+    ],
+)  # fmt: skip
+def test_the_precision_is_what_the_processor_does_fast(flags, wanted, monkeypatch):
+    monkeypatch.setattr(provenance, "instructions", lambda: flags)
+    assert networks.fast_precision() == wanted and OPEN.settings(100).precision == wanted
+    assert TINY.settings(100).precision == "32-true", "one that names its precision has it everywhere"
+
+
+def test_a_name_is_the_same_on_every_machine_and_the_truth_is_kept(tmp_path, monkeypatch):
+    found = {}
+    for flags in (("avx512_bf16",), ("avx2",)):
+        monkeypatch.setattr(provenance, "instructions", lambda flags=flags: flags)
+        root = tmp_path / flags[0]
+        networks.ensure(OPEN, root=root)
+        assert (root / "networks" / OPEN.name).is_dir() and "precision" not in OPEN.name
+        settings = found[flags[0]] = networks.recorded(OPEN, root)
+        assert networks.of_settings(settings) == OPEN and settings["precision"] == "auto"
+    assert [networks.trained_in(s) for s in found.values()] == ["bf16-mixed", "32-true"]
+    networks.ensure(OPEN, root=tmp_path / "told", precision="bf16-mixed")
+    assert networks.about(OPEN, tmp_path / "told")["settings"]["precision"] == "bf16-mixed"
+    networks.ensure(TINY, root=tmp_path / "told", precision="bf16-mixed")
+    assert networks.about(TINY, tmp_path / "told")["settings"]["precision"] == "32-true"
+
+
+def test_a_training_goes_on_in_the_precision_in_which_it_began(tmp_path, monkeypatch):
+    place = networks.folder(OPEN, tmp_path)
+    place.mkdir(parents=True)
+    (place / "precision.json").write_text('"bf16-mixed"')
+    monkeypatch.setattr(provenance, "instructions", lambda: ("avx2",))
+    networks.ensure(OPEN, root=tmp_path, precision="32-true")
+    assert networks.about(OPEN, tmp_path)["settings"]["precision"] == "bf16-mixed"
+    assert not (place / "precision.json").exists()
+
+
+def test_the_networks_of_old_records_keep_their_names():
+    """They hold the precision of their training under the field that now leaves it open."""
+    found = records.find("networks")
+    assert len(found) >= 34
+    of_protocol = {n.name: n for n in protocol.networks("standard")}
+    for settings in (r.meta["settings"] for r in found):
+        network = networks.of_settings(settings)
+        assert network.name == settings["name"] and network == of_protocol[network.name]
+        assert networks.trained_in(settings) == settings["training"]["precision"]
+    forced = replace(Network("voc"), precision="bf16-mixed")
+    assert networks.of_settings({**forced.describe(), "name": forced.name}) == forced != Network("voc")
 
 
 def test_two_processes_train_a_network_once(tmp_path):

@@ -14,7 +14,7 @@ def test_published_weights_give_their_records_probe_again(name):
     found = records.find("networks", name=name)
     assert found, f"{name}: weights without a record"
     meta, probe = found[-1].meta["settings"], found[-1].probe()
-    network = Network(**{k: meta[k] for k in Network("voc").describe()})
+    network = networks.of_settings(meta)
     net = published.load(network)
     scale = np.abs(probe["probe_scene"]).max()
     assert np.abs(weights.probe_logits(net).numpy() - probe["probe_scene"]).max() < 1e-3 * scale

@@ -59,6 +59,63 @@ def test_what_is_written_is_read_back(project):
     assert os.stat(path).st_mode & 0o777 == 0o755
 
 
+def test_a_record_names_the_machine(project):
+    machine = records.read(write(project)).meta["machine"]
+    assert machine["processor"] and machine["cores"] == os.cpu_count() and isinstance(machine["instructions"], list)
+    assert set(machine) == {"processor", "instructions", "cores", "kernels", "threads", "load"}
+    old = write(project)
+    meta = json.loads((old / "record.json").read_text())
+    del meta["machine"]  # records of 2026-11-23 and before
+    (old / "record.json").write_text(json.dumps(meta))
+    assert "machine" not in records.read(old).meta
+
+
+def git(project: Path, *words: str) -> None:
+    name = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", *name, *words], cwd=project, check=True, capture_output=True)
+
+
+@pytest.fixture
+def checkout(project) -> Path:
+    (project / "book").mkdir()
+    (project / "book" / "index.md").write_text("hello")
+    (project / "results" / "run").mkdir(parents=True)
+    (project / "results" / "run" / "kept.txt").write_text("1")
+    git(project, "init", "-q")
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "all")
+    return project
+
+
+@pytest.mark.parametrize(
+    ("file", "dirty"),
+    [
+        ("lib/specseg/engine.py", True), ("experiments/run.py", True), ("profiles.toml", True),
+        ("lib/specseg/new.py", True), ("experiments/new.py", True), ("experiments/note.txt", False),
+        ("book/index.md", False), ("results/run/kept.txt", False), ("results/run/more.txt", False),
+    ],
+)  # fmt: skip
+def test_uncommitted_code_makes_no_record_unless_asked(checkout, file, dirty):
+    """What decides the numbers must be committed; the book and the results decide none."""
+    with open(checkout / file, "a") as out:
+        out.write("\n# more\n")
+    if not dirty:
+        assert records.read(write(checkout)).meta["dirty"] is False
+        return
+    with pytest.raises(records.Uncommitted, match=f"uncommitted: {file}.*--allow-dirty"):
+        write(checkout)
+    assert records.find("run") == []
+    assert records.read(write(checkout, allow_dirty=True)).meta["dirty"] is True
+    assert records.read(write(checkout, root=checkout / "_build")).meta["dirty"] is True, "a trial only says so"
+
+
+def test_a_removed_module_is_uncommitted(checkout):
+    (checkout / "lib" / "specseg" / "engine.py").unlink()
+    with pytest.raises(records.Uncommitted, match=r"lib/specseg/engine\.py"):
+        records.require_committed()
+    records.require_committed(allow_dirty=True)
+
+
 def test_a_record_without_probe_has_none(project):
     write(project)
     assert records.load("run").probe() == {}

@@ -53,6 +53,35 @@ def test_a_cell_that_is_killed_alone_is_told_and_goes_on_next_time(toy):
     ]
 
 
+@pytest.mark.parametrize("launcher", ["in-process", "local"])
+def test_uncommitted_code_is_refused_before_the_work_unless_asked(toy, launcher):
+    """The check stands before the first cell; a job that starts later, from other files, checks again."""
+    toy.cells([{"seed": 5, "steps": 2, "pause": 0.01}])
+    (toy.root / "recording").touch()
+    name = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
+    for words in (("init", "-q"), ("add", "."), ("commit", "-qm", "all")):
+        subprocess.run(["git", *name, *words], cwd=toy.root, check=True, capture_output=True)
+    with toy.file.open("a") as out:
+        out.write("# more\n")
+    refused = toy.run("--launcher", launcher)
+    assert refused.returncode == 2 and "uncommitted: experiments/toy_cells.py" in refused.stderr, refused.stderr
+    assert not toy.lines("begun.txt"), "nothing was computed"
+    assert toy.run("--dry-run").returncode == 0
+    allowed = toy.run("--launcher", launcher, "--allow-dirty")
+    assert allowed.returncode == 0, allowed.stdout + allowed.stderr
+    metas = [json.loads(p.read_text()) for p in (toy.root / "results").glob("*/*/record.json")]
+    assert [m["dirty"] for m in metas] == [True] and "--allow-dirty" not in metas[0]["command"]
+
+
+def test_a_job_of_uncommitted_code_fails_before_its_work(toy):
+    toy.cells([{"seed": 5, "steps": 2, "pause": 0.01}])
+    subprocess.run(["git", "init", "-q"], cwd=toy.root, check=True)
+    key = toy.run("list").stdout.split("seed5-")[1].split()[0]
+    job = toy.run("worker", "--cell", f"seed5-{key}")
+    assert job.returncode == 1 and not toy.lines("begun.txt")
+    assert "Uncommitted: uncommitted: experiments/toy_cells.py" in toy.log(5)
+
+
 def test_a_record_is_written_once_even_when_killed_right_after(toy):
     (toy.root / "recording").touch()
     toy.cells([{"seed": 5, "kind": "dies after its record", "steps": 2, "pause": 0.01}])

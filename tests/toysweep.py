@@ -79,8 +79,7 @@ def record(cell, folder, rows, context):
     journal("contexts.txt", f"{context.profile}|{context.command}|{context.device}|{context.energy_kwh}")
     if not (config.root() / "recording").exists():
         return None
-    path = records.write("toy_cells", rows, command=context.command, profile=context.profile, seed=cell.seed,
-                         device=context.device, wall_s=context.wall_s)
+    path = records.write("toy_cells", rows, **context.told(), seed=cell.seed)
     if cell.kind == "dies after its record" and not (folder / "died").exists():
         (folder / "died").touch()
         os.kill(os.getpid(), 9)

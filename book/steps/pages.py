@@ -83,7 +83,8 @@ def runs_md(profile: str, runs: list[Run], found: dict[str, Any], every: dict[st
     )
     parts = [
         "# Runs and records\n\nWhat was executed to make this copy, and every measured result that it shows. A record "
-        "whose code has changed since is marked stale until it is measured again.",
+        "whose code has changed since is marked stale until its numbers have been computed again by the later code, as "
+        "far as that can be done without measuring anew, or until it is measured again.",
         f"## Chapters, at profile {profile}",
         _raw(_table(("Chapter", "Seconds", "Device", "Observations"), rows)),
         "## Records",
@@ -91,7 +92,8 @@ def runs_md(profile: str, runs: list[Run], found: dict[str, Any], every: dict[st
     if not every:
         parts.append("No record has been committed yet.")
     for experiment, own in every.items():
-        parts.append(f"### {experiment}\n\n" + _raw("".join(_record(r) for r in own)))
+        usual = Counter(filter(None, map(_precision, own))).most_common(1)
+        parts.append(f"### {experiment}\n\n" + _raw("".join(_record(r, usual[0][0] if usual else "") for r in own)))
     return "\n\n".join(parts) + "\n"
 
 
@@ -102,20 +104,62 @@ def all_records() -> dict[str, list[Record]]:
     return {name: own for name in names if (own := records.find(name))}
 
 
-def _record(record: Record) -> str:
-    meta, fresh = record.meta, record.freshness()
-    mark = "fresh" if fresh == "fresh" else f'<span class="verdict verdict-open">{html.escape(fresh)}</span>'
+def _precision(record: Record) -> str:
+    """Return in which precision a record's network was trained, where its name leaves that open; else nothing."""
+    settings = record.meta["settings"]
+    named = "-precision_" in settings.get("name", "")
+    return "" if named else settings.get("trained_precision") or settings.get("precision", "")
+
+
+def _machine(meta: dict[str, Any]) -> str:
+    """Return on what a record was measured: older ones name no processor."""
+    machine = meta.get("machine")
+    if not machine:
+        return f"{meta['device']}; the processor was not noted"
+    kernels = f", kernels for {machine['kernels']}" if machine["kernels"] else ""
+    threads = f", {machine['threads']} threads" if machine["threads"] else ""
+    load = "" if machine["load"] is None else f", load {machine['load']:g} (running processes, its own included)"
+    has = ", ".join(machine["instructions"]) or "no instruction sets told"
+    return f"{meta['device']}: {machine['processor']} ({has}){kernels}{threads}{load}"
+
+
+def _commit(meta: dict[str, Any]) -> str:
+    """Return a record's commit, and in plain words what it means that the code was not committed."""
+    if not meta["dirty"]:
+        return f"<code>{meta['commit'][:10]}</code>"
+    if "machine" in meta:  # since records name their machine, only files that decide numbers count
+        said = "made from code that was not committed: this commit alone does not make it again"
+    else:
+        said = "made while the checkout had uncommitted changes, of code or of other files; its code's hashes are kept"
+    return f'<code>{meta["commit"][:10]}</code> <span class="verdict verdict-open">{said}</span>'
+
+
+def _state(record: Record) -> str:
+    fresh = record.freshness()
+    if fresh != "fresh":
+        return f'<span class="verdict verdict-open">{html.escape(fresh)}</span>'
+    if not record.changed(record.meta["modules"]):
+        return "fresh"
+    last = record.renewals[-1]
+    how = f"computed again by commit <code>{last['commit'][:10]}</code> on {last['date'][:10]}"
+    return f"fresh; {how}: {html.escape(last['how'])}; largest deviation {last['worst']:.1g}"
+
+
+def _record(record: Record, usual: str) -> str:
+    """Return a record as HTML; `usual` is the precision in which most networks of its experiment were trained."""
+    meta, precision = record.meta, _precision(record)
     wall = f"{meta['wall_s']:.0f} s" if meta.get("wall_s") else "not noted"
     rows = (
         ("command", f"<code>{html.escape(meta['command'])}</code>"),
-        ("made", f"{meta['created']} in {wall} on {html.escape(str(meta['device']))}"),
-        ("commit", f"<code>{meta['commit'][:10]}</code>{' with local changes' if meta['dirty'] else ''}"),
+        ("made", f"{meta['created']} in {wall} on {html.escape(_machine(meta))}"),
+        ("commit", _commit(meta)),
         ("profile, seed", f"{meta['profile']}, {meta['seed']}"),
         ("data", html.escape(", ".join(meta["data"])) or "none"),
         ("settings", f"<code>{html.escape(str(meta['settings']))}</code>"),
         ("rows", f"{meta['n_rows']} in <code>results/{meta['experiment']}/{record.run_id}/rows.csv</code>"),
         ("notes", html.escape(meta["notes"]) or "none"),
-        ("state", mark),
+        ("state", _state(record)),
+        *((("precision", f"trained in {precision}; most networks here were in {usual}"),) * (precision != usual)),
     )
     cells = "".join(f"<dt>{k}</dt><dd>{v}</dd>" for k, v in rows)
     return f'<div class="specseg-record" id="run-{record.run_id}"><b>{record.run_id}</b><dl>{cells}</dl></div>'

@@ -11,12 +11,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from specseg import __version__, cli_advise, cli_data, cli_sweep, config
+from specseg import __version__, cli_advise, cli_data, cli_records, cli_sweep, config
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 ledger_app = typer.Typer(no_args_is_help=True, help="The claims, their verdicts, and what a change touches.")
 app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_sweep.app, name="sweep")
+app.add_typer(cli_records.app, name="records")
 app.add_typer(ledger_app, name="ledger")
 app.command("advise")(cli_advise.advise)
 console = Console(highlight=False)
@@ -128,7 +129,7 @@ def main() -> None:
     """Run the command line; expected mistakes are one line on stderr and exit status 1, not a traceback."""
     try:
         app()
-    except (ValueError, FileNotFoundError) as err:
+    except (ValueError, FileNotFoundError, RuntimeError) as err:
         print(f"specseg: {err}", file=sys.stderr)
         raise SystemExit(1) from None
 

@@ -7,7 +7,6 @@ clusters of pictures (the domain's: pictures, tiles, ten seconds of a drive), a 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ import pandas as pd
 from specseg.domains import domain
 from specseg.label_spectra import resampled
 from specseg.network_features import COLUMNS
-from specseg.networks import Network
+from specseg.networks import Network, of_settings
 from specseg.records import Record
 
 CELL = ["model", "domain"]
@@ -25,8 +24,7 @@ WHOLE = ("nu_i_u", "nu_i_v", "nu_j_u", "nu_j_v", "within", "nu_max", "n")  # a f
 
 def network_of(record: Record) -> Network:
     """Return the network that a record measured, from its settings."""
-    settings = record.meta["settings"]
-    return Network(**{f.name: settings[f.name] for f in fields(Network) if f.name in settings})
+    return of_settings(record.meta["settings"])
 
 
 def newest(found: Iterable[Record], profile: str) -> dict[Network, Record]:

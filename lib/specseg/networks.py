@@ -10,10 +10,11 @@ from __future__ import annotations
 import fcntl
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -38,6 +39,8 @@ class Network:
     band limit `nu_max` by majority ("block") or at the grid points ("block_nearest"). `prune_encoder` and
     `prune_decoder` are rates of soft filter pruning, `lrg_size` the grid of a decoder trained with truncation.
     `policy` is "standard" (SGD 0.005, new layers 0.05) or "paper" (A.9). `dose` is that of a synthetic domain.
+    `precision` "auto" leaves open in which one it is trained: what the machine does fast, or what `ensure` is told. It
+    is no part of its name, and stands in network.json and the records as what it was; another word is part of it.
     """
 
     domain: str
@@ -57,7 +60,7 @@ class Network:
     batch: int = 8
     steps: int = 0
     policy: str = "standard"
-    precision: str = "bf16-mixed"
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
         domain(self.domain)
@@ -102,8 +105,9 @@ class Network:
             steps = self.steps or chosen.steps
         else:
             policy, steps = {"lr": 0.005, "epoch_steps": max(1, images // self.batch)}, self.steps or self.home.steps
+        precision = fast_precision() if self.precision == "auto" else self.precision
         return train.Settings(
-            steps=steps, warmup=min(50, steps // 4), precision=self.precision, seed=self.seed, snapshots=snapshots,
+            steps=steps, warmup=min(50, steps // 4), precision=precision, seed=self.seed, snapshots=snapshots,
             **policy,
         )  # fmt: skip
 
@@ -118,6 +122,33 @@ class Network:
     def describe(self) -> dict:
         """Return its fields, for records."""
         return asdict(self)
+
+
+def of_settings(settings: Mapping[str, Any]) -> Network:
+    """Return the network that a record's settings describe; fields that they lack keep their defaults.
+
+    Records up to 2026-11-23 hold under `precision` the one of the training, which their names leave open.
+    """
+    known = {f.name: settings[f.name] for f in fields(Network) if f.name in settings}
+    if known.get("precision") == "bf16-mixed" and "-precision_bf16-mixed" not in settings.get("name", ""):
+        del known["precision"]
+    return Network(**known)
+
+
+def trained_in(settings: Mapping[str, Any]) -> str:
+    """Return the precision in which the network of a record's settings was trained; "" where they do not say."""
+    return settings.get("trained_precision") or settings.get("precision", "")
+
+
+def fast_precision(device: str = "cpu") -> str:
+    """Return in what to train on this machine: "bf16-mixed" where the hardware multiplies bf16, else "32-true".
+
+    A CPU does with AMX or avx512_bf16 (a step then takes two thirds of the time, see bench/bench_train.py); without
+    them bf16 is emulated and takes several times as long.
+    """
+    if device == "cuda":
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    return "bf16-mixed" if {"amx_bf16", "avx512_bf16"} & set(provenance.instructions()) else "32-true"
 
 
 class Annotated(DataSet):
@@ -145,9 +176,13 @@ def folder(network: Network, root: Path | None = None) -> Path:
     return (root or config.root() / "runs") / "networks" / network.name
 
 
-def ensure(network: Network, *, device: str = "cpu", root: Path | None = None, tell: Tell = lambda _: None) -> Path:
+def ensure(
+    network: Network, *, device: str = "cpu", precision: str = "auto", root: Path | None = None,
+    tell: Tell = lambda _: None,
+) -> Path:  # fmt: skip
     """Train a network unless it is there, and return its folder. Interrupted trainings go on from their checkpoint.
 
+    `precision` is for networks that leave it open and a training that begins now: it goes on in the one it began with.
     One process trains, others that want the same network wait. Raises what the data set and the training raise.
     """
     place = folder(network, root)
@@ -156,17 +191,19 @@ def ensure(network: Network, *, device: str = "cpu", root: Path | None = None, t
     place.mkdir(parents=True, exist_ok=True)
     with _claim(place / "lock"):
         if not (place / "network.json").is_file():
-            _train(network, place, device, tell)
+            _train(network, place, device, precision, tell)
     return place
 
 
-def _train(network: Network, place: Path, device: str, tell: Tell) -> None:
+def _train(network: Network, place: Path, device: str, precision: str, tell: Tell) -> None:
     data = Annotated(network.data("train"), network)
-    settings, net = network.settings(len(data)), network.build(pretrained=True)
+    chosen = next((p for p in (network.precision, precision) if p != "auto"), None) or fast_precision(device)
+    chosen = _begun(place / "precision.json", chosen)
+    settings, net = replace(network.settings(len(data)), precision=chosen), network.build(pretrained=True)
     draw = loading.draws(data, transforms.training(network.size), network.batch, seed=network.seed)
     seconds = [] if not (place / "seconds.json").is_file() else json.loads((place / "seconds.json").read_text())
     clock = [time.perf_counter()]
-    modules = _code(place)
+    modules = _begun(place / "modules.json", _now())
 
     def on_step(step: int, loss: float, miou: float) -> None:
         now = time.perf_counter()
@@ -185,7 +222,7 @@ def _train(network: Network, place: Path, device: str, tell: Tell) -> None:
     if network.prune_encoder or network.prune_decoder:
         prune = SoftFilterPruning(network.prune_encoder, network.prune_decoder)
     history = train.fit(
-        net, draw, settings, fabric=train.processes(device, precision=network.precision), prune=prune, on_step=on_step,
+        net, draw, settings, fabric=train.processes(device, precision=chosen), prune=prune, on_step=on_step,
         checkpoint=place / "run.ckpt", on_snapshot=on_snapshot if settings.snapshots else None,
     )  # fmt: skip
     history.to_csv(place / "history.csv", index=False)
@@ -200,7 +237,7 @@ def _train(network: Network, place: Path, device: str, tell: Tell) -> None:
     part = place / "network.json.part"
     part.write_text(json.dumps(about, indent=1))
     part.replace(place / "network.json")
-    for name in ("run.ckpt", "seconds.json", "modules.json"):
+    for name in ("run.ckpt", "seconds.json", "modules.json", "precision.json"):
         (place / name).unlink(missing_ok=True)
 
 
@@ -208,11 +245,10 @@ def _now() -> dict[str, str]:
     return provenance.module_hashes([Path(__file__)])
 
 
-def _code(place: Path) -> dict[str, str]:
-    """Return the hashes of the code with which this training began, in this process or one before it."""
-    file = place / "modules.json"
+def _begun(file: Path, now: Any) -> Any:
+    """Return what stood when this training began, in this process or one before it: `now` when it begins."""
     if not file.is_file():
-        file.write_text(json.dumps(_now()))
+        file.write_text(json.dumps(now))
     return json.loads(file.read_text())
 
 
@@ -236,6 +272,12 @@ def load(network: Network, *, step: int | None = None, root: Path | None = None)
 def about(network: Network, root: Path | None = None) -> dict:
     """Return what network.json says of a trained network: settings, images, device, seconds."""
     return json.loads((folder(network, root) / "network.json").read_text())
+
+
+def recorded(network: Network, root: Path | None = None) -> dict:
+    """Return what records say of a trained network: its fields, its name, in which precision it was trained."""
+    precision = about(network, root)["settings"]["precision"]
+    return {**network.describe(), "name": network.name, "trained_precision": precision}
 
 
 def history(network: Network, root: Path | None = None) -> pd.DataFrame:

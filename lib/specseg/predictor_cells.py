@@ -18,7 +18,7 @@ from specseg import flops, learning, records, scores, trained
 from specseg import spectrum as sp
 from specseg.domains import SYNTHETIC
 from specseg.label_predictors import KINDS
-from specseg.networks import Network
+from specseg.networks import Network, of_settings
 from specseg.trained import Measured, Pool
 
 RATES = {
@@ -70,7 +70,7 @@ def read(profile: str = "standard") -> Found:
     """Return the newest measurements of all five experiments that have a record."""
     tests = {(s["domain"], s["fold"], s["dose"], s["size"]): r
              for r in records.find("predictors", profile=profile) if "size" in (s := r.meta["settings"])}  # fmt: skip
-    labels = [Measured(trained.network_of(r.meta["settings"]), r.rows, r.probe(), r) for r in tests.values()]
+    labels = [Measured(of_settings(r.meta["settings"]), r.rows, r.probe(), r) for r in tests.values()]
     parts = [trained.read(e, profile) for e in ("truncation", "loss_in_frequency", "block_annotation", "networks")]
     return Found(parts[0], parts[1], labels, parts[2], parts[3])
 

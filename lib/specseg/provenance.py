@@ -6,6 +6,8 @@ import ast
 import hashlib
 import io
 import os
+import platform
+import re
 import subprocess
 import sys
 import threading
@@ -13,6 +15,7 @@ import tokenize
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from specseg import config
 
@@ -20,12 +23,21 @@ PACKAGE = "specseg"
 # Packages whose version can change a printed number or a drawn picture.
 DECIDING = ("torch", "torchvision", "numpy", "scipy", "pandas", "sympy", "statsmodels", "matplotlib", "timm", "pillow")
 
+# What decides a measured number beside the data: the code, and the files that say what is read and at which size.
+DECIDING_PATHS = ("lib", "experiments", "data_manifests", "paper/tables", "profiles.toml")
+# Instruction sets on which speed and the rounding of kernels depend, as x86's and arm's flags name them.
+INSTRUCTIONS = (
+    "avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile", "amx_bf16", "neon", "asimd", "sve", "sve2",
+    "bf16",
+)  # fmt: skip
+
 _PARSER = threading.Lock()  # Python 3.11's ast keeps one recursion counter for all threads and fails when they mix
 
 # Parts of specseg.sweep: they start the work and keep what it gives, but cannot change a number.
 SWEEP = ("", ".board", ".cells", ".command", ".energy", ".folder", ".launchers", ".options", ".slurm", ".work")
 PLUMBING = (
-    "specseg", "specseg.config", "specseg.records", "specseg.provenance", "specseg._torchvision", "specseg.protocol",
+    "specseg", "specseg.config", "specseg.records", "specseg.renewal", "specseg.provenance", "specseg._torchvision",
+    "specseg.protocol",
     *(f"specseg.sweep{part}" for part in SWEEP),
 )  # fmt: skip
 
@@ -191,10 +203,81 @@ def loaded() -> dict[str, str]:
 
 def commit() -> tuple[str, bool]:
     """Return the checkout's commit and whether tracked files differ from it; ("unknown", False) outside a checkout."""
+    head, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--untracked-files=no")
+    return (head.strip(), bool(changes.strip())) if head is not None and changes is not None else ("unknown", False)
+
+
+def uncommitted() -> list[str]:
+    """Return the files that decide numbers and are not as the commit has them, paths relative to the root.
+
+    Tracked files under `DECIDING_PATHS` that differ, and untracked .py files there: what is written under results/ or
+    in the book decides no measured number. Empty outside a checkout, where no commit is named either.
+    """
+    told = _git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *DECIDING_PATHS)
+    entries = [(e[:2], e[3:]) for e in (told or "").split("\0") if e]
+    return sorted(path for state, path in entries if state != "??" or path.endswith(".py"))
+
+
+def _git(*words: str) -> str | None:
     try:
         run = dict(cwd=config.root(), capture_output=True, text=True, check=True, timeout=20)
-        head = subprocess.run(["git", "rev-parse", "HEAD"], **run).stdout.strip()
-        dirty = bool(subprocess.run(["git", "status", "--porcelain", "--untracked-files=no"], **run).stdout.strip())
-        return head, dirty
+        return subprocess.run(["git", *words], **run).stdout
     except (OSError, subprocess.SubprocessError):
-        return "unknown", False
+        return None
+
+
+def machine() -> dict[str, Any]:
+    """Return on what this process computes: processor, instruction sets, cores, torch's kernels and threads, load.
+
+    `kernels` (torch's choice: DEFAULT, AVX2, AVX512, ...) and `threads` are None while torch is not loaded; `load` is
+    the mean number of running processes over the last minute, None where the system does not tell.
+
+    >>> sorted(machine())
+    ['cores', 'instructions', 'kernels', 'load', 'processor', 'threads']
+    """
+    torch = sys.modules.get("torch")
+    return {
+        "processor": processor(), "instructions": list(instructions()), "cores": os.cpu_count(),
+        "kernels": torch.backends.cpu.get_cpu_capability() if torch else None,
+        "threads": torch.get_num_threads() if torch else None,
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+    }  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def processor() -> str:
+    """Return the processor's model as the system names it, else its architecture."""
+    named = _field("model name") or _sysctl("machdep.cpu.brand_string").strip() or platform.processor()
+    return named or platform.machine() or "unknown"
+
+
+@lru_cache(maxsize=1)
+def instructions() -> tuple[str, ...]:
+    """Return those of `INSTRUCTIONS` that the processor has; empty where the system does not tell."""
+    if flags := _field("flags") or _field("Features"):
+        have = set(flags.split())
+    else:  # macOS: words on Intel, switches on arm
+        have = set(_sysctl("machdep.cpu.features", "machdep.cpu.leaf7_features").lower().split())
+        switches = re.findall(r"^hw\.optional\.(?:arm\.FEAT_)?(\w+): 1$", _sysctl("hw.optional"), re.MULTILINE)
+        have |= {name.lower() for name in switches}
+    return tuple(name for name in INSTRUCTIONS if name in have)
+
+
+def _field(name: str) -> str:
+    """Return the first value of a field of /proc/cpuinfo, or nothing."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    found = re.search(rf"^{name}\s*:\s*(.*)$", text, re.MULTILINE)
+    return found[1].strip() if found else ""
+
+
+def _sysctl(*names: str) -> str:
+    if sys.platform != "darwin":
+        return ""
+    words = ["sysctl", *(["-n"] if names != ("hw.optional",) else []), *names]
+    try:
+        return subprocess.run(words, capture_output=True, text=True, timeout=20, check=False).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""

@@ -27,11 +27,31 @@ REQUIRED = (
     "experiment", "run_id", "command", "profile", "created", "commit", "device", "versions", "data", "settings",
     "modules", "rows_sha256", "n_rows",
 )  # fmt: skip
+ALLOW_DIRTY = "measure with code that is not committed; the record says so"  # help of the experiments' option
+RENEWED = "renewed.jsonl"  # beside record.json: one line for each time that later code was found to give the same
+RENEWAL = ("date", "commit", "modules", "machine", "worst", "how")
 _SHOWN: dict[Path, Record] = {}  # what this process has loaded: a page that shows a record says so, with its freshness
 
 
 class RecordError(ValueError):
     """A record that is missing, unreadable or not what its own hash says; the message names the file and the field."""
+
+
+class Uncommitted(RuntimeError):
+    """A record that no commit could make again; the message names the files and what to do."""
+
+
+def require_committed(allow_dirty: bool = False) -> None:
+    """Raise Uncommitted, which names the files, when code that decides numbers differs from the commit.
+
+    An experiment calls it before its long computation (`specseg sweep` does); `write` calls it again.
+    """
+    if not allow_dirty and (files := provenance.uncommitted()):
+        more = f" and {len(files) - 3} more" if len(files) > 3 else ""
+        raise Uncommitted(
+            f"uncommitted: {', '.join(files[:3])}{more}. A record names the commit that makes it again; commit first, "
+            "or give --allow-dirty for a record that says it was made from uncommitted code"
+        )
 
 
 @dataclass(frozen=True)
@@ -41,6 +61,7 @@ class Record:
     path: Path
     meta: dict[str, Any] = field(repr=False)
     rows: pd.DataFrame = field(repr=False)
+    renewals: list[dict[str, Any]] = field(default_factory=list, repr=False)
 
     @property
     def run_id(self) -> str:
@@ -59,17 +80,31 @@ class Record:
             return {k: arrays[k] for k in arrays.files}
 
     def freshness(self) -> str:
-        """Return "fresh", or "stale: ..." naming the library modules whose code differs from the recording's."""
+        """Return "fresh", or "stale: ..." naming the library modules whose code differs from the recording's.
+
+        A record that was renewed is fresh while the code is that of its last renewal, too.
+        """
         if not self.meta["modules"]:
             return "stale: it does not say which code made it"
+        changed = self.changed(self.meta["modules"])
+        if changed and self.renewals:
+            changed = self.changed(self.renewals[-1]["modules"])
+        return f"stale: {', '.join(changed)} changed since" if changed else "fresh"
+
+    def changed(self, modules: Mapping[str, str]) -> list[str]:
+        """Return which of these hashes (module or "script" -> hash) are not those of today's code."""
         changed = []
-        for name, old in self.meta["modules"].items():
-            file = provenance.module_file(name) if name != "script" else config.root() / self.meta.get("script", "")
+        for name, old in modules.items():
+            file = provenance.module_file(name) if name != "script" else self.script()
             if file is None or not file.is_file():
                 changed.append(f"{name} (gone)")
             elif provenance.code_hash(file) != old:
                 changed.append(name)
-        return f"stale: {', '.join(changed)} changed since" if changed else "fresh"
+        return changed
+
+    def script(self) -> Path:
+        """Return the file that made it (which may be gone)."""
+        return config.root() / self.meta.get("script", "")
 
 
 def home(root: Path | None = None) -> Path:
@@ -92,6 +127,7 @@ def write(
     device: str | None = None,
     script: Path | str | None = None,
     root: Path | None = None,
+    allow_dirty: bool = False,
 ) -> Path:
     """Write a record and return its folder, results/<experiment>/<run_id>/ with record.json, rows.csv and probe.npz.
 
@@ -100,7 +136,8 @@ def write(
     imports decide freshness. The folder appears whole or not at all; nothing is ever overwritten.
 
     Raises ValueError for an experiment name that is no slug, for empty rows, for an unknown profile, for settings that
-    JSON cannot hold, and when no script of the project is running or named.
+    JSON cannot hold, and when no script of the project is running or named. Raises Uncommitted when code that decides
+    numbers is not committed, unless `allow_dirty`; a trial that is written elsewhere (`root`) only says so.
     """
     if not re.fullmatch(r"[a-z0-9_]+", experiment):
         raise ValueError(f"experiment {experiment!r}: expected lower-case letters, digits and underscores")
@@ -109,6 +146,8 @@ def write(
     config.profile(profile)
     if (script := _script(script)) is None:
         raise ValueError(f"experiment {experiment}: which code made it? script= must name a .py file of the project")
+    if root is None:
+        require_committed(allow_dirty)
     text = rows.to_csv(index=False, lineterminator="\n", float_format="%.10g")
     digest = hashlib.sha256(text.encode()).hexdigest()
     try:
@@ -117,7 +156,7 @@ def write(
         raise ValueError(f"experiment {experiment}: settings must be plain numbers, words and lists: {err}") from None
     now = datetime.now(UTC)
     key = hashlib.sha256((digest + json.dumps(settings, sort_keys=True) + now.isoformat()).encode()).hexdigest()[:8]
-    head, dirty = provenance.commit()
+    head, dirty = provenance.commit()[0], bool(provenance.uncommitted())
     modules = {"script": provenance.code_hash(script), **provenance.module_hashes([script])}
     if script == _script(None):  # what the running program imported under a name that its source does not show
         modules = {**{k: v for k, v in provenance.loaded().items() if k not in provenance.PLUMBING}, **modules}
@@ -128,8 +167,9 @@ def write(
     meta = {
         "experiment": experiment, "run_id": f"{now:%Y%m%d}-{key}", "command": command, "profile": profile,
         "seed": seed, "created": now.isoformat(timespec="milliseconds"), "commit": head, "dirty": dirty,
-        "device": device or config.device_name("cpu"), "python": platform.python_version(),
-        "versions": provenance.versions(), "data": sorted(data), "settings": settings, "notes": notes,
+        "device": device or config.device_name("cpu"), "machine": provenance.machine(),
+        "python": platform.python_version(), "versions": provenance.versions(), "data": sorted(data),
+        "settings": settings, "notes": notes,
         "wall_s": None if wall_s is None else round(float(wall_s), 3),
         "script": script.relative_to(config.root()).as_posix(), "modules": modules,
         "rows_sha256": digest, "n_rows": len(rows), "columns": list(map(str, rows.columns)),
@@ -178,7 +218,23 @@ def read(path: Path) -> Record:
         raise RecordError(f"{rows_file}: its sha256 is not rows_sha256 of record.json; measured rows are never edited")
     config.note_input(meta_file)
     config.note_input(rows_file)
-    return Record(path, meta, pd.read_csv(rows_file))
+    return Record(path, meta, pd.read_csv(rows_file), _renewals(path / RENEWED))
+
+
+def _renewals(file: Path) -> list[dict[str, Any]]:
+    """Return the lines of a record's renewals, oldest first; none where there is no such file."""
+    config.note_input(file)
+    found = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines() if file.is_file() else (), 1):
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError as err:
+            raise RecordError(f"{file}, line {number}: not JSON ({err.msg})") from None
+        missing = [k for k in RENEWAL if k not in entry] if isinstance(entry, dict) else list(RENEWAL)
+        if missing or not isinstance(entry["modules"], dict) or not entry["modules"]:
+            raise RecordError(f"{file}, line {number}: expected an object with {', '.join(RENEWAL)}")
+        found.append(entry)
+    return found
 
 
 def find(experiment: str, root: Path | None = None, **settings: Any) -> list[Record]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from scipy import stats
 
 from specseg import loss_study, protocol, records, scores
 from specseg.domains import SYNTHETIC, domain
-from specseg.networks import Network
+from specseg.networks import Network, of_settings, trained_in
 from specseg.records import Record
 from specseg.truncation_study import FULL, boundary_miou
 
@@ -61,27 +61,24 @@ def cells(experiment: str, profile: str = "standard") -> list[Network]:
     return [n for n in protocol.networks(profile) if CELLS[experiment](n)]
 
 
-def network_of(settings: dict) -> Network:
-    """Return the network that a record's settings describe; fields that they lack keep their defaults."""
-    return Network(**{f.name: settings[f.name] for f in fields(Network) if f.name in settings})
-
-
 def read(experiment: str, profile: str = "standard", **settings) -> list[Measured]:
     """Return the newest record of each network of an experiment with these settings, in the protocol's order."""
     newest = {r.meta["settings"].get("name"): r for r in records.find(experiment, profile=profile, **settings)}
     order = {n.name: k for k, n in enumerate(protocol.networks(profile))}
-    found = [Measured(network_of(r.meta["settings"]), r.rows, r.probe(), r) for r in newest.values()]
+    found = [Measured(of_settings(r.meta["settings"]), r.rows, r.probe(), r) for r in newest.values()]
     return sorted(found, key=lambda m: order.get(m.network.name, len(order)))
 
 
 def cells_table(experiment: str, profile: str = "standard", found: Sequence[Measured] | None = None) -> pd.DataFrame:
-    """Return one row per cell of an experiment: group, name, its settings, run_id, `measured` (has it a record?)."""
+    """Return one row per cell of an experiment: group, name, its settings, run_id, `measured` (has it a record?), and
+    `trained in`, the precision that its record names."""
     found = read(experiment, profile) if found is None else found
     runs = {m.network.name: m.record.run_id if m.record else "" for m in found}
+    precision = {m.network.name: trained_in(m.record.meta["settings"]) for m in found if m.record}
     group = {n.name: g for g, part in reversed(protocol.groups(profile).items()) for n in part}
     rows = [
         {"group": group[n.name], "name": n.name, "kind": domain(n.domain).kind, **asdict(n),
-         "run_id": runs.get(n.name, ""), "measured": n.name in runs}
+         "run_id": runs.get(n.name, ""), "measured": n.name in runs, "trained in": precision.get(n.name, "")}
         for n in cells(experiment, profile)
     ]  # fmt: skip
     return pd.DataFrame(rows)

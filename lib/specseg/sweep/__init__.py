@@ -5,6 +5,6 @@ An experiment's file ends `EXPERIMENT = sweep.Experiment(...)` and `if __name__ 
 
 from specseg.sweep.cells import Context, Experiment, cell_id
 from specseg.sweep.command import main
-from specseg.sweep.work import device
+from specseg.sweep.work import device, precision
 
-__all__ = ["Context", "Experiment", "cell_id", "device", "main"]
+__all__ = ["Context", "Experiment", "cell_id", "device", "main", "precision"]

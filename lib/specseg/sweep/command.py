@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from specseg import config
+from specseg import config, records
 from specseg.sweep import launchers, options, work
 from specseg.sweep.board import Board, duration, status_table
 from specseg.sweep.cells import Experiment
@@ -56,7 +56,8 @@ def _console() -> Console:
 def _sweep(experiment: Experiment, given: argparse.Namespace, profile: str) -> Sweep:
     config.profile(profile)
     home = (given.folder or config.root() / "runs").resolve()
-    return Sweep(experiment, profile, home, getattr(given, "device", "auto"))
+    chosen = {k: getattr(given, k) for k in ("device", "allow_dirty", "precision") if hasattr(given, k)}
+    return Sweep(experiment, profile, home, **chosen)
 
 
 def _chosen(sweep: Sweep, only: list[str]) -> dict:
@@ -97,6 +98,7 @@ def run(experiment: Experiment, given: argparse.Namespace) -> int:
         return DONE
     if not todo.cells:
         return FAILED if old else DONE
+    records.require_committed(given.allow_dirty)
     with Board(console, len(todo.cells)) as board:
         tally = _launch(sweep, todo, board, given)
     for key in tally.failed:
@@ -136,6 +138,7 @@ def _launch(sweep: Sweep, todo: Todo, board: Board, given: argparse.Namespace) -
     if given.launcher == "local":
         return launchers.local(sweep, todo, board, given.jobs, given.gpus_per_cell)
     work.choose_device(sweep.device)
+    work.choose_precision(sweep.precision)
     return launchers.in_process(sweep, todo, board)
 
 
@@ -222,6 +225,7 @@ def worker(experiment: Experiment, given: argparse.Namespace) -> int:
     if given.cell not in cells:
         raise ValueError(f"no cell {given.cell!r} at profile {sweep.profile}")
     work.choose_device(given.device)
+    work.choose_precision(given.precision)
     state = work.work(
         sweep,
         given.cell,

@@ -73,8 +73,10 @@ def worker_command(sweep: Sweep, key: str, todo: Todo, threads: int, *extra: str
     variables = [f"{name}={threads}" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")]
     if gpus:
         variables.append(f"CUDA_VISIBLE_DEVICES={gpus}")
-    options = ["--profile", sweep.profile, "--folder", str(sweep.home), "--device", sweep.device, "--cell", key]
+    options = ["--profile", sweep.profile, "--folder", str(sweep.home), "--device", sweep.device]
+    options += ["--precision", sweep.precision, "--cell", key]
     flags = [*(["--retry-failed"] if key in todo.retry else []), *(["--redo-stale"] if key in todo.redo else [])]
+    flags += ["--allow-dirty"] if sweep.allow_dirty else []
     return ["env", *variables, sys.executable, "-u", str(sweep.file), "worker", *options, *flags, *extra]
 
 

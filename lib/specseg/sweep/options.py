@@ -37,6 +37,13 @@ def parser(command: str, prog: str) -> argparse.ArgumentParser:
         add("--only", action="append", default=[], metavar="SUBSTRING", help="only cells whose id holds it; repeatable")
     if command in ("run", "worker"):
         add("--device", default="auto", choices=("auto", "cpu", "cuda"))
+        add(
+            "--precision",
+            default="auto",
+            choices=("auto", "32-true", "bf16-mixed"),
+            help="of trainings that begin now, where the network leaves it open (auto: what the machine does fast)",
+        )
+        add("--allow-dirty", action="store_true", help="measure with code that is not committed; the records say so")
         add("--retry-failed", action="store_true", help="take up failed cells again")
         add("--redo-stale", action="store_true", help="do again what was done by other code; the old is put aside")
     if command == "worker":

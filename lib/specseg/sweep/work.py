@@ -21,7 +21,7 @@ from specseg.sweep.cells import Context, Experiment, Tell, canonical
 from specseg.sweep.energy import Clock
 from specseg.sweep.folder import PATIENCE_S, CellFolder, Held, State, full_disk, now, sha256
 
-_CHOICE = {"device": "auto"}
+_CHOICE = {"device": "auto", "precision": "auto"}
 
 
 def choose_device(choice: str) -> None:
@@ -36,14 +36,26 @@ def device():
     return config.device(_CHOICE["device"])
 
 
+def choose_precision(choice: str) -> None:
+    """Set what `precision` returns."""
+    _CHOICE["precision"] = choice
+
+
+def precision() -> str:
+    """Return the sweep's --precision: "auto", or in what trainings that begin now are to be made."""
+    return _CHOICE["precision"]
+
+
 @dataclass(frozen=True)
 class Sweep:
-    """One run of an experiment: its cells by id, where they are kept, on which device they run."""
+    """One run of an experiment: its cells by id, where they are kept, how they are run."""
 
     experiment: Experiment
     profile: str
     home: Path
     device: str = "auto"
+    allow_dirty: bool = False
+    precision: str = "auto"
 
     @property
     def file(self) -> Path:
@@ -68,6 +80,7 @@ class Sweep:
         except ValueError:
             file = str(self.file)
         chosen = "" if self.device == "auto" else f" --device {self.device}"
+        chosen += "" if self.precision == "auto" else f" --precision {self.precision}"
         return f"python {file} run --profile {self.profile}{chosen} --only {key}"
 
     def modules(self) -> dict[str, str]:
@@ -160,6 +173,7 @@ def _attempt(sweep: Sweep, folder: CellFolder, key: str, cell: Any, show: Tell) 
     with Clock(folder) as clock:
         folder.tell(f"attempt {clock.attempts} by process {os.getpid()} on {socket.gethostname()}")
         try:
+            records.require_committed(sweep.allow_dirty)
             rows = sweep.experiment.run(cell, folder.path, tell)
             return _finish(sweep, folder, key, cell, rows, clock)
         except Exception as err:
@@ -191,7 +205,7 @@ def _finish(sweep: Sweep, folder: CellFolder, key: str, cell: Any, rows: Any, cl
     text = rows.to_csv(index=False, lineterminator="\n", float_format="%.10g")
     folder.write("rows.csv", text)
     name, energy = _device_name(), clock.energy_kwh
-    context = Context(sweep.profile, sweep.command(key), name, clock.wall_s, energy)
+    context = Context(sweep.profile, sweep.command(key), name, clock.wall_s, energy, sweep.allow_dirty)
     record = _record_once(sweep, folder, cell, rows, context, sha256(text.encode()))
     modules, begun = dict(sweep.modules()), folder.read("cell.json").get("modules", {})
     for module, old in begun.items():  # a cell that was begun by other code is nobody's measurement
