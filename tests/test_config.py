@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +86,13 @@ def test_devices():
     assert "cores" in config.device_name("cpu")
     with pytest.raises(ValueError, match="device 'gpu': expected auto, cpu or cuda"):
         config.device("gpu")
+
+
+def test_the_processor_is_named_without_loading_torch():
+    """Every chapter's banner asks for it; loading torch for that takes seconds."""
+    code = "import sys\nfrom specseg import config\nprint(config.device_name('cpu'))\nassert 'torch' not in sys.modules"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0 and "cores" in run.stdout, run.stderr
 
 
 def test_no_gpu_is_said(monkeypatch):

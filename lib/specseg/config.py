@@ -120,12 +120,13 @@ def device(choice: str = "auto"):
 
 
 def device_name(dev=None) -> str:
-    """Return a short human name of a device, e.g. "cpu (2 cores)" or the GPU's name."""
-    import torch
+    """Return a short human name of a device, e.g. "cpu (2 cores)" or the GPU's name; "cpu" is named without torch."""
+    if str(dev) != "cpu":
+        import torch
 
-    dev = torch.device(dev) if dev is not None else device()
-    if dev.type == "cuda":
-        return torch.cuda.get_device_name(dev)
+        dev = torch.device(dev) if dev is not None else device()
+        if dev.type == "cuda":
+            return torch.cuda.get_device_name(dev)
     return f"cpu ({os.cpu_count()} cores)"
 
 
