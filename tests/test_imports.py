@@ -1,4 +1,4 @@
-"""Heavy packages are loaded where they are used: a chapter or command that needs none of them does not wait for them."""
+"""Heavy packages are loaded where they are used: a chapter or command that needs none does not wait for them."""
 
 from __future__ import annotations
 
