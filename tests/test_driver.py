@@ -590,10 +590,8 @@ def test_an_interrupted_chapter_leaves_the_last_book_and_the_next_build_works(to
     process = start(toy, "book", "--jobs", "1")
     wait_for(sign.exists)
     kernels = psutil.Process(process.pid).children(recursive=True)
-    began = time.monotonic()
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
-    assert time.monotonic() - began < 15, "an interrupt waits for no chapter"
+    _, said = process.communicate(timeout=60)  # an interrupt waits for no chapter: this one would sleep for 120 s
     if number == signal.SIGINT:
         assert process.returncode == 130 and "the last good book is untouched" in said
         assert "Traceback" not in said
