@@ -44,8 +44,9 @@ CONTRAST = """
   const bad = [];
   for (const node of document.querySelectorAll(selector)) {
     const own = [...node.childNodes].filter(n => n.nodeType === 3).map(n => n.textContent.trim()).join(' ').trim();
+    if (!own) continue;
     const box = node.getBoundingClientRect();
-    if (!own || !box.width || !box.height || node.closest('svg, mjx-container, .js-plotly-plot, [aria-hidden=true]'))
+    if (!box.width || !box.height || node.closest('svg, mjx-container, .js-plotly-plot, [aria-hidden=true]'))
       continue;
     const style = getComputedStyle(node);
     if (style.visibility === 'hidden' || style.opacity === '0') continue;
