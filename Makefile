@@ -54,9 +54,10 @@ lint: setup ## ruff: lint and format
 unit: setup ## unit tests without the book's own
 	@$(BIN)/python -m pytest -n $(JOBS) -m "not browser and not book and not slurm"
 
+# One worker more than there are jobs: the tests on Slurm come first and mostly wait for it.
 test: setup browser slurm lint ## everything that continuous integration needs
 	@$(BIN)/specseg book --profile smoke --jobs $(JOBS) --drift fail
-	@$(BIN)/python -m pytest -n $(JOBS)
+	@$(BIN)/python -m pytest -n $$(($(JOBS) + 1)) --dist worksteal
 
 test-slurm: setup slurm ## a sweep on a real Slurm: two nodes on this machine, jobs killed, a node lost (3 minutes)
 	@$(BIN)/python -m pytest -n $(JOBS) -m slurm tests/test_slurm.py

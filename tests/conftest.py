@@ -26,6 +26,23 @@ def skip_or_fail(why: str) -> None:
     pytest.skip(why)
 
 
+LONG = ("slurm", "book", "browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long tests first, so that they run beside the others and not after them; Slurm's mostly wait.
+
+    Tests of one page of the book stand side by side: they share its visit (`opened` in test_pages.py).
+    """
+
+    def rank(item: pytest.Item) -> tuple[int, str, str]:
+        kind = next((k for k, name in enumerate(LONG) if item.get_closest_marker(name)), len(LONG))
+        of = item.callspec.params if kind == LONG.index("browser") and hasattr(item, "callspec") else {}
+        return kind, str(of.get("name", "")), {"light": "", "dark": "dark"}[of.get("scheme", "light")]
+
+    items.sort(key=rank)  # stable: within a kind, and of a page, the order of the files
+
+
 def pytest_terminal_summary(terminalreporter) -> None:
     """Print every skipped test with its reason at the end of the run: a skip is never silent."""
     for report in terminalreporter.stats.get("skipped", []):

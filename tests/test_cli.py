@@ -115,7 +115,7 @@ def test_the_ledger_is_shown_and_filtered(project):
 
 
 def test_what_a_file_touches(project):
-    text = specseg(project, "ledger", "touched", "lib/specseg/spectrum.py").stdout
+    text = specseg(project, "ledger", "touched", "lib/specseg/advise/recommend.py").stdout
     assert "chapters/10_first.py" in text and "toy-sum (10_first)" in text and "20_second" not in text
 
 

@@ -360,9 +360,9 @@ def test_a_book_without_claims_is_refused(toy):
 
 
 def test_broken_sources_are_named_without_a_traceback(toy):
-    (toy / "lib" / "specseg" / "spectrum.py").write_text("def f(:\n", encoding="utf-8")
+    (toy / "lib" / "specseg" / "advise" / "recommend.py").write_text("def f(:\n", encoding="utf-8")
     said = told(toy)
-    assert "spectrum.py:1: " in said
+    assert "recommend.py:1: " in said
 
 
 def test_badly_placed_and_badly_named_chapters_are_refused(toy):
@@ -401,7 +401,7 @@ def test_nothing_changed_nothing_runs(toy):
 
 
 def test_comments_and_docstrings_run_nothing(toy):
-    for name in ("spectrum.py", "ledger/verdicts.py", "config.py"):
+    for name in ("advise/recommend.py", "ledger/verdicts.py", "config.py"):
         path = toy / "lib" / "specseg" / name
         text = path.read_text(encoding="utf-8")
         assert text.startswith('"""')
@@ -413,7 +413,7 @@ def test_comments_and_docstrings_run_nothing(toy):
 @pytest.mark.parametrize(
     ("file", "old", "new", "expected"),
     [
-        ("lib/specseg/spectrum.py", "def lrg_size(", "def lrg_other(): ...\n\n\ndef lrg_size(", ["10_first"]),
+        ("lib/specseg/advise/recommend.py", "def choose(", "def other(): ...\n\n\ndef choose(", ["10_first"]),
         ("lib/specseg/ledger/claims.py", "def claims_file(", "X = 1\n\n\ndef claims_file(", SLUGS),  # transitively
         ("lib/specseg/metrics.py", "from __future__", "X = 1\nfrom __future__", []),  # imported by no chapter
         ("paper/extra.csv", "1", "2", ["10_first"]),  # a note_input file
@@ -496,7 +496,7 @@ def with_record(toy: Path) -> str:
     path = records.write("toy_run", pd.DataFrame({"value": [2.0]}), command="python experiments/toy_run.py",
                          profile="smoke", script=script)  # fmt: skip
     first = toy / "chapters" / "10_first.py"
-    edit(first, "from specseg import config, ledger, spectrum", "from specseg import config, ledger, records, spectrum")
+    edit(first, "from specseg import config, ledger", "from specseg import config, ledger, records")
     edit(first, "total = 1 + scale", 'total = int(records.load("toy_run").rows["value"][0])')
     edit(first, "value=total, mutant", 'record=records.load("toy_run"), value=total, mutant')
     run = toybook.build(toy)
@@ -590,10 +590,8 @@ def test_an_interrupted_chapter_leaves_the_last_book_and_the_next_build_works(to
     process = start(toy, "book", "--jobs", "1")
     wait_for(sign.exists)
     kernels = psutil.Process(process.pid).children(recursive=True)
-    began = time.monotonic()
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
-    assert time.monotonic() - began < 15, "an interrupt waits for no chapter"
+    _, said = process.communicate(timeout=60)  # an interrupt waits for no chapter: this one would sleep for 120 s
     if number == signal.SIGINT:
         assert process.returncode == 130 and "the last good book is untouched" in said
         assert "Traceback" not in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import jupytext
@@ -16,6 +17,7 @@ CHAPTERS = sorted((ROOT / "chapters").glob("*.py"))
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.py"))
 
 
+@cache
 def table() -> dict[str, set[str]]:
     """Return module -> modules that it may import, from CONTRIBUTING.md."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Library: who may import whom")[1]
@@ -34,10 +36,17 @@ def files(folder: Path = LIB) -> list[Path]:
     return [p for p in sorted(folder.rglob("*.py")) if "__pycache__" not in p.parts]
 
 
+@cache
+def tree(path: Path) -> ast.Module:
+    """Return a file's syntax, read once for all tests."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def imports(path: Path) -> list[str]:
     """Return every module that a file imports, absolute, lazily too; `from a import b` gives both a and a.b."""
     found = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -46,6 +55,7 @@ def imports(path: Path) -> list[str]:
     return found
 
 
+@cache
 def library_units(path: Path) -> set[str]:
     names = {p.stem if p.is_file() else p.name for p in LIB.iterdir()}
     return {parts[1] for name in imports(path) if len(parts := name.split(".")) > 1 and parts[0] == "specseg"} & names
@@ -70,7 +80,7 @@ def test_modules_import_only_what_the_table_allows(path):
 
 
 def test_the_table_has_no_cycle():
-    left = table()
+    left = dict(table())
     while left:
         free = [name for name, allowed in left.items() if not allowed & set(left)]
         assert free, f"a cycle among {sorted(left)}"
@@ -79,8 +89,7 @@ def test_the_table_has_no_cycle():
 
 
 def calls(path: Path, name: str) -> list[int]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return [n.lineno for n in ast.walk(tree) if isinstance(n, ast.Call) and ast.unparse(n.func) == name]
+    return [n.lineno for n in ast.walk(tree(path)) if isinstance(n, ast.Call) and ast.unparse(n.func) == name]
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda p: p.relative_to(LIB).as_posix())

@@ -7,7 +7,7 @@ import http.server
 import json
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlparse
@@ -27,9 +27,12 @@ CONTRAST = """
 (selector) => {
   const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
   canvas.canvas.width = canvas.canvas.height = 1;
+  const known = new Map();
   const rgba = (text) => {
+    if (known.has(text)) return known.get(text);
     canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = text; canvas.fillRect(0, 0, 1, 1);
-    const d = canvas.getImageData(0, 0, 1, 1).data; return [d[0], d[1], d[2], d[3] / 255];
+    const d = canvas.getImageData(0, 0, 1, 1).data, drawn = [d[0], d[1], d[2], d[3] / 255];
+    known.set(text, drawn); return drawn;
   };
   const over = (a, b) => [0, 1, 2].map(i => a[i] * a[3] + b[i] * (1 - a[3])).concat(1);
   const lum = (c) => { const f = c.slice(0, 3).map(v => { v /= 255;
@@ -41,8 +44,9 @@ CONTRAST = """
   const bad = [];
   for (const node of document.querySelectorAll(selector)) {
     const own = [...node.childNodes].filter(n => n.nodeType === 3).map(n => n.textContent.trim()).join(' ').trim();
+    if (!own) continue;
     const box = node.getBoundingClientRect();
-    if (!own || !box.width || !box.height || node.closest('svg, mjx-container, .js-plotly-plot, [aria-hidden=true]'))
+    if (!box.width || !box.height || node.closest('svg, mjx-container, .js-plotly-plot, [aria-hidden=true]'))
       continue;
     const style = getComputedStyle(node);
     if (style.visibility === 'hidden' || style.opacity === '0') continue;
@@ -130,6 +134,13 @@ class Visit:
         if request.failure != "net::ERR_ABORTED":  # of a page that was left before it was whole
             self.complaints.append(f"failed: {request.url}")
 
+    def resized(self, size: dict) -> Visit:
+        """Give the window another size, unless it has it."""
+        if self.page.viewport_size != size:
+            self.page.set_viewport_size(size)
+            self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        return self
+
     def __enter__(self) -> Visit:
         return self
 
@@ -138,6 +149,24 @@ class Visit:
 
     def ask(self, script: str, argument=None):
         return self.page.evaluate(script, argument)
+
+
+@pytest.fixture(scope="session")
+def opened(site, browser) -> Iterator[Callable[..., Visit]]:
+    """Visit a page that is only looked at: tests of the same page, one after another, share its load (seconds each)."""
+    last: dict[tuple[str, str], Visit] = {}
+
+    def look(name: str, *, size: dict = DESK, scheme: str = "light") -> Visit:
+        if (name, scheme) not in last:
+            for visit in last.values():
+                visit.context.close()
+            last.clear()
+            last[name, scheme] = Visit(browser, f"{site}/{name}", size=size, scheme=scheme)
+        return last[name, scheme].resized(size)
+
+    yield look
+    for visit in last.values():
+        visit.context.close()
 
 
 def pages() -> list[str]:
@@ -165,50 +194,48 @@ def test_a_visit_sees_what_is_wrong(browser, tmp_path):
 
 
 @pytest.mark.parametrize("name", pages())
-def test_every_page_is_whole_and_fits_a_phone(site, browser, name):
+def test_every_page_is_whole_and_fits_a_phone(opened, name):
     """No request leaves, nothing fails, no complaint in the console, all maths drawn, no sideways scroll at 390 px."""
-    with Visit(browser, f"{site}/{name}", size=PHONE) as visit:
-        wide = visit.ask(WIDTH)
-        assert wide <= PHONE["width"], f"{name} is {wide} px wide on a phone; see {visit.ask(WIDEST)}"
-        broken = visit.ask(
-            "() => document.querySelectorAll('mjx-merror, [data-mml-node=merror], .MathJax_Error').length"
-        )
-        assert broken == 0, f"{name}: {broken} formulas that MathJax cannot read"
-        raw = visit.ask(RAW)
-        assert raw == [], f"{name}: raw markup on the page: {raw}"
-        undrawn = visit.ask(
-            "() => [...document.querySelectorAll('.math')].filter(n => !n.querySelector('mjx-container')).length"
-        )
-        assert undrawn == 0, f"{name}: {undrawn} formulas were not drawn"
-        pictures = visit.ask(
-            "() => [...document.querySelectorAll('article img')].map(i => [i.alt, i.complete && i.naturalWidth > 0, "
-            "i.src.slice(0, 60)])")  # fmt: skip
-        for alt, drawn, source in pictures:
-            assert alt.strip() and drawn, f"{name}: a picture without alternative text, or that does not load: {source}"
-        assert visit.complaints == []
-        assert visit.outside == [], f"{name} asks other hosts"
+    visit = opened(name, size=PHONE)
+    wide = visit.ask(WIDTH)
+    assert wide <= PHONE["width"], f"{name} is {wide} px wide on a phone; see {visit.ask(WIDEST)}"
+    broken = visit.ask("() => document.querySelectorAll('mjx-merror, [data-mml-node=merror], .MathJax_Error').length")
+    assert broken == 0, f"{name}: {broken} formulas that MathJax cannot read"
+    raw = visit.ask(RAW)
+    assert raw == [], f"{name}: raw markup on the page: {raw}"
+    undrawn = visit.ask(
+        "() => [...document.querySelectorAll('.math')].filter(n => !n.querySelector('mjx-container')).length"
+    )
+    assert undrawn == 0, f"{name}: {undrawn} formulas were not drawn"
+    pictures = visit.ask(
+        "() => [...document.querySelectorAll('article img')].map(i => [i.alt, i.complete && i.naturalWidth > 0, "
+        "i.src.slice(0, 60)])")  # fmt: skip
+    for alt, drawn, source in pictures:
+        assert alt.strip() and drawn, f"{name}: a picture without alternative text, or that does not load: {source}"
+    assert visit.complaints == []
+    assert visit.outside == [], f"{name} asks other hosts"
 
 
 @pytest.mark.parametrize("name", chapters())
-def test_chapters_show_pictures_maths_and_interactive_figures(site, browser, name):
-    with Visit(browser, f"{site}/{name}") as visit:
-        for marker in (".specseg-banner", ".specseg-found", "article h1"):
-            assert visit.ask("(s) => document.querySelectorAll(s).length", marker) >= 1, f"{name}: no {marker}"
-        if int(Path(name).name[:2]) in range(30, 55):
-            assert visit.ask("() => document.querySelectorAll('mjx-container').length") > 0, f"{name}: no formula"
-        figures = "() => document.querySelectorAll('article figure.specseg-figure').length"
-        assert visit.ask(figures) >= 1, f"{name}: no figure"
-        captions = visit.ask(
-            "() => [...document.querySelectorAll('figure.specseg-figure')].map(f => f.innerText.trim().length > 20 && "
-            "!!f.querySelector('img[alt], [role=img][aria-label]'))")  # fmt: skip
-        assert all(captions), f"{name}: a figure without caption or alternative text"
-        plots = "() => [...document.querySelectorAll('.plotly-graph-div')].map(d => !!d.querySelector('svg.main-svg'))"
-        visit.page.wait_for_function(plots.replace("map", "every"), timeout=15_000)
-        assert all(visit.ask(plots)), f"{name}: an interactive figure was not drawn"
-        downloads = visit.ask("() => [...document.querySelectorAll('a.download, a[download]')].map(a => a.href)")
-        stem = Path(name).stem
-        assert {f"{stem}.py", f"{stem}.ipynb"} <= {Path(urlparse(d).path).name for d in downloads}
-        assert visit.complaints == [] and visit.outside == []
+def test_chapters_show_pictures_maths_and_interactive_figures(opened, name):
+    visit = opened(name)
+    for marker in (".specseg-banner", ".specseg-found", "article h1"):
+        assert visit.ask("(s) => document.querySelectorAll(s).length", marker) >= 1, f"{name}: no {marker}"
+    if int(Path(name).name[:2]) in range(30, 55):
+        assert visit.ask("() => document.querySelectorAll('mjx-container').length") > 0, f"{name}: no formula"
+    figures = "() => document.querySelectorAll('article figure.specseg-figure').length"
+    assert visit.ask(figures) >= 1, f"{name}: no figure"
+    captions = visit.ask(
+        "() => [...document.querySelectorAll('figure.specseg-figure')].map(f => f.innerText.trim().length > 20 && "
+        "!!f.querySelector('img[alt], [role=img][aria-label]'))")  # fmt: skip
+    assert all(captions), f"{name}: a figure without caption or alternative text"
+    plots = "() => [...document.querySelectorAll('.plotly-graph-div')].map(d => !!d.querySelector('svg.main-svg'))"
+    visit.page.wait_for_function(plots.replace("map", "every"), timeout=15_000)
+    assert all(visit.ask(plots)), f"{name}: an interactive figure was not drawn"
+    downloads = visit.ask("() => [...document.querySelectorAll('a.download, a[download]')].map(a => a.href)")
+    stem = Path(name).stem
+    assert {f"{stem}.py", f"{stem}.ipynb"} <= {Path(urlparse(d).path).name for d in downloads}
+    assert visit.complaints == [] and visit.outside == []
 
 
 def test_some_chapter_has_an_interactive_figure():
@@ -219,16 +246,16 @@ def test_some_chapter_has_an_interactive_figure():
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["index.html", "ledger.html", "runs.html", "errata.html", *chapters()])
-def test_text_and_verdicts_can_be_read_in_light_and_dark(site, browser, name, scheme):
+def test_text_and_verdicts_can_be_read_in_light_and_dark(opened, name, scheme):
     if not (HTML / name).is_file():
         skip_or_fail(f"no built book with {name}: run 'make book' first")
-    with Visit(browser, f"{site}/{name}", scheme=scheme) as visit:
-        assert visit.ask("() => document.documentElement.dataset.theme") == scheme, "the book follows the system"
-        assert visit.ask("() => document.querySelectorAll('article .verdict, article .count').length") > 0 or (
-            name in ("runs.html", "errata.html") or name.startswith("chapters/")
-        )
-        bad = visit.ask(CONTRAST, "article *")
-        assert bad == [], f"{name} in {scheme}: contrast below 4.5:\n" + "\n".join(bad[:12])
+    visit = opened(name, scheme=scheme)
+    assert visit.ask("() => document.documentElement.dataset.theme") == scheme, "the book follows the system"
+    assert visit.ask("() => document.querySelectorAll('article .verdict, article .count').length") > 0 or (
+        name in ("runs.html", "errata.html") or name.startswith("chapters/")
+    )
+    bad = visit.ask(CONTRAST, "article *")
+    assert bad == [], f"{name} in {scheme}: contrast below 4.5:\n" + "\n".join(bad[:12])
 
 
 def test_the_contrast_measure_sees_what_cannot_be_read(site, browser):

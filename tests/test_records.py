@@ -280,8 +280,9 @@ def test_code_edited_while_an_experiment_runs_never_counts_as_fresh(tmp_path):
     script.parent.mkdir()
     script.write_text(
         "import os, time, pandas as pd\n"
-        "from specseg import records, spectrum, provenance\n"
-        "file = provenance.module_file('specseg.spectrum')\n"
+        "from specseg import records, provenance\n"
+        "from specseg.advise import recommend\n"
+        "file = provenance.module_file('specseg.advise.recommend')\n"
         "if os.environ['EDIT'] == '1':\n"
         "    os.utime(file, (time.time() + 5, time.time() + 5))\n"
         "path = records.write('slow', pd.DataFrame({'value': [1.0]}), command='slow', profile='smoke')\n"

@@ -107,9 +107,9 @@ def test_children_end_with_their_launcher(toy):
 
 @pytest.mark.parametrize(("launcher", "number"), [("in-process", signal.SIGINT), ("local", signal.SIGTERM)])
 def test_an_interrupt_ends_at_once_and_loses_nothing(toy, launcher, number):
-    toy.cells([{"seed": 1, "steps": 30, "pause": 0.1}])
+    toy.cells([{"seed": 1, "steps": 100, "pause": 0.1}])  # long enough to be found at work by a machine that is busy
     child = toy.start("--launcher", launcher)
-    wait_for(lambda: "step 3/30" in toy.log(1))
+    wait_for(lambda: "step 3/100" in toy.log(1))
     child.send_signal(number)
     child.communicate(timeout=20)
     assert child.returncode == (130 if number == signal.SIGINT else 143)

@@ -19,6 +19,7 @@ HEADER = """\
 # ---
 """
 
+# Its part of the library loads no torch: seconds that each of the many runs would wait for.
 FIRST = (
     HEADER
     + """
@@ -29,14 +30,15 @@ FIRST = (
 profile = "smoke"
 scale = 1
 # %%
-from specseg import config, ledger, spectrum
+from specseg import config, ledger
+from specseg.advise import recommend
 findings = ledger.open("10_first", profile=profile)
 findings.banner()
 # %%
 from myst_nb import glue
 total = 1 + scale
 config.note_input(config.root() / "paper" / "extra.csv")
-print("size", spectrum.lrg_size(8))
+print("rule", recommend.RULE[:20])
 glue("toy_sum", f"{total}", display=False)
 # %%
 findings.observe("toy-sum", value=total, mutant=total + 1, note=f"The sum is {total}.")

@@ -35,9 +35,6 @@ def advise(
 ) -> None:  # fmt: skip
     """Advise on the band limit, LRG size and block size for a data set, from its label maps and, if given, logits."""
     from specseg.advise import labels as reading
-    from specseg.advise import page, report
-    from specseg.advise.settings import Settings
-    from specseg.figures import advise as draw
 
     given = [name for name, value in (("--manifest", manifest), ("--map", map_), ("--classes", classes)) if value]
     if len(given) > 1:
@@ -47,11 +44,18 @@ def advise(
     if sample not in ("", "all") and not sample.isdigit():
         raise typer.BadParameter(f"--sample {sample!r}: expected a number of maps, or all")
     wanted = None if not sample else sample if sample == "all" else int(sample)
-    settings = Settings(size, max_drop, ignore, wanted, seed, group=group, keep_going=keep_going)
     stored = reading.from_manifest(manifest) if manifest else reading.from_map(map_) if map_ else None
     if list_ is not None and not list_.is_file():
         raise FileNotFoundError(f"{list_}: no such file; expected names of label maps, one a line")
     only = None if list_ is None else [n for n in map(str.strip, list_.read_text(encoding="utf-8").splitlines()) if n]
+    reading.find(labels, pattern, only)  # a mistyped path is answered here, before torch and pandas are loaded
+    if logits is not None:
+        reading.logits_of(logits)
+    from specseg.advise import page, report
+    from specseg.advise.settings import Settings
+    from specseg.figures import advise as draw
+
+    settings = Settings(size, max_drop, ignore, wanted, seed, group=group, keep_going=keep_going)
     quiet = Console(stderr=True, highlight=False)
     with _progress(quiet) as bar:
         tasks: dict = {}

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from specseg import config, datasets, manifests
+from specseg import config
+
+if TYPE_CHECKING:
+    from specseg import datasets, manifests
 
 app = typer.Typer(no_args_is_help=True, help="The data sets: list, verify, fetch and show them.")
 Name = Annotated[str, typer.Argument(help="name of a data set, as in `specseg data list`")]
@@ -22,6 +24,8 @@ def _console() -> Console:
 
 
 def _manifest(name: str) -> manifests.Manifest:
+    from specseg import manifests
+
     try:
         return manifests.load(name)
     except ValueError as err:
@@ -31,6 +35,8 @@ def _manifest(name: str) -> manifests.Manifest:
 @app.command("list")
 def list_() -> None:
     """Every data set: what is here of it, its size and its licence."""
+    from specseg import manifests
+
     table = Table("name", "state", "pairs", "bytes", "access", "licence", title=f"data sets below {config.data_root()}")
     for name in manifests.names():
         manifest = manifests.load(name)
@@ -47,6 +53,8 @@ def verify(
     fast: Annotated[bool, typer.Option("--fast", help="sizes and counts only, no hashes")] = False,
 ) -> None:
     """Compare the files on this disk with the manifest; name every bad file. Exit code 1 when one is bad."""
+    from specseg import manifests
+
     manifest, console = _manifest(name), _console()
     with _progress(console) as bar:
         task = bar.add_task(name, total=sum(f.bytes for f in manifest.files) or None)
@@ -79,6 +87,8 @@ HASH_WORDS = {
 @app.command()
 def fetch(name: Name) -> None:
     """Download an open data set (resumes, tries mirrors, checks every file); say what to do for the others."""
+    from specseg import manifests
+
     manifest, console = _manifest(name), _console()
     if manifest.access == "generated":
         console.print(f"{manifest.title}: {manifest.how}")
@@ -104,6 +114,10 @@ def show(
     sheet: Annotated[Path | None, typer.Option(help="where the contact sheet goes")] = None,
 ) -> None:
     """Class table with pixel shares, and a contact sheet of images and labels as a PNG."""
+    import numpy as np
+
+    from specseg import datasets
+
     manifest, console = _manifest(name), _console()
     split = split or next(s.name for s in manifest.splits)
     options = {} if manifest.access == "generated" else {"partial": True}
@@ -147,6 +161,7 @@ def spread(count: int, wanted: int) -> list[int]:
 
 def write_sheet(data: datasets.DataSet, path: Path, images: int = 8, size: int = 257) -> None:
     """Write a PNG of up to `images` samples: each picture above its label map in the set's colours, void white."""
+    import numpy as np
     from PIL import Image
 
     from specseg.datasets import transforms
@@ -162,6 +177,8 @@ def write_sheet(data: datasets.DataSet, path: Path, images: int = 8, size: int =
 @app.command("hash")
 def hash_(folder: Annotated[Path, typer.Argument(help="folder of a data set")], pattern: str = "**/*") -> None:
     """Print the file list of a folder (path, bytes, sha256): what a new manifest's file_list holds."""
+    from specseg import manifests
+
     if not folder.is_dir():
         raise typer.BadParameter(f"{folder}: no such folder")
     print("path\tbytes\tsha256")

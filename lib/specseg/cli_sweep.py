@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 
 from specseg import config
-from specseg.sweep import options
 
 app = typer.Typer(no_args_is_help=True, help="The experiments: run their cells, see what is done and what is left.")
 PASS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -45,6 +44,8 @@ def _start(file: Path, command: str, words: list[str]) -> int:
 
 
 def _one(command: str, words: list[str]) -> None:
+    from specseg.sweep import options  # the sweep loads pandas: not for a page of help
+
     given = options.parser(command, f"specseg sweep {command}").parse_intermixed_args(words)
     if given.name is None:
         raise ValueError(f"specseg sweep {command}: which experiment? One of {', '.join(experiments())}")
@@ -62,6 +63,8 @@ def run(words: Words = None) -> None:
 @app.command(context_settings=PASS)
 def status(words: Words = None) -> None:
     """Show the cells of one experiment, or of all: state, last words, minutes, record."""
+    from specseg.sweep import options
+
     given = options.parser("status", "specseg sweep status").parse_intermixed_args(words or [])
     if given.name:
         _one("status", words or [])

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from specseg import scores
 from specseg.domains import domain
@@ -115,6 +114,8 @@ def bands_learnt(one: pd.DataFrame) -> dict[str, float]:
     minus the largest other, `low is first` the earliest half-time above 16 minus the low band's; `correlation` the
     rank correlation of L_CE and mIoU over the snapshots.
     """
+    from scipy import stats
+
     first, last = one.iloc[0], one.iloc[-1]
     fall = {b: float((first[b] - last[b]) / first["loss"]) for b in BANDS}
     half = {b: half_time(one["share"], one[b]) for b in BANDS}

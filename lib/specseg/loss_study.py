@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import fft, optimize
+from scipy import fft
 from torch import Tensor
 
 from specseg import spectrum as sp
@@ -99,6 +99,8 @@ def calibrated_temperature(net: SegmentationNet, batches: Iterable[tuple[Tensor,
     Take batches of the training split: a temperature fitted to the test would be a look at it. T is sought in
     0.2 .. 5 (bounded Brent); every 7th pixel is used.
     """
+    from scipy import optimize
+
     logits, labels = [], []
     for images, target, _ in batches:
         known = target != 255

@@ -13,10 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
-from scipy import stats
 
-from specseg.audit.fits import PRINTED, wild_interval
+from specseg.audit.fits import PRINTED, wild_interval, with_constant
 from specseg.predictor_cells import RATES, Cells
 from specseg.trained import interval
 
@@ -218,6 +216,8 @@ def spearman(values: Values, column: str = "rce") -> np.ndarray:
     >>> round(float(spearman({"rce": np.array([1, 2, 3]), "drop": np.array([0.1, 0.3, 0.2])})), 6)
     0.5
     """
+    from scipy import stats
+
     x, y = (stats.rankdata(np.asarray(values[c], float), axis=-1) for c in (column, "drop"))
     x, y = (v - v.mean(-1, keepdims=True) for v in np.broadcast_arrays(x, y))
     scale = np.sqrt((x * x).sum(-1) * (y * y).sum(-1))
@@ -259,6 +259,8 @@ def slopes(cells: Cells, column: str = "rce", threshold: float = PRINTED["thresh
     bootstrap for up to twelve setups; the hull of the intervals, which is what a verdict takes.
     Raises ValueError with fewer than three cells below the threshold or fewer than two setups.
     """
+    from statsmodels.regression.linear_model import OLS
+
     cells = cells.where(~cells.table["full"] & (cells.table[column] < threshold))
     groups = cells.table["setup"].nunique()
     if len(cells.table) < 3 or groups < 2:
@@ -274,7 +276,7 @@ def slopes(cells: Cells, column: str = "rce", threshold: float = PRINTED["thresh
     own = resample(cells, again, (column, "drop"))
     rows = [{"method": "setups and pictures resampled", **own}]
     code = pd.factorize(cells.table["setup"])[0]
-    robust = sm.OLS(y, sm.add_constant(x)).fit(cov_type="cluster", cov_kwds={"groups": code}, use_t=True)
+    robust = OLS(y, with_constant(x)).fit(cov_type="cluster", cov_kwds={"groups": code}, use_t=True)
     low, high = robust.conf_int()[1]
     rows.append({"method": f"cluster-robust, {groups} setups", "value": slope, "low": low, "high": high})
     if 5 <= groups <= 12:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from scipy.optimize import brentq
 from torch import Tensor, nn
 
 SCHEDULES = ("constant", "asymptotic")
@@ -82,6 +81,8 @@ def asymptotic_rate(epoch: float, epochs: int, goal: float, *, fraction: float =
         raise ValueError(f"epoch {epoch!r}: expected 0 to {epochs}")
     if not 0 < fraction < 0.75:
         raise ValueError(f"fraction {fraction!r}: expected above 0 and below 3/4")
+    from scipy.optimize import brentq  # a second for a formula that few ask for
+
     n = 1 / fraction  # x = e^(-k fraction epochs) solves (1 - x) / (1 - x^n) = 3/4
     x = brentq(lambda v: (1 - v) - 0.75 * (1 - v**n), 1e-12, 1 - 1e-9) if n > 4 / 3 else 1.0
     return goal * (1 - x ** (n * epoch / epochs)) / (1 - x**n)

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from lightning_fabric import Fabric
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -21,6 +20,9 @@ from specseg import config
 from specseg.confusion import class_iou, confusion_matrix, mean_iou
 from specseg.datasets import VOID
 from specseg.pruning import SoftFilterPruning
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 Draw = Callable[[int], tuple[Tensor, Tensor]]
 """Step number -> images (B, 3, s, s) in [0, 1] and labels (B, s, s): the same for the same step, so that runs can
@@ -128,6 +130,8 @@ def processes(device: str = "cpu", *, precision: str = "32-true", devices: int =
 
     Raises ValueError for another device or precision (Fabric lists its words), RuntimeError for a GPU that is absent.
     """
+    from lightning_fabric import Fabric  # it loads torch._dynamo and torchmetrics: seconds that only a training needs
+
     config.device(device)
     with warnings.catch_warnings():  # Fabric advises srun wherever Slurm is installed
         warnings.filterwarnings("ignore", message=".*srun.*")

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from specseg import loss_study, protocol, records, scores
 from specseg.domains import SYNTHETIC, domain
@@ -241,6 +240,8 @@ def over_runs(values: Sequence[float]) -> dict[str, float]:
     >>> {k: round(v, 2) for k, v in over_runs([1.0, 3.0]).items()}      # t(0.975, 1) = 12.71, standard error 1
     {'value': 2.0, 'low': -10.71, 'high': 14.71}
     """
+    from scipy import stats
+
     x = np.asarray(values, float)
     if len(x) < 2:
         return {"value": float(x.mean()), "low": float("nan"), "high": float("nan")}

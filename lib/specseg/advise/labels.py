@@ -48,6 +48,13 @@ def find(folder: Path, pattern: str = "**/*.png", only: Sequence[str] | None = N
     return items if only is None else _listed(items, only, folder)
 
 
+def logits_of(folder: Path) -> Path:
+    """Return a folder of logits, or raise FileNotFoundError: before the labels are measured, not after."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder; expected one file of logits a label")
+    return folder
+
+
 def _listed(items: Sequence[Item], only: Sequence[str], folder: Path) -> list[Item]:
     known = {Path(item.name).name: item for item in items} | {item.name: item for item in items}
     missing = [name for name in only if name not in known]

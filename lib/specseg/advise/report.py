@@ -14,6 +14,7 @@ import pandas as pd
 from specseg import __version__
 from specseg.advise import costs, recommend, with_logits
 from specseg.advise import settings as st
+from specseg.advise.labels import logits_of
 from specseg.advise.settings import Settings
 from specseg.advise.survey import DEFAULT, Survey, survey
 
@@ -40,7 +41,7 @@ def advise(
 
     `options` and errors are those of `survey.survey`.
     """
-    where = None if logit_folder is None else with_logits.check(Path(logit_folder))
+    where = None if logit_folder is None else logits_of(Path(logit_folder))
     run = survey(folder, settings, **options)
     sizes = [2 * nu + 1 for nu in run.context.grid.band]
     tables = run.tables | {"costs": costs.table(sizes, settings.size, run.context.num_classes)}

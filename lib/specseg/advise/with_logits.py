@@ -33,13 +33,6 @@ def measured(run: Survey, folder: Path) -> dict:
     return scores(sums, run.context.grid, temperature, fit.plain["loss"])
 
 
-def check(folder: Path) -> Path:
-    """Return the folder, or raise FileNotFoundError: before the labels are measured, not after."""
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder; expected one file of logits a label")
-    return folder
-
-
 def _with_state(folder: Path, item: Item) -> Item:
     """Let the state of the logits' file count too: changed logits are measured again."""
     try:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 
 from specseg.audit.tables import CURVE, FULL_GRID, HALF_MIOU, HALF_RCE
 
@@ -153,6 +152,11 @@ def rounding_spread(cells: pd.DataFrame, draws: int = 500, seed: int = 0) -> pd.
     return pd.DataFrame(out)[["slope", "intercept", "r2"]]
 
 
+def with_constant(x: np.ndarray) -> np.ndarray:
+    """Return the columns 1, x of a straight line's regression."""
+    return np.column_stack([np.ones(len(x)), x])
+
+
 def clustered(cells: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     """Return the slope's interval by five methods, from points taken as independent to six curves taken as clusters.
 
@@ -160,11 +164,13 @@ def clustered(cells: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     all 64 sign patterns (inverted test); mean of the six curves' own slopes; mixed effects with a random slope per
     curve. Columns method, slope, low, high.
     """
+    from statsmodels.regression.linear_model import OLS
+    from statsmodels.stats.weightstats import DescrStatsW
+
     s = select(cells)
     group = s.groupby(CURVE).ngroup().to_numpy()
-    x = sm.add_constant(s.rce.to_numpy())
     y = s.miou_drop.to_numpy()
-    ols = sm.OLS(y, x)
+    ols = OLS(y, with_constant(s.rce.to_numpy()))
     fits = {
         "points as independent": ols.fit(),
         "cluster-robust, 6 curves": ols.fit(cov_type="cluster", cov_kwds={"groups": group}, use_t=True),
@@ -176,7 +182,7 @@ def clustered(cells: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     low, high = wild_interval(s.rce.to_numpy(), y, group, level)
     rows.append({"method": "wild cluster bootstrap, 64 patterns", "slope": rows[0]["slope"], "low": low, "high": high})
     own = per_curve(cells)["slope"]
-    t = sm.stats.DescrStatsW(own).tconfint_mean(alpha=1 - level)
+    t = DescrStatsW(own).tconfint_mean(alpha=1 - level)
     rows.append({"method": "mean of the 6 curves' slopes", "slope": own.mean(), "low": t[0], "high": t[1]})
     rows.append({"method": "mixed effects, random slope", **mixed_slope(s.rce.to_numpy(), y, group, level)})
     return pd.DataFrame(rows)
@@ -184,10 +190,12 @@ def clustered(cells: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
 
 def mixed_slope(rce, drop, group, level: float = 0.95) -> dict[str, float]:
     """Fit drop = a + (b + u_curve) R_ce + e with a random slope per curve (REML); return b with its interval."""
-    x = sm.add_constant(np.asarray(rce, float))
+    from statsmodels.regression.mixed_linear_model import MixedLM
+
+    x = with_constant(np.asarray(rce, float))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the few clusters trip a warning about the variance's boundary
-        fit = sm.MixedLM(np.asarray(drop, float), x, groups=group, exog_re=x[:, 1:]).fit(reml=True, method="powell")
+        fit = MixedLM(np.asarray(drop, float), x, groups=group, exog_re=x[:, 1:]).fit(reml=True, method="powell")
     low, high = np.asarray(fit.conf_int(alpha=1 - level))[1]
     return {"slope": float(np.asarray(fit.fe_params)[1]), "low": float(low), "high": float(high)}
 
@@ -236,8 +244,10 @@ def _edge(inside, centre: float, direction: float, step: float = 0.05, digits: i
 
 def robust_intervals(cells: pd.DataFrame, level: float = 0.95) -> dict[str, tuple[float, float]]:
     """Return the cluster-robust intervals (six curves, t with 5 degrees of freedom) of intercept and slope."""
+    from statsmodels.regression.linear_model import OLS
+
     s = select(cells)
     group = s.groupby(CURVE).ngroup().to_numpy()
-    ols = sm.OLS(s.miou_drop.to_numpy(), sm.add_constant(s.rce.to_numpy()))
+    ols = OLS(s.miou_drop.to_numpy(), with_constant(s.rce.to_numpy()))
     rows = ols.fit(cov_type="cluster", cov_kwds={"groups": group}, use_t=True).conf_int(alpha=1 - level)
     return {name: (float(low), float(high)) for name, (low, high) in zip(("intercept", "slope"), rows, strict=True)}

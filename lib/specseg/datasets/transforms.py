@@ -8,16 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from types import ModuleType
 
 import numpy as np
 import torch
 from torch import Tensor
-
-from specseg._torchvision import torchvision  # noqa: F401  (must come before its parts)
-
-from torchvision import tv_tensors  # isort: skip
-from torchvision.transforms import v2  # isort: skip
-from torchvision.transforms.v2 import functional as F  # isort: skip
 
 from specseg.datasets import VOID, Sample
 
@@ -35,14 +30,25 @@ def check_size(size: int) -> None:
         raise ValueError(f"size {size}: expected 64k + 1 (65, 129, 257, 513 ...)")
 
 
+def _operators() -> tuple[ModuleType, ModuleType]:
+    """Return torchvision's tv_tensors and v2: loaded where a picture is transformed, which many importers never do."""
+    from specseg._torchvision import torchvision  # noqa: F401  (must come before its parts)
+
+    from torchvision import tv_tensors  # isort: skip
+    from torchvision.transforms import v2  # isort: skip
+
+    return tv_tensors, v2
+
+
 def to_pair(image: np.ndarray, label: np.ndarray) -> Pair:
     """Return (Image uint8 (3, H, W), Mask uint8 (1, H, W)) of a sample's arrays, as torchvision's v2 wants them."""
+    tv_tensors, _ = _operators()
     pixels = torch.from_numpy(image if image.flags.writeable else image.copy()).permute(2, 0, 1)
     mask = torch.from_numpy(np.array(label, np.uint8, copy=None if label.flags.writeable else True))
     return tv_tensors.Image(pixels), tv_tensors.Mask(mask[None])
 
 
-class ScaleCrop(v2.Transform):
+class ScaleCrop:
     """Scale by a random factor in `scale`, crop a random s x s window, pad with mean colour and void where it is short.
 
     The factor is relative to the evaluation's (short side = s) when `base` is "frame", to the stored pixels when it is
@@ -50,7 +56,6 @@ class ScaleCrop(v2.Transform):
     """
 
     def __init__(self, size: int, scale: tuple[float, float] = (0.5, 2.0), base: str = "frame") -> None:
-        super().__init__()
         check_size(size)
         if not 0 < scale[0] <= scale[1]:
             raise ValueError(f"scale {scale}: expected 0 < low <= high")
@@ -58,9 +63,12 @@ class ScaleCrop(v2.Transform):
             raise ValueError(f"base {base!r}: expected 'frame' or 'native'")
         self.size, self.scale, self.base = size, scale, base
 
-    def make_params(self, flat_inputs: list) -> dict:
+    def __call__(self, pair: Pair) -> Pair:
+        params = self.make_params(*pair[0].shape[-2:])
+        return _both(pair, lambda part, mask: self.transform(part, params, mask))
+
+    def make_params(self, height: int, width: int) -> dict:
         """Draw factor and window: the window in stored pixels and its size after scaling."""
-        height, width = flat_inputs[0].shape[-2:]
         low, high = self.scale
         factor = low + (high - low) * torch.rand(()).item()
         if self.base == "frame":
@@ -74,11 +82,10 @@ class ScaleCrop(v2.Transform):
             params[name] = (start, window, after, before)
         return params
 
-    def transform(self, inpt: Tensor, params: dict) -> Tensor:
+    def transform(self, part: Tensor, params: dict, mask: bool) -> Tensor:
         """Cut, scale (bilinear with antialiasing; nearest for the mask) and pad one of the pair."""
         (top, rows, tall, above), (left, cols, wide, before) = params["y"], params["x"]
-        mask = isinstance(inpt, tv_tensors.Mask)
-        cut = F.crop(inpt, top, left, rows, cols)
+        cut = _crop(part, top, left, rows, cols)
         out = _resize(cut, (tall, wide), mask)
         edges = [before, above, self.size - wide - before, self.size - tall - above]
         if any(edges):
@@ -94,6 +101,7 @@ def training(
     base: str = "frame",
 ) -> Transform:
     """Return the training transform: random scale, random crop to `size` = 64k + 1, horizontal flip (A.9)."""
+    _, v2 = _operators()
     return v2.Compose([ScaleCrop(size, scale, base), v2.RandomHorizontalFlip(flip)])
 
 
@@ -124,6 +132,7 @@ def frame_label(label: np.ndarray, size: int, mode: str = "crop") -> np.ndarray:
     >>> frame_label(np.zeros((70, 200), np.int64), 65).shape
     (65, 65)
     """
+    tv_tensors, _ = _operators()
     mask = tv_tensors.Mask(torch.from_numpy(np.asarray(label, np.uint8).copy())[None])
     return evaluation(size, mode)((None, mask))[1][0].numpy().astype(np.int64)
 
@@ -133,7 +142,7 @@ def _short_side_crop(pair: Pair, size: int) -> Pair:
     short = min(height, width)
     target = (max(size, round(height * size / short)), max(size, round(width * size / short)))
     top, left = (target[0] - size) // 2, (target[1] - size) // 2
-    return _both(pair, lambda part, mask: F.crop(_resize(part, target, mask), top, left, size, size))
+    return _both(pair, lambda part, mask: _crop(_resize(part, target, mask), top, left, size, size))
 
 
 def _padded(pair: Pair, size: int) -> Pair:
@@ -141,7 +150,7 @@ def _padded(pair: Pair, size: int) -> Pair:
     rows, cols = min(size, height), min(size, width)
     top, left = (height - rows) // 2, (width - cols) // 2
     edges = [0, 0, size - cols, size - rows]
-    return _both(pair, lambda part, mask: _pad(F.crop(part, top, left, rows, cols), edges, mask))
+    return _both(pair, lambda part, mask: _pad(_crop(part, top, left, rows, cols), edges, mask))
 
 
 def _whole(pair: Pair, size: int) -> Pair:
@@ -153,11 +162,16 @@ def _both(pair: Pair, change: Callable[[Tensor, bool], Tensor]) -> Pair:
     return (None if image is None else change(image, False)), change(mask, True)
 
 
+def _crop(part: Tensor, top: int, left: int, rows: int, cols: int) -> Tensor:
+    return _operators()[1].functional.crop(part, top, left, rows, cols)
+
+
 def _resize(part: Tensor, size: tuple[int, int], mask: bool) -> Tensor:
     if tuple(part.shape[-2:]) == tuple(size):
         return part
+    _, v2 = _operators()
     how = v2.InterpolationMode.NEAREST_EXACT if mask else v2.InterpolationMode.BILINEAR
-    return F.resize(part, list(size), interpolation=how, antialias=not mask)
+    return v2.functional.resize(part, list(size), interpolation=how, antialias=not mask)
 
 
 def _pad(part: Tensor, edges: list[int], mask: bool) -> Tensor:
@@ -169,4 +183,5 @@ def _pad(part: Tensor, edges: list[int], mask: bool) -> Tensor:
     out = part.new_empty((part.shape[0], rows + top + bottom, cols + left + right))
     out[:] = torch.tensor([VOID] if mask else MEAN, dtype=part.dtype)[:, None, None]
     out[:, top : top + rows, left : left + cols] = part
+    tv_tensors, _ = _operators()
     return tv_tensors.wrap(out, like=part)

@@ -10,7 +10,6 @@ from types import ModuleType
 import torch
 from torch import nn
 
-from specseg._torchvision import torchvision
 from specseg.models.links import Follower, Link
 
 STRIDES = (16, 32)
@@ -28,6 +27,8 @@ class ResNet101(nn.Module):
 
     def __init__(self, output_stride: int = 16, *, pretrained: bool = False):
         super().__init__()
+        from specseg._torchvision import torchvision
+
         dilate = [False, False, _checked_stride(output_stride) == 16]
         weights = torchvision.models.ResNet101_Weights.IMAGENET1K_V1 if pretrained else None
         try:
@@ -53,6 +54,8 @@ class ResNet101(nn.Module):
 
     def links(self) -> list[Link]:
         """Return who reads whose channels: inside each bottleneck; its last convolution can only be skipped."""
+        from specseg._torchvision import torchvision
+
         out = []
         for name, block in self.named_modules():
             if isinstance(block, torchvision.models.resnet.Bottleneck):

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from specseg._torchvision import torchvision
 from specseg.models.backbones import BACKBONES
 from specseg.models.links import Follower, Link
 from specseg.models.truncation import METHODS, check_size, resize, truncate
@@ -60,6 +59,8 @@ class SegmentationNet(nn.Module):
         pretrained: bool,
     ):
         super().__init__()
+        from specseg._torchvision import torchvision
+
         if backbone not in BACKBONES:
             raise ValueError(f"backbone {backbone!r}: expected one of {', '.join(BACKBONES)}")
         if not isinstance(num_classes, int) or num_classes < 2:
