@@ -11,7 +11,7 @@ STAMP := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser slurm book chapter accept test test-slurm lint unit serve bench clean distclean
+.PHONY: help setup browser slurm book chapter accept test test-portable test-slurm lint unit serve bench clean distclean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12

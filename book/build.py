@@ -25,10 +25,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from specseg import config
+from specseg import config, provenance
 from specseg.ledger import accepted, load_claims
 from specseg.ledger import pages as ledger_pages
-from steps import check, execute, html, pages, sources
+from steps import check, execute, html, pages, portable, sources
 from steps.sources import BookError
 
 console = Console(stderr=False, highlight=False, soft_wrap=True)
@@ -193,7 +193,8 @@ def _drift(profile: str, judged, mode: str) -> int:
         return 1 if mode == "fail" else 0
     lines = accepted.compare(old, judged)
     if lines:
-        console.print(f"drift from the accepted facts of profile {profile} ('make accept' takes the new ones):")
+        console.print(f"drift from the accepted facts of profile {profile} ('make accept' takes the new ones); they "
+                      f"were made on {accepted.made_on(profile)}, this is {provenance.processor()}:")  # fmt: skip
         console.print("\n".join(f"  {line}" for line in lines))
     return 1 if lines and mode == "fail" else 0
 
@@ -210,16 +211,38 @@ def accept(profile: str, *, jobs: int, given: dict) -> int:
     return _drift(profile, judged, "accept")
 
 
+def facts(chapters: list[str], target: Path, *, jobs: int, threads: int) -> int:
+    """Run some chapters at smoke, apart from the book's, and write what they found of their claims (see `portable`)."""
+    root = config.root()
+    every = {c.slug.split("_")[0]: c for c in sources.discover(root)}
+    if unknown := [n for n in chapters if n not in every]:
+        raise BookError(f"no chapter {unknown[0]!r}; there are {', '.join(every)}")
+    given = {"profile": "smoke"}
+    runs = execute.run_all([every[n] for n in chapters], given, target.parent / "run", target.parent / "failed",
+                           jobs=jobs, force=True, threads=threads)  # fmt: skip
+    if bad := [f"{r.chapter.slug}: {r.error}" for r in runs if r.error]:
+        raise BookError("\n".join(bad))
+    claims = load_claims()
+    judged = [j for r in runs for j in check.judge_one(claims, r.chapter.slug, nbformat.read(r.path, 4))]
+    target.write_text(json.dumps(accepted.facts(judged)), encoding="utf-8")
+    return 0
+
+
 def main(argv: list[str] | None = None) -> int:
     """Parse the command line and run; complaints go to stderr, without a Python traceback, with exit status 1."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", default="book", choices=("book", "chapter", "accept"))
+    parser.add_argument("what", nargs="?", default="book", choices=("book", "chapter", "accept", "facts", "portable"))
     parser.add_argument("--chapter", help="chapter's slug, number or file (with 'chapter')")
     parser.add_argument("--profile", default="smoke")
     parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
                         help="a papermill parameter of the chapter, VALUE as JSON or a word")  # fmt: skip
     parser.add_argument("-j", "--jobs", type=int, default=2)
     parser.add_argument("--force", action="store_true", help="run chapters even when nothing changed")
+    parser.add_argument("--only", nargs="+", default=list(portable.SUBJECT), metavar="NN",
+                        help="chapters of 'facts' and 'portable'")  # fmt: skip
+    parser.add_argument("--setting", action="append", default=[], help="of 'portable'; default: all")
+    parser.add_argument("--out", type=Path, help="file that 'facts' writes")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each chapter, with 'facts'")
     parser.add_argument("--timings", action="store_true", help="say where the build's time goes")
     parser.add_argument("--drift", choices=("show", "fail"), default="fail" if config.in_ci() else "show")
     args = parser.parse_args(argv)
@@ -227,6 +250,10 @@ def main(argv: list[str] | None = None) -> int:
     logging.getLogger("papermill").setLevel(logging.ERROR)
     given = {name: _value(text) for name, text in args.parameter}
     try:
+        if args.what == "facts":
+            return facts(args.only, args.out, jobs=args.jobs, threads=args.threads)
+        if args.what == "portable":
+            return portable.compare(args.setting, args.only, args.jobs, console)
         with alone():
             if args.what == "accept":
                 return accept(args.profile, jobs=args.jobs, given=given)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import ledgers
 import pytest
 
+from specseg import provenance
 from specseg.ledger import Observation, accepted, judge
 
 NUMBER = {"kind": "number", "checks": {"printed": {"kind": "between", "min": 0, "max": 10, "basis": "by hand"}}}
@@ -41,7 +42,7 @@ def test_what_was_accepted_does_not_drift(project):
 @pytest.mark.parametrize(
     ("now", "line"),
     [
-        (dict(value=2.1), "eq01-sum: printed value 2.0 -> 2.1"),
+        (dict(value=2.1), "eq01-sum: printed value 2.0 -> 2.1 (relative difference 4.8e-02, allowed 1e-06)"),
         (dict(value=-2.0), "eq01-sum: verdict 'confirmed' -> 'refuted'"),
         (dict(low=1.0, high=3.0), "eq01-sum: printed low None -> 1.0"),
         (dict(n=4), "eq01-sum: printed n None -> 4"),
@@ -93,7 +94,25 @@ def test_the_file_is_stable_and_a_broken_one_is_named(project):
     path = accepted.accept("smoke", judged(project))
     before = path.read_bytes()
     accepted.accept("smoke", judged(project))
-    assert path.read_bytes() == before and json.loads(before)["eq01-sum"]["verdict"] == "confirmed"
+    assert path.read_bytes() == before and json.loads(before)["facts"]["eq01-sum"]["verdict"] == "confirmed"
     path.write_text('{"a":')
     with pytest.raises(ValueError, match="smoke.json: not JSON .line 1.*'make accept' writes it anew"):
         accepted.read("smoke")
+    path.write_text('{"eq01-sum": {}}')
+    with pytest.raises(ValueError, match="smoke.json: expected an object with facts and machine; 'make accept'"):
+        accepted.read("smoke")
+
+
+def test_the_processor_of_the_accepted_facts_is_told(project):
+    assert accepted.made_on("smoke") == "an unknown processor (-)"
+    accepted.accept("smoke", judged(project))
+    assert accepted.made_on("smoke").startswith(provenance.processor())
+
+
+def test_the_largest_relative_difference_a_claim():
+    def fact(*values):
+        return {"claim": {"verdict": "confirmed", "observations": [
+            {"form": "printed", "n": None, "value": v, "low": None, "high": None} for v in values]}}  # fmt: skip
+
+    assert accepted.largest(fact(2.0, 8.0), fact(2.0, 10.0)) == {"claim": pytest.approx(0.2)}
+    assert accepted.largest(fact(2.0), fact(2.0, 10.0)) == {}, "another number of observations is a difference itself"

@@ -143,11 +143,12 @@ def run_all(
     *,
     jobs: int = 2,
     force: bool = False,
+    threads: int = 1,
     tell: Callable[[Run], None] = lambda run: None,
 ) -> list[Run]:
-    """Run chapters `jobs` at a time, one thread each, and return the runs in the chapters' order."""
+    """Run chapters `jobs` at a time, `threads` each, and return the runs in the chapters' order."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = "1"  # two notebooks at once with two threads each lose 45 %
+        os.environ[name] = str(threads)  # two notebooks at once with two threads each lose 45 %
     os.environ["SPECSEG_ROOT"] = str(config.root())
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     for chapter in chapters:

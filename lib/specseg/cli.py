@@ -86,6 +86,17 @@ def accept(profile: Profile = "smoke", jobs: Jobs = 2) -> None:
 
 
 @ledger_app.command()
+def portable(
+    only: Annotated[list[str] | None, typer.Option(help="chapter's number, repeatable; default: all it is for")] = None,
+    setting: Annotated[list[str] | None, typer.Option(help="repeatable; default: all that this processor has")] = None,
+    jobs: Jobs = 2,
+) -> None:
+    """Run chapters under other kernels, threads and instruction sets: are the facts and verdicts the same?"""
+    extra = ["--only", *only] if only else []
+    _driver("portable", "--jobs", str(jobs), *(w for name in setting or [] for w in ("--setting", name)), *extra)
+
+
+@ledger_app.command()
 def show(
     verdict: Annotated[str, typer.Option(help="only claims with this verdict")] = "",
     chapter: Annotated[str, typer.Option(help="only claims of this chapter")] = "",
