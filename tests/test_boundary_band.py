@@ -203,29 +203,6 @@ def test_one_pixel_on_the_grid_is_the_law_with_the_dirichlet_kernel(d, n):
         assert share == pytest.approx(continuous, rel=0.07)
 
 
-@pytest.mark.parametrize("radius, width", [(0.3, 0.03), (0.15, 0.03), (0.08, 0.03), (0.3, 0.01)])
-def test_a_curved_band_is_a_straight_one_up_to_the_law(radius, width):
-    """The exact spectrum of an annulus, by Bessel functions: its share differs by at most d/(pi (2R - d))."""
-    inner = radius - width
-    nu = np.linspace(1e-3, 4000, 800_001)
-    wave = radius * special.j1(2 * np.pi * radius * nu) - inner * special.j1(2 * np.pi * inner * nu)
-    density = 2 * np.pi * nu * (wave / nu) ** 2
-    cumulated = integrate.cumulative_trapezoid(density, nu, initial=0)
-    area = math.pi * (radius**2 - inner**2)
-    assert cumulated[-1] == pytest.approx(area, rel=2e-2)
-    limits = np.linspace(8, 64, 57)
-    exact = 1 - np.interp(limits, nu, cumulated) / area
-    straight = bb.straight_band_energy_above(width, limits, normals=[0])
-    law = width / (math.pi * (2 * radius - width))
-    assert law / 4 < np.abs(exact - straight).max() < law
-    # to leading order the two differ by the sides' interference, (2/pi d) int (1 - cos kd)/k^2 sin(k(2R - d)) dk
-    k, span = np.linspace(0, 2 * np.pi * 4000, 1_000_001)[1:], 2 * radius - width
-    wave = (1 - np.cos(k * width)) / k**2 * np.sin(k * span) * 2 / (np.pi * width)
-    beyond = integrate.cumulative_trapezoid(wave[::-1], -k[::-1], initial=0)[::-1]
-    predicted = straight + np.interp(2 * np.pi * limits, k, beyond)
-    assert np.abs(predicted - exact).max() < np.abs(straight - exact).max() / 2
-
-
 def test_derivation_of_the_shares_by_computer_algebra():
     nu, a, d, delta, v = sp.symbols("nu a d delta V", positive=True)
     g = sp.integrate((1 - sp.cos(a * nu)) / nu**2, (nu, 0, v))

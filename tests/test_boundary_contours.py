@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from specseg import boundary_band as bb
 from specseg import boundary_contours as bc
-from specseg import config, datasets, manifests, metrics
+from specseg import config, datasets, ledger, manifests, metrics
 from specseg.datasets import synthetic
 
 LIMITS = np.arange(8, 65)
@@ -114,6 +114,45 @@ def test_answers_to_a_moved_edge(found):
         s, b = (bb.inner_band(m, 15).astype(float) for m in (bc.moved_out(mask, 1), mask))
         with_metric.append(bc.share_below([s - b])[10])
     assert 0.015 < min(with_metric) and max(with_metric) < 0.06  # 3 x 3 erosions tell the same
+
+
+@pytest.mark.parametrize("radius, width", [(154, 15), (77, 15), (40, 15), (20, 15), (154, 5)])
+def test_a_curved_band_is_a_straight_one_up_to_the_law(radius, width):
+    """The annulus differs by at most d/(pi (2R - d)), and by its sides' interference to leading order."""
+    v = 2 * np.pi * np.linspace(8, 64, 57) / bc.FRAME
+    exact = 1 - bc.annulus_share_below(radius, width, v)
+    straight = 1 - bb.steps_share_below([0, width], [1, -1], v)
+    law = width / (np.pi * (2 * radius - width))
+    assert law / 4 < np.abs(exact - straight).max() < law
+    # (2/pi d) int_V^infinity (1 - cos kd)/k^2 sin(k (2R - d)) dk, by quadrature
+    for k in (0, 20, 56):
+        tail = np.linspace(v[k], v[k] + 300, 3_000_001)
+        wave = (1 - np.cos(tail * width)) / tail**2 * np.sin(tail * (2 * radius - width))
+        first = 2 / (np.pi * width) * np.trapezoid(wave, tail)
+        assert straight[k] + first == pytest.approx(exact[k], abs=law / 8)
+
+
+def test_the_annulus_is_the_disc_on_a_fine_grid(found):
+    limits = np.arange(8, 65)
+    table = bc.one_dimension_table({"disc": found["disc, radius 77"]}, [15], limits)
+    above = table[table["reading"] == bc.READINGS[0]]["above"].to_numpy()
+    theta = (np.arange(64) + 0.5) / 64 * np.pi / 4
+    v = 2 * np.pi * (limits[:, None] + 0.5) / bc.FRAME / np.cos(theta)
+    exact = 1 - bc.annulus_share_below(77, 15, v).mean(-1)
+    assert np.abs(above - exact).max() < 0.012
+    with pytest.raises(ValueError, match="at most the radius"):
+        bc.annulus_share_below(3, 4, 1.0)
+
+
+def test_numbers_of_the_corrections():
+    said = {i: " ".join(c.correction.values()) for i, c in ledger.load_claims().by_id.items() if c.correction}
+    assert f"{1 + 1 / (np.pi * 0.05):.1f}\\,d" in said["eq34-one-dimension"]
+    sigma, _ = bb.fitted_sigma()
+    at = 1 / (2 * np.pi * sigma * 14.5)
+    small = float(bb.answer_share_below(14.5, 1, at, normals=[0]))
+    assert f"{small:.1%}".replace("%", " %") in said["obs2-boundary-iou-answer"]
+    assert f"({bb.shift_sensitivity(1.0):.0%})".replace("%", " %") in said["obs2-boundary-iou-answer"]
+    assert float(bb.answer_share_below(14.5, 14.5 / 4, at)) == pytest.approx(0.1, abs=0.015)  # a tenth from d/4 on
 
 
 def test_scenes_must_fit_the_frame():

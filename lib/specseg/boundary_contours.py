@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
+from scipy import integrate, ndimage, special
 
 from specseg import boundary_band as bb
 from specseg import shapes
@@ -110,6 +110,25 @@ def share_below(planes: Iterable[NDArray]) -> NDArray:
     if not np.sum(sums) > 0:
         raise ValueError("planes: all are zero, so their energy has no shares")
     return np.cumsum(sums) / np.sum(sums)
+
+
+def annulus_share_below(radius: float, width: float, nu_max: ArrayLike) -> NDArray:
+    """Return the share below the angular frequency nu_max of a disc's region, without a grid: rings |nu| <= nu_max.
+
+    The region is the annulus radius - width < r < radius, its spectrum (2 pi/k) [R J_1(kR) - (R - d) J_1(k (R - d))];
+    its energy is summed by the trapezoid rule. Lengths in any unit, nu_max in radians per that unit.
+    Raises ValueError unless 0 < width <= radius.
+
+    >>> round(float(annulus_share_below(1.0, 1.0, [3.8317])[0]), 3)               # a disc up to Airy's first dark ring
+    0.838
+    """
+    if not 0 < width <= radius:
+        raise ValueError(f"width {width!r}: expected more than 0 and at most the radius {radius!r}")
+    v, inner = np.asarray(nu_max, dtype=float), radius - width
+    k = np.linspace(0, v.max(), 40001)[1:]
+    density = 2 * np.pi / k * (radius * special.j1(k * radius) - inner * special.j1(k * inner)) ** 2
+    below = integrate.cumulative_trapezoid(density, k, initial=0) / (np.pi * (radius**2 - inner**2))
+    return np.interp(v, k, below)
 
 
 def one_dimension_table(found: Mapping[str, Contour], widths: ArrayLike, limits: ArrayLike) -> pd.DataFrame:
