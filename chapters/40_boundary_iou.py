@@ -384,8 +384,7 @@ pd.DataFrame(lines, index=["exact, Bessel functions", "the sine's integral", "d/
 # %%
 known = {u: c.thickness for u, c in units.items() if c.thickness}
 points = own.rename_axis("unit").reset_index().melt("unit", var_name="width", value_name="difference")
-points = points[points["unit"].isin(known) & (points["width"] >= 3)].copy()
-points["thickness"] = points["unit"].map(known)
+points = points[points["unit"].isin(known) & (points["width"] >= 3)].assign(thickness=lambda p: p["unit"].map(known))
 points = points[points["thickness"] > 2 * points["width"]].copy()
 points["law"] = points["width"] / (np.pi * (points["thickness"] - points["width"]))
 points["kind"] = points["unit"].str.extract("^(disc|pole)", expand=False).fillna("polygon")

@@ -23,7 +23,7 @@ def energy_above(rows: pd.DataFrame, nu_mark: int = 32):
     ax.axhline(0.5, color=COLORS["grey"], lw=0.8, ls=":")
     ax.set(ylim=(0, 1), xlabel=r"$\nu_{max}$ [cycles per frame of 513 px]",
            ylabel="share of the region's energy above")  # fmt: skip
-    ax.legend(title="lines: closed form, dots: FFT", loc="upper right")
+    fig.legend(title="lines: closed form, dots: FFT", loc="outside upper center", ncols=4)
     return fig
 
 
