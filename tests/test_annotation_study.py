@@ -4,11 +4,13 @@ import math
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from specseg import annotation_study as study
 from specseg import boundary_band as bb
+from specseg import boundary_contours as bc
 from specseg import layer_study, shapes
 from specseg.figures import annotation as draw_annotation
 from specseg.figures import boundary as draw_boundary
@@ -75,15 +77,23 @@ def test_every_figure_draws_its_rows(maps):
     law = layer_study.activation_table([0.1, 1.0], 9, seeds=1)
     spread = layer_study.relu_spread_table([0, 1], 9, seeds=2, reach=2)
     answers = {"b": layer_study.observation4_table(maps["b"][0], 2, 9)}
+    pole = {"pole": bc.contours()["pole, 24 px"]}
+    bands = bc.one_dimension_table(pole, [3], [4, 8, 16, 32, 64]).query("reading == @bc.READINGS[0]")
+    reduced = bands.assign(law=0.1, kind="pole", difference=bands["difference"].abs())
+    moved = bc.answer_table(pole, 3, [1], [4, 8, 16, 32])
+    lines = pd.DataFrame({"shift": [1, 2], "true": [0.1, 0.2], "model": [0.4, 0.4]})
     drawn = {
+        "reduction": (draw_boundary.reduction(reduced), 1),
+        "answer": (draw_boundary.answer(moved, moved, lines), 2),
         "fig3": (draw_gradients.fig3(rows, ("ReLU", "convolution, zero padding")), 7),
         "energies": (draw_gradients.row_energies(table), 3),
         "half": (draw_gradients.cost_of_half(law, law.assign(first=law["rms"] / 2)), 1),
         "depth": (draw_gradients.depth(layer_study.depth_table([1, 2], 9, seeds=1)), 2),
         "spread": (draw_gradients.relu_spread(spread), 1),
         "cancellation": (draw_gradients.cancellation(answers), 1),
-        "bands": (draw_boundary.energy_above(bb.width_table([3], [4, 8, 16, 32, 64], 129)), 1),
+        "bands": (draw_boundary.energy_above(bands), 1),
         "built up": (draw_boundary.built_up(bb.built_up_table([0, 1], np.linspace(0, 2, 9))), 2),
+        "expansion": (draw_boundary.expansion(bb.expansion_table([0.5, 1.0], [0.1, 1.0, 2.0], terms=(0, 4))), 4),
         "model": (draw_boundary.bands(np.linspace(-1, 2, 9), np.zeros(9), np.zeros(9), 0.5), 1),
         "maps": (draw_annotation.maps({"x": maps["a"][0], "y": maps["a"][1]}, np.eye(3, dtype=np.uint8) * 200), 2),
         "argmax": (draw_annotation.argmax_error(study.argmax_table({"b": maps["b"]}, CLASSES, limits)
@@ -106,7 +116,7 @@ def test_interactive_figures_hold_their_numbers():
     assert len(fig.data) == 2 == len(fig.layout.sliders[0].steps) and shares[0.1] > shares[4.0]
     x, c = np.linspace(0.1, 2, 5), np.linspace(0, 2, 7)
     error = bb.approximation_error(*np.meshgrid(x, c))
-    heat = draw_boundary.error_map(x, c, error).data[0]
+    heat = draw_boundary.error_map(x, c, error, 0.3 + x).data[0]
     assert np.asarray(heat.z).shape == (7, 5) and float(np.asarray(heat.customdata).max()) == round(
         100 * error.max(), 2
     )

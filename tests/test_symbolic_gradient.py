@@ -1,4 +1,4 @@
-"""The computer algebra of A.6 to A.8, with mutants that must not simplify to zero."""
+"""The computer algebra of A.7 and A.8, with mutants that must not simplify to zero."""
 
 import pytest
 import sympy as sp
@@ -27,29 +27,6 @@ def test_softplus_derivatives_agree_with_sympy():
         direct = sp.diff(sp.log(1 + sp.exp(sg.Z)), sg.Z, n)
         ours = sg.softplus_derivative(n).subs(p, 1 / (1 + sp.exp(-sg.Z)))
         assert abs(sp.N((direct - ours).subs(sg.Z, sp.Rational(7, 10)), 30)) < 1e-20
-
-
-def test_gaussian_transform_has_the_factor_that_eq36_lacks():
-    left, right = sg.gaussian_transform()
-    assert sp.simplify(left - right) == 0
-    printed = right / (sg.SIGMA * sp.sqrt(2 * sp.pi))
-    assert sp.simplify(left - printed) != 0
-
-
-def test_overlap_is_the_integral():
-    assert sg.overlap_derivative() == 0
-    assert sg.printed_overlap_at_zero().subs(sg.C, 1) != 0
-
-
-def test_erf_expansion_signs():
-    truth = sg.erf_in_c(1).coeff(sg.C, 1).subs(sg.X, 1)
-    right = sg.expansion_in_c(sign=-1, terms=8).subs(sg.X, 1)
-    assert abs(sp.N(right - truth)) < 1e-8
-    assert abs(sp.N(sg.expansion_in_c(sign=1, terms=8).subs(sg.X, 1) - truth)) > 0.5
-    head = sg.expansion_in_c(sign=-1).subs(sg.X, 1)
-    assert abs(sp.N(head - truth)) > 0.2  # the dropped series is most of it
-    second = sg.erf_in_c(2).coeff(sg.C, 2)
-    assert sp.simplify(second - 2 * sg.X * sp.exp(-(sg.X**2)) / sp.sqrt(sp.pi)) == 0
 
 
 @pytest.mark.parametrize("n", [2, 3, 4])

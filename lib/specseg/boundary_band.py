@@ -8,6 +8,7 @@ Sources: Chen, Chiu and Wu, arXiv 2012.14123, A.6; Cheng et al., Boundary IoU, C
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -236,41 +237,85 @@ def energy_above(band: NDArray, nu_max: int) -> float:
     return 1 - kept / total
 
 
-def straight_band_energy_above(width: float, nu_max: float, *, isotropic: bool = True) -> float:
-    """Return the share of energy above nu_max of a straight band, `width` as a fraction of the frame.
+def steps_share_below(edges: ArrayLike, jumps: ArrayLike, nu_max: ArrayLike) -> NDArray:
+    """Return the share below the angular frequency nu_max of a step function's energy: jumps c_i at the edges t_i.
+
+    The spectrum is (1/j nu) sum_i c_i exp(-j nu t_i), its energy density sum_ij c_i c_j cos(nu |t_i - t_j|)/nu^2. As
+    sum_i c_i = 0, below V lies -(2/pi) sum_{i<j} c_i c_j G(|t_i - t_j|), out of -sum_{i<j} c_i c_j |t_i - t_j|, with
+    G(a) = a Si(aV) - (1 - cos aV)/V. Any shape of nu_max (> 0, radians per unit of length) is kept.
+    Raises ValueError for jumps that do not add to zero, or a function without energy.
+
+    >>> round(float(steps_share_below([0, 1], [1, -1], 2 * math.pi)), 4)     # a box up to the first zero of its sinc
+    0.9028
+    """
+    t, c, v = (np.asarray(a, dtype=float) for a in (edges, jumps, nu_max))
+    if t.shape != c.shape or abs(c.sum()) > 1e-12:
+        raise ValueError(f"jumps {c.tolist()}: expected one for each of {t.size} edges, adding to zero")
+    below, total = np.zeros_like(v), 0.0
+    for i, j in itertools.combinations(range(len(t)), 2):
+        a = abs(t[i] - t[j])
+        below -= c[i] * c[j] * (a * special.sici(a * v)[0] - (1 - np.cos(a * v)) / v)
+        total -= c[i] * c[j] * a
+    if not total > 0:
+        raise ValueError(f"edges {t.tolist()}, jumps {c.tolist()}: a function without energy has no shares")
+    return 2 / math.pi * below / total
+
+
+def _across(nu_max: ArrayLike, normals: ArrayLike | None) -> NDArray:
+    """Return the angular frequency at which the box cuts contours of these normals (radians; None: all), last axis."""
+    theta = (np.arange(256) + 0.5) / 256 * np.pi / 4 if normals is None else np.asarray(normals, dtype=float)
+    nu = np.asarray(nu_max, dtype=float)
+    if not (nu > 0).all():
+        raise ValueError(f"nu_max {nu_max!r}: expected positive numbers")
+    return 2 * np.pi * nu[..., None] / np.maximum(np.abs(np.cos(theta)), np.abs(np.sin(theta)))
+
+
+def straight_band_energy_above(
+    width: float, nu_max: ArrayLike, *, normals: ArrayLike | None = None, thickness: float | None = None
+) -> NDArray:
+    """Return the share of energy above nu_max (cycles per frame) of a straight band, lengths in fractions of the frame.
 
     Across the band it is a box of width w: below U lies (2/pi) [Si(2 pi U w) - sin^2(pi U w)/(pi U w)]. The box
-    |u|, |v| <= nu_max cuts an edge whose normal has angle theta at U = nu_max/max(|cos|, |sin|); `isotropic` averages
-    over theta, else the band lies along an axis.
+    |u|, |v| <= nu_max cuts an edge whose normal has angle theta at U = nu_max/max(|cos|, |sin|); the share is averaged
+    over `normals`, by default over all directions. `thickness`: both bands of an object whose sides are that far apart,
+    one box where they meet (Eqs 34 and 35 with the true bands).
 
-    >>> [round(straight_band_energy_above(d / 513, 32), 2) for d in (15, 5, 3, 1)]
+    >>> [round(float(straight_band_energy_above(d / 513, 32)), 2) for d in (15, 5, 3, 1)]
     [0.1, 0.39, 0.6, 0.86]
     """
-    if not (width > 0 and nu_max > 0):
-        raise ValueError(f"width {width!r}, nu_max {nu_max!r}: expected positive numbers")
-    theta = (np.arange(256) + 0.5) / 256 * np.pi / 4 if isotropic else np.zeros(1)
-    x = nu_max * width / np.cos(theta)
-    below = 2 / np.pi * (special.sici(2 * np.pi * x)[0] - np.sin(np.pi * x) ** 2 / (np.pi * x))
-    return float(1 - below.mean())
+    if not width > 0 or (thickness is not None and not thickness > 0):
+        raise ValueError(f"width {width!r}, thickness {thickness!r}: expected positive numbers")
+    across = _across(nu_max, normals)
+    if thickness is None or thickness <= 2 * width:
+        edges, jumps = [0, width if thickness is None else thickness], [1, -1]
+    else:
+        edges, jumps = [0, width, thickness - width, thickness], [1, -1, 1, -1]
+    return 1 - steps_share_below(edges, jumps, across).mean(-1)
 
 
-def width_table(widths: ArrayLike, nu_max: ArrayLike, size: int) -> pd.DataFrame:
-    """Return the energy of a disc's true band above nu_max: width (px of `size`), nu_max, kind, value.
+def answer_share_below(width: float, shift: float, nu_max: ArrayLike, *, normals: ArrayLike | None = None) -> NDArray:
+    """Return the share below nu_max of what a straight true band of `width` answers to its edge moving by `shift`.
 
-    kind "law": `straight_band_energy_above`, averaged over directions, from nu_max + 1/2 on (the bins up to nu_max
-    reach half a bin farther); "measured": the FFT of a band of Euclidean width inside a disc of radius 0.3 frames, at
-    every fourth nu_max.
+    1 - boundary IoU = sum |s - b|^2/(s(0) + b(0) - sum s b*): the answer is the energy of s - b, here a step function
+    with the edges 0, shift, width, width + shift. For a small shift it is (shift/pi)(V - sin(V width)/width), V = 2 pi
+    nu_max: the share tends to zero with the shift. Units and `normals` as in `straight_band_energy_above`.
+
+    >>> round(float(answer_share_below(14.5 / 513, 1 / 513, 10.8656, normals=[0])), 4)      # V sigma = 1
+    0.0218
     """
-    y, x = np.mgrid[:size, :size] - (size - 1) / 2
-    inside = 0.3 * size - np.hypot(y, x)
-    lines = []
-    for width in np.asarray(widths, dtype=float):
-        band = (inside > 0) & (inside <= width)
-        for k, nu in enumerate(np.asarray(nu_max, dtype=int)):
-            lines.append((width, int(nu), "law", straight_band_energy_above(width / size, nu + 0.5)))
-            if k % 4 == 0:
-                lines.append((width, int(nu), "measured", energy_above(band, int(nu))))
-    return pd.DataFrame(lines, columns=["width", "nu_max", "kind", "value"])
+    if not (width > 0 and shift > 0):
+        raise ValueError(f"width {width!r}, shift {shift!r}: expected positive numbers")
+    edges, jumps = [0, shift, width, width + shift], [1, -1, -1, 1]
+    return steps_share_below(edges, jumps, _across(nu_max, normals)).mean(-1)
+
+
+def expansion_table(x: ArrayLike, c: ArrayLike, *, terms: ArrayLike = (4, 40)) -> pd.DataFrame:
+    """Return erf(x - jC) by form (true, printed, mended with so many terms) over x and C: x, c, form, value."""
+    x, c = np.meshgrid(np.asarray(x, dtype=float), np.asarray(c, dtype=float), indexing="ij")
+    forms = {"true": special.erf(x - 1j * c), "printed": expansion(x, c, form="printed")}
+    forms |= {f"mended, {n} terms" if n else "sign mended": expansion(x, c, terms=n) for n in terms}
+    parts = [pd.DataFrame({"x": x.ravel(), "c": c.ravel(), "form": f, "value": v.ravel()}) for f, v in forms.items()]
+    return pd.concat(parts, ignore_index=True)
 
 
 def built_up_table(distances: ArrayLike, x: ArrayLike) -> pd.DataFrame:

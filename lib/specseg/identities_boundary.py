@@ -17,7 +17,7 @@ from specseg.spectrum import spectrum
 
 
 def eq33(rng: np.random.Generator, shape: tuple[int, int]) -> Checked:
-    """Eq. 33: the set form equals 1/((s(0) + b(0))/sum_nu s(nu) b(-nu) - 1) of the bands; the mutant lacks the - 1."""
+    """Eq. 33: the set form equals 1/((s(0) + b(0))/sum_nu s(nu) b(-nu) - 1) of the bands; the mutant is Dice's."""
     size = (max(8, 3 * shape[0]), max(8, 3 * shape[1]))
     maps = [rng.random(size) < 0.8 for _ in range(2)]
     s, b = (bb.inner_band(m, 1) for m in maps)
@@ -25,7 +25,7 @@ def eq33(rng: np.random.Generator, shape: tuple[int, int]) -> Checked:
     s_nu, b_nu = (spectrum(torch.from_numpy(m.astype(float))) for m in (s, b))
     both = float((s_nu * b_nu.conj()).sum().real)
     ratio = float((s_nu[0, 0] + b_nu[0, 0]).real) / both
-    return Checked(abs(1 / (ratio - 1) - sets) / sets, abs(1 / ratio - sets) / sets)
+    return Checked(abs(1 / (ratio - 1) - sets) / sets, abs(2 / ratio - sets) / sets)
 
 
 def eq34(rng: np.random.Generator, shape: tuple[int, int]) -> Checked:

@@ -1,8 +1,8 @@
-"""Derivations by computer algebra for A.6 to A.8: softplus, Gaussian bands, erf, spectral gradients (Eqs 36-54).
+"""Derivations by computer algebra for A.7 and A.8: softplus, spectral gradients (Eqs 43-54).
 
 Each function returns sympy expressions that ought to be equal, or a difference that ought to be zero, so that a chapter
 shows the formula and a test holds it. Small N stands for any N: nothing in the derivations depends on N.
-Source: Chen, Chiu and Wu, arXiv 2012.14123, A.6 to A.8; Abramowitz and Stegun 7.1.29.
+Source: Chen, Chiu and Wu, arXiv 2012.14123, A.7 and A.8.
 """
 
 from __future__ import annotations
@@ -12,9 +12,6 @@ from functools import lru_cache
 import sympy as sp
 
 Z = sp.Symbol("Z", real=True)
-T, NU, T0 = sp.symbols("t nu t_0", real=True)
-SIGMA, X = sp.symbols("sigma x", positive=True)
-C, D, V = sp.symbols("C D V", real=True)
 
 
 def softplus_series(order: int = 6) -> sp.Expr:
@@ -65,72 +62,6 @@ def softplus_remainder(order: int = 6) -> tuple[sp.Rational, int]:
     if max(values) > middle * (1 + sp.Float("1e-15")):
         raise ValueError(f"order {order}: the largest derivative is not at Z = 0, so the bound is not rational")
     return middle / sp.factorial(power), power
-
-
-def gaussian_transform() -> tuple[sp.Expr, sp.Expr]:
-    """Return (int exp(-(t - t_0)^2/2 sigma^2) e^{-j nu t} dt by sympy, the corrected Eq. 36 for one edge).
-
-    >>> left, right = gaussian_transform()
-    >>> sp.simplify(left - right)
-    0
-    """
-    # Shifting t by t_0 gives the phase; the even part is what is left to integrate.
-    centred = sp.integrate(sp.exp(-(T**2) / (2 * SIGMA**2)) * sp.cos(NU * T), (T, -sp.oo, sp.oo))
-    phase = sp.exp(-sp.I * NU * T0)
-    return phase * sp.simplify(centred), phase * SIGMA * sp.sqrt(2 * sp.pi) * sp.exp(-(NU**2) * SIGMA**2 / 2)
-
-
-def overlap_derivative() -> sp.Expr:
-    """Return d/dV of the corrected Eq. 38's pair term minus its integrand at both ends: zero.
-
-    For one pair at distance D the overlap up to V is (1/2 pi) int_{-V}^{V} 2 pi sigma^2 e^{j nu D - nu^2 sigma^2} dnu
-    = sigma (sqrt(pi)/2) e^{-C^2} [erf(V sigma - jC) + erf(V sigma + jC)], C = D/(2 sigma): zero at V = 0, and equal
-    in derivative, hence equal.
-
-    >>> overlap_derivative()
-    0
-    """
-    c = D / (2 * SIGMA)
-    closed = SIGMA * sp.sqrt(sp.pi) / 2 * sp.exp(-(c**2))
-    closed *= sp.erf(V * SIGMA - sp.I * c) + sp.erf(V * SIGMA + sp.I * c)
-    integrand = SIGMA**2 * 2 * sp.cos(V * D) * sp.exp(-(V**2) * SIGMA**2)
-    return sp.simplify(sp.expand((sp.diff(closed, V) - integrand).rewrite(sp.exp)))
-
-
-def printed_overlap_at_zero() -> sp.Expr:
-    """Return the pair term of Eq. 38 as printed at nu = 0, up to its prefactor: not zero, so no integral from 0.
-
-    >>> printed_overlap_at_zero().subs(C, 0)
-    0
-    """
-    return -sp.exp(-(C**2)) * sp.erf(sp.I * C)
-
-
-def erf_in_c(order: int = 2) -> sp.Expr:
-    """Return the Taylor polynomial of erf(x - jC) in C: the first term's sign decides the sign in Eq. 40.
-
-    >>> erf_in_c(1)
-    -2*I*C*exp(-x**2)/sqrt(pi) + erf(x)
-    """
-    f = sp.erf(X - sp.I * C)
-    return sum((sp.diff(f, C, n).subs(C, 0) * C**n / sp.factorial(n) for n in range(order + 1)), sp.S.Zero)
-
-
-def expansion_in_c(*, sign: int, terms: int = 0) -> sp.Expr:
-    """Return d/dC at C = 0 of Eq. 40's right-hand side with the sign given before j sin, and `terms` of the series.
-
-    Abramowitz and Stegun 7.1.29 (sign -1) must tend to -2j e^{-x^2}/sqrt(pi) as terms grow.
-
-    >>> expansion_in_c(sign=1)
-    I*exp(-x**2)/pi
-    """
-    head = sp.exp(-(X**2)) / (2 * sp.pi * X) * (1 - sp.cos(2 * X * C) + sign * sp.I * sp.sin(2 * X * C))
-    series = sp.S.Zero
-    for n in range(1, terms + 1):
-        f = 2 * X - 2 * X * sp.cosh(n * C) * sp.cos(2 * X * C) + n * sp.sinh(n * C) * sp.sin(2 * X * C)
-        g = 2 * X * sp.cosh(n * C) * sp.sin(2 * X * C) + n * sp.sinh(n * C) * sp.cos(2 * X * C)
-        series += sp.exp(-sp.Rational(n**2, 4)) / (n**2 + 4 * X**2) * (f + sign * sp.I * g)
-    return sp.simplify(sp.diff(head + 2 / sp.pi * sp.exp(-(X**2)) * series, C).subs(C, 0))
 
 
 def _root(n: int, power: int) -> sp.Expr:

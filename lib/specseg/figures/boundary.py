@@ -10,23 +10,99 @@ from specseg.figures import COLORS
 
 
 def energy_above(rows: pd.DataFrame, nu_mark: int = 32):
-    """Draw the share of a band's energy above nu_max for several widths (columns width, nu_max, value, kind).
+    """Draw the share of a region's energy above nu_max for each width (columns width, nu_max, above, difference).
 
-    kind "law" is a line, "measured" dots.
+    Lines are the law, above + difference; every fourth nu_max has the FFT's dot.
     """
     fig, ax = figures.subplots(size=(7, 3.4))
     for (width, part), color in zip(rows.groupby("width"), figures.CYCLE, strict=False):
-        law, dots = part[part["kind"] == "law"], part[part["kind"] == "measured"]
-        ax.plot(law["nu_max"], law["value"], color=color, label=f"d = {width:g} px")
-        ax.plot(dots["nu_max"], dots["value"], "o", color=color, ms=4)
-    ax.set_xscale("log")
-    ax.set_xticks([4, 8, 16, 32, 64, 128, 256], ["4", "8", "16", "32", "64", "128", "256"])
-    ax.set_xticks([], minor=True)
+        ax.plot(part["nu_max"], part["above"] + part["difference"], color=color, label=f"d = {width:g} px")
+        ax.plot(part["nu_max"][::4], part["above"][::4], "o", color=color, ms=4)
+    _octaves(ax)
     ax.axvline(nu_mark, color=COLORS["grey"], lw=0.8, ls=":")
     ax.axhline(0.5, color=COLORS["grey"], lw=0.8, ls=":")
     ax.set(ylim=(0, 1), xlabel=r"$\nu_{max}$ [cycles per frame of 513 px]",
-           ylabel="share of the band's energy above")  # fmt: skip
-    ax.legend(title="lines: closed form, dots: FFT", loc="lower left")
+           ylabel="share of the region's energy above")  # fmt: skip
+    fig.legend(title="lines: closed form, dots: FFT", loc="outside upper center", ncols=4)
+    return fig
+
+
+def _octaves(ax) -> None:
+    ax.set_xscale("log")
+    ax.set_xticks([4, 8, 16, 32, 64, 128, 256], ["4", "8", "16", "32", "64", "128", "256"])
+    ax.set_xticks([], minor=True)
+
+
+def expansion(rows: pd.DataFrame):
+    """Draw one pair's term e^{-C^2} erf(nu sigma - jC): real part above, imaginary part below, a column for each x.
+
+    `rows` as `boundary_band.expansion_table` makes them (columns x, c, form, value); the form "true" is the broad line.
+    """
+    looks = {"true": (COLORS["grey"], "-", 5), "printed": (COLORS["red"], "--", 1.6),
+             "sign mended": (COLORS["orange"], ":", 2.2)}  # fmt: skip
+    values = sorted(rows["x"].unique())
+    fig, axes = figures.subplots(2, len(values), size=(7, 4.4), sharex=True, sharey="row", squeeze=False)
+    for column, x in enumerate(values):
+        for form, part in rows[rows["x"] == x].groupby("form", sort=False):
+            color, style, width = looks.get(form, (COLORS["blue"], "-", 1.2))
+            term = np.exp(-(part["c"] ** 2)) * part["value"]
+            for ax, component in zip(axes[:, column], (term.to_numpy().real, term.to_numpy().imag), strict=True):
+                ax.plot(
+                    part["c"], component, style, color=color, lw=width, alpha=0.5 if form == "true" else 1, label=form
+                )
+        for ax in axes[:, column]:
+            ax.axhline(0, color=COLORS["black"], lw=0.6)
+        only = rows[(rows["x"] == x) & (rows["form"] == "true")]
+        axes[0, column].plot(only["c"], np.exp(-(only["c"] ** 2)) * only["value"].to_numpy()[0].real, "-.",
+                             color=COLORS["black"], lw=1, label="Eq. 39")  # fmt: skip
+        axes[0, column].set_title(rf"$\nu\sigma = {x:g}$")
+        axes[1, column].set_xlabel("C")
+    axes[0, 0].set_ylabel("real part")
+    axes[1, 0].set_ylabel("imaginary part")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles, labels, ncols=len(labels), loc="outside lower center")
+    return fig
+
+
+def reduction(worst: pd.DataFrame, bound: float = 0.05):
+    """Draw how far one straight band is from an object's region against the law d/(pi (L - d)), one dot for each unit.
+
+    Columns unit, width, law, difference (absolute, > 0) and kind, which sets colour and legend.
+    """
+    fig, ax = figures.subplots(size=(7, 3.6))
+    marks = zip(worst.groupby("kind", sort=False), figures.CYCLE, "osD^", strict=False)
+    for (kind, part), color, marker in marks:
+        ax.plot(part["law"], part["difference"], marker, color=color, ms=6, label=kind)
+    ends = np.array([worst["law"].min() / 1.3, worst["law"].max() * 1.3])
+    ax.plot(ends, ends, color=COLORS["black"], lw=1, label=r"$d\,/\,\pi(L-d)$")
+    ax.axhline(bound, color=COLORS["grey"], lw=0.8, ls=":")
+    ax.set(xscale="log", yscale="log", xlabel=r"$d\,/\,\pi(L-d)$: d band width, L thickness of the object",
+           ylabel="largest difference of two shares")  # fmt: skip
+    ax.legend(loc="upper left")
+    return fig
+
+
+def answer(grown: pd.DataFrame, shares: pd.DataFrame, law: pd.DataFrame, bound: float = 0.1):
+    """Draw the answer of boundary IoU to a moved edge: its share below nu_max, and at nu sigma = 1 against the shift.
+
+    `grown`: one contour (columns shift, nu_max, below, law), lines the law and dots the FFT. `shares`: all contours at
+    nu sigma = 1 (columns shift, below); `law` the law for true band and model (columns shift, true, model).
+    """
+    fig, axes = figures.subplots(1, 2, size=(7, 3.3), width_ratios=(3, 2))
+    for (shift, part), color in zip(grown.groupby("shift"), figures.CYCLE, strict=False):
+        axes[0].plot(part["nu_max"], part["law"], color=color, label=f"moved by {shift:g} px")
+        axes[0].plot(part["nu_max"][::4], part["below"][::4], "o", color=color, ms=4)
+    _octaves(axes[0])
+    axes[0].set(ylim=(0, 1), xlabel=r"$\nu_{max}$ [cycles per frame of 513 px]", ylabel="share of the answer below")
+    axes[0].legend(title="lines: law, dots: FFT", fontsize=8, title_fontsize=8)
+    axes[1].plot(law["shift"], law["model"], "--", color=COLORS["black"], label="Gaussian model")
+    axes[1].plot(law["shift"], law["true"], color=COLORS["black"], label="true band")
+    axes[1].plot(
+        shares["shift"], shares["below"], "o", color=COLORS["purple"], ms=4, alpha=0.6, label="FFT, all contours"
+    )
+    axes[1].axhline(bound, color=COLORS["grey"], lw=0.8, ls=":")
+    axes[1].set(ylim=(0, 0.75), xlabel="shift of the edge [px]", ylabel=r"share below $\nu\sigma = 1$")
+    axes[1].legend(fontsize=8, loc="upper left")
     return fig
 
 
@@ -66,8 +142,11 @@ def built_up(rows: pd.DataFrame):
     return fig
 
 
-def error_map(x: np.ndarray, c: np.ndarray, error: np.ndarray):
-    """Return the interactive map of Eq. 39's relative error over (C, nu sigma); error (len(c), len(x))."""
+def error_map(x: np.ndarray, c: np.ndarray, error: np.ndarray, region: np.ndarray):
+    """Return the interactive map of Eq. 39's relative error over (C, nu sigma); error (len(c), len(x)).
+
+    `region` (len(x),): the C up to which a law allows 10 %, drawn as dashes up to the map's edge.
+    """
     import plotly.graph_objects as go
 
     shown = np.log10(np.clip(error, 1e-4, 10))
@@ -83,6 +162,9 @@ def error_map(x: np.ndarray, c: np.ndarray, error: np.ndarray):
     )  # fmt: skip
     fig.add_trace(go.Contour(x=x, y=c, z=shown, contours={"start": -1, "end": -1, "size": 1, "coloring": "none"},
                              line={"color": "white", "width": 2}, showscale=False, hoverinfo="skip"))  # fmt: skip
+    inside = region <= c.max()
+    fig.add_trace(go.Scatter(x=x[inside], y=region[inside], mode="lines", hoverinfo="skip", showlegend=False,
+                             line={"color": "white", "width": 2, "dash": "dash"}))  # fmt: skip
     fig.update_layout(height=420, xaxis_title="ν σ", yaxis_title="C = distance of the two edges / 2σ",
                       margin={"l": 60, "r": 20, "t": 20, "b": 50})  # fmt: skip
     return fig
