@@ -13,7 +13,6 @@ from pathlib import Path
 
 from rich.table import Table
 
-from specseg import config
 from specseg.ledger import accepted, load_claims
 from steps.sources import BookError
 
@@ -52,7 +51,7 @@ def chosen(names: list[str]) -> list[Setting]:
 def facts(setting: Setting, chapters: list[str], jobs: int, folder: Path) -> dict:
     """Run chapters at smoke under a setting, in a process of its own, and return what they found of their claims."""
     target = folder / "facts.json"
-    command = [sys.executable, str(config.root() / "book" / "build.py"), "facts", "--out", str(target)]
+    command = [sys.executable, str(Path(__file__).parents[1] / "build.py"), "facts", "--out", str(target)]
     command += ["--jobs", str(jobs), "--threads", str(setting.threads), "--only", *chapters]
     run = subprocess.run(command, env={**os.environ, **setting.env}, capture_output=True, text=True)
     if run.returncode:

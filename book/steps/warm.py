@@ -8,6 +8,7 @@ Where forking after imports is not safe (elsewhere than on Linux) the driver sta
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
@@ -17,6 +18,8 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
+from collections.abc import Sequence
 from typing import Any
 
 MODULES = (
@@ -68,25 +71,29 @@ class Kernel:
 class Parent:
     """The driver's side: start the warm parent, ask it for kernels, hear of their ends. A context manager."""
 
-    def __enter__(self) -> Parent:
-        self._lock, self._news = threading.Lock(), threading.Condition()
+    def __init__(self, modules: Sequence[str] = MODULES) -> None:
+        self._modules, self._lock, self._news = modules, threading.Lock(), threading.Condition()
         self._process: subprocess.Popen | None = None
         self._born: list[int] = []
         self._ended: dict[int, int] = {}
         self._ready = self._dead = False
+
+    def __enter__(self) -> Parent:
         return self
 
     def __exit__(self, *_: Any) -> None:
         if self._process is not None:
-            self._process.stdin.close()  # the parent ends its kernels and itself
+            with contextlib.suppress(OSError):  # a parent that has died
+                self._process.stdin.close()  # it ends its kernels and itself
             self._process.wait(timeout=20)
 
     def ready(self) -> bool:
         """Say whether kernels can be forked at once; the first call starts the parent, which takes seconds."""
         with self._lock:
             if self._process is None:
-                self._process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE,
-                                                 stdout=subprocess.PIPE, text=True, bufsize=1)  # fmt: skip
+                command = [sys.executable, __file__, *self._modules]
+                self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                                 bufsize=1)  # fmt: skip
                 threading.Thread(target=self._listen, daemon=True).start()
         with self._news:
             return self._ready
@@ -108,6 +115,7 @@ class Parent:
 
     def start(self, arguments: list[str], env: dict[str, str], cwd: str) -> Kernel:
         """Fork a kernel with ipykernel's command-line arguments. Raises ChildProcessError when the parent is gone."""
+        self.ready()  # starts it
         with self._lock:
             try:
                 self._process.stdin.write(json.dumps({"arguments": arguments, "env": env, "cwd": cwd}) + "\n")
@@ -179,11 +187,11 @@ def _kernel(request: dict[str, Any]) -> None:
     kernelapp.launch_new_instance()
 
 
-def _serve() -> None:
+def _serve(modules: Sequence[str]) -> None:
     """In the parent: fork a kernel a line, tell of births and ends, and end all when the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to answer
     del sys.path[0]  # the folder of this file is none of a chapter's
-    for name in MODULES:
+    for name in modules:
         try:
             importlib.import_module(name)
         except (ImportError, RuntimeError):
@@ -212,6 +220,8 @@ def _serve() -> None:
             try:
                 _kernel(json.loads(line))
                 status = 0
+            except BaseException:  # nothing above this may run a second time, in the child
+                traceback.print_exc()
             finally:
                 os._exit(status)
         alive.add(pid)
@@ -232,4 +242,4 @@ def _line() -> bytes:
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(sys.argv[1:])
