@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specseg import identities, iou_laws, metrics
+from specseg import spectrum as sp
 
 
 @settings(max_examples=60, deadline=None)
@@ -120,3 +121,57 @@ def test_overlap_share_of_a_wave_and_of_everything():
     assert iou_laws.overlap_share(labels, 32)["box"].tolist() == pytest.approx([1, 1])
     with pytest.raises(ValueError, match="Nyquist"):
         iou_laws.overlap_share(labels, 40)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 9999), st.floats(0.01, 3), st.integers(0, 3))
+def test_no_more_pixels_change_than_the_certificate_allows(seed, size, decimals):
+    """Against a loop over pixels and pairs of classes; rounded logits have ties, where the margin is 0."""
+    g = torch.Generator().manual_seed(seed)
+    y, d = (torch.randn(2, 4, 5, 6, dtype=torch.float64, generator=g).round(decimals=decimals) for _ in range(2))
+    low = y - size * d
+    bound, share = iou_laws.changed_share_bound(y, low)
+    for k in range(2):
+        may = does = 0
+        for i in range(5):
+            for j in range(6):
+                a, b = y[k, :, i, j].tolist(), low[k, :, i, j].tolist()
+                cut = [p - q for p, q in zip(a, b, strict=True)]
+                best, second = sorted(a, reverse=True)[:2]
+                may += max(cut) - min(cut) >= best - second - 1e-12
+                does += a.index(max(a)) != b.index(max(b))
+        assert share[k] <= bound[k]
+        assert float(bound[k]) == pytest.approx(may / 30) and float(share[k]) == pytest.approx(does / 30)
+
+
+def test_the_certificate_is_reached_and_is_nothing_where_nothing_is_cut_off():
+    case = identities.draw(1)
+    y = case.logits[None]
+    assert [float(x) for x in iou_laws.changed_share_bound(y, y - 3)] == [0, 0]  # a constant has no range
+    first, second = y.topk(2, 1).values.unbind(1)
+    tilt = torch.zeros_like(y).scatter_(1, y.argmax(1, keepdim=True), 1.0)
+    every = iou_laws.changed_share_bound(y, y - tilt * (first - second)[:, None] * (1 + 1e-9))
+    none = iou_laws.changed_share_bound(y, y - tilt * (first - second)[:, None] * (1 - 1e-9))
+    assert [float(x) for x in every] == [1, 1] and [float(x) for x in none] == [0, 0]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 9999), st.floats(1e-3, 1e3))
+def test_the_certificate_does_not_depend_on_the_scale_of_the_logits(index, tau):
+    case = identities.draw(index)
+    y, low = case.logits[None], sp.band_limit(case.logits, 2)[None]
+    pairs = iou_laws.changed_share_bound(y, low), iou_laws.changed_share_bound(tau * y, tau * low)
+    for a, b in zip(*pairs, strict=True):
+        assert float(a) == pytest.approx(float(b), abs=1e-12)
+
+
+def test_the_certificate_counts_known_pixels_only_and_refuses_what_does_not_fit():
+    y, low = torch.tensor([[[[1.0, 1.0]], [[0.0, 0.0]]]]), torch.tensor([[[[0.0, 1.0]], [[1.0, 0.0]]]])
+    assert float(iou_laws.changed_share_bound(y, low, known=torch.tensor([[[True, False]]]))[1]) == 1
+    assert bool(iou_laws.changed_share_bound(y, low, known=torch.zeros(1, 1, 2))[0].isnan())
+    with pytest.raises(ValueError, match="C >= 2"):
+        iou_laws.changed_share_bound(y[:, :1], low[:, :1])
+    with pytest.raises(ValueError, match="finite"):
+        iou_laws.changed_share_bound(y * float("nan"), low)
+    with pytest.raises(ValueError, match="known: expected"):
+        iou_laws.changed_share_bound(y, low, known=torch.ones(2, 2))
