@@ -60,3 +60,9 @@ def test_run_takes_the_worst_and_the_best_mutant():
     assert list(frame["check"]) == list(identities.CROSS_ENTROPY) and (frame["draws"] == 4).all()
     with pytest.raises(ValueError, match="check 'nothing': expected one of eq01"):
         identities.run("nothing", identities.CROSS_ENTROPY)
+
+
+def test_two_frequencies_act_on_each_other_in_iou_and_not_in_dice():
+    for index in range(12):
+        iou, dice = identities_iou.mixed_difference(identities.draw(index))
+        assert iou >= 0.5 and dice < 1e-8
