@@ -169,9 +169,10 @@ Math(symbolic.aligned({
     r"\text{left after three}": iou_terms["rest_3"], "1 - IoU": iou_terms["lost"],
 }))
 # %% [markdown]
-# The first term is linear in $s$: to first order a class loses $\xi + \eta$, and there IoU and the loss do meet, since
-# all classes together miss at most $L_{CE}$, so $\xi + \eta \le L_{CE}/b(0)$. The series converges only while less than
-# the class's own area is added ($\eta < 1$).
+# The first term is linear in $s$: near the labels a class loses $\xi + \eta$, which is $\int |S - B| \, dt$ over its
+# area. There IoU and the loss do meet: what one class misses or adds is at most what all classes miss, so that
+# $1 - IoU \le \xi + \eta \le L_{CE}/b(0)$, near the labels and far. The series converges only while less than the
+# class's own area is added ($\eta < 1$).
 # %%
 at_label = logits.softmax(1).gather(1, labels[:, None])[:, 0]
 typical = float((at_label * -at_label.log()).sum() / -at_label.log().sum())
@@ -223,7 +224,7 @@ _ = findings.observe("eq31-truncated-loss", value=fit.median(), low=fit.min(), h
 # ## Does the least loss give the largest IoU?
 # Two predictions for two pixels of one class: the even one has the smaller loss, the uneven one the larger overlap.
 # %%
-iou_laws.two_pixels().round(3).style.hide(axis="index").format(precision=3)
+iou_laws.two_pixels().rename(columns={"soft_iou": "soft IoU"}).style.hide(axis="index").format(precision=3)
 # %% tags=["hide-input"]
 random = iou_laws.ordering(20 * sizes.draws)
 other = random["draws"] - random["agree"]
@@ -537,3 +538,5 @@ findings.close()
 # - In the block model, find shares and fractions for which the argmax of the loss's minimiser has IoU zero.
 # - Which $\tau$ makes soft and hard IoU agree best? Is it the one that minimises the loss?
 # - Take $q = 1$ and $r = 1/2$: how much IoU is lost when half of a perfect overlap goes?
+# - With `drop_laws.with_rate`, make a network whose $R_{ce}$ is zero. How far is its soft drop from the limit?
+# - Draw random logits of two classes: how often does a pixel change where the certificate says that it may?

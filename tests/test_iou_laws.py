@@ -17,6 +17,8 @@ def test_bounds_hold_for_every_network(index, scale):
     logits = case.logits + scale * case.onehot  # from ignorant to nearly perfect
     found = iou_laws.bounds_held(logits[None], case.labels[None])
     assert found["held"] == found["n"] > 0
+    rows = iou_laws.class_bounds(logits[None], case.labels[None])
+    assert (1 - rows["soft_iou"] <= rows["class_loss"].sum() / rows["share"] + 1e-12).all()
 
 
 def test_best_bound_is_reached():

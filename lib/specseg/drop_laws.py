@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from specseg import cross_entropy as ce
-from specseg import metrics
+from specseg import metrics, rce_laws
 from specseg import spectrum as sp
 
 
@@ -146,21 +146,14 @@ def with_rate(
 def scaled_rows(logits: Tensor, labels: Tensor, scales: Sequence[float], nu_max: int) -> pd.DataFrame:
     """Return one row for each scale tau of the logits tau Y: what R_ce and the soft and hard drops do at one limit.
 
-    rce: Eq. 10. missed: the share of L_CE that the tangent of Eq. 26 leaves out. soft: class mean of Eq. 29. hard: drop
-    of mIoU when the logits are truncated (no argmax depends on tau).
+    rce: Eq. 10. hard: drop of mIoU when the logits are truncated (no argmax depends on tau). soft: class mean of
+    Eq. 29. missed: the share of L_CE that the tangent of Eq. 26 leaves out.
     """
     logits, labels = ce.check_inputs(logits, labels)
-    classes, rows = logits.shape[1], []
-    for tau in scales:
-        y = tau * logits
-        score = [metrics.mean_iou(metrics.confusion_matrix(z.argmax(1), labels, classes))
-                 for z in (y, sp.band_limit(y, nu_max))]  # fmt: skip
-        by_class = class_drops(y, labels, nu_max)
-        rows.append({
-            "scale": tau, "rce": float(ce.relative_loss_rate(y, labels, [nu_max])[0]), "missed": missed(by_class),
-            "soft": by_class["drop"].mean(), "hard": metrics.relative_drop(*score),
-        })  # fmt: skip
-    return pd.DataFrame(rows)
+    rows = rce_laws.temperature_sweep(logits, labels, scales, nu_max=nu_max)
+    rows = rows.rename(columns={"tau": "scale", "drop": "hard"})[["scale", "rce", "hard"]]
+    by_class = [class_drops(tau * logits, labels, nu_max) for tau in scales]
+    return rows.assign(soft=[x["drop"].mean() for x in by_class], missed=[missed(x) for x in by_class])
 
 
 def missed(by_class: pd.DataFrame) -> float:
