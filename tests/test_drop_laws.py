@@ -119,6 +119,20 @@ def test_the_drop_is_within_its_bound_of_the_limit(index, size, nu_max):
         assert (off <= drop_laws.limit_bound(d, limit["ringing"]) + 1e-9).all()
 
 
+@pytest.mark.parametrize(("distance", "ringing"), [(1e-3, 1.2), (0.1, 1.0), (0.3, 1.4)])
+def test_the_bound_is_the_derived_one(distance, ringing):
+    """The steps of its derivation in numbers, and the form that the page shows."""
+    import sympy
+
+    banded = (2 * ringing + 1) * distance / (1 - (1 + ringing) * distance)
+    iou = 1 - distance
+    assert drop_laws.limit_bound(distance, ringing) == pytest.approx(banded / iou + 1 / iou - 1)
+    d, m = sympy.symbols("d M", positive=True)
+    shown = symbolic_iou.drop_limit()["bound"].subs({d: distance, m: ringing})
+    assert drop_laws.limit_bound(distance, ringing) == pytest.approx(float(shown))
+    assert drop_laws.limit_bound(1 / (1 + ringing), ringing) == np.inf
+
+
 def test_the_rate_of_the_limit_is_one():
     case = identities.draw(1)
     limit = drop_laws.drop_limit(case.labels[None], 2, len(case.onehot))
