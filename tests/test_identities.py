@@ -1,5 +1,6 @@
 """The equations of sections 2.1, 3.1 and A.2 to A.5 on random tensors; every check must be able to fail."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -60,3 +61,26 @@ def test_run_takes_the_worst_and_the_best_mutant():
     assert list(frame["check"]) == list(identities.CROSS_ENTROPY) and (frame["draws"] == 4).all()
     with pytest.raises(ValueError, match="check 'nothing': expected one of eq01"):
         identities.run("nothing", identities.CROSS_ENTROPY)
+
+
+def test_two_frequencies_act_on_each_other_in_iou_and_not_in_dice():
+    for index in range(12):
+        iou, dice = identities_iou.mixed_difference(identities.draw(index))
+        assert iou >= 0.5 and dice < 1e-8
+
+
+def test_the_overlap_of_a_class_is_its_loss_and_area_near_the_labels_alone():
+    """Eq. 30 by a loop over pixels: the error is of the overlap's size for a random map, and of second order near B."""
+    case, found = identities.draw(1), []
+    for size in (0, 5, 7):
+        logits = (case.logits if size == 0 else 0) + size * case.onehot
+        near = identities.Case(logits, case.labels, case.onehot, logits.softmax(0))
+        off, p1 = [0.0] * len(logits), [0.0] * len(logits)
+        for i, row in enumerate(case.labels.tolist()):
+            for j, c in enumerate(row):
+                s = float(near.soft[c, i, j])
+                off[c] += s - 1 - float(np.log(s))
+                p1[c] += s
+        found.append(identities_iou.one_class_loss(near)["printed"])
+        assert found[-1] == pytest.approx(max(off) / max(p1))
+    assert found[0] > 0.1 and found[1] / found[2] == pytest.approx(np.exp(4), rel=0.05)

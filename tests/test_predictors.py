@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from specseg import iou_laws, ledger, networks, trained
+from specseg import drop_laws, ledger, networks, trained
 from specseg import predictor_cells as pc
 from specseg import predictor_demo as demo
 from specseg import predictor_findings as facts
@@ -61,7 +61,7 @@ def test_cells_equal_the_formulas_on_whole_batches(tiny):
     table = pc.truncation(found).table
     with torch.no_grad():
         logits = net(images).double()
-    reference = iou_laws.drop_rows(logits, labels, table["nu_max"].tolist())
+    reference = drop_laws.drop_rows(logits, labels, table["nu_max"].tolist())
     assert np.allclose(table["overlap"], reference["overlap"], atol=1e-9)
     assert np.allclose(table["eq32"], reference["printed"], rtol=1e-6)
     assert np.allclose(table["eq29_sign"], reference["sign_mended"], rtol=1e-6)

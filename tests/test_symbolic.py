@@ -24,21 +24,6 @@ def test_left_over_names_what_is_left():
     assert symbolic.left_over({"zero": x - x, "zero_2": x, "other": x}) == ["zero_2"]
 
 
-def test_the_drop_is_increasing_and_concave_and_starts_with_one_plus_q():
-    found = symbolic.relative_drop()
-    q, r = sp.symbols("q r", positive=True)
-    assert sp.simplify(found["drop"] - (1 + q) * r / (1 + q * r)) == 0
-    assert found["slope"].is_positive and found["curvature"].is_negative
-    assert found["slope_at_zero"] == 1 + q
-
-
-def test_loss_rate_enters_with_the_loss_over_the_area_left():
-    found = symbolic.drop_from_losses()
-    area, loss, kept, rate = sp.symbols("A L K R", positive=True)
-    assert sp.simplify(found["in_rate"] - rate * loss / (area - loss)) == 0
-    assert sp.simplify(found["printed"] - (loss - kept) / loss) == 0  # the printed ratio is the case b(0) = 0
-
-
 def test_delta_has_no_pointwise_limit():
     found = symbolic.dirac()
     assert found["at_zero"] == 2 * sp.Symbol("T", positive=True)
@@ -47,8 +32,3 @@ def test_delta_has_no_pointwise_limit():
         and not found["limit_at_quarter"].is_number
         or found["limit_at_quarter"].has(sp.AccumBounds)
     )
-
-
-def test_threshold_is_overlap_over_area():
-    p, c = sp.symbols("p c", positive=True)
-    assert sp.simplify(symbolic.iou_threshold()["threshold"] - p / c) == 0

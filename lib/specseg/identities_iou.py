@@ -8,7 +8,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from specseg import cross_entropy as ce
 from specseg import metrics
 from specseg import spectrum as sp
 from specseg.identities import Case, Checks, Forms, residual, reverse
@@ -149,15 +148,10 @@ def relative_drop(case: Case) -> Forms:
 
 
 def one_class_loss(case: Case) -> Forms:
-    """Eq. 30, first line: one class's loss is the integral of B log S (printed), minus it (corrected).
-
-    The class losses must add up to L_CE. Mutant: a mean over the class's own pixels.
-    """
-    total = ce.cross_entropy(case.logits[None], case.labels[None])[0]
+    """Eq. 30: p1 = L_CE + b(0), where L_CE is the integral of B log S. Mutant: with the positive L_CE of Eq. 1."""
     inner = (case.onehot * case.logits.log_softmax(0)).mean((1, 2))
-    pixels = case.onehot.mean((1, 2)).clamp(min=1e-300)
-    return {"printed": residual(total, inner.sum()), "corrected": residual(total, -inner.sum()),
-            "mutant": residual(total, -(inner / pixels).sum())}  # fmt: skip
+    overlap, b0 = (case.onehot * case.soft).mean((1, 2)), case.onehot.mean((1, 2))
+    return {"printed": residual(overlap, b0 + inner), "mutant": residual(overlap, b0 - inner)}
 
 
 def truncated_class_loss(case: Case) -> Forms:
@@ -185,7 +179,8 @@ def no_area(case: Case) -> Forms:
 def drop_from_loss_rate(case: Case) -> Forms:
     """Eq. 32: |1/(1 - truncated L/s(0))| R of each class (printed) against Eq. 29; corrected: (1 + q) r/(1 + q r).
 
-    r = (p1 - p2)/p1, q = IoU, L the class's part of Eqs 1 and 9 (sum over the box). Mutant: the factor 1 + q gone.
+    The truncated L is negative, as Eqs 30 and 31 define it (sum over the box). r = (p1 - p2)/p1, q = IoU. Mutant: the
+    factor 1 + q gone, which is the drop of the Dice score.
     """
     there = case.onehot.sum((1, 2)) > 0
     c, p1, p2 = _parts(case)
@@ -194,9 +189,24 @@ def drop_from_loss_rate(case: Case) -> Forms:
     kept = -(sp.band_limit(case.onehot, BAND) * logp).mean((1, 2))[there]
     s0 = case.soft.mean((1, 2))[there]
     drop, q, r = c / (c - p2) * (p1 - p2) / p1, p1 / (c - p1), (p1 - p2) / p1
-    printed = (1 / (1 - kept / s0)).abs() * (1 - kept / loss).abs()
+    printed = (1 / (1 + kept / s0)).abs() * (1 - kept / loss).abs()
     return {"printed": residual(drop.abs(), printed), "corrected": residual(drop, metrics.drop_from_overlap_loss(q, r)),
-            "mutant": residual(drop, r / (1 + q * r))}  # fmt: skip
+            "mutant": residual(drop, r)}  # fmt: skip
+
+
+def mixed_difference(case: Case) -> tuple[float, float]:
+    """Return how much two frequencies act on each other in IoU and in the Dice score 2p/c, least over the classes.
+
+    a and b are the two largest terms of the overlap but nu = 0, each with its mirror image: f(p) - f(p - a) - f(p - b)
+    + f(p - a - b), over a b, is the mean of the mixed derivative d2 f/da db. A sum of separate terms has 0.
+    """
+    there = case.onehot.sum((1, 2)) > 0
+    terms, c = _overlap_terms(case)[there].real, (case.soft + case.onehot).mean((1, 2))[there]
+    p, half = terms.sum((1, 2)), terms.flatten(1)[:, 1 : case.labels.numel() // 2 + 1]
+    pick = half.abs().topk(2, 1).indices
+    a, b = 2 * half.gather(1, pick).T
+    iou, dice = (f(p) - f(p - a) - f(p - b) + f(p - a - b) for f in (lambda x: x / (c - x), lambda x: 2 * x / c))
+    return float((iou / (a * b)).min()), float((dice / (a * b)).abs().min())
 
 
 IOU: Checks = {

@@ -1,4 +1,4 @@
-"""How IoU follows from cross-entropy, and how it does not (A.4, A.5): expansion, bounds, counterexamples, drops.
+"""How IoU follows from cross-entropy, and how it does not (A.4): expansion, bounds, counterexamples, certificate.
 
 For class c: pi = b(0) the share of the frame, p = sum_nu s(nu) b(-nu) the soft overlap, L_c the class's part of L_CE
 (mean over the frame of -B log S), L their sum. All in float64.
@@ -18,39 +18,55 @@ from specseg import metrics
 from specseg import spectrum as sp
 
 
-def expansion(values: Sequence[float]) -> pd.DataFrame:
-    """Return log S, S - 1 and the error of Eq. 26 at one pixel, with its bounds (1-S)^2/2 and (1-S)^2/(2 S^2).
+def expansion(values: Sequence[float], terms: Sequence[int] = (1,)) -> pd.DataFrame:
+    """Return log S beside its Taylor polynomials at S = 1, the errors and their bounds, one row a value and a degree.
 
-    The error (S - 1) - log S is never negative: Eq. 26 holds as -log S >= 1 - S only.
+    With x = 1 - S, -log S = x + ... + x^n/n + R_n (Eq. 26 keeps n = 1) and x^(n+1)/(n+1) <= R_n <= x^(n+1)/((n+1) S).
+    log, partial (the polynomial of log S), error (R_n), low and high (its bounds), relative = R_n/(-log S).
 
     >>> expansion([0.5]).round(4).iloc[0].to_dict()
-    {'s': 0.5, 'log': -0.6931, 'linear': -0.5, 'error': 0.1931, 'low': 0.125, 'high': 0.5, 'relative': 0.2787}
+    {'s': 0.5, 'terms': 1.0, 'log': -0.6931, 'partial': -0.5, 'error': 0.1931, 'low': 0.125, 'high': 0.25, 'relative': 0.2787}
+    """  # noqa: E501
+    s, rows = np.asarray(values, dtype=float), []
+    x, log = 1 - s, np.log(s)
+    loss = np.where(s < 1, -log, 1.0)  # at S = 1 nothing is lost and nothing missed
+    for n in terms:
+        partial = -sum(x**k / k for k in range(1, n + 1))
+        low = x ** (n + 1) / (n + 1)
+        rows.append(pd.DataFrame({
+            "s": s, "terms": n, "log": log, "partial": partial, "error": partial - log, "low": low, "high": low / s,
+            "relative": (partial - log) / loss,
+        }))  # fmt: skip
+    return pd.concat(rows, ignore_index=True)
+
+
+def iou_partial(missed: np.ndarray | float, added: np.ndarray | float, terms: int) -> np.ndarray | float:
+    """Return the Taylor polynomial of IoU around S = B: 1 + sum_(k <= terms) (-1)^k (xi + eta) eta^(k-1).
+
+    xi = int B (1 - S)/b(0) is what is `missed`, eta = int (1 - B) S/b(0) what is `added`; IoU = (1 - xi)/(1 + eta).
+    The error is (-1)^(n+1) (xi + eta) eta^n/(1 + eta), so the series converges for eta < 1 alone.
+
+    >>> [round(iou_partial(0.1, 0.2, n), 4) for n in (1, 2, 50)], round(0.9 / 1.2, 4)
+    ([0.7, 0.76, 0.75], 0.75)
     """
-    s = np.asarray(values, dtype=float)
-    error = (s - 1) - np.log(s)
-    loss = np.where(s < 1, -np.log(s), 1.0)  # at S = 1 nothing is lost and nothing missed
-    return pd.DataFrame({
-        "s": s, "log": np.log(s), "linear": s - 1, "error": error, "low": (1 - s) ** 2 / 2,
-        "high": (1 - s) ** 2 / (2 * s**2), "relative": error / loss,
-    })  # fmt: skip
+    return 1 + sum((-1) ** k * (missed + added) * added ** (k - 1) for k in range(1, terms + 1))
 
 
 def orders(onehot: Tensor, other: Tensor, nu_max: int, steps: Sequence[float] = (1e-2, 1e-3, 1e-4)) -> dict[str, float]:
-    """Return how fast the errors of Eqs 26 and 31 vanish as S = (1 - e) B + e U comes near B: fitted powers of e.
+    """Return how fast the errors of Eqs 26, 30 and 31 vanish as S = (1 - e) B + e U comes near B: fitted powers of e.
 
-    `onehot` and `other` (C, H, W), U a positive probability map. `eq26`: error of -<B, log S> = b(0) - p1, which is
-    Eq. 26 with its sign kept; 2 means exact to first order. `eq31`: the same inside the box, truncated L = b(0) - p2.
-    There the band-limited labels are not zero OFF the class's pixels, where log S has no expansion around S = 1: the
-    error grows like log(1/e), so its power is negative. `eq26_mutant`: the error of -<B, log S> = 0, of first order.
+    `onehot` and `other` (C, H, W), U a positive probability map. `eq26`: error of L = b(0) - p1, L = -<B, log S>, which
+    is Eqs 26 and 30 with their sign kept; 2 means exact to first order. `eq31`: the same inside the box, truncated
+    L = b(0) - p2. There the band-limited labels are not zero OFF the class's pixels, where log S has no expansion
+    around S = 1: the error grows like log(1/e), so its power is negative. `lost_sign`: the error of L = p1 - b(0), as
+    Eq. 30 reads for the L of Eq. 1: of first order.
     """
     low = sp.band_limit(onehot, nu_max)
-    errors: dict[str, list[float]] = {"eq26": [], "eq31": [], "eq26_mutant": []}
+    errors: dict[str, list[float]] = {"eq26": [], "eq31": [], "lost_sign": []}
     for e in steps:
         s = (1 - e) * onehot + e * other
-        gap = s.log() - (s - 1)
-        for name, b in (("eq26", onehot), ("eq31", low)):
-            errors[name].append(float((b * gap).mean((1, 2)).abs().sum()))
-        errors["eq26_mutant"].append(float((onehot * s.log()).mean((1, 2)).abs().sum()))
+        for name, b, line in (("eq26", onehot, s - 1), ("eq31", low, s - 1), ("lost_sign", onehot, 1 - s)):
+            errors[name].append(float((b * (s.log() - line)).mean((1, 2)).abs().sum()))
     return {k: float(np.polyfit(np.log(steps), np.log(v), 1)[0]) for k, v in errors.items()}
 
 
@@ -116,7 +132,7 @@ def ordering(draws: int, seed: int = 0, pixels: int = 64) -> dict[str, float]:
     """Return how often loss and soft IoU order two random predictions of one random two-class map alike.
 
     `agree` of `draws` pairs; `spearman`, the rank correlation of -loss and IoU over all predictions, with its bootstrap
-    interval `low` to `high` (95 %); `mutant`, the same with the losses shuffled.
+    interval `low` to `high` (95 %); `shuffled`, the lower end of the same range when the losses are dealt anew.
     """
     from scipy.stats import spearmanr
 
@@ -138,9 +154,10 @@ def ordering(draws: int, seed: int = 0, pixels: int = 64) -> dict[str, float]:
     x, y = -np.array(loss_all), np.array(iou_all)
     again = [spearmanr(x[k], y[k])[0] for k in rng.integers(0, len(x), (200, len(x)))]
     low, high = np.quantile(again, [0.025, 0.975])
+    dealt = [spearmanr(rng.permutation(x), y)[0] for _ in range(200)]
     return {
         "agree": int(agree), "draws": draws, "spearman": float(spearmanr(x, y)[0]), "low": float(low),
-        "high": float(high), "mutant": float(spearmanr(rng.permutation(x), y)[0]),
+        "high": float(high), "shuffled": float(np.quantile(dealt, 0.025)),
     }  # fmt: skip
 
 
@@ -170,38 +187,48 @@ def block_optimum(shares: Sequence[float], fractions: Sequence[float]) -> dict[s
             "threshold": best / (1 + best)}  # fmt: skip
 
 
-def drop_rows(logits: Tensor, labels: Tensor, nu_max: Sequence[int], *, boundary: str = "periodic") -> pd.DataFrame:
-    """Return measured IoU drops of truncated logits beside what Eqs 29 to 32 predict, means over the classes present.
+def changed_share_bound(logits: Tensor, low: Tensor, *, known: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return (bound, share) of each image: the share of pixels whose argmax may differ in `low`, and that which does.
 
-    hard, soft: relative drop of mIoU and of the mean soft IoU when the logits are band-limited. overlap: Eq. 29 with
-    the symmetric box of Eq. 27 (the mended chain: it bands the overlap, not the network). printed: Eq. 32 with each
-    class's L and truncated L. sign_mended: Eq. 29 with p1 = pi - L and p2 = pi - truncated L (Eqs 30, 31 with their
-    sign). rce: Eq. 10.
+    `logits` and `low` (B, C, H, W), C >= 2, `low` the logits after a band limit or any other change; `known` (B, H, W)
+    marks the pixels that count (default all). With D = logits - low, the argmax can change only where the range
+    max_c D - min_c D is at least the margin between the two largest logits: if class k overtakes class a, then
+    D_a - D_k >= Y_a - Y_k. So share <= bound, and both are the same for tau * logits and tau * low. Differences
+    within rounding count into the bound. float64 (B,); NaN for an image without a known pixel.
+    Raises ValueError for shapes that do not fit, fewer than two classes, or values that are not finite.
+
+    >>> y = torch.tensor([[[[3.0, 1.0, 0.0]], [[0.0, 0.0, 0.5]]]])    # margins 3, 1, 1/2
+    >>> d = torch.tensor([[[[1.0, 0.6, 0.3]], [[-1.0, -0.7, -0.3]]]])  # ranges 2, 1.3, 0.6: the last two may change
+    >>> [round(float(x), 3) for x in changed_share_bound(y, y - d)]   # the middle one does; the last grows clearer
+    [0.667, 0.333]
     """
-    logits, labels = ce.check_inputs(logits, labels)
-    classes = logits.shape[1]
-    onehot = torch.stack([labels == c for c in range(classes)], 1).double()
-    there = onehot.sum((0, 2, 3)) > 0
-    soft, logp = logits.softmax(1) * (labels != 255)[:, None], logits.log_softmax(1)
-    q, pi = metrics.soft_iou(logits.softmax(1), labels)[there], onehot.mean((0, 2, 3))[there]
-    loss, s0 = -(onehot * logp).mean((0, 2, 3))[there], soft.mean((0, 2, 3))[there]
-    hard = metrics.mean_iou(metrics.confusion_matrix(logits.argmax(1), labels, classes))
-    rates, rows = ce.relative_loss_rate(logits, labels, list(nu_max), boundary=boundary), []
-    for k, nu in enumerate(nu_max):
-        low = sp.band_limit(logits, nu, boundary=boundary)
-        hard_low = metrics.mean_iou(metrics.confusion_matrix(low.argmax(1), labels, classes))
-        soft_low = metrics.soft_iou(low.softmax(1), labels)[there]
-        kept = -(sp.band_limit(onehot, nu, boundary=boundary) * logp).mean((0, 2, 3))[there]
-        banded = metrics.spectral_iou(logits.softmax(1), labels, nu_max=nu, boundary=boundary)[there]
-        printed = (1 / (1 - kept / s0)).abs() * (1 - kept / loss).abs()
-        p1, p2, c = pi - loss, pi - kept, pi + s0
-        rows.append({
-            "nu_max": nu, "rce": float(rates[k]), "hard": metrics.relative_drop(hard, hard_low),
-            "soft": float(metrics.relative_drop(q.mean(), soft_low.mean())),
-            "overlap": float(metrics.relative_drop(q.mean(), banded.mean())), "printed": float(printed.mean()),
-            "sign_mended": float((c / (c - p2) * (p1 - p2) / p1).mean()),
-        })  # fmt: skip
-    return pd.DataFrame(rows)
+    logits, low = torch.as_tensor(logits).double(), torch.as_tensor(low).double()
+    if logits.ndim != 4 or logits.shape != low.shape or logits.shape[1] < 2:
+        shapes = f"{tuple(logits.shape)} and {tuple(low.shape)}"
+        raise ValueError(f"logits and low: expected the same (B, C, H, W) with C >= 2, got {shapes}")
+    if not (torch.isfinite(logits).all() and torch.isfinite(low).all()):
+        raise ValueError("logits and low: expected finite values")
+    pixels = (logits.shape[0], *logits.shape[2:])
+    known = torch.ones(pixels, dtype=torch.bool, device=logits.device) if known is None else torch.as_tensor(known)
+    if tuple(known.shape) != pixels:
+        raise ValueError(f"known: expected one value a pixel, {pixels}, got {tuple(known.shape)}")
+    first, second = logits.topk(2, 1).values.unbind(1)
+    span = (logits - low).amax(1) - (logits - low).amin(1)
+    rounding = 8 * torch.finfo(torch.float64).eps * (logits.abs().amax(1) + low.abs().amax(1))
+    known = known.bool()
+    may, does = span + rounding >= first - second, logits.argmax(1) != low.argmax(1)
+    count = known.sum((1, 2)).double()
+    return (may & known).sum((1, 2)) / count, (does & known).sum((1, 2)) / count
+
+
+def shuffle_pixels(labels: Tensor, seed: int = 0) -> Tensor:
+    """Return label maps (B, H, W) with the pixels of each dealt anew: the areas of all classes stay, no shape is left.
+
+    >>> shuffle_pixels(torch.tensor([[[0, 0, 1, 255]]])).flatten().sort().values.tolist()
+    [0, 0, 1, 255]
+    """
+    g = torch.Generator().manual_seed(seed)
+    return torch.stack([x.flatten()[torch.randperm(x.numel(), generator=g)].view_as(x) for x in labels])
 
 
 def overlap_share(labels: Tensor, nu_max: int, *, ignore_index: int = 255) -> pd.DataFrame:

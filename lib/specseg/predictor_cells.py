@@ -270,7 +270,7 @@ def _soft(pool: Pool, loss: Pool, sizes: Sequence[int]) -> dict[str, Drawn]:
         there = (share > 0) & (total > 0)
         b, loss_c, s0 = (x[there, None] for x in (share, total, area - share))
         kept = np.stack([rims[k][pool.scored][:, : sp.nu_max(s) + 1].sum(1) for s in sizes], 1)[there]
-        printed = np.abs(1 / (1 - kept / s0)) * np.abs(1 - kept / loss_c)
+        printed = 1 / (1 + kept / s0) * np.abs(1 - kept / loss_c)  # the truncated loss of Eqs 31, 32 is -kept
         p1, p2, c = b - loss_c, b - kept, b + s0
         return np.stack([printed.mean(0), (c / (c - p2) * (p1 - p2) / p1).mean(0)])
 

@@ -1,4 +1,4 @@
-"""Sympy derivations: Lemmas 3 and 4, Eqs 14, 25, 26, 29-32, the frame's ramp, truncation, IoU's threshold.
+"""Sympy derivations: Lemmas 3 and 4, Eq. 14, the frame's ramp, truncation. Those for IoU: `specseg.symbolic_iou`.
 
 Each function returns a small dict of expressions; what must vanish stands under a name that begins with `zero`, so that
 `left_over` can test all of them at once. Ordinary frequency: y(nu) = integral of Y exp(-2 pi j nu t) dt.
@@ -80,58 +80,6 @@ def dirac() -> Derivation:
     }  # fmt: skip
 
 
-def iou_expansion() -> Derivation:
-    """Eqs 23, 25: both lines agree; the mixed second derivative in two shares of the overlap is 2c/(c - p)^3, not zero.
-
-    A sum of separate terms, as CE is in Eq. 2, has mixed derivatives of zero: so IoU is no such sum.
-    """
-    p, q, c = sp.symbols("p_a p_b c", positive=True)
-    iou = (p + q) / (c - p - q)
-    mixed = sp.factor(sp.diff(iou, p, q))
-    return {"zero": sp.simplify(iou - 1 / (c / (p + q) - 1)), "mixed": mixed,
-            "zero_mixed": sp.simplify(mixed - 2 * c / (c - p - q) ** 3)}  # fmt: skip
-
-
-def log_expansion() -> Derivation:
-    """Eq. 26: log S = (S - 1) - (1 - S)^2/(2 xi^2), xi in [S, 1]; and (S - 1) - log S is least, 0, at S = 1."""
-    s = sp.Symbol("S", positive=True)
-    error = (s - 1) - sp.log(s)
-    return {"series": sp.series(sp.log(s), s, 1, 4).removeO(), "zero_at_one": error.subs(s, 1),
-            "zero_slope": sp.diff(error, s).subs(s, 1), "slope": sp.factor(sp.diff(error, s)),
-            "curvature": sp.diff(error, s, 2)}  # fmt: skip
-
-
-def relative_drop() -> Derivation:
-    """Eqs 29 to 32: the printed chain line by line, and its closed form (1 + q) r/(1 + q r) with its slopes."""
-    c, p1, p2, q, r = sp.symbols("c p1 p2 q r", positive=True)
-    iou = p1 / (c - p1)
-    lines = [1 / (c / p1 - 1) - 1 / (c / p2 - 1), p1 / (c - p1) - p2 / (c - p2), c / ((c - p1) * (c - p2)) * (p1 - p2),
-             1 / (c / p1 - 1) * c / (c - p2) * (p1 - p2) / p1, iou * c / (c - p2) * (p1 - p2) / p1]  # fmt: skip
-    found = {f"zero_line_{k}": sp.simplify(lines[0] - x) for k, x in enumerate(lines[1:], 2)}
-    area = sp.solve(sp.Eq(q, iou), c)[0]
-    drop = sp.factor(sp.simplify((c / (c - p2) * (p1 - p2) / p1).subs(c, area).subs(p2, p1 * (1 - r))))
-    closed = (1 + q) * r / (1 + q * r)
-    return found | {
-        "drop": drop, "zero_closed": sp.simplify(drop - closed), "slope": sp.factor(sp.diff(closed, r)),
-        "curvature": sp.factor(sp.diff(closed, r, 2)), "slope_at_zero": sp.diff(closed, r).subs(r, 0),
-    }  # fmt: skip
-
-
-def drop_from_losses() -> Derivation:
-    """Eqs 30 to 32 with their sign kept: p1 = A - L, p2 = A - K (A = b(0), K the truncated loss) in Eq. 29.
-
-    The factor beside c/(c - p2) is (K - L)/(A - L): the tail over A - L, that is R L/(A - L) and not R. Printed, with
-    b(0) = 0 and the sign lost, it is (L - K)/L.
-    """
-    c, area, loss, kept, rate = sp.symbols("c A L K R", positive=True)
-    p1, p2 = area - loss, area - kept
-    factor = sp.simplify((p1 - p2) / p1)
-    in_rate = sp.simplify(factor.subs(kept, loss * (1 + rate)))
-    printed = sp.simplify(factor.subs(area, 0))
-    return {"drop": sp.simplify(c / (c - p2) * factor), "factor": factor, "in_rate": in_rate, "printed": printed,
-            "zero": sp.simplify(in_rate - rate * loss / (area - loss))}  # fmt: skip
-
-
 def ramp() -> Derivation:
     """The ramp t/N: x(nu) (1 - e^(-2 pi j nu/N)) = -1/N by summation by parts, so |x|^2 = 1/(4 N^2 sin^2(pi nu/N)).
 
@@ -164,21 +112,10 @@ def truncation_cost() -> Derivation:
     return {"zero_first": sp.simplify(first + mean), "zero_second": sp.simplify(second - variance)}
 
 
-def iou_threshold() -> Derivation:
-    """IoU of a block model: its derivative in one block's S has the sign of f c - p, so the threshold is q/(1 + q)."""
-    f, w, s, p, c, q = sp.symbols("f w S p c q", positive=True)
-    iou = (p + w * f * s) / (c + w * s - p - w * f * s)
-    slope = sp.factor(sp.diff(iou, s).subs(s, 0))
-    at_rest = sp.solve(sp.numer(sp.together(slope)), f)[0]
-    return {"slope": slope, "threshold": sp.simplify(at_rest),
-            "zero": sp.simplify(at_rest.subs(c, p * (1 + q) / q) - q / (1 + q))}  # fmt: skip
-
-
 DERIVATIONS: dict[str, Callable[[], Derivation]] = {
     "Lemma 3, Gaussians": lemma_3_continuous, "Lemmas 3 and 4, N = 4": lemma_3_discrete,
-    "Lemma 4, Gaussian": lemma_4_continuous, "Eq. 14": dirac, "Eqs 23, 25": iou_expansion, "Eq. 26": log_expansion,
-    "Eq. 29": relative_drop, "Eqs 30 to 32": drop_from_losses, "frame's ramp": ramp,
-    "truncation, second order": truncation_cost, "IoU's threshold": iou_threshold,
+    "Lemma 4, Gaussian": lemma_4_continuous, "Eq. 14": dirac, "frame's ramp": ramp,
+    "truncation, second order": truncation_cost,
 }  # fmt: skip
 
 
