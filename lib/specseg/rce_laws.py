@@ -75,9 +75,10 @@ def zero_frequency(logits: Tensor, labels: Tensor, *, ignore_index: int = 255) -
 def cancellation(logits: Tensor, labels: Tensor, *, nu_max: int) -> dict[str, float]:
     """Return means over images of L_CE, L_ce(0), the rest, the rest beyond nu_max, and the floor of L_ce(0).
 
-    L_ce(0) >= floor for EVERY network (`zero_frequency`: what stands above the floor are two divergences): so the other frequencies must add up to a
-    negative number as soon as L_CE is below the floor. Counts of images: `held` for the bound, `mutant_held` for the
-    bound with log C (C classes) in place of the histogram's entropy, `within` where L_ce(0) <= L_CE.
+    L_ce(0) >= floor for EVERY network (`zero_frequency`: two divergences stand above it): so the other frequencies must
+    add up to a negative number as soon as L_CE is below the floor. Counts of images: `held` for the bound,
+    `mutant_held` for the bound with log C (C classes) in place of the histogram's entropy, `within` where
+    L_ce(0) <= L_CE.
     """
     total, kept, _ = ce.truncated_cross_entropy(logits, labels, [0, nu_max])
     zero, floor = kept[:, 0], label_entropy(labels).to(total.device)

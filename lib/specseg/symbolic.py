@@ -200,7 +200,8 @@ def iou_threshold() -> Derivation:
 
 DERIVATIONS: dict[str, Callable[[], Derivation]] = {
     "Lemma 3, Gaussians": lemma_3_continuous, "Lemmas 3 and 4, N = 4": lemma_3_discrete,
-    "Lemma 4, Gaussian": lemma_4_continuous, "Eq. 14": dirac, "L_ce(0)": zero_frequency, "Eqs 23, 25": iou_expansion, "Eq. 26": log_expansion,
+    "Lemma 4, Gaussian": lemma_4_continuous, "Eq. 14": dirac, "L_ce(0)": zero_frequency,
+    "Eqs 23, 25": iou_expansion, "Eq. 26": log_expansion,
     "Eq. 29": relative_drop, "Eqs 30 to 32": drop_from_losses, "frame's ramp": ramp,
     "truncation, second order": truncation_cost, "IoU's threshold": iou_threshold,
 }  # fmt: skip
