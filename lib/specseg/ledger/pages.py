@@ -222,7 +222,7 @@ def _erratum(j: Judgement, by_id: dict[str, Judgement]) -> str:
     c, e = j.claim, j.claim.correction
     where = f"in [{c.chapter}](chapters/{c.chapter}). Verdict: {j.verdict}."
     head = _raw(f'<span id="erratum-{c.id}"></span>') + f"\n\n### {c.locator}\n\n"
-    how = _how([o for o in j.used if o.form != "printed"] if e else j.used, j)
+    how = _how(e and [o for o in j.used if o.form != "printed"] or j.used, j)
     if e is None:
         quote = f" (\u201c{_plain(c.quote)}\u201d)" if c.quote else ""
         return head + (
