@@ -259,9 +259,8 @@ low = parts[["entropy", "mismatch", "spread"]].sum(axis=1)
 dip = int(low.argmin())
 glue("ce_dip", f"{low[dip]:.2f}", display=False)
 glue("ce_dip_step", f"{parts['step'][dip]}", display=False)
-for name in ("mismatch", "spread"):
-    for at, k in (("start", 0), ("dip", dip), ("end", -1)):
-        glue(f"ce_{name}_{at}", f"{parts[name].iloc[k]:.2f}", display=False)
+for name, k in (("mismatch_start", 0), ("mismatch_dip", dip), ("spread_end", -1)):
+    glue(f"ce_{name}", f"{parts[name.split('_')[0]].iloc[k]:.2f}", display=False)
 # %% [markdown]
 # Here the mismatch falls from {glue:text}`ce_mismatch_start` to {glue:text}`ce_mismatch_dip` nats by step
 # {glue:text}`ce_dip_step`, and $L_{ce}(0)$ with it, to {glue:text}`ce_dip`. From there the spread grows to
@@ -426,10 +425,10 @@ _ = findings.observe("eq10-measures-loss", value=held, n=n, form="corrected", mu
 # In the figure $R_{ce} L_{CE}$ is more than the true cost. That is no law for the box: where a whole frame
 # has one class, $b(\nu) = 0$ for $\nu \ne 0$ and $R_{ce} = 0$ at every limit, while one high peak in the logits leaves
 # negative lobes beside it, at any cost. It is a law for weights whose kernel $K$ is nowhere negative, such as Fejér's
-# $(1 - |u|/(\nu_{max} + 1))(1 - |v|/(\nu_{max} + 1))$: $K$ then averages, $-\log$ softmax is convex, and Jensen's
-# inequality at every pixel gives, void or not,
+# $w(\nu) = (1 - |u|/(\nu_{max} + 1))(1 - |v|/(\nu_{max} + 1))$: $K$ then averages, $-\log$ softmax is convex, and
+# Jensen's inequality at every pixel gives, void or not,
 #
-# $$ L_{CE}(K Y) \le -\textstyle\sum_c \int B \, K \log S \, dt = \sum_\nu k(\nu) \, L_{ce}(\nu) $$
+# $$ L_{CE}(K Y) \le -\textstyle\sum_c \int B \, K \log S \, dt = \sum_\nu w(\nu) \, L_{ce}(\nu) $$
 # %%
 cases = [(identities.draw(k), nu) for k in range(10 * sizes.draws) for nu in (1, 2, 3)]
 bound = {w: [rce_laws.filtered_loss(c.logits[None] ** 3, c.labels[None], nu, window=w) for c, nu in cases]
