@@ -134,15 +134,18 @@ figures.show(
 # ### Fig. 4 and Fig. 8
 # FLOPs per IoU is flat at its minimum: the runner-up is within 1 % in {glue:text}`au_flat` setups, and the rounding
 # of Tables 2 and 4 leaves more than one size open in {glue:text}`au_open`. The named exceptions are not those of
-# the tables: DeepLab v3+ on DeepGlobe has its minimum at {glue:text}`au_dg`, DAN on Cityscapes at
-# {glue:text}`au_cs` (0, 20, 40, 60 % pruned). Taken over all pruning rates FPI always picks the most pruned
-# network.
+# the printed digits: there DeepLab v3+ on DeepGlobe has its minimum at {glue:text}`au_dg`, DAN on Cityscapes at
+# {glue:text}`au_cs` (0, 20, 40, 60 % pruned). Rounding allows all of them but one: with A.1's finer FLOPs the
+# unpruned DeepLab v3+ on DeepGlobe stays at {glue:text}`au_dg_sure`. Taken over all pruning rates FPI always picks
+# the most pruned network.
 # %%
 best = costs.optima(cells)
 sizes = best.groupby(["model", "dataset"]).lrg_size.agg(lambda s: ", ".join(map(str, s)))
 # %% tags=["hide-input"]
 glue("au_flat", f"{(best.margin < 0.01).sum()} of {len(best)}", display=False)
 glue("au_open", f"{(best.possible.map(len) > 1).sum()}", display=False)
+finer = costs.open_optima(cells, tables.constants).set_index(["model", "dataset", "prune_rate"]).possible
+glue("au_dg_sure", " or ".join(map(str, finer["deeplabv3plus", "deepglobe", 0.0])), display=False)
 glue("au_dg", sizes["deeplabv3plus", "deepglobe"], display=False)
 glue("au_cs", sizes["dan", "cityscapes"], display=False)
 # %% tags=["hide-input"]

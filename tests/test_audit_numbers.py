@@ -96,6 +96,28 @@ def test_possible_optima_holds_every_sampled_optimum(rows, seed):
         assert int(np.argmin(f / m)) in possible
 
 
+def test_optima_within_the_rounding_by_sampling(tables, cells):
+    """Digits drawn anew within what is printed never give an optimum outside of the possible ones, nor a wider move."""
+    found = costs.open_optima(cells, tables.constants).set_index(["model", "dataset", "prune_rate"])
+    rng, sizes = np.random.default_rng(0), [129, 97, 81, 65, 49, 33, 17]
+    seen = {}
+    for key, own in cells.groupby(["model", "dataset", "prune_rate"]):
+        law = [costs.constant(tables.constants, key[0], part, "FLOPs") for part in ("encoder", "decoder")]
+        for _ in range(300):
+            area = (own.lrg_size / 129) ** 2
+            error = rng.uniform(-0.05, 0.05, 2) if key[2] == 0 else rng.uniform(-0.5, 0.5, len(own))
+            flops = law[0] + error[0] + (law[1] + error[1]) * area if key[2] == 0 else own.gflops + error
+            best = int(own.lrg_size.iloc[int(np.argmin(flops / (own.miou + rng.uniform(-0.0005, 0.0005, len(own)))))])
+            assert best in found.possible[key], key
+            seen.setdefault(key, set()).add(best)
+    assert seen["deeplabv3plus", "deepglobe", 0.0] == {33}, "no rounding makes it 17"
+    steps = costs.moves(found.reset_index(), sizes)
+    assert (steps.least <= steps.printed).all() and (steps.printed <= steps.most).all()
+    own = [[sizes.index(s) for s in found.possible["dan", "cityscapes", r]] for r in (0.0, 0.2, 0.4, 0.6)]
+    spans = [max(p) - min(p) for p in itertools.product(*own)]
+    assert (steps.least["dan", "cityscapes"], steps.most["dan", "cityscapes"]) == (min(spans), max(spans))
+
+
 def test_area_law_against_section_a1():
     law = costs.area_law(
         pd.DataFrame(plain("a1_constants")).astype({"value": float}),
