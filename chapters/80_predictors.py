@@ -166,7 +166,8 @@ figures.show(
 # %% [markdown]
 # ## Classes within a domain
 # A domain has classes of very different shapes: a test without other domains. Each class has its own share of the
-# loss, so its own $R_{ce}$, its own ceiling and its own drop at half of the grid.
+# loss, so its own $R_{ce}$ (with $y_p$, which drops out of the sum over classes alone), its own ceiling and its own
+# drop at half of the grid.
 # %%
 by_class = cells.classes(found) if len(truncated.table) else cells.classes(on_the_spot)
 class_ranks = pr.class_ranks(by_class)

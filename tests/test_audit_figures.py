@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 
 matplotlib.use("Agg")
@@ -12,7 +13,7 @@ import matplotlib.pyplot as plt
 from specseg import audit
 from specseg.audit import about_loss, costs, drops, fits, predictors
 from specseg.figures import audit as draw
-from specseg.figures import guide
+from specseg.figures import cross_entropy, guide
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,24 @@ def test_the_other_pictures_draw(cells):
         draw.errors(predictors.scores(cells, 0.2), predictors.scores(cells)),
     ]  # fmt: skip
     assert all(ax.get_xlabel() for fig in made for ax in fig.axes)
+
+
+def test_both_applications_are_drawn_at_their_two_drops(cells):
+    pairs = drops.applications(cells, audit.blocks(audit.Tables.read()))
+    (ax,) = draw.applications(pairs).axes
+    drawn = sorted(tuple(p) for c in ax.collections for p in c.get_offsets().tolist())
+    assert drawn == sorted(zip(pairs.truncated, pairs.blocks, strict=True))
+
+
+def test_the_stack_of_the_zero_frequency_ends_at_its_sum():
+    rows = pd.DataFrame({"step": [0, 10, 20], "entropy": [1.0, 1.0, 1.0], "mismatch": [0.9, 0.5, 0.6],
+                         "spread": [0.0, 0.1, 1.5], "loss": [1.9, 1.5, 0.8]})  # fmt: skip
+    (ax,) = cross_entropy.zero_frequency(rows).axes
+    lines = {x.get_label(): x.get_ydata() for x in ax.lines}
+    assert lines["their sum, $L_{ce}(0)$"] == pytest.approx([1.9, 1.6, 3.1])
+    assert lines["whole loss, $L_{CE}$"] == pytest.approx(rows["loss"])
+    tops = [c.get_paths()[0].vertices[:, 1].max() for c in ax.collections]
+    assert tops == pytest.approx([1.0, 1.9, 3.1])
 
 
 def test_guide_marks_the_band_and_paints_unknown_labels_white():

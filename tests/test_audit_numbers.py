@@ -96,6 +96,28 @@ def test_possible_optima_holds_every_sampled_optimum(rows, seed):
         assert int(np.argmin(f / m)) in possible
 
 
+def test_optima_within_the_rounding_by_sampling(tables, cells):
+    """Digits drawn anew within what is printed never give an optimum outside of the possible ones, nor a wider move."""
+    found = costs.open_optima(cells, tables.constants).set_index(["model", "dataset", "prune_rate"])
+    rng, sizes = np.random.default_rng(0), [129, 97, 81, 65, 49, 33, 17]
+    seen = {}
+    for key, own in cells.groupby(["model", "dataset", "prune_rate"]):
+        law = [costs.constant(tables.constants, key[0], part, "FLOPs") for part in ("encoder", "decoder")]
+        for _ in range(300):
+            area = (own.lrg_size / 129) ** 2
+            error = rng.uniform(-0.05, 0.05, 2) if key[2] == 0 else rng.uniform(-0.5, 0.5, len(own))
+            flops = law[0] + error[0] + (law[1] + error[1]) * area if key[2] == 0 else own.gflops + error
+            best = int(own.lrg_size.iloc[int(np.argmin(flops / (own.miou + rng.uniform(-0.0005, 0.0005, len(own)))))])
+            assert best in found.possible[key], key
+            seen.setdefault(key, set()).add(best)
+    assert seen["deeplabv3plus", "deepglobe", 0.0] == {33}, "no rounding makes it 17"
+    steps = costs.moves(found.reset_index(), sizes)
+    assert (steps.least <= steps.printed).all() and (steps.printed <= steps.most).all()
+    own = [[sizes.index(s) for s in found.possible["dan", "cityscapes", r]] for r in (0.0, 0.2, 0.4, 0.6)]
+    spans = [max(p) - min(p) for p in itertools.product(*own)]
+    assert (steps.least["dan", "cityscapes"], steps.most["dan", "cityscapes"]) == (min(spans), max(spans))
+
+
 def test_area_law_against_section_a1():
     law = costs.area_law(
         pd.DataFrame(plain("a1_constants")).astype({"value": float}),
@@ -131,6 +153,56 @@ def test_the_stated_rule_from_plain_csv(cells):
     assert (ours.n, ours.slope, ours.intercept) == (148, pytest.approx(slope), pytest.approx(intercept))
     assert ours.r2 == pytest.approx(np.corrcoef(x, y)[0, 1] ** 2)
     assert abs(ours.slope - 0.6725) > 0.05
+
+
+def test_the_printed_line_from_plain_csv():
+    """Unpruned networks, R_ce = 0 at LRG 129, drops from the mIoUs, without DAN on PASCAL at LRG 17."""
+    rce = {(r["model"], r["dataset"], int(r["nu_max"])): float(r["value"]) for r in plain("table1")}
+    miou = {key[1:]: v for key, v in printed().items() if key[0] == "miou"}
+    points = []
+    for (m, d, rate, s), v in miou.items():
+        r = 0.0 if s == 129 else rce[m, d, lrg_to_nu(s)]
+        if rate == 0 and r < 0.2 and (m, d, s) != ("dan", "pascal", 17):
+            points.append((r, 1 - v / miou[m, d, rate, 129]))
+    x, y = np.array(points).T
+    slope, intercept = np.polyfit(x, y, 1)
+    assert len(points) == 36
+    assert (slope, intercept) == (pytest.approx(0.6730, abs=5e-5), pytest.approx(0.0022, abs=5e-5))
+    assert np.corrcoef(x, y)[0, 1] ** 2 == pytest.approx(0.9128, abs=5e-5)
+
+
+def test_the_search_finds_these_points_and_no_others_with_all_models_and_data_sets(cells):
+    tried = fits.every_selection(cells)
+    assert len(tried) == len(
+        tried.drop_duplicates(["prune_rate", "model", "dataset", "threshold", "full_grid", "drop"])
+    )
+    whole = tried[(tried.model.map(len) == 2) & (tried.dataset.map(len) == 3) & tried.reproduces]
+    assert set(whole.prune_rate) == {(0.0,)} and set(whole.full_grid) == {"zero"} and set(whole.threshold) == {0.19}
+    best = whole[whole["drop"] == "from mIoU"].iloc[0]
+    ours = fits.line(*fits.unstated(cells)[["rce", "miou_drop"]].to_numpy().T)
+    assert (best.slope, best.intercept, best.r2, best.n) == (ours.slope, ours.intercept, ours.r2, ours.n)
+    stated = tried[(tried.prune_rate.map(len) == 4) & (tried.full_grid == "printed") & (tried["drop"] == "printed")]
+    stated = stated[(stated.model.map(len) == 2) & (stated.dataset.map(len) == 3) & (stated.threshold == 0.2)]
+    assert stated.slope.iloc[0] == pytest.approx(
+        fits.line(*fits.select(cells)[["rce", "miou_drop"]].to_numpy().T).slope
+    )
+
+
+def test_both_applications_at_one_rce_from_plain_csv(tables, cells):
+    pairs = drops.applications(cells, audit.blocks(tables))
+    rce = {(r["model"], r["dataset"], int(r["nu_max"])): float(r["value"]) for r in plain("table1")}
+    block = {(r["model"], r["dataset"], int(r["nu_max"])): float(r["value"]) for r in plain("table3")
+             if r["metric"] == "miou_drop"}  # fmt: skip
+    assert len(pairs) == 18 and pairs.apart.all()
+    for row in pairs.itertuples():
+        key = row.model, row.dataset, row.nu_max
+        cut = printed()["miou_drop", row.model, row.dataset, 0.0, 2 * row.nu_max + 1]
+        assert (row.rce, row.blocks, row.truncated) == (rce[key], block[key], cut)
+        assert row.factor == pytest.approx(max(cut, block[key]) / min(cut, block[key]))
+    one = pairs.set_index(["model", "dataset", "nu_max"]).loc["deeplabv3plus", "cityscapes", 32]
+    assert (one.rce, one.blocks, one.truncated) == (0.065, 0.131, 0.074)
+    fit = fits.line(*fits.select(cells)[["rce", "miou_drop"]].to_numpy().T)
+    assert round(fit.intercept + fit.slope * one.rce, 3) == 0.047
 
 
 def test_cluster_robust_interval_is_the_sandwich(cells):

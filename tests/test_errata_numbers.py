@@ -75,21 +75,30 @@ def models() -> list[str]:
 
 
 def line() -> list[str]:
-    fit = fits.line(*fits.select(CELLS)[["rce", "miou_drop"]].to_numpy().T)
+    fit, found = (fits.line(p.rce, p.miou_drop) for p in (fits.select(CELLS), fits.unstated(CELLS)))
+    unpruned = fits.select(CELLS).query("prune_rate == 0")
+    bare = fits.line(unpruned.rce, unpruned.miou_drop)
     low, high = fits.robust_intervals(CELLS)["slope"]
     moved = (fits.rounding_spread(CELLS).slope - fit.slope).abs().max()
+    tried = fits.every_selection(CELLS)
+    whole = tried[(tried.model.map(len) == 2) & (tried.dataset.map(len) == 3)]
+    assert set(whole[whole.reproduces].n) == {found.n} and whole.reproduces.sum() == 2
     return [
-        f"{fit.slope:.3f}\\,R_{{ce}} - {-fit.intercept:.4f}", f"{fit.n} points", f"by {moved:.3f} only",
-        f"{low:.2f} to {high:.2f}",
+        f"{found.slope:.4f}\\,R_{{ce}} + {found.intercept:.4f}", f"over {found.n} points",
+        f"{fit.slope:.3f}\\,R_{{ce}} - {-fit.intercept:.4f}", f"over {fit.n} points", f"by {moved:.3f} only",
+        f"{bare.slope:.3f}\\,R_{{ce}} - {-bare.intercept:.4f}", f"the {bare.n} unpruned", f"{low:.2f} to {high:.2f}",
+        f"Of the {len(whole)} selections",
     ]  # fmt: skip
 
 
 def intercept() -> list[str]:
-    return [f"$-{-fits.line(*fits.select(CELLS)[['rce', 'miou_drop']].to_numpy().T).intercept:.4f}$"]
+    fit, found = (fits.line(p.rce, p.miou_drop) for p in (fits.select(CELLS), fits.unstated(CELLS)))
+    return [f"$+{found.intercept:.4f}$", f"$-{-fit.intercept:.4f}$"]
 
 
 def r2() -> list[str]:
-    return [f"{fits.line(*fits.select(CELLS)[['rce', 'miou_drop']].to_numpy().T).r2:.2f}"]
+    fit, found = (fits.line(p.rce, p.miou_drop) for p in (fits.select(CELLS), fits.unstated(CELLS)))
+    return [f"{found.r2:.2f} over the {found.n} points", f"gives {fit.r2:.2f}"]
 
 
 def own_slopes() -> list[str]:

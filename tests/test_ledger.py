@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import ledgers
 import pytest
@@ -11,8 +12,8 @@ from bs4 import BeautifulSoup
 from hypothesis import given
 from hypothesis import strategies as st
 
-from specseg import records
-from specseg.ledger import VERDICTS, Check, ClaimError, Findings, Observation, judge, pages
+from specseg import config, records
+from specseg.ledger import VERDICTS, Check, ClaimError, Findings, Judgement, Observation, judge, load_claims, pages
 from specseg.ledger.findings import CSS, MIME, badge, record_line
 from specseg.ledger.verdicts import validate
 
@@ -322,10 +323,59 @@ def test_the_front_page_shows_findings_by_importance_and_none_that_was_not_run(j
 
 def test_the_errata_page_has_both_forms_and_how_it_was_checked(judged):
     text = pages.errata_md(judged)
-    for part in ("$a$", "$b$", "a sign", "corrected form at most 0.1: 0.05", "erratum-eq02-wrong"):
+    for part in ("$a$", "$b$", "a sign", "corrected form at most 0.1 (by hand): 0.05", "erratum-eq02-wrong"):
         assert part in text
     assert "eq01-sum" not in text
     assert "No corrected form" in pages.errata_md(judged[:1])
+
+
+WRONG = ("refuted", "paper inconsistent", "confirmed with a correction")
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_whatever_is_wrong_as_printed_stands_on_the_errata_page(verdict):
+    """Every claim of the paper, with a mended form or without, once it has such a verdict."""
+    every = [Judgement(c, verdict, "because", (Observation(c.id, 2.0, n=3),)) for c in load_claims()]
+    text, rows = pages.errata_md(every), soup(pages.ledger_md(every, []))
+    on_page = set(re.findall(r'id="erratum-([a-z0-9-]+)"', text))
+    due = {j.claim.id for j in every if verdict in WRONG}
+    mended = {j.claim.id for j in every if j.claim.correction}
+    assert on_page == due | (mended if verdict not in ("confirmed", "not run") else set())
+    for claim in on_page:
+        assert rows.select_one(f'#claim-{claim} a[href="errata.html#erratum-{claim}"]'), claim
+
+
+def test_what_was_found_last_has_its_errata():
+    """The accepted verdicts: 'refuted' and its like are there, so the test above has something to hold."""
+    accepted = json.loads((config.root() / "results" / "accepted" / "smoke.json").read_text(encoding="utf-8"))
+    judged = [Judgement(c, accepted[c.id]["verdict"], "because") for c in load_claims() if c.id in accepted]
+    due = [j.claim.id for j in judged if j.verdict in WRONG]
+    assert {"eq31-truncated-loss", "fig3-relu", "obs3-three-layers"} & set(due)
+    assert [i for i in due if f'id="erratum-{i}"' not in pages.errata_md(judged)] == []
+
+
+def test_an_erratum_without_a_mended_form_says_what_was_claimed_and_found(tmp_path):
+    claim = ledgers.load(tmp_path, {"quote": "a *star* of size $x_1"}).by_id["eq01-sum"]
+    text = pages.errata_md([judge(claim, [obs(FAILS, note="Half is left.")])])
+    for part in ("One and one make two.", r"a \*star\* of size \$x\_1", "Half is left.", "(by hand): 0.5", "refuted"):
+        assert part in text
+    assert "Holds" not in text
+
+
+def test_an_erratum_names_the_check_of_the_form_that_holds(tmp_path, judged):
+    other = judged[1].claim.correction | {"checked_by": "eq01-sum"}
+    claims = ledgers.load(tmp_path, {}, {"id": "eq02-wrong", "correction": other, **forms(printed=0.1, corrected=0.1)})
+    both = [judge(claims.by_id["eq01-sum"], [obs(0.01)]), judge(claims.by_id["eq02-wrong"], judged[1].used)]
+    text = pages.errata_md(both)
+    assert 'href="ledger.html#claim-eq01-sum">eq01-sum</a>, printed form residual at most 0.1 (by hand): 0.01;' in text
+    assert "eq01-sum</a>, not judged here;" in pages.errata_md(both[1:])
+    with pytest.raises(ClaimError, match="claim eq02-wrong: field 'correction.checked_by' is 'eq09-none'"):
+        ledgers.load(tmp_path, {"id": "eq02-wrong", "correction": other | {"checked_by": "eq09-none"}})
+
+
+def test_the_erratum_of_eq_5_is_checked_by_the_exact_layer():
+    claim = load_claims().by_id["eq05-rms-one"]
+    assert claim.correction["checked_by"] == "bey-exact-layer"
 
 
 def test_the_ledger_as_json(judged):

@@ -290,6 +290,16 @@ def test_the_front_page_shows_counts_findings_and_links_that_lead_somewhere(site
         assert visit.complaints == [] and visit.outside == []
 
 
+def test_every_claim_that_is_wrong_as_printed_has_its_erratum():
+    if not (HTML / "errata.html").is_file():
+        skip_or_fail("no built book: run 'make book' first")
+    claims = json.loads((HTML / "ledger.json").read_text(encoding="utf-8"))["claims"]
+    page = (HTML / "errata.html").read_text(encoding="utf-8")
+    wrong = ("refuted", "paper inconsistent", "confirmed with a correction")
+    due = [c["id"] for c in claims if c["verdict"] in wrong]
+    assert len(due) > 20 and [i for i in due if f'id="erratum-{i}"' not in page] == []
+
+
 def test_the_first_screen_has_a_sentence_and_a_picture(site, browser):
     with Visit(browser, f"{site}/index.html") as visit:
         tops = visit.ask("""() => ['article p', '.specseg-counts, .specseg-bars'].map(

@@ -19,6 +19,12 @@ def test_lemma_3_for_small_n_and_its_mutant(n):
     assert symbolic.left_over(found) == [] and found["mutant"] != 0
 
 
+@pytest.mark.parametrize(("classes", "pixels", "void"), [(2, 2, 0), (2, 3, 1), (3, 2, 1)])
+def test_the_zero_frequency_with_and_without_void_and_its_mutant(classes, pixels, void):
+    found = symbolic.zero_frequency(classes, pixels, void)
+    assert symbolic.left_over(found) == [] and (found["mutant"] == 0) == (void == 0)
+
+
 def test_left_over_names_what_is_left():
     x = sp.Symbol("x")
     assert symbolic.left_over({"zero": x - x, "zero_2": x, "other": x}) == ["zero_2"]

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from specseg import cross_entropy as ce
+from specseg import rce_laws
 from specseg import spectrum as sp
 
 Forms = dict[str, float]
@@ -278,10 +279,32 @@ def loss_rate(case: Case) -> Forms:
     return {"printed": printed, "mutant": residual(rate, share)}
 
 
+def band_limited_labels(case: Case) -> Forms:
+    """Eq. 10 as a change of the loss: R = |CE of the band-limited labels / CE - 1|. Mutant: of band-limited logits."""
+    rate = ce.relative_loss_rate(case.logits[None], case.labels[None], [2])[0]
+
+    def change(labels: Tensor, logits: Tensor) -> Tensor:
+        return (-(labels * logits.log_softmax(0)).sum(0).mean() / _loss(case) - 1).abs()
+
+    labels, logits = (sp.band_limit(x, 2) for x in (case.onehot, case.logits))
+    return {"printed": residual(rate, change(labels, case.logits)),
+            "mutant": residual(rate, change(case.onehot, logits))}  # fmt: skip
+
+
+def zero_component(case: Case) -> Forms:
+    """L_ce(0) = m [H(pi/m) + KL(pi/m || p) + mean KL(p || S_t)]. Mutant: KL(S_t || p), the other way round."""
+    parts = rce_laws.zero_frequency(case.logits[None], case.labels[None])
+    left = ce.frequency_components(case.logits[None], case.labels[None])[0, 0, 0].real
+    s, log_p = case.logits.softmax(0), _mean(case.logits).log_softmax(0)
+    other = (s * (s.log() - log_p[:, None, None])).sum(0).mean() * (case.labels != 255).double().mean()
+    return {"printed": residual(left, sum(parts)), "mutant": residual(left, parts.entropy + parts.mismatch + other)}
+
+
 Checks = dict[str, Callable[[Case], Forms]]
 CROSS_ENTROPY: Checks = {
     "eq01-two-lines": loss, "th1-decomposition": decomposition, "eq02-component": component,
     "eq02-small-factor": small_factor, "eq09-truncated-loss": truncation, "eq10-loss-rate": loss_rate,
+    "eq10-labels-limited": band_limited_labels, "bey-zero-frequency": zero_component,
     "eq11-overlap": overlap, "eq12-convolution": convolution, "eq13-triple-integral": triple, "eq14-delta": delta,
     "eq15-sifting": sifting, "eq16-mean": zero_frequency, "eq17-proof": zero_frequency_proof,
     "eq18-two-lines": loss, "eq19-logits-and-labels": logits_and_labels, "eq20-by-class": by_class,

@@ -7,6 +7,7 @@ on the band (`specseg.spectrum.band_limit`), D = Y - P Y what a truncation of th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,8 @@ from torch import Tensor
 from specseg import cross_entropy as ce
 from specseg import metrics
 from specseg import spectrum as sp
+
+WINDOWS = ("fejer", "box")
 
 
 def label_entropy(labels: Tensor, *, ignore_index: int = 255) -> Tensor:
@@ -35,12 +38,47 @@ def label_entropy(labels: Tensor, *, ignore_index: int = 255) -> Tensor:
     return torch.stack(rows)
 
 
+class ZeroFrequency(NamedTuple):
+    """The three parts of L_ce(0) of each image, (B,) in nats per pixel of the frame; none is negative.
+
+    entropy: m H(pi/m), a constant of the labels. mismatch: m KL(pi/m || p). spread: m times the mean of KL(p || S_t).
+    """
+
+    entropy: Tensor
+    mismatch: Tensor
+    spread: Tensor
+
+
+def zero_frequency(logits: Tensor, labels: Tensor, *, ignore_index: int = 255) -> ZeroFrequency:
+    """Return the parts of L_ce(0) = m [H(pi/m) + KL(pi/m || p) + mean_t KL(p || S_t)], exact for all logits and labels.
+
+    pi_c is the share of the frame that class c covers, m their sum (the labelled share), S_t = softmax(Y_t) and p the
+    softmax of the mean logits. Both means, of the logits in p and of KL, run over ALL pixels of the frame, void ones
+    too: Eq. 2 at nu = 0 multiplies means of the whole frame, and void enters the labels alone. Beyond the paper.
+    Raises ValueError as `cross_entropy.check_inputs`.
+
+    >>> y = torch.tensor([[[[1.0, 3.0]], [[0.0, 0.0]]]])
+    >>> parts = zero_frequency(y, torch.tensor([[[0, 255]]]))                  # one pixel of two has a label
+    >>> bool(torch.isclose(sum(parts), ce.frequency_components(y, torch.tensor([[[0, 255]]]))[0, 0, 0].real))
+    True
+    """
+    logits, labels = ce.check_inputs(logits, labels, ignore_index)
+    known = labels != ignore_index
+    counts = [torch.bincount(x[k], minlength=logits.shape[1]) for x, k in zip(labels, known, strict=True)]
+    pi, m = torch.stack(counts).double() / known[0].numel(), known.double().mean((1, 2))
+    log_p = logits.mean((2, 3)).log_softmax(1)
+    log_s = logits.log_softmax(1).mean((2, 3))
+    entropy = label_entropy(labels, ignore_index=ignore_index).to(pi.device)
+    return ZeroFrequency(entropy, -(pi * log_p).sum(1) - entropy, m * (log_p.exp() * (log_p - log_s)).sum(1))
+
+
 def cancellation(logits: Tensor, labels: Tensor, *, nu_max: int) -> dict[str, float]:
     """Return means over images of L_CE, L_ce(0), the rest, the rest beyond nu_max, and the floor of L_ce(0).
 
-    L_ce(0) >= floor for EVERY network (Jensen for log-sum-exp, then Gibbs): so the other frequencies must add up to a
-    negative number as soon as L_CE is below the floor. Counts of images: `held` for the bound, `mutant_held` for the
-    bound with log C (C classes) in place of the histogram's entropy, `within` where L_ce(0) <= L_CE.
+    L_ce(0) >= floor for EVERY network (`zero_frequency`: two divergences stand above it): so the other frequencies must
+    add up to a negative number as soon as L_CE is below the floor. Counts of images: `held` for the bound,
+    `mutant_held` for the bound with log C (C classes) in place of the histogram's entropy, `within` where
+    L_ce(0) <= L_CE.
     """
     total, kept, _ = ce.truncated_cross_entropy(logits, labels, [0, nu_max])
     zero, floor = kept[:, 0], label_entropy(labels).to(total.device)
@@ -127,13 +165,50 @@ def truncation_cost(
     return pd.DataFrame(rows)
 
 
-def wrap_tail(logits: Tensor, labels: Tensor, nu_max: int) -> float:
-    """Return the tail that the jumps across the frame alone put beyond nu_max, a mean over images.
+class Filtered(NamedTuple):
+    """Three losses of each image, (B,): of the logits, of the filtered logits, and the truncated loss of Eq. 9."""
+
+    loss: Tensor
+    filtered: Tensor
+    truncated: Tensor
+
+
+def filtered_loss(logits: Tensor, labels: Tensor, nu_max: int, *, window: str = "fejer") -> Filtered:
+    """Return CE(Y), CE(KY) and -<B, K log S>, K the filter with the weights of `window` up to nu_max (periodic).
+
+    `window`: "box" keeps |u|, |v| <= nu_max, as Eq. 9 does; "fejer" weights them (1 - |u|/(nu_max + 1)) and likewise v.
+    Fejer's kernel is nowhere negative and has the mean 1, so K averages; -log softmax is convex, hence (Jensen, pixel
+    by pixel) CE(KY) <= -<B, K log S> for ALL logits and labels, void or not. The box's kernel has negative lobes, and
+    the truncated loss is no bound. Beyond the paper. Raises ValueError as `check_inputs`, for a nu_max beyond Nyquist
+    and for an unknown window.
+
+    >>> y = torch.tensor([[[[9.0, 0.0, 0.0]], [[0.0, 0.0, 0.0]]]])
+    >>> now = filtered_loss(y, torch.zeros(1, 1, 3, dtype=torch.long), 0)
+    >>> bool(now.filtered < now.truncated), bool(torch.isclose(now.truncated, now.loss))   # one class: no tail at all
+    (True, True)
+    """
+    if window not in WINDOWS:
+        raise ValueError(f"window {window!r}: expected one of {', '.join(WINDOWS)}")
+    logits, labels = ce.check_inputs(logits, labels)
+    h, w = labels.shape[-2:]
+    limit = sp.check_nu_max(nu_max, (h, w))
+    weights = [(1 - sp.signed_frequencies(n).abs() / (limit + 1)).clamp(min=0).to(logits) for n in (h, w)]
+    if window == "box":
+        weights = [(a > 0).to(logits) for a in weights]
+    kernel = weights[0][:, None] * weights[1]
+    low, logp = (torch.fft.ifft2(torch.fft.fft2(x) * kernel).real for x in (logits, logits.log_softmax(1)))
+    onehot = torch.stack([labels == c for c in range(logits.shape[1])], 1).to(logits)
+    truncated = -(onehot * logp).sum(1).mean((1, 2))
+    return Filtered(ce.cross_entropy(logits, labels), ce.cross_entropy(low, labels), truncated)
+
+
+def wrap_tail(logits: Tensor, labels: Tensor, nu_max: int) -> tuple[float, float]:
+    """Return the tail that the jumps across the frame alone put beyond nu_max, left to right and top to bottom.
 
     A jump J = X(first) - X(last) across the glued frame has the coefficients of a ramp of height -J, about
     J/(2 pi j nu); two of them multiply and sum to J_B J_Y `ramp_tail`, about J_B J_Y/(2 pi^2 nu_max). For both axes,
-    meaned along the frame's edge and with the sign of Eq. 2:
-    tail = -sum_c [mean_rows J_B J_Y ramp_tail(W, nu_max) + mean_columns J_B J_Y ramp_tail(H, nu_max)].
+    meaned along the frame's edge and over images, with the sign of Eq. 2:
+    -sum_c mean_rows J_B J_Y ramp_tail(W, nu_max) and -sum_c mean_columns J_B J_Y ramp_tail(H, nu_max).
     Void counts as no class; corners of the box, kinks and the scene's own contours are left out.
     """
     logits, labels = ce.check_inputs(logits, labels)
@@ -143,7 +218,7 @@ def wrap_tail(logits: Tensor, labels: Tensor, nu_max: int) -> float:
     down = [(x[..., 0, :] - x[..., -1, :]) for x in (onehot, logp)]
     h, w = labels.shape[-2:]
     jumps = [(b * y).sum(1).mean() for b, y in (across, down)]
-    return float(-(jumps[0] * ramp_tail(w, nu_max) + jumps[1] * ramp_tail(h, nu_max)))
+    return tuple(float(-jump * ramp_tail(n, nu_max)) for jump, n in zip(jumps, (w, h), strict=True))
 
 
 def ramp_tail(n: int, nu_max: int) -> float:
@@ -173,5 +248,5 @@ def boundary_and_average(logits: Tensor, labels: Tensor, nu_max: Sequence[int]) 
             ]
     loss = float(ce.cross_entropy(logits, labels).mean())
     wrap = [{"boundary": "frame alone", "average": "ratio_of_means", "nu_max": nu,
-             "tail": wrap_tail(logits, labels, nu) / loss} for nu in nu_max]  # fmt: skip
+             "tail": sum(wrap_tail(logits, labels, nu)) / loss} for nu in nu_max]  # fmt: skip
     return pd.DataFrame(rows + [w | {"rce": abs(w["tail"])} for w in wrap])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 
@@ -105,6 +107,41 @@ def possible_optima(
     worst = (gflops + half_gflops) / (miou - half_miou)
     keep = [i for i in range(len(best)) if all(best[i] <= worst[j] for j in range(len(best)) if j != i)]
     return tuple(int(size[i]) for i in keep)
+
+
+def open_optima(cells: pd.DataFrame, constants: pd.DataFrame) -> pd.DataFrame:
+    """Return `optima` with `possible` from the finest FLOPs that the paper prints.
+
+    Those of the unpruned networks follow from A.1's tenths by `area_law`, to 0.1 GFLOP; the others are Table 2's
+    integers.
+    """
+    out = optima(cells)
+    for i, key in enumerate(out[SETUP].itertuples(index=False, name=None)):
+        if key[2] == 0:
+            own = cells[(cells[SETUP] == list(key)).all(axis=1)]
+            both = [constant(constants, key[0], part, "FLOPs") for part in ("encoder", "decoder")]
+            gflops = both[0] + both[1] * (own.lrg_size / FULL_GRID) ** 2
+            out.at[i, "possible"] = possible_optima(own.lrg_size.tolist(), gflops, own.miou, half_gflops=0.1)
+    return out
+
+
+def moves(optima: pd.DataFrame, sizes: list[int]) -> pd.DataFrame:
+    """Return how many steps in `sizes` the optimum moves over the pruning rates, for each model and data set.
+
+    Columns printed (by lrg_size), least and most (over every choice from `possible`).
+
+    >>> sets = [(65, 33), (33,), (49, 17)]
+    >>> o = pd.DataFrame({"model": "a", "dataset": "b", "lrg_size": [65, 33, 17], "possible": sets})
+    >>> moves(o, [65, 49, 33, 17]).values.tolist()
+    [[3, 1, 3]]
+    """
+    rows = {}
+    for key, own in optima.groupby(["model", "dataset"]):
+        places = [[sizes.index(s) for s in found] for found in own.possible]
+        spans = [max(p) - min(p) for p in itertools.product(*places)]
+        printed = [sizes.index(s) for s in own.lrg_size]
+        rows[key] = {"printed": max(printed) - min(printed), "least": min(spans), "most": max(spans)}
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def on_front(cells: pd.DataFrame, chosen: pd.DataFrame) -> pd.Series:

@@ -71,6 +71,22 @@ def baselines(cells: pd.DataFrame, blocks: pd.DataFrame) -> pd.DataFrame:
     return out.assign(difference=(out.miou_table3 - out.miou_table4).round(9))
 
 
+def applications(cells: pd.DataFrame, blocks: pd.DataFrame, half: float = HALF_MIOU) -> pd.DataFrame:
+    """Return both applications' drops at the same network and band limit, hence at the same R_ce of Table 1.
+
+    Columns model, dataset, nu_max, rce, truncated (Table 4, unpruned), blocks (Table 3), apart (the drops differ by
+    more than the rounding of both), factor (the larger over the smaller).
+    """
+    keys = [*CURVE, "nu_max", "rce"]
+    cut = cells[(cells.prune_rate == 0) & (cells.lrg_size != FULL_GRID)][[*keys, "miou_drop"]]
+    out = cut.merge(blocks[[*keys, "miou_drop"]], on=keys, suffixes=("_cut", "_blocks"), validate="one_to_one")
+    out = out.rename(columns={"miou_drop_cut": "truncated", "miou_drop_blocks": "blocks"})
+    both = out[["truncated", "blocks"]]
+    return out.assign(
+        apart=(out.truncated - out.blocks).abs() > 2 * half + 1e-9, factor=both.max(axis=1) / both.min(axis=1)
+    )
+
+
 def pruning_effect(cells: pd.DataFrame, half: float = HALF_MIOU) -> pd.DataFrame:
     """Compare each pruned network's drop with the unpruned network's at the same LRG size.
 

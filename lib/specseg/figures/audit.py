@@ -140,6 +140,18 @@ def blocks_7(blocks: pd.DataFrame, ours, threshold: float = 0.2):
     return fig
 
 
+def applications(pairs: pd.DataFrame):
+    """Draw the drop with blocks against the drop with truncation at equal R_ce (rows of `drops.applications`)."""
+    fig, ax = subplots(size=(4.6, 4.4))
+    _points(ax, pairs.assign(rce=pairs.truncated), y="blocks", size=30)
+    ends = [0.8 * min(pairs.truncated.min(), pairs.blocks.min()), 1.25 * max(pairs.truncated.max(), pairs.blocks.max())]
+    ax.plot(ends, ends, "--", color=COLORS["grey"])
+    ax.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
+    ax.set(xlabel="relative mIoU-drop, truncation (Table 4)", ylabel="relative mIoU-drop, blocks (Table 3)")
+    _legend_below(fig, ax, 2)
+    return fig
+
+
 def slopes(ways: pd.DataFrame, own: pd.DataFrame, selections: pd.DataFrame, printed: float):
     """Draw every slope of the line: by method with its interval, by curve, by selection; the printed one dashed."""
     rows = [(r.method, r.slope, r.low, r.high, COLORS["black"]) for r in ways.itertuples()]

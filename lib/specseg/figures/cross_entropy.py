@@ -40,6 +40,29 @@ def course(rows: pd.DataFrame):
     return fig
 
 
+def zero_frequency(rows: pd.DataFrame):
+    """Draw the parts of L_ce(0) stacked over the training steps, L_CE beside them.
+
+    Columns step, entropy, mismatch, spread (as `rce_laws.zero_frequency`) and loss.
+    """
+    fig, ax = figures.subplots(size=(5.6, 4.4))
+    x = np.arange(len(rows))
+    parts = {"entropy": ("entropy of the histogram, $H$", COLORS["grey"], ""),
+             "mismatch": (r"mismatch, KL($\pi$ || p)", COLORS["orange"], "//"),
+             "spread": (r"spread, mean KL(p || $S_t$)", COLORS["blue"], "")}  # fmt: skip
+    base = np.zeros(len(rows))
+    for column, (label, color, hatch) in parts.items():
+        top = base + rows[column].to_numpy()
+        ax.fill_between(x, base, top, facecolor=color, alpha=0.45, edgecolor=color, hatch=hatch, lw=0.5, label=label)
+        base = top
+    ax.plot(x, base, "o-", color=COLORS["black"], ms=3, label="their sum, $L_{ce}(0)$")
+    ax.plot(x, rows["loss"], "s--", color=COLORS["black"], ms=3, label="whole loss, $L_{CE}$")
+    ax.set_xticks(x, [str(s) for s in rows["step"]])
+    ax.set(xlabel="training step", ylabel="nats per pixel", xlim=(0, len(rows) - 1), ylim=(0, None))
+    legend_below(ax, 2)
+    return fig
+
+
 def built_up(rows: pd.DataFrame):
     """Draw the truncated loss of Eq. 9 against nu_max at several training steps (columns step, nu_max, kept, loss)."""
     fig, ax = figures.subplots(size=(5.6, 3.6))

@@ -21,6 +21,7 @@ CHECKS = {
     "between": ("min", "max"),
 }  # fmt: skip
 CORRECTION = ("printed", "corrected", "why", "conclusion")
+CHECKED_BY = "checked_by"  # optional in a correction: the claim whose check judged the corrected form, if not this one
 FIELDS = {
     "id", "locator", "section", "covers", "kind", "statement", "quote", "tables", "unit", "tier", "chapter", "if_fails",
     "blocked", "checks", "correction", "importance", "amended", "drift", "replaces",
@@ -138,6 +139,11 @@ def load_claims(path: Path | None = None) -> Claims:
         by_id[claim.id] = claim
     if not by_id:
         raise ClaimError(f"{path}: no [[claim]] in it")
+    for claim in by_id.values():
+        other = (claim.correction or {}).get(CHECKED_BY, claim.id)
+        if other not in by_id:
+            where = f"{path.name}: claim {claim.id}: field 'correction.{CHECKED_BY}'"
+            raise ClaimError(f"{where} is {other!r}; expected another claim's id")
     return Claims(by_id, tuple(doc.get("planned_chapters", ())))
 
 
@@ -158,7 +164,7 @@ def _claim(raw: dict[str, Any], where: str) -> Claim:
     if not raw.get("blocked") and "printed" not in checks:
         raise ClaimError(f"{where}: field 'checks.printed' is missing; a claim states its check beforehand")
     correction = raw.get("correction")
-    if correction is not None and set(correction) != set(CORRECTION):
+    if correction is not None and set(correction) - {CHECKED_BY} != set(CORRECTION):
         raise ClaimError(f"{where}: field 'correction' has {sorted(correction)}, expected {sorted(CORRECTION)}")
     if raw.get("replaces") and not ("corrected" in checks and correction):
         raise ClaimError(f"{where}: field 'replaces' needs a corrected form: checks.corrected and a correction")

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from specseg.ledger.claims import SECTIONS
+from specseg.ledger.claims import CHECKED_BY, SECTIONS
 from specseg.ledger.findings import CSS, badge
-from specseg.ledger.verdicts import CONFIRMED, CORRECTED, NOT_RUN, VERDICTS, Judgement
+from specseg.ledger.verdicts import (
+    CONFIRMED,
+    CORRECTED,
+    INCONSISTENT,
+    NOT_RUN,
+    REFUTED,
+    VERDICTS,
+    Judgement,
+    Observation,
+)
 
 MEANING = {
     "confirmed": "the stated check holds as the paper prints it",
@@ -182,34 +192,67 @@ def _row(j: Judgement, chapters: Sequence[str], anchor: str) -> str:
 
 
 def errata(judged: Sequence[Judgement]) -> list[Judgement]:
-    """Return the claims that need an erratum: a corrected form is stated, and the printed one was judged and failed."""
-    return [j for j in judged if j.claim.correction and j.verdict not in (CONFIRMED, NOT_RUN)]
+    """Return the claims that need an erratum: every one that is wrong as printed, with or without a mended form.
+
+    That is each that is refuted, inconsistent or corrected, and each with a mended form that was judged and not
+    confirmed as printed.
+    """
+    wrong = (CORRECTED, REFUTED, INCONSISTENT)
+    return [j for j in judged if j.verdict in wrong or (j.claim.correction and j.verdict not in (CONFIRMED, NOT_RUN))]
 
 
 def errata_md(judged: Sequence[Judgement]) -> str:
     """Return the errata page: printed form, corrected form, why, how checked, does a conclusion depend on it."""
-    own = errata(judged)
+    own, by_id = errata(judged), {j.claim.id: j for j in judged}
     parts = [
-        "# Errata\n\nWhat is printed wrongly, imprecisely or without a needed condition, and the form that holds. "
-        "Below each stands how it was checked, and where.\n"
+        "# Errata\n\nWhat is printed wrongly, imprecisely or without a needed condition, and the form that holds where "
+        "there is one. Below each stands how it was checked, and where.\n"
     ]
     for section in SECTIONS:
         if not (here := [j for j in own if j.claim.section == section]):
             continue
-        parts.append(f"## {_title(section)}\n")
-        for j in here:
-            c, e = j.claim, j.claim.correction
-            mended = [o for o in j.used if o.form != "printed"]
-            how = "; ".join(f"{o.form} form {c.checks[o.form].describe()}: {o.text()}" for o in mended) or j.reason
-            parts.append(
-                _raw(f'<span id="erratum-{c.id}"></span>') + f"\n\n### {c.locator}\n\n"
-                f"Printed\n: {e['printed']}\n\nHolds\n: {e['corrected']}\n\nWhy\n: {e['why']}\n\n"
-                f"How checked\n: {how}, in [{c.chapter}](chapters/{c.chapter}). Verdict: {j.verdict}.\n\n"
-                f"Does a conclusion depend on it?\n: {e['conclusion']}\n"
-            )
+        parts += [f"## {_title(section)}\n", *(_erratum(j, by_id) for j in here)]
     if not own:
         parts.append("No corrected form has been recorded yet.\n")
     return "\n\n".join(parts)
+
+
+def _erratum(j: Judgement, by_id: dict[str, Judgement]) -> str:
+    """Return one entry: with the printed and the mended form where the claim states them, else as tested and found."""
+    c, e = j.claim, j.claim.correction
+    where = f"in [{c.chapter}](chapters/{c.chapter}). Verdict: {j.verdict}."
+    head = _raw(f'<span id="erratum-{c.id}"></span>') + f"\n\n### {c.locator}\n\n"
+    how = _how(e and [o for o in j.used if o.form != "printed"] or j.used, j)
+    if e is None:
+        quote = f" (\u201c{_plain(c.quote)}\u201d)" if c.quote else ""
+        return head + (
+            f"Claimed\n: {_plain(c.statement)}{quote}\n\nFound\n: {_plain(j.found)}\n\nHow checked\n: {how}, {where}\n"
+        )
+    if CHECKED_BY in e:
+        other = by_id.get(e[CHECKED_BY])
+        told = _how(other.used, other) if other else "not judged here"
+        link = f'<a href="ledger.html#claim-{e[CHECKED_BY]}">{e[CHECKED_BY]}</a>'
+        how = f"the form that holds by {link}, {told}; the printed form: {how}"
+    return head + (
+        f"Printed\n: {e['printed']}\n\nHolds\n: {e['corrected']}\n\nWhy\n: {e['why']}\n\n"
+        f"How checked\n: {how}, {where}\n\nDoes a conclusion depend on it?\n: {e['conclusion']}\n"
+    )
+
+
+def _how(observed: Sequence[Observation], j: Judgement) -> str:
+    """Return each check with what it compares and what it gave, in words; the verdict's reason where there is none."""
+    checks = ((o, j.claim.checks[o.form]) for o in observed)
+    told = (f"{o.form} form {c.describe()} ({_plain(c.basis)}): {o.text()}" for o, c in checks)
+    return "; ".join(told) or _plain(j.reason)
+
+
+def _plain(text: str) -> str:
+    """Return plain text so that Markdown leaves it as it is.
+
+    >>> _plain("|u| <= nu_max, 2 * b")
+    '\\\\|u\\\\| \\\\<= nu\\\\_max, 2 \\\\* b'
+    """
+    return re.sub(r"([\\`*_{}\[\]<>$|~])", r"\\\1", text)
 
 
 def _title(section: str) -> str:
