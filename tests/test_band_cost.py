@@ -148,13 +148,8 @@ def test_the_study_of_a_network_adds_up():
     labels[:, :9] = 255
     parts = study.band_limit_parts(net, [(images, labels, ("a", "b", "c"))], [2, 4], keep={"a", "c"}.__contains__)
     assert parts.names == ["a", "c"] and parts.counts.shape == (3, 2, 3, 3) and parts.tail.shape == (2, 2)
-    assert (
-        (parts.share <= parts.bound).all()
-        and (parts.bound <= parts.loose).all()
-        and (parts.loose <= 1).all()
-       
+    assert (parts.share <= parts.bound).all() and (parts.bound <= parts.loose).all() and (parts.loose <= 1).all()
     assert parts.known.tolist() == [56 * 65] * 2
-    )
     assert (parts.smoothed >= parts.entropy - 1e-12).all() and (parts.entropy >= parts.gini - 1e-12).all()
     with torch.no_grad():
         y = net(images[:1].double())
