@@ -9,7 +9,7 @@ import torch
 
 from specseg import annotation_study as study
 from specseg import boundary_band as bb
-from specseg import layer_study, shapes
+from specseg import layer_study, loss_response, shapes
 from specseg.figures import annotation as draw_annotation
 from specseg.figures import boundary as draw_boundary
 from specseg.figures import gradients as draw_gradients
@@ -74,13 +74,15 @@ def test_every_figure_draws_its_rows(maps):
     table = layer_study.fig3_table(9, seeds=1)
     law = layer_study.activation_table([0.1, 1.0], 9, seeds=1)
     spread = layer_study.relu_spread_table([0, 1], 9, seeds=2, reach=2)
-    answers = {"b": layer_study.observation4_table(maps["b"][0], 2, 9)}
+    answers = {"b": loss_response.observation4_table(maps["b"][0], 2, 9, confidence=4.0)}
     drawn = {
         "fig3": (draw_gradients.fig3(rows, ("ReLU", "convolution, zero padding")), 7),
         "energies": (draw_gradients.row_energies(table), 3),
         "half": (draw_gradients.cost_of_half(law, law.assign(first=law["rms"] / 2)), 1),
         "depth": (draw_gradients.depth(layer_study.depth_table([1, 2], 9, seeds=1)), 2),
         "spread": (draw_gradients.relu_spread(spread), 1),
+        "confidence": (draw_gradients.by_confidence(
+            loss_response.confidence_table({"b": maps["b"]}, CLASSES, 17, 4, (1.0, 2.0))), 3),
         "cancellation": (draw_gradients.cancellation(answers), 1),
         "bands": (draw_boundary.energy_above(bb.width_table([3], [4, 8, 16, 32, 64], 129)), 1),
         "built up": (draw_boundary.built_up(bb.built_up_table([0, 1], np.linspace(0, 2, 9))), 2),

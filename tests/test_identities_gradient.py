@@ -42,11 +42,22 @@ def test_eq38_against_quadrature():
     assert checked.value < 1e-6 < 0.1 < checked.mutant
 
 
-def test_eq46_fits_no_convention_as_printed():
-    residuals = ig.eq46_conventions()
-    assert residuals.pop("corrected") < 1e-12
-    assert set(residuals) == {"1/N forward", "unnormalised", "orthonormal", "angular"}
-    assert min(residuals.values()) > 0.1
+def test_eq46_fits_no_convention_as_printed_and_each_with_its_own_constant():
+    found = ig.eq46_conventions(n=16)
+    assert {k: round(v[0], 6) for k, v in found.items()} == {
+        "1/N forward": 1, "unnormalised": 16, "orthonormal": 4, "angular": round(2 * np.pi, 6)
+    }  # fmt: skip
+    assert min(printed for _, printed, _ in found.values()) > 0.1
+    assert max(mended for _, _, mended in found.values()) < 1e-12
+
+
+@pytest.mark.parametrize("shape", ig.SHAPES)
+def test_eq43_is_the_unnormalised_transforms(shape):
+    found = ig.eq43_conventions(np.random.default_rng(2), shape)
+    assert found["unnormalised"] < 1e-12 < 0.1 < found["1/N forward"]
+    assert found["orthonormal"] == pytest.approx(1 - np.prod(shape) ** -0.5, rel=1e-9)
+    assert found["1/N forward"] == pytest.approx(1 - 1 / np.prod(shape), rel=1e-9)
+    assert found["unnormalised, a network's correlation"] > 1e-3
 
 
 def test_printed_eq6_errs_as_its_pre_activations_grow():

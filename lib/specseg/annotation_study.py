@@ -13,7 +13,7 @@ from torch import Tensor
 
 from specseg import annotation as an
 from specseg import annotation_laws as laws
-from specseg import layer_study
+from specseg import loss_response
 from specseg.shapes import closed_shapes
 from specseg.truncation_cost import truncation_cost
 
@@ -126,13 +126,13 @@ def truncation_table(
 ) -> pd.DataFrame:
     """Return what band-limiting logits costs: regime, nu_max and the parts of `truncation_cost.Cost`, means over maps.
 
-    Logits: `layer_study.lrg_prediction` on a grid of half the frame, up-sampled, with normal noise (white, seeded).
+    Logits: `loss_response.lrg_prediction` on a grid of half the frame, up-sampled, with normal noise (white, seeded).
     """
     lines = []
     for regime, labels in maps.items():
         for k, m in enumerate(labels):
             size = grid or (m.shape[-1] + 1) // 2
-            features, tail = layer_study.lrg_prediction(m, classes[regime], size, confidence=confidence)
+            features, tail = loss_response.lrg_prediction(m, classes[regime], size, confidence=confidence)
             logits = tail(features)[0]
             white = torch.randn(logits.shape, generator=torch.Generator().manual_seed(k), dtype=logits.dtype)
             for n in nu_max:
