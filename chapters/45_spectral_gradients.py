@@ -145,8 +145,8 @@ sp.Eq(sp.Function("sigma")(sym.Z), sym.softplus_series(6) + sp.Order(sym.Z**8))
 # %% [markdown]
 # ## The identities
 # For symbols, sympy differentiates the quadratic layer ({ref}`Eq. 48 <eq-48>`), $y_p$ ({ref}`Eq. 52 <eq-52>`) and the
-# label sum ({ref}`Eq. 53 <eq-53>`) at $N = 3$: all differences are zero. For {ref}`Eq. 54 <eq-54>` see "From features to
-# the loss".
+# label sum ({ref}`Eq. 53 <eq-53>`) at $N = 3$: all differences are zero. For {ref}`Eq. 54 <eq-54>` see "From features
+# to the loss".
 # %%
 left, right = sym.layer_gradient(3)
 assert sp.simplify(left - right) == sp.zeros(3)
@@ -179,9 +179,9 @@ findings.observe("bey-exact-layer", value=relu.value, mutant=relu.mutant, note="
 # unnormalised transform. In any other, $z = kx/a$; the derivative does not know $a$, so that $k$ must stay unnormalised
 # (and is the conjugate for the correlation that networks call convolution).
 #
-# In {ref}`Eq. 46 <eq-46>` a transform with $\mathcal F(1) = C\,\delta_0$ has $\mathcal F(Z^2) = \frac1C z \otimes z$. Hence
-# the line, in each convention with its $C$: $\mathcal F(\log 2 + \frac Z2 + \frac{Z^2}8) = C \log 2\,\delta_0 + \frac z2 +
-# \frac1{8C} z \otimes z$. Printed is $C = 2\pi$ in the first term and $C = 1$ in the last.
+# In {ref}`Eq. 46 <eq-46>` a transform with $\mathcal F(1) = C\,\delta_0$ has $\mathcal F(Z^2) = \frac1C z \otimes z$.
+# Hence the line, in each convention with its $C$: $\mathcal F(\log 2 + \frac Z2 + \frac{Z^2}8) = C \log 2\,\delta_0 +
+# \frac z2 + \frac1{8C} z \otimes z$. Printed is $C = 2\pi$ in the first term and $C = 1$ in the last.
 # %%
 one = ig.eq43_conventions(np.random.default_rng(1), (6, 6))
 fits = ig.eq46_conventions()
@@ -255,8 +255,8 @@ findings.observe("eq45-negligible", value=soft["second"][0.3], mutant=two["secon
 # %% [markdown]
 # Does "$K$ small and $|X| < 1$" (Lemma 5, footnote 2) make $Z$ small? No: at He's initialisation the entries of $K$
 # shrink with the number of channels, rms $Z$ does not. It stays at $\sqrt{2/3}$ for uniform $|X| < 1$. So the term that
-# {ref}`Eq. 49 <eq-49>` drops stays too: the last column weighs the two matrices, $\|k(\nu_j) z(\nu_i-\nu_j)/4\|$ against
-# $\|k(\nu_j)\delta_{ij}/2\|$.
+# {ref}`Eq. 49 <eq-49>` drops stays too: the last column weighs the two matrices, $\|k(\nu_j) z(\nu_i-\nu_j)/4\|$
+# against $\|k(\nu_j)\delta_{ij}/2\|$.
 # %%
 small = {c: study.small_kernel(c) for c in (16, 64, 256)}
 layers = {c: study.he_layer(c) for c in small}
@@ -306,10 +306,10 @@ assert square == sp.zeros(3) == adjoint and energy == 0
 projection
 # %% [markdown]
 # A kernel weighs the columns by $|k(\nu_j)|^2$: the share $a$ stays that of every column, and of the whole matrix, but
-# no longer of a row. *Where* the other half goes is the features' own spectrum. For a stationary Gaussian field $Z$ (the
-# assumption) with correlation $\rho(\tau)$, two pixels are active together with the probability below (Sheppard 1899;
-# Van Vleck and Middleton 1966). Its transform is $\langle|g(\nu)|^2\rangle$: smooth features spread the half over near
-# frequencies, white ones over all. That is what is true of "near frequency".
+# no longer of a row. *Where* the other half goes is the features' own spectrum. For a stationary Gaussian field $Z$
+# (the assumption) with correlation $\rho(\tau)$, two pixels are active together with the probability below (Sheppard
+# 1899; Van Vleck and Middleton 1966). Its transform is $\langle|g(\nu)|^2\rangle$: smooth features spread the half over
+# near frequencies, white ones over all. That is what is true of "near frequency".
 # %%
 plackett, together = sl.arcsine_law()
 assert plackett == 0
@@ -408,9 +408,9 @@ findings.observe(
          "the energy does not.",
 )
 # %% [markdown]
-# Up-sampling is no delta in its columns either: the table gives its gain at $M/4$ and $M/2$ and at their images
-# $\nu + qM$, which it does not remove. With `align_corners=True` coarse points stand $(L-1)/(M-1)$ fine pixels apart, so
-# a wave of $\nu$ cycles per frame of $M$ has $\nu\,\frac{L(M-1)}{M(L-1)}$ per frame of $L$: from 33 to 129 a factor of
+# Up-sampling is no delta in its columns either: the table gives its gain at $M/4$ and $M/2$ and at their images $\nu +
+# qM$, which it does not remove. With `align_corners=True` coarse points stand $(L-1)/(M-1)$ fine pixels apart, so a
+# wave of $\nu$ cycles per frame of $M$ has $\nu\,\frac{L(M-1)}{M(L-1)}$ per frame of $L$: from 33 to 129 a factor of
 # 129/132, and bin 16 falls at {glue:text}`grad_lands`. (Fitted with it, the up-sampled wave leaves
 # {glue:text}`grad_fit`; with $(M-1)/M$, {glue:text}`grad_misfit`.) So its rows are no delta at any bin but 0. Zero
 # padding adds a cross, stride folds, and an atrous convolution on a grid of 33 mostly sees its own padding.
@@ -421,10 +421,10 @@ glue("grad_fit", f"{study.upsampling_fit(16, size, 4, stretch):.0e}", display=Fa
 glue("grad_misfit", f"{study.upsampling_fit(16, size, 4, (size - 1) / size):.0%}", display=False)
 # %% [markdown]
 # Features are real, so $x(-\nu) = \overline{x(\nu)}$, and $dy(\nu_i) = J_{ij}\,dx(\nu_j) + J_{i,-j}\,
-# \overline{dx(\nu_j)}$: two real numbers answer to two. The printed rows have no $J_{i,-i}$. It lets the effect of a real
-# wave depend on its phase, between $|J_{ii}| - |J_{i,-i}|$ and $|J_{ii}| + |J_{i,-i}|$. The table holds $|J_{i,-i}|$ over
-# $|J_{ii}|$; near Nyquist $-\nu_i$ is a neighbour of $\nu_i$. In $L_{ce}(0)$, which is real, the two halves are conjugate:
-# the printed entry is half of the effect.
+# \overline{dx(\nu_j)}$: two real numbers answer to two. The printed rows have no $J_{i,-i}$. It lets the effect of a
+# real wave depend on its phase, between $|J_{ii}| - |J_{i,-i}|$ and $|J_{ii}| + |J_{i,-i}|$. The table holds
+# $|J_{i,-i}|$ over $|J_{ii}|$; near Nyquist $-\nu_i$ is a neighbour of $\nu_i$. In $L_{ce}(0)$, which is real, the two
+# halves are conjugate: the printed entry is half of the effect.
 # %%
 mirrored = study.mirror_table(size, (padded, "ReLU", half, up, "atrous 12"), seeds=seeds)
 mirrored.groupby(["operation", "nu_i"])["value"].mean().unstack().style.format("{:.1%}")
@@ -459,14 +459,15 @@ findings.observe("obs3-softplus-layer", value=kept, mutant=means["softplus", 8],
                  form="approximation", note=note)  # fmt: skip
 # %% [markdown]
 # ## From features to the loss
-# {ref}`Eqs 6 <eq-6>`, {ref}`50 <eq-50>` and {ref}`54 <eq-54>` are one formula. What holds, for any network: $L_{ce}(\nu_i) = \sum_c
-# b(-\nu_i, c)\,[y_p(\nu_i) - y(\nu_i, c)]$ is linear in the labels, their sum is $m(-\nu_i)$, the mask's spectrum, and
-# {ref}`Eq. 52 <eq-52>` differentiates $y_p$. So
+# {ref}`Eqs 6 <eq-6>`, {ref}`50 <eq-50>` and {ref}`54 <eq-54>` are one formula. What holds, for any network:
+# $L_{ce}(\nu_i) = \sum_c b(-\nu_i, c)\,[y_p(\nu_i) - y(\nu_i, c)]$ is linear in the labels, their sum is $m(-\nu_i)$,
+# the mask's spectrum, and {ref}`Eq. 52 <eq-52>` differentiates $y_p$. So
 #
-# $$ \frac{\partial L_{ce}(\nu_i)}{\partial y(\nu_j, c)} = m(-\nu_i)\, s(\nu_i - \nu_j, c) - \delta_{ij}\, b(-\nu_i, c), $$
+# $$ \frac{\partial L_{ce}(\nu_i)}{\partial y(\nu_j, c)} = m(-\nu_i)\, s(\nu_i - \nu_j, c)
+#    - \delta_{ij}\, b(-\nu_i, c), $$
 #
-# and a linear last layer multiplies it by $k(\nu_j, c)$. Without void $m(-\nu_i) = \delta_{i0}$: the printed bracket. The
-# printed ½ is softplus' slope at 0, right where the last layer is a softplus and $Z$ small; a classifier has none.
+# and a linear last layer multiplies it by $k(\nu_j, c)$. Without void $m(-\nu_i) = \delta_{i0}$: the printed bracket.
+# The printed ½ is softplus' slope at 0, right where the last layer is a softplus and $Z$ small; a classifier has none.
 # %%
 assert sym.loss_gradient(2) == sp.zeros(2)  # B are free symbols: void and soft labels included
 rng = np.random.default_rng(0)
@@ -536,7 +537,8 @@ figures.show(
 )
 # %% [markdown]
 # The prediction is made up, its logits are $\kappa\,(2p - 1)$ with $p$ the labels' averages on the grid, and the
-# **confidence** $\kappa$ is ours: softmax is flat at 1 and hard at 8. So everything below is judged over $\kappa$ from 1 to
+# **confidence** $\kappa$ is ours: softmax is flat at 1 and hard at 8. So everything below is judged over $\kappa$ from
+# 1 to
 # 8. Where the scene's loss is least stands for a trained network, which chooses its own $\kappa$.
 # %%
 zeros = response.zero_table(labels, classes, size)
@@ -617,9 +619,10 @@ glue("grad_best", " and ".join(f"{c:g}" for c in sorted(set(best["confidence"]))
 # %% [markdown]
 # Where the loss is least (confidence {glue:text}`grad_best`), the low frequencies other than zero change by
 # {glue:text}`grad_low` of themselves, $L_{ce}(0)$ by {glue:text}`grad_zero`. But the loss is what is left when
-# $L_{ce}(0)$ and the negative rest cancel: that small change is {glue:text}`grad_unit` times the whole loss, which rises
-# by {glue:text}`grad_rise`. At other confidences it is {glue:text}`grad_range` times: the surer the prediction, the
-# smaller the loss that all is weighed against. None of these is a property of the labels or of the band limit alone.
+# $L_{ce}(0)$ and the negative rest cancel: that small change is {glue:text}`grad_unit` times the whole loss, which
+# rises by {glue:text}`grad_rise`. At other confidences it is {glue:text}`grad_range` times: the surer the prediction,
+# the smaller the loss that all is weighed against. None of these is a property of the labels or of the band limit
+# alone.
 #
 # ## What we found
 # %% tags=["hide-input"]

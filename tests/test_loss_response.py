@@ -39,7 +39,7 @@ def test_observation4_is_the_spectral_gradient(void, confidence):
 @pytest.mark.parametrize("void", [0.0, 0.2])
 def test_removal_moves_each_part_by_what_its_frequencies_move(void):
     labels = labels_of(1, 17, void=void)
-    table = lr.removal_table(labels, 3, 9, 2, confidence=3.0).set_index("part")
+    table = lr.removal_table(labels, 3, 9, 2, confidences=[3.0]).set_index("part")
     features, tail = lr.lrg_prediction(labels, 3, 9, confidence=3.0)
     u = signed_frequencies(9)
     keep = (u[:, None].abs() <= 2) & (u[None, :].abs() <= 2)
@@ -53,7 +53,7 @@ def test_removal_moves_each_part_by_what_its_frequencies_move(void):
     assert table["before"]["L_CE"] == pytest.approx(float(parts[0].sum()))
     assert table["after"]["L_ce(0)"] == pytest.approx(float(parts[1][0, 0]))
     assert table["before"]["low with 0"] == pytest.approx(table["before"]["low"] + table["before"]["L_ce(0)"])
-    assert lr.removal_table(labels, 3, 9, 4, confidence=3.0)["moved"].max() < 1e-9  # nothing is removed
+    assert lr.removal_table(labels, 3, 9, 4, confidences=[3.0])["moved"].max() < 1e-9  # nothing is removed
 
 
 def test_tables_over_confidence_name_the_least_loss():
@@ -61,7 +61,7 @@ def test_tables_over_confidence_name_the_least_loss():
     table = lr.confidence_table(maps, {"a": 3}, 9, 2, (0.1, 1.0, 30.0))
     assert len(table) == 6 and table.groupby("map")["best"].sum().tolist() == [1, 1]
     assert (table["loss"] > 0).all() and not table[table["confidence"] == 30.0]["best"].any()
-    one = lr.removal_table(maps["a"][1], 3, 9, 2, confidence=1.0).set_index("part")
+    one = lr.removal_table(maps["a"][1], 3, 9, 2, confidences=[1.0]).set_index("part")
     line = table[(table["map"] == 1) & (table["confidence"] == 1.0)].iloc[0]
     change = abs(one["after"]["L_ce(0)"] - one["before"]["L_ce(0)"])
     assert line["unit"] == pytest.approx(change / one["before"]["L_CE"])

@@ -58,35 +58,46 @@ def observation4_table(labels: Tensor, num_classes: int, size: int, *, confidenc
     return pd.DataFrame(lines, columns=["nu_j", "part", "value"])
 
 
-def _low_components(planes: Tensor, logp: Tensor, nu_max: int) -> Tensor:
-    """Return Re L_ce(nu) for |u|, |v| <= nu_max, (2 nu_max + 1,) * 2, zero in the middle, by partial transforms."""
+def _low(planes: Tensor, nu_max: int) -> Tensor:
+    """Return the spectrum (..., 2 nu_max + 1, 2 nu_max + 1) for |u|, |v| <= nu_max, zero in the middle."""
     u = torch.arange(-nu_max, nu_max + 1).double()
-    rows, cols = (torch.exp(-2j * torch.pi * u[:, None] * torch.arange(n).double() / n) / n for n in planes.shape[-2:])
-    b, y = (rows @ x.to(torch.complex128) @ cols.T for x in (planes, logp))
-    return -(b.conj() * y).sum(0).real
+    phases = [-2 * torch.pi * u[:, None] * torch.arange(n).double() / n for n in planes.shape[-2:]]
+    (rc, rs), (cc, cs) = ((p.cos() / p.shape[1], p.sin() / p.shape[1]) for p in phases)
+    real, imag = rc @ planes, rs @ planes
+    return torch.complex(real @ cc.T - imag @ cs.T, real @ cs.T + imag @ cc.T)
 
 
-def removal_table(labels: Tensor, num_classes: int, size: int, nu_max: int, *, confidence: float) -> pd.DataFrame:
-    """Return what removing the features above nu_max does: part, before, after, moved (observation 4).
+def removal_table(
+    labels: Tensor, num_classes: int, size: int, nu_max: int, *, confidences: Sequence[float]
+) -> pd.DataFrame:
+    """Return what removing the features above nu_max does: confidence, part, before, after, moved (observation 4).
 
     Parts: "L_ce(0)"; "low", all L_ce(nu) with 0 < |nu| <= nu_max/2; "low with 0"; and "L_CE", all of them. before and
     after are sums over a part; moved = sum |L_after(nu) - L_before(nu)| / sum |L_before(nu)| weighs a part against
     itself, free of the cancellation in its sum (L_CE: of the sum alone). For a prediction on an LRG of `size`.
     Raises ValueError for a nu_max beyond the Nyquist limit of `size`.
     """
-    features, tail = lrg_prediction(labels, num_classes, size, confidence=confidence)
+    features, tail = lrg_prediction(labels, num_classes, size, confidence=1.0)
     planes, low = sg.one_hot(labels, num_classes).double(), nu_max // 2
-    logp = [torch.log_softmax(tail(x)[0], 0) for x in (features, band_limit(features, nu_max))]
-    old, new = (_low_components(planes, y, low) for y in logp)
-    loss = [-(planes * y).sum(0).mean()[None] for y in logp]
-    zero = torch.zeros_like(old, dtype=torch.bool)
+    mask, b, lines = planes.sum(0), _low(planes, low).conj(), []
+    zero = torch.zeros(2 * low + 1, 2 * low + 1, dtype=torch.bool)
     zero[low, low] = True
-    pairs = {"L_ce(0)": (old[zero], new[zero]), "low": (old[~zero], new[~zero]), "low with 0": (old, new), "L_CE": loss}
-    lines = [
-        (part, float(a.sum()), float(b.sum()), float((b - a).abs().sum() / a.abs().sum()))
-        for part, (a, b) in pairs.items()
-    ]
-    return pd.DataFrame(lines, columns=["part", "before", "after", "moved"])
+    logits = [tail(x)[0] for x in (features, band_limit(features, nu_max))]
+    # the logits are confidence times these: of L_ce = sum_c b(-nu) (y_p - y) the y_p alone is made anew
+    own = [((b * _low(y, low)).sum(0), (planes * y).sum(0).mean()) for y in logits]
+    for confidence in confidences:
+        parts, loss = [], []
+        for y, (spectra, labelled) in zip(logits, own, strict=True):
+            lse = torch.logsumexp(confidence * y, 0)
+            parts.append((b.sum(0) * _low(lse, low) - confidence * spectra).real)
+            loss.append(((mask * lse).mean() - confidence * labelled)[None])
+        old, new = parts
+        pairs = {"L_ce(0)": (old[zero], new[zero]), "low": (old[~zero], new[~zero]), "low with 0": parts, "L_CE": loss}
+        lines += [
+            (confidence, part, float(x.sum()), float(z.sum()), float((z - x).abs().sum() / x.abs().sum()))
+            for part, (x, z) in pairs.items()
+        ]
+    return pd.DataFrame(lines, columns=["confidence", "part", "before", "after", "moved"])
 
 
 def confidence_table(
@@ -101,10 +112,11 @@ def confidence_table(
     lines = []
     for regime, labels in maps.items():
         for k, one in enumerate(labels):
-            for confidence in confidences:
-                table = removal_table(one, classes[regime], size, nu_max, confidence=confidence).set_index("part")
-                before, after = table["before"], table["after"]
-                lines.append((regime, k, confidence, before["L_CE"], table["moved"]["L_ce(0)"], table["moved"]["low"],
+            table = removal_table(one, classes[regime], size, nu_max, confidences=confidences)
+            for confidence, part in table.groupby("confidence"):
+                part = part.set_index("part")
+                before, after = part["before"], part["after"]
+                lines.append((regime, k, confidence, before["L_CE"], part["moved"]["L_ce(0)"], part["moved"]["low"],
                               abs(after["L_ce(0)"] - before["L_ce(0)"]) / before["L_CE"],
                               after["L_CE"] / before["L_CE"] - 1))  # fmt: skip
     columns = ["regime", "map", "confidence", "loss", "zero", "low", "unit", "rise"]
