@@ -412,12 +412,12 @@ findings.observe(
 # qM$, which it does not remove. With `align_corners=True` coarse points stand $(L-1)/(M-1)$ fine pixels apart, so a
 # wave of $\nu$ cycles per frame of $M$ has $\nu\,\frac{L(M-1)}{M(L-1)}$ per frame of $L$: from 33 to 129 a factor of
 # 129/132, and bin 16 falls at {glue:text}`grad_lands`. (Fitted with it, the up-sampled wave leaves
-# {glue:text}`grad_fit`; with $(M-1)/M$, {glue:text}`grad_misfit`.) So its rows are no delta at any bin but 0. Zero
+# nothing; with $(M-1)/M$, {glue:text}`grad_misfit`.) So its rows are no delta at any bin but 0. Zero
 # padding adds a cross, stride folds, and an atrous convolution on a grid of 33 mostly sees its own padding.
 # %% tags=["hide-input"]
 stretch = study.upsampled_frequency(1, size, 4 * size - 3)
 glue("grad_lands", f"{16 * stretch:.3f}", display=False)
-glue("grad_fit", f"{study.upsampling_fit(16, size, 4, stretch):.0e}", display=False)
+assert study.upsampling_fit(16, size, 4, stretch) < 1e-9
 glue("grad_misfit", f"{study.upsampling_fit(16, size, 4, (size - 1) / size):.0%}", display=False)
 # %% [markdown]
 # Features are real, so $x(-\nu) = \overline{x(\nu)}$, and $dy(\nu_i) = J_{ij}\,dx(\nu_j) + J_{i,-j}\,
@@ -581,7 +581,7 @@ for void in (False, True):
 # ## Removing the features
 # The fourth observation itself: on 513 pixels a prediction on a grid of 129 loses its features above $\nu_{max} = 16$.
 # Each low part is weighed against itself, by the change of each $L_{ce}(\nu_i)$; then the change of $L_{ce}(0)$ against
-# the whole loss. Filled dots are the confidence of least loss.
+# the whole loss. Filled dots: the confidence of least loss among those tried.
 # %%
 large = {kind: [torch.from_numpy(synthetic.scene(kind, k, 513).label)
                 for k in range(sizes.seeds)] for kind in synthetic.REGIMES}  # fmt: skip
@@ -590,9 +590,9 @@ figures.show(
     draw.by_confidence(removed),
     caption="What removing the features above 16 changes, against the confidence of the "
             "made-up prediction. Dotted: one twentieth, and the whole loss.",
-    alt="Three panels over confidence 1 to 8. The first two, changes of the zero frequency and "
-        "of the low frequencies against themselves, fall and rise around a few per cent; the "
-        "third, the change of the zero frequency over the whole loss, rises steeply.",
+    alt="Three panels over confidence 1 to 8. Against themselves the zero frequency and the low "
+        "ones change more with confidence, up to some per cent and to half of one; over the "
+        "whole loss the change of the zero frequency rises from a hundredth to ten and more.",
     source="this chapter", label="fig-confidence",
 )
 # %% tags=["hide-input"]

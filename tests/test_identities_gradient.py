@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from specseg import identities_boundary as ib
 from specseg import identities_gradient as ig
+from specseg.ledger import load_claims
 
 EXACT = {
     **{f.__name__: f for f in (ig.eq04, ig.eq07, ig.eq41, ig.eq43, ig.eq44, ig.eq46, ig.eq47, ig.eq48, ig.exact_layer,
@@ -64,3 +65,10 @@ def test_printed_eq6_errs_as_its_pre_activations_grow():
     rng = np.random.default_rng(0)
     errors = [np.mean([ig.softplus_tail(rng, (4, 5), scale=s) for _ in range(4)]) for s in (0.1, 0.3, 1.0)]
     assert errors[0] < 0.1 < errors[1] + 0.05 and errors == sorted(errors) and errors[2] > 0.25
+
+
+def test_one_formula_has_one_check():
+    """Eqs 6, 50 and 54 are the same line: the claims on them may not differ but in their place."""
+    claims = load_claims().by_id
+    three = [claims[i] for i in ("eq06-softplus-tail", "eq50-lemma6", "eq54-substitution")]
+    assert len({(c.statement, c.kind, c.tier, str(c.checks), str(c.correction)) for c in three}) == 1
