@@ -412,7 +412,7 @@ findings.observe(
 # The first-order term, half of which $R_{ce}$ counts, is gone: at the best gains it is zero.
 # %%
 found = trained.read("band_limit_cost")
-cut = [m for m in trained.read("truncation") if m.network in {f.network for f in found}]
+cut = trained.read("truncation", fold=0, seed=0, images=0, prune_decoder=0.0, lrg_size=0)
 units = limited.units(found, cut)
 behind = trained.witness(found)
 figures.show(
