@@ -520,8 +520,9 @@ share.groupby("scene").mean().style.format("{:.1%}")
 # For {ref}`Eq. 8 <eq-8>` the paper argues that $s(\nu_j)$ is small for large $\nu_j$, so that $L_{ce}(0)$ hardly
 # answers there. It does get small: {glue:text}`grad_fall` of its value at $\nu_j = 1$ or less in the upper quarter. But
 # $L_{ce}(\nu_j)$ gets small in the same way: every $\nu_j$ of the features lies inside the prediction's band, where a
-# trained network has $s \approx b$, and the two answer about as strongly, with opposite signs. Smaller still is their
-# sum, the gradient of the whole loss: with $m$ the mask of labelled pixels (1 without void),
+# prediction that is sure has $s \approx b$. The two answer with opposite signs; which is the larger depends on the
+# scene and on how sure the prediction is. Their sum is the gradient of the whole loss: with $m$ the mask of labelled
+# pixels (1 without void),
 # $\sum_{\nu_i} \partial L_{ce}(\nu_i)/\partial x(\nu_j) = \sum_c k(\nu_j, c) [\mathcal F(mS) - b](-\nu_j, c)$.
 # %%
 answers = {r: response.observation4_table(labels[r], classes[r], size, confidence=4.0)
@@ -537,9 +538,8 @@ figures.show(
 )
 # %% [markdown]
 # The prediction is made up, its logits are $\kappa\,(2p - 1)$ with $p$ the labels' averages on the grid, and the
-# **confidence** $\kappa$ is ours: softmax is flat at 1 and hard at 8. So everything below is judged over $\kappa$ from
-# 1 to
-# 8. Where the scene's loss is least stands for a trained network, which chooses its own $\kappa$.
+# **confidence** $\kappa$ is ours: softmax is flat at 1 and hard at 8. So everything below is judged over that range.
+# Where the scene's loss is least stands for a trained network, which chooses its own $\kappa$.
 # %%
 zeros = response.zero_table(labels, classes, size)
 mixed = {r: x.flatten()[torch.randperm(x.numel(), generator=torch.Generator().manual_seed(0))]
@@ -548,7 +548,7 @@ rough = response.zero_table(mixed, classes, size)
 columns = {"fall": "upper quarter over nu_j = 1", "own": "over own"}
 columns |= {"whole": "whole loss over own"}
 table = zeros.rename(columns=columns).pivot(index="confidence", columns="regime")
-table[list(columns.values())].style.format("{:.2f}")
+table[list(columns.values())].style.format("{:.2f}").format_index("{:g}", axis=0)
 # %% tags=["hide-input"]
 glue("grad_fall", f"{zeros['fall'].max():.0%}", display=False)
 by = zeros.groupby("regime")
