@@ -7,7 +7,7 @@
 # %% [markdown]
 # # Beyond the paper
 # You will know what weak labels lose and which $\nu_{max}$ keeps a given share of their own mIoU, from the annotation
-# alone; what a band limit on a trained network's logits costs; and how little of the paper's rate that is.
+# alone; what a band limit on a trained network's logits costs; and what the annotation alone forces on the loss rate.
 #
 # :::{admonition} What is claimed
 # :class: claim
