@@ -9,14 +9,16 @@ The six networks of results/weights. Of VOC's pictures every third is taken, in 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from specseg import band_limit_study as study
-from specseg import networks, protocol, records, scores, spectrum, sweep, weights
+from specseg import networks, protocol, records, renewal, scores, spectrum, sweep, weights
 from specseg.domains import SYNTHETIC
 from specseg.networks import Network
 
@@ -65,6 +67,8 @@ def rows_of(parts: study.Parts, sizes: list[int], clusters: list[str], scored: l
             low, high = scores.interval(values[1:])
             unit = "nat" if metric == "band_cost" else "1"
             rows.append({**shared, "metric": metric, "value": values[0], "low": low, "high": high, "unit": unit})
+        if not parts.cost:  # made again from a probe, which does not keep the fits
+            continue
         fit = parts.cost[k]
         single = {"band_cost_bound": fit.bound, "gain_low": fit.free.low, "gain_high": fit.free.high,
                   "gain_limited": fit.limited.low, "slope_left": max(fit.free.slope, fit.limited.slope)}  # fmt: skip
@@ -78,7 +82,7 @@ def run(cell: BandLimit, folder: Path, tell) -> pd.DataFrame:
     """Return the rows of one network; the arrays of every picture go into the probe."""
     network = cell.network
     if network.name not in weights.published():
-        networks.ensure(network, device=str(sweep.device()), tell=tell)
+        networks.ensure(network, device=str(sweep.device()), precision=sweep.precision(), tell=tell)
     net, data = weights.load(network), network.data("test")
     net.lrg_size = None
     sizes = [s for s in protocol.lrg_sizes(net.prediction_grid) if s < net.prediction_grid]
@@ -93,6 +97,26 @@ def run(cell: BandLimit, folder: Path, tell) -> pd.DataFrame:
         lrg_sizes=np.array(sizes), names=np.array(parts.names), clusters=np.array(clusters), scored=np.array(scored),
     )  # fmt: skip
     return rows_of(parts, sizes, clusters, scored)
+
+
+def recompute(record: records.Record) -> Iterator[renewal.Check]:
+    """Yield: the rows that need no fit from the parts that are kept; the first pictures' parts from the weights."""
+    network, kept = networks.of_settings(record.meta["settings"]), record.probe()
+    parts = study.Parts(kept["names"].tolist(), **{k: kept[k] for k in ARRAYS}, cost=[])
+    sizes, scored = kept["lrg_sizes"].tolist(), kept["scored"].tolist()
+    rows = rows_of(parts, sizes, kept["clusters"].tolist(), scored)
+    old = record.rows[record.rows["metric"].isin(set(rows["metric"]))].reset_index(drop=True)
+    yield renewal.rows_again("all rows without a fit from the parts of every picture", rows, old)
+    net = weights.load(network)
+    net.lrg_size = None
+    limits = [spectrum.nu_max(s) for s in sizes]
+    chosen = set(parts.names[:2])
+    got = study.band_limit_parts(net, islice(networks.test_batches(network), 2), limits, keep=chosen.__contains__)
+    renewal.same_pictures(got.names, kept["names"])
+    few = slice(len(got.names))
+    worst = max(renewal.deviation(getattr(got, k), kept[k][..., few] if kept[k].ndim < 4 else kept[k][:, few])
+                for k in ARRAYS if k not in ("limited", "free"))  # fmt: skip
+    yield renewal.Check(f"parts of the first {len(got.names)} pictures by the network", worst, renewal.FLOAT32)
 
 
 def record(cell: BandLimit, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:
