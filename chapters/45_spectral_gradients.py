@@ -29,8 +29,10 @@ from myst_nb import glue
 from specseg import config, figures, ledger, spectrum
 from specseg import identities_gradient as ig
 from specseg import layer_study as study
+from specseg import loss_response as response
 from specseg import spectral_gradient as sg
 from specseg import symbolic_gradient as sym
+from specseg import symbolic_layers as sl
 from specseg.datasets import synthetic
 from specseg.figures import gradients as draw
 
@@ -142,13 +144,13 @@ findings.observe("eq45-taylor", value=rest.max(), mutant=broken.max(),
 sp.Eq(sp.Function("sigma")(sym.Z), sym.softplus_series(6) + sp.Order(sym.Z**8))
 # %% [markdown]
 # ## The identities
-# For symbols, sympy differentiates the quadratic layer ({ref}`Eq. 48 <eq-48>`), $y_p$ ({ref}`Eq. 52 <eq-52>`), the
-# label sum ({ref}`Eq. 53 <eq-53>`) and the whole chain ({ref}`Eq. 54 <eq-54>`, linear last layer, no 1/2) at $N = 3$:
-# all differences are zero.
+# For symbols, sympy differentiates the quadratic layer ({ref}`Eq. 48 <eq-48>`), $y_p$ ({ref}`Eq. 52 <eq-52>`) and the
+# label sum ({ref}`Eq. 53 <eq-53>`) at $N = 3$: all differences are zero. For {ref}`Eq. 54 <eq-54>` see "From features
+# to the loss".
 # %%
 left, right = sym.layer_gradient(3)
 assert sp.simplify(left - right) == sp.zeros(3)
-assert sym.log_sum_gradient(3) == sp.zeros(3) == sym.loss_gradient(3)
+assert sym.log_sum_gradient(3) == sp.zeros(3)
 assert sym.one_hot_spectrum(3) == [1, 0, 0]
 right
 # %% [markdown]
@@ -158,7 +160,7 @@ right
 checks = {
     "eq04-layer": ig.eq04, "eq41-layer-in-frequency": ig.eq41, "eq44-kronecker": ig.eq44,
     "eq47-activation-gradient": ig.eq47, "eq48-layer-gradient": ig.eq48, "eq51-chain": ig.eq51,
-    "eq52-partition": ig.eq52, "eq54-substitution": ig.eq54, "bey-exact-layer": ig.exact_layer,
+    "eq52-partition": ig.eq52, "bey-exact-layer": ig.exact_layer,
     "bey-half-slope-error": ig.eq49,
 }  # fmt: skip
 results = {claim: ig.worst(check, draws=sizes.draws) for claim, check in checks.items()}
@@ -173,46 +175,42 @@ for claim, checked in results.items():
 findings.observe("bey-exact-layer", value=relu.value, mutant=relu.mutant, note="So also for "
                                                                                "ReLU.")
 # %% [markdown]
-# Four need a convention or a correction. {ref}`Eq. 43 <eq-43>` needs the unnormalised transform for $k$ alone (and its
-# conjugate for the correlation that networks call convolution). {ref}`Eq. 46 <eq-46>` fits none as printed:
+# Two lines need a word on their convention. {ref}`Eq. 43 <eq-43>` is the convolution theorem $z = kx$, true of the
+# unnormalised transform. In any other, $z = kx/a$; the derivative does not know $a$, so that $k$ must stay unnormalised
+# (and is the conjugate for the correlation that networks call convolution).
+#
+# In {ref}`Eq. 46 <eq-46>` a transform with $\mathcal F(1) = C\,\delta_0$ has $\mathcal F(Z^2) = \frac1C z \otimes z$.
+# Hence the line, in each convention with its $C$: $\mathcal F(\log 2 + \frac Z2 + \frac{Z^2}8) = C \log 2\,\delta_0 +
+# \frac z2 + \frac1{8C} z \otimes z$. Printed is $C = 2\pi$ in the first term and $C = 1$ in the last.
 # %%
+one = ig.eq43_conventions(np.random.default_rng(1), (6, 6))
 fits = ig.eq46_conventions()
-mended = fits.pop("corrected")
-pd.Series(fits, name="residual of Eq. 46 as printed").to_frame().style.format("{:.2f}")
-# %%
-kernel, feature = ig.normal(np.random.default_rng(1), 3, 3), study.feature_field(6)
-jacobian = sg.layer(lambda v: ig.circular_conv(v, kernel), feature)
-one_transform = torch.diag(sg.kernel_spectrum(kernel, (6, 6)).flatten()) / 36
-labelled = ig.worst(ig.eq53, draws=sizes.draws)
-tail = ig.worst(ig.linear_tail, draws=sizes.draws)
-residuals = {
-    "Eq. 53, all labelled": labelled.value, "Eq. 53, with void": labelled.mutant,
-    "Eq. 50, mended": tail.value, "Eq. 50, printed": tail.mutant,
-}  # fmt: skip
-pd.Series(residuals, name="residual").to_frame().style.format("{:.1e}")
+names = ["C", "Eq. 46 as printed", "Eq. 46 with C"]
+table = pd.DataFrame(fits, index=names).T
+table["Eq. 43, one transform for k, x, z"] = pd.Series(one)
+table.rename_axis("residual by convention").style.format("{:.2g}", na_rep="")
 # %% tags=["hide-input"]
-checked, best = ig.worst(ig.eq46, draws=sizes.draws), min(fits.values())
-note = (f"As printed the best of four conventions leaves {best:.2f}; log 2 for 2 pi log 2 "
-        f"fits.")
+labelled = ig.worst(ig.eq53, draws=sizes.draws)
+checked, best = ig.worst(ig.eq46, draws=sizes.draws), min(v[1] for v in fits.values())
+mended = max(v[2] for v in fits.values())
+note = (f"As printed the best of four conventions leaves {best:.2f}; C log 2 and 1/(8 C) fit "
+        "each with its own C.")
 findings.observe("eq46-transform", value=best, note=note)
 findings.observe("eq46-transform", value=max(mended, checked.value), mutant=checked.mutant,
                  form="corrected", note=note)  # fmt: skip
+note = ("Exact with the unnormalised transform, whose convolution theorem it is; off by "
+        f"{one['1/N forward']:.0%} with 1/N for all three, exact again with k alone unnormalised.")
+findings.observe("eq43-convolution-gradient", value=one["unnormalised"],
+                 mutant=one["1/N forward"], note=note)  # fmt: skip
 checked = ig.worst(ig.eq43, draws=sizes.draws)
-note = ("With 1/N in all three transforms z = N k x; exact with k unnormalised (its conjugate "
-        "for a correlation).")
-off = ig.relative(jacobian, one_transform)
-findings.observe("eq43-convolution-gradient", value=off, note=note)
 findings.observe("eq43-convolution-gradient", value=checked.value, mutant=checked.mutant,
                  form="convention", note=note)  # fmt: skip
 # %% tags=["hide-input"]
-note = "A Kronecker delta where every pixel has a label; with void the spectrum of the mask."
+note = (f"A Kronecker delta where every pixel has a label (residual {labelled.value:.0e}); with "
+        "void the spectrum of the mask.")
 findings.observe("eq53-labels-sum-to-one", value=labelled.mutant, note=note)
 findings.observe("eq53-labels-sum-to-one", value=labelled.value, mutant=labelled.mutant,
                  form="convention", note=note)  # fmt: skip
-note = ("Exact for a linear last layer without the 1/2, void carried by the mask's spectrum.")
-findings.observe("eq50-lemma6", value=tail.mutant, note=note)
-findings.observe("eq50-lemma6", value=tail.value, mutant=tail.mutant, form="corrected",
-                 note=note)  # fmt: skip
 x = study.feature_field(size, rms=0.3)[0, 0]
 z, wrong = (float(v.abs().pow(2).sum() / x.pow(2).mean())
             for v in (spectrum.spectrum(x), torch.fft.fft2(x)))  # fmt: skip
@@ -251,21 +249,30 @@ note = "Error of Eq. 5: " + ", ".join(at) + "."
 findings.observe("eq05-rms-one", value=one["error"], note=note)
 findings.observe("eq05-rms-one", value=soft["error"][0.1], mutant=two["error"],
                  form="approximation", note=note)  # fmt: skip
-note = ("The dropped term is rms Z / 2 of the kept one; what is left out in Eq. 48 errs "
-        f"{one['second']:.0%} at 1.")
-findings.observe("eq49-dropped-term", value=0.5 * 1.0, note=note)
-findings.observe("eq49-dropped-term", value=0.5 * 0.1, mutant=0.5 * 1.0, form="approximation",
-                 note=note)  # fmt: skip
 findings.observe("eq45-negligible", value=one["second"], note=note)
 findings.observe("eq45-negligible", value=soft["second"][0.3], mutant=two["second"],
                  form="approximation", note=note)  # fmt: skip
 # %% [markdown]
 # Does "$K$ small and $|X| < 1$" (Lemma 5, footnote 2) make $Z$ small? No: at He's initialisation the entries of $K$
-# shrink with the number of channels, rms $Z$ does not. It stays at $\sqrt{2/3}$ for uniform $|X| < 1$.
+# shrink with the number of channels, rms $Z$ does not. It stays at $\sqrt{2/3}$ for uniform $|X| < 1$. So the term that
+# {ref}`Eq. 49 <eq-49>` drops stays too: the last column weighs the two matrices, $\|k(\nu_j) z(\nu_i-\nu_j)/4\|$
+# against $\|k(\nu_j)\delta_{ij}/2\|$.
 # %%
 small = {c: study.small_kernel(c) for c in (16, 64, 256)}
+layers = {c: study.he_layer(c) for c in small}
+dropped = pd.DataFrame({c: [study.dropped_over_kept(k[0], z) for k, z in zip(*layer, strict=True)]
+                        for c, layer in layers.items()})  # fmt: skip
 table = pd.DataFrame(small, index=["largest |K|", "rms Z"]).T.rename_axis("channels")
-table.style.format("{:.2f}")
+table.assign(**{"dropped over kept": dropped.mean()}).style.format("{:.2f}")
+# %% tags=["hide-input"]
+kernel = ig.normal(np.random.default_rng(1), 3, 3)
+tiny = study.dropped_over_kept(kernel, study.feature_field(size, rms=0.1)[0, 0])
+note = (f"In layers of 16 to 256 channels the dropped term is {dropped.stack().min():.0%} to "
+        f"{dropped.stack().max():.0%} of the kept one, {tiny:.0%} at rms Z = 0.1.")
+findings.observe("eq49-dropped-term", value=dropped.stack().mean(), low=dropped.stack().min(),
+                 high=dropped.stack().max(), note=note)  # fmt: skip
+findings.observe("eq49-dropped-term", value=tiny, mutant=dropped.stack().min(),
+                 form="approximation", note=note)  # fmt: skip
 # %% tags=["hide-input"]
 entry, z_rms = small[256]
 error = study.activation_table([z_rms], size, seeds=seeds)
@@ -288,11 +295,25 @@ figures.show_plotly(
 )
 # %% [markdown]
 # ## ReLU
-# The paper's networks use ReLU, whose slope is 0 or 1: $J = \frac12 (I + F \operatorname{diag}(\operatorname{sgn} Z)
-# F^{-1}) k$. What {ref}`Eq. 5 <eq-5>` drops is as large as what it keeps, for every size of $Z$. By Parseval the
-# diagonal holds exactly the active fraction of each column's energy, since $|k(\nu_j)|^2$ is common to a column; so
-# also of the whole matrix's, but of a row's only without a convolution. The rest follows the features' own spectrum by
-# the arcsine law: smooth features spread it over near frequencies. That is what is true of "near frequency".
+# The paper's networks use ReLU, whose slope is 0 or 1. So its spectral gradient is $P k$ with $P = F
+# \operatorname{diag}(1[Z > 0]) F^{-1}$, and $P$ is an **orthogonal projection**: $P^2 = P$ because $0^2 = 0$ and $1^2 =
+# 1$, $P^* = P$ because $F$ is unitary up to a factor that cancels. That alone fixes its spread. Every entry of the
+# diagonal is $g(0) = a$, the active fraction; a row's energy is $\sum_j |P_{ij}|^2 = (PP^*)_{ii} = P_{ii} = a$; so the
+# diagonal has $a^2/a = a$ of it, about one half, for every size of $Z$. Sympy, for any mask of three pixels:
+# %%
+projection, square, adjoint, energy = sl.relu_projection(3)
+assert square == sp.zeros(3) == adjoint and energy == 0
+projection
+# %% [markdown]
+# A kernel weighs the columns by $|k(\nu_j)|^2$: the share $a$ stays that of every column, and of the whole matrix, but
+# no longer of a row. *Where* the other half goes is the features' own spectrum. For a stationary Gaussian field $Z$
+# (the assumption) with correlation $\rho(\tau)$, two pixels are active together with the probability below (Sheppard
+# 1899; Van Vleck and Middleton 1966). Its transform is $\langle|g(\nu)|^2\rangle$: smooth features spread the half over
+# near frequencies, white ones over all. That is what is true of "near frequency".
+# %%
+plackett, together = sl.arcsine_law()
+assert plackett == 0
+sp.Eq(sp.Symbol("P(Z(t) > 0, Z(t + tau) > 0)"), together)
 # %%
 spread = study.relu_spread_table([0, 1, 2], size, seeds=3 * seeds)
 wide = spread.pivot_table("value", ["decay", "within"], "kind")
@@ -387,9 +408,26 @@ findings.observe(
          "the energy does not.",
 )
 # %% [markdown]
-# Up-sampling is no delta in its columns either: the table gives its gain at $M/4$ and $M/2$ and at their images
-# $\nu + qM$, which it does not remove. `align_corners=True` stretches the frame by $(M-1)/M$ and is not even circulant.
-# Zero padding adds a cross, stride folds, and an atrous convolution on a grid of 33 mostly sees its own padding.
+# Up-sampling is no delta in its columns either: the table gives its gain at $M/4$ and $M/2$ and at their images $\nu +
+# qM$, which it does not remove. With `align_corners=True` coarse points stand $(L-1)/(M-1)$ fine pixels apart, so a
+# wave of $\nu$ cycles per frame of $M$ has $\nu\,\frac{L(M-1)}{M(L-1)}$ per frame of $L$: from 33 to 129 a factor of
+# 129/132, and bin 16 falls at {glue:text}`grad_lands`. (Fitted with it, the up-sampled wave leaves
+# nothing; with $(M-1)/M$, {glue:text}`grad_misfit`.) So its rows are no delta at any bin but 0. Zero
+# padding adds a cross, stride folds, and an atrous convolution on a grid of 33 mostly sees its own padding.
+# %% tags=["hide-input"]
+stretch = study.upsampled_frequency(1, size, 4 * size - 3)
+glue("grad_lands", f"{16 * stretch:.3f}", display=False)
+assert study.upsampling_fit(16, size, 4, stretch) < 1e-9
+glue("grad_misfit", f"{study.upsampling_fit(16, size, 4, (size - 1) / size):.0%}", display=False)
+# %% [markdown]
+# Features are real, so $x(-\nu) = \overline{x(\nu)}$, and $dy(\nu_i) = J_{ij}\,dx(\nu_j) + J_{i,-j}\,
+# \overline{dx(\nu_j)}$: two real numbers answer to two. The printed rows have no $J_{i,-i}$. It lets the effect of a
+# real wave depend on its phase, between $|J_{ii}| - |J_{i,-i}|$ and $|J_{ii}| + |J_{i,-i}|$. The table holds
+# $|J_{i,-i}|$ over $|J_{ii}|$; near Nyquist $-\nu_i$ is a neighbour of $\nu_i$. In $L_{ce}(0)$, which is real, the two
+# halves are conjugate: the printed entry is half of the effect.
+# %%
+mirrored = study.mirror_table(size, (padded, "ReLU", half, up, "atrous 12"), seeds=seeds)
+mirrored.groupby(["operation", "nu_i"])["value"].mean().unstack().style.format("{:.1%}")
 # %%
 depth = study.depth_table([1, 2, 3, 5, 8], size, seeds=2 * seeds)
 on_diagonal = depth[depth["within"] == 0].set_index(["activation", "depth", "seed"])["value"]
@@ -421,9 +459,17 @@ findings.observe("obs3-softplus-layer", value=kept, mutant=means["softplus", 8],
                  form="approximation", note=note)  # fmt: skip
 # %% [markdown]
 # ## From features to the loss
-# {ref}`Eq. 6 <eq-6>` holds exactly for a linear last layer, without the 1/2. With softplus its error is again that of
-# the half slope.
+# {ref}`Eqs 6 <eq-6>`, {ref}`50 <eq-50>` and {ref}`54 <eq-54>` are one formula. What holds, for any network:
+# $L_{ce}(\nu_i) = \sum_c b(-\nu_i, c)\,[y_p(\nu_i) - y(\nu_i, c)]$ is linear in the labels, their sum is $m(-\nu_i)$,
+# the mask's spectrum, and {ref}`Eq. 52 <eq-52>` differentiates $y_p$. So
+#
+# $$ \frac{\partial L_{ce}(\nu_i)}{\partial y(\nu_j, c)} = m(-\nu_i)\, s(\nu_i - \nu_j, c)
+#    - \delta_{ij}\, b(-\nu_i, c), $$
+#
+# and a linear last layer multiplies it by $k(\nu_j, c)$. Without void $m(-\nu_i) = \delta_{i0}$: the printed bracket.
+# The printed ½ is softplus' slope at 0, right where the last layer is a softplus and $Z$ small; a classifier has none.
 # %%
+assert sym.loss_gradient(2) == sp.zeros(2)  # B are free symbols: void and soft labels included
 rng = np.random.default_rng(0)
 errors = {}
 for s in (0.1, 1.0):
@@ -431,17 +477,22 @@ for s in (0.1, 1.0):
 offs = [ig.eq07_softplus(rng, (6, 7), scale=1.0) for _ in range(4 * seeds)]
 off, margin = np.mean(offs), 2 * np.std(offs) / np.sqrt(len(offs))
 checked = ig.worst(ig.eq07, draws=sizes.draws)
-names = {"Eq. 6, rms Z = 0.1": errors[0.1], "Eq. 6, rms Z = 1": errors[1.0],
-         "Eq. 7, energy off the diagonal": off}  # fmt: skip
-pd.Series(names, name="error, softplus").to_frame().style.format("{:.0%}")
+tail, algebra = (ig.worst(f, draws=sizes.draws) for f in (ig.linear_tail, ig.eq54))
+names = {
+    "printed, softplus, rms Z = 0.1": errors[0.1], "printed, softplus, rms Z = 1": errors[1.0],
+    "printed, linear": tail.mutant, "mended, linear, void": tail.value,
+    "Eqs 51 to 53 with Eq. 5 put in": algebra.value,
+}  # fmt: skip
+pd.Series(names, name="error of Eqs 6, 50, 54").to_frame().style.format("{:.1g}")
 # %% tags=["hide-input"]
-note = (f"Softplus: {errors[0.1]:.0%} off at rms Z = 0.1, {errors[1.0]:.0%} at 1; linear: "
-        "exact without the 1/2.")
-findings.observe("eq06-softplus-tail", value=errors[1.0], note=note)
-findings.observe("eq06-softplus-tail", value=errors[0.1], mutant=errors[1.0],
-                 form="approximation", note=note)  # fmt: skip
-findings.observe("eq06-softplus-tail", value=tail.value, mutant=tail.mutant, form="corrected",
-                 note=note)  # fmt: skip
+note = (f"One formula in three places. Softplus: {errors[0.1]:.0%} off at rms Z = 0.1, "
+        f"{errors[1.0]:.0%} at 1; the algebra from Eqs 51 to 53 is exact; a linear classifier "
+        "has no 1/2.")
+for claim in ("eq06-softplus-tail", "eq50-lemma6", "eq54-substitution"):
+    findings.observe(claim, value=errors[1.0], note=note)
+    findings.observe(claim, value=errors[0.1], mutant=errors[1.0], form="approximation",
+                     note=note)  # fmt: skip
+    findings.observe(claim, value=tail.value, mutant=tail.mutant, form="corrected", note=note)
 note = (f"Softplus last layer: {off:.0%} of the energy off the diagonal; linear and without "
         "void: none; void mixes.")
 findings.observe("eq07-same-frequency", value=off, low=off - margin, high=off + margin,
@@ -449,50 +500,69 @@ findings.observe("eq07-same-frequency", value=off, low=off - margin, high=off + 
 findings.observe("eq07-same-frequency", value=checked.value, mutant=checked.mutant,
                  form="corrected", note=note)  # fmt: skip
 # %% [markdown]
+# How much does void mix? In the rows $\nu_i \ne 0$ it puts $|m(\nu_i)|^2 \sum_{q \ne 0} |s(q)|^2$ off the diagonal. The
+# table holds that share of their energy for synthetic scenes with their void ribbons and edges, for a prediction of
+# confidence 4 (explained below), beside the share of pixels that are void.
+# %%
+labels = {r: torch.from_numpy(synthetic.scene(r, 0, 129).label) for r in synthetic.REGIMES}
+classes = {r: len(c) for r, c in synthetic.CLASSES.items()}
+share = {}
+for kind in labels:
+    for k in range(4):
+        one = torch.from_numpy(synthetic.scene(kind, k, 129).label)
+        features, up33 = response.lrg_prediction(one, classes[kind], size, confidence=4.0)
+        share[kind, k] = {"void pixels": float((one == 255).double().mean()),
+                          "off the diagonal": response.void_share(one, up33(features)[0].softmax(0))}  # fmt: skip
+share = pd.DataFrame(share).T.rename_axis(["scene", "number"])
+share.groupby("scene").mean().style.format("{:.1%}")
+# %% [markdown]
 # ## The zero frequency of the loss
 # For {ref}`Eq. 8 <eq-8>` the paper argues that $s(\nu_j)$ is small for large $\nu_j$, so that $L_{ce}(0)$ hardly
 # answers there. It does get small: {glue:text}`grad_fall` of its value at $\nu_j = 1$ or less in the upper quarter. But
 # $L_{ce}(\nu_j)$ gets small in the same way: every $\nu_j$ of the features lies inside the prediction's band, where a
-# trained network has $s \approx b$, and the two answer about as strongly, with opposite signs. Smaller still is their
-# sum, the gradient of the whole loss: with $m$ the mask of labelled pixels (1 without void),
+# prediction that is sure has $s \approx b$. The two answer with opposite signs; which is the larger depends on the
+# scene and on how sure the prediction is. Their sum is the gradient of the whole loss: with $m$ the mask of labelled
+# pixels (1 without void),
 # $\sum_{\nu_i} \partial L_{ce}(\nu_i)/\partial x(\nu_j) = \sum_c k(\nu_j, c) [\mathcal F(mS) - b](-\nu_j, c)$.
 # %%
-labels = {r: torch.from_numpy(synthetic.scene(r, 0, 129).label) for r in synthetic.REGIMES}
-classes = {r: len(c) for r, c in synthetic.CLASSES.items()}
-answers = {r: study.observation4_table(labels[r], classes[r], size) for r in labels}
+answers = {r: response.observation4_table(labels[r], classes[r], size, confidence=4.0)
+           for r in labels}  # fmt: skip
 figures.show(
     draw.cancellation(answers),
     caption="How a feature at frequency (0, nu_j) moves the zero frequency of the loss, its "
             "own, and the whole loss; a prediction on a grid of 33 that knows the labels' "
-            "averages. Three kinds of synthetic scenes.",
+            "averages p, logits 4 (2 p - 1). Three kinds of synthetic scenes.",
     alt="In three panels the red and the blue curve fall together over all frequencies; the "
         "black curve lies below them.",
     source="this chapter", label="fig-cancellation",
 )
+# %% [markdown]
+# The prediction is made up, its logits are $\kappa\,(2p - 1)$ with $p$ the labels' averages on the grid, and the
+# **confidence** $\kappa$ is ours: softmax is flat at 1 and hard at 8. So everything below is judged over that range.
+# Where the scene's loss is least stands for a trained network, which chooses its own $\kappa$.
 # %%
-lines = {}
-for kind, answer in answers.items():
-    by = answer.pivot(index="nu_j", columns="part", values="value")
-    zero, upper = by["L_ce(0)"] / by["L_ce(0)"][1], by.loc[size // 4 :]
-    lines[kind] = {
-        "upper quarter over nu_j = 1": zero.loc[3 * (size // 8) :].median(),
-        "nu_j = 2 to 4 over nu_j = 1": zero.loc[2:4].median(),
-        "over own": (upper["L_ce(0)"] / upper["L_ce(nu_j)"]).median(),
-        "whole loss over own": (upper["L_CE"] / upper["L_ce(nu_j)"]).median(),
-    }
-lines = pd.DataFrame(lines)
-lines.style.format("{:.2f}")
+zeros = response.zero_table(labels, classes, size)
+mixed = {r: x.flatten()[torch.randperm(x.numel(), generator=torch.Generator().manual_seed(0))]
+         .reshape(x.shape) for r, x in labels.items()}  # fmt: skip
+rough = response.zero_table(mixed, classes, size)
+columns = {"fall": "upper quarter over nu_j = 1", "own": "over own"}
+columns |= {"whole": "whole loss over own"}
+table = zeros.rename(columns=columns).pivot(index="confidence", columns="regime")
+table[list(columns.values())].style.format("{:.2f}").format_index("{:g}", axis=0)
 # %% tags=["hide-input"]
-fall, early, own, whole = (lines.loc[i] for i in lines.index)
-glue("grad_fall", f"{fall.max():.0%}", display=False)
-listed = ", ".join(f"{v:.0%} ({k})" for k, v in fall.items())
-findings.observe("eq08-zero-frequency", value=fall.max(), mutant=early.max(),
-                 note=f"Upper quarter against nu_j = 1: {listed}.")  # fmt: skip
-listed = ", ".join(f"{v:.2f} ({k})" for k, v in own.items())
+glue("grad_fall", f"{zeros['fall'].max():.0%}", display=False)
+by = zeros.groupby("regime")
+listed = ", ".join(f"{v:.0%} ({k})" for k, v in by["fall"].max().items())
+findings.observe("eq08-zero-frequency", value=zeros["fall"].median(), low=zeros["fall"].min(),
+                 high=zeros["fall"].max(), mutant=rough["fall"].median(),
+                 note=f"Upper quarter against nu_j = 1, largest over confidence: {listed}; with "
+                      f"the same pixels shuffled {rough['fall'].median():.0%}.")  # fmt: skip
+listed = ", ".join(f"{a:.2f} to {b:.2f} ({k})" for k, a, b in
+                   zip(by.groups, by["own"].min(), by["own"].max(), strict=True))  # fmt: skip
 findings.observe(
-    "bey-zero-as-own", value=own.min(), mutant=whole.min(),
-    note=f"|dL_ce(0)| over |dL_ce(nu_j)|, median from M/4 on: {listed}; of the whole loss "
-         + ", ".join(f"{v:.2f}" for v in whole) + ".",
+    "bey-zero-as-own", value=zeros["own"].median(), low=zeros["own"].min(),
+    high=zeros["own"].max(), mutant=zeros["whole"].median(),
+    note=f"|dL_ce(0)| over |dL_ce(nu_j)|, median from M/4 on, confidence 1 to 8: {listed}.",
 )
 # %% tags=["hide-input"]
 for void in (False, True):
@@ -510,49 +580,49 @@ for void in (False, True):
 # %% [markdown]
 # ## Removing the features
 # The fourth observation itself: on 513 pixels a prediction on a grid of 129 loses its features above $\nu_{max} = 16$.
-# Each low part is weighed against itself, by the change of each $L_{ce}(\nu_i)$ (`moved`); the sums are beside it.
+# Each low part is weighed against itself, by the change of each $L_{ce}(\nu_i)$; then the change of $L_{ce}(0)$ against
+# the whole loss. Filled dots: the confidence of least loss among those tried.
 # %%
-removed = {}
-for kind in synthetic.REGIMES:
-    for k in range(sizes.seeds):
-        label = torch.from_numpy(synthetic.scene(kind, k, 513).label)
-        parts = study.removal_table(label, classes[kind], 129, 16).set_index("part")
-        removed[kind, k] = parts
-table = pd.concat(removed, names=["scene", "number"]).groupby(["scene", "part"]).mean()
-moved = table["moved"].map("{:.1%}".format)
-pd.concat([table[["before", "after"]].map("{:.3f}".format), moved], axis=1)
-# %% tags=["hide-input"]
-parts = pd.concat(removed, names=["scene", "number"])
-zero, low, loss = (parts.xs(k, level="part") for k in ("L_ce(0)", "low", "L_CE"))
-rise = (loss["after"] / loss["before"] - 1).groupby("scene").mean()
-unit = (zero["after"] - zero["before"]).abs() / loss["before"]
-listed = ", ".join(f"{v:.1%} ({k})" for k, v in zero["moved"].groupby("scene").mean().items())
-findings.observe(
-    "obs4-zero-frequency", value=zero["moved"].mean(), low=zero["moved"].min(),
-    high=zero["moved"].max(), note=f"L_ce(0) changes by {listed} of itself.",
-)
-findings.observe(
-    "obs4-low-frequencies", value=low["moved"].max(), mutant=unit.min(),
-    note=f"They change by {low['moved'].max():.1%} of their size at most.",
+large = {kind: [torch.from_numpy(synthetic.scene(kind, k, 513).label)
+                for k in range(sizes.seeds)] for kind in synthetic.REGIMES}  # fmt: skip
+removed = response.confidence_table(large, classes, 129, 16)
+figures.show(
+    draw.by_confidence(removed),
+    caption="What removing the features above 16 changes, against the confidence of the "
+            "made-up prediction. Dotted: one twentieth, and the whole loss.",
+    alt="Three panels over confidence 1 to 8. Against themselves the zero frequency and the low "
+        "ones change more with confidence, up to some per cent and to half of one; over the "
+        "whole loss the change of the zero frequency rises from a hundredth to ten and more.",
+    source="this chapter", label="fig-confidence",
 )
 # %% tags=["hide-input"]
-listed = ", ".join(f"{v:.1f} ({k})" for k, v in unit.groupby("scene").mean().items())
-findings.observe(
-    "bey-removal-cancels", value=unit.min(), mutant=zero["moved"].max(),
-    note=f"The parts cancel, so the change of L_ce(0), {zero['moved'].min():.1%} to "
-         f"{zero['moved'].max():.1%} of itself, is {listed} times the whole loss; L_CE itself "
-         f"rises by "
-         + ", ".join(f"{v:.0%} ({k})" for k, v in rise.items()) + ".",
-)
-glue("grad_zero", f"{zero['moved'].min():.1%} to {zero['moved'].max():.1%}", display=False)
-glue("grad_low", f"{low['moved'].max():.1%}", display=False)
-glue("grad_unit", f"{unit.min():.1f} to {unit.max():.1f}", display=False)
-glue("grad_rise", f"{rise.min():.0%} to {rise.max():.0%}", display=False)
+best = removed[removed["best"]]
+ends = removed.groupby("regime")[["zero", "low", "unit"]].agg(["min", "max"])
+listed = {c: ", ".join(f"{v['min']:.3g} to {v['max']:.3g} ({k})" for k, v in ends[c].iterrows())
+          for c in ("zero", "low", "unit")}  # fmt: skip
+for claim, column in (("obs4-zero-frequency", "zero"), ("obs4-low-frequencies", "low"),
+                      ("bey-removal-cancels", "unit")):  # fmt: skip
+    parts = {"printed": removed, "convention": best}
+    for form in ("printed", "convention")[: 1 + (column == "unit")]:
+        seen = parts[form][column]
+        findings.observe(
+            claim, value=seen.median(), low=seen.min(), high=seen.max(), form=form,
+            note=f"Over confidence 1 to 8: {listed[column]}; where the loss is least "
+                 f"{best[column].min():.3g} to {best[column].max():.3g}.",
+        )
+for key, column in (("zero", "zero"), ("low", "low"), ("rise", "rise")):
+    glue(f"grad_{key}", f"{best[column].min():.1%} to {best[column].max():.1%}", display=False)
+glue("grad_unit", f"{best['unit'].min():.1f} to {best['unit'].max():.1f}", display=False)
+glue("grad_range", f"{removed['unit'].min():.2f} to {removed['unit'].max():.1f}", display=False)
+glue("grad_best", " and ".join(f"{c:g}" for c in sorted(set(best["confidence"]))),
+     display=False)  # fmt: skip
 # %% [markdown]
-# Against themselves the low frequencies stay: those other than zero change by {glue:text}`grad_low` at most,
-# $L_{ce}(0)$ by {glue:text}`grad_zero`. But the loss is what is left when $L_{ce}(0)$ and the negative rest cancel:
-# that small change is {glue:text}`grad_unit` times the whole loss, which rises by {glue:text}`grad_rise`. The sentence
-# is nearly true, and says little of the loss.
+# Where the loss is least (confidence {glue:text}`grad_best`), the low frequencies other than zero change by
+# {glue:text}`grad_low` of themselves, $L_{ce}(0)$ by {glue:text}`grad_zero`. But the loss is what is left when
+# $L_{ce}(0)$ and the negative rest cancel: that small change is {glue:text}`grad_unit` times the whole loss, which
+# rises by {glue:text}`grad_rise`. At other confidences it is {glue:text}`grad_range` times: the surer the prediction,
+# the smaller the loss that all is weighed against. None of these is a property of the labels or of the band limit
+# alone.
 #
 # ## What we found
 # %% tags=["hide-input"]

@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
+from specseg import annotation as an
+from specseg import annotation_laws as laws
 from specseg import annotation_study as study
 from specseg import boundary_band as bb
 from specseg import boundary_contours as bc
-from specseg import layer_study, shapes
+from specseg import layer_study, loss_response, shapes
 from specseg.figures import annotation as draw_annotation
 from specseg.figures import boundary as draw_boundary
 from specseg.figures import gradients as draw_gradients
@@ -61,8 +63,17 @@ def test_tables_are_tidy_and_ordered(maps):
     assert (ceilings["band"] >= ceilings["nearest"] - 0.05).all()
     cost = study.truncation_table(maps, CLASSES, limits)
     assert (cost["first"] <= cost["cost"] + 1e-12).all() and (cost["cost"] <= cost["upper"] + 1e-12).all()
-    before, after = study.energy_growth(maps["b"][0], 4, 2)
-    assert before > 0 and after > 0.2 * before
+    before, after, read = study.energy_growth(maps["b"][0], 4, 2)
+    assert before > 0 and after > 0.2 * before > read
+    labels = maps["b"][0]
+    assert before == pytest.approx(float(laws.tail_energy(labels, [4], 2).sum()), rel=1e-9)
+    assert after == pytest.approx(
+        float(laws.tail_energy(an.block_labels(labels, 4, "nearest"), [4], 2).sum()), rel=1e-9
+    )
+    assert (blocks["sides"] >= blocks["density"] * 0.9).all()
+    made_up = study.band_cost_table(maps, CLASSES, limits)
+    assert (made_up["cost"] <= made_up["bound"]).all() and (made_up["cost"] >= -1e-12).all()
+    assert np.allclose(made_up["cost"], made_up["again"], atol=1e-8)
 
 
 def test_shapes_follow_the_law():
@@ -76,7 +87,7 @@ def test_every_figure_draws_its_rows(maps):
     table = layer_study.fig3_table(9, seeds=1)
     law = layer_study.activation_table([0.1, 1.0], 9, seeds=1)
     spread = layer_study.relu_spread_table([0, 1], 9, seeds=2, reach=2)
-    answers = {"b": layer_study.observation4_table(maps["b"][0], 2, 9)}
+    answers = {"b": loss_response.observation4_table(maps["b"][0], 2, 9, confidence=4.0)}
     pole = {"pole": bc.contours()["pole, 24 px"]}
     bands = bc.one_dimension_table(pole, [3], [4, 8, 16, 32, 64]).query("reading == @bc.READINGS[0]")
     reduced = bands.assign(law=0.1, kind="pole", difference=bands["difference"].abs())
@@ -90,6 +101,8 @@ def test_every_figure_draws_its_rows(maps):
         "half": (draw_gradients.cost_of_half(law, law.assign(first=law["rms"] / 2)), 1),
         "depth": (draw_gradients.depth(layer_study.depth_table([1, 2], 9, seeds=1)), 2),
         "spread": (draw_gradients.relu_spread(spread), 1),
+        "confidence": (draw_gradients.by_confidence(
+            loss_response.confidence_table({"b": maps["b"]}, CLASSES, 17, 4, (1.0, 2.0))), 3),
         "cancellation": (draw_gradients.cancellation(answers), 1),
         "bands": (draw_boundary.energy_above(bands), 1),
         "built up": (draw_boundary.built_up(bb.built_up_table([0, 1], np.linspace(0, 2, 9))), 2),
@@ -120,3 +133,26 @@ def test_interactive_figures_hold_their_numbers():
     assert np.asarray(heat.z).shape == (7, 5) and float(np.asarray(heat.customdata).max()) == round(
         100 * error.max(), 2
     )
+
+
+def test_the_narrowest_class_is_a_strip_of_its_width():
+    labels = torch.zeros(200, 200, dtype=torch.long)
+    labels[:, 60:72] = 1
+    assert study.narrowest([labels], 3) == pytest.approx(12, rel=0.1)  # Crofton is 5 % short along the axes
+
+
+def test_the_rival_ceiling_knows_no_class():
+    stripes = torch.zeros(1, 65, 65, dtype=torch.long)
+    stripes[:, :, 20:40] = 1
+    table = study.ceiling_table({"a": list(stripes)}, {"a": 2}, [4, 32]).set_index(["kind", "nu_max"])["value"]
+    e = float(laws.block_error_law(an.perimeter(stripes, 2)[1], 8, 65 * 65))
+    assert table["all classes alike", 4] == pytest.approx((1 - e) / (1 + e)) and table["all classes alike", 32] == 1
+
+
+def test_a_fixed_period_is_a_bound_too_but_a_worse_one():
+    for n, nu in ((513, 8), (129, 16)):
+        best, fixed = laws.bound_constant(n, nu), laws.bound_constant(n, nu, period=0.5)
+        assert best < fixed
+        stripes = (2 * (nu + 1) * torch.arange(n) // n % 2).expand(n, n)
+        reached = float(laws.tail_energy(stripes, [nu], 2)[1])
+        assert reached <= best * 2 * (nu + 1) / n

@@ -233,6 +233,7 @@ def test_relu_row_follows_the_arcsine_law():
     (lambda: study.stack(0), "depth 0"),
     (lambda: study.upsampling_amplitude(0.5, 3, align_corners=True), "even"),
     (lambda: study.feature_field(1), "size 1"),
+    (lambda: study.upsampled_frequency(1, 1, 5), "coarse 1"),
     (lambda: study.column_shares(torch.ones(2, 3)), "n, n"),
     (lambda: study.column_shares(torch.zeros(2, 2)), "column is zero"),
 ])  # fmt: skip
@@ -250,31 +251,46 @@ def test_study_tables_are_tidy_and_bounded():
     assert (grown[1] >= grown[0] - 1e-12).all() and (grown[2] >= grown[1] - 1e-12).all()
 
 
-def test_observation4_parts_add_up():
-    labels = torch.from_numpy(np.random.default_rng(0).integers(0, 3, (9, 9)))
-    features, tail = study.lrg_prediction(labels, 3, 5)
-    rows = sum(sg.loss_row(tail, features, labels, (int(u), int(v)))
-               for u in signed_frequencies(9) for v in signed_frequencies(9))  # fmt: skip
-    table = study.observation4_table(labels, 3, 5).query("part == 'L_CE'")
-    for _, line in table.iterrows():
-        assert line["value"] == pytest.approx(float(rows[:, 0, int(line["nu_j"])].abs().pow(2).sum().sqrt()))
+def test_corners_on_corners_stretch_by_129_over_132():
+    assert study.upsampled_frequency(1, 33, 129) == pytest.approx(129 / 132, abs=1e-15)
+    for coarse, factor in ((33, 4), (9, 2), (17, 8)):
+        fine = factor * (coarse - 1) + 1
+        for nu in (1, coarse // 4, coarse // 2):
+            stretch = study.upsampled_frequency(1, coarse, fine)
+            assert study.upsampling_fit(nu, coarse, factor, stretch) < 1e-9
+            assert study.upsampling_fit(nu, coarse, factor, (coarse - 1) / coarse) > 1e-3  # an earlier page said so
 
 
-def test_removal_moves_each_part_by_what_its_frequencies_move():
-    labels = torch.from_numpy(np.random.default_rng(1).integers(0, 3, (17, 17)))
-    table = study.removal_table(labels, 3, 9, 2).set_index("part")
-    features, tail = study.lrg_prediction(labels, 3, 9)
-    u = signed_frequencies(9)
-    keep = (u[:, None].abs() <= 2) & (u[None, :].abs() <= 2)
-    cut = torch.fft.ifft2(torch.fft.fft2(features) * keep).real
-    parts = [ce.frequency_components(tail(x), labels[None])[0].real for x in (features, cut)]
-    near = [(0, 1), (1, 0), (1, 1), (0, -1), (-1, 0), (-1, -1), (1, -1), (-1, 1)]
-    old, new = ([float(p[i]) for i in near] for p in parts)
-    moved = sum(abs(a - b) for a, b in zip(old, new, strict=True)) / sum(abs(a) for a in old)
-    assert table["moved"]["low"] == pytest.approx(moved)
-    assert table["before"]["low"] == pytest.approx(sum(old)) and table["after"]["low"] == pytest.approx(sum(new))
-    assert table["before"]["L_CE"] == pytest.approx(float(parts[0].sum()))
-    assert table["after"]["L_ce(0)"] == pytest.approx(float(parts[1][0, 0]))
-    assert table["before"]["low with 0"] == pytest.approx(table["before"]["low"] + table["before"]["L_ce(0)"])
-    kept = study.removal_table(labels, 3, 9, 4)
-    assert kept["moved"].max() < 1e-9  # nothing is removed
+def test_an_up_sampled_wave_peaks_there():
+    """Independently of the formula: the largest value of the up-sampled wave's transform, finely sampled."""
+    nu, coarse, fine = 16, 33, 129
+    wave = torch.exp(2j * torch.pi * nu * torch.arange(coarse).double() / coarse)
+    up = torch.complex(*(F.interpolate(p[None, None], fine, mode="linear", align_corners=True)[0, 0]
+                         for p in (wave.real, wave.imag)))  # fmt: skip
+    spectrum = torch.fft.fft(up, n=fine * 200).abs()
+    assert float(spectrum.argmax()) / 200 == pytest.approx(study.upsampled_frequency(nu, coarse, fine), abs=0.01)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_dropped_term_is_half_of_rms_z(seed):
+    z, kernel = normal(seed, 7, 6), normal(seed + 9, 3, 3)
+    assert study.dropped_over_kept(kernel, z) == pytest.approx(float(z.pow(2).mean().sqrt()) / 2, rel=1e-9)
+
+
+def test_a_real_wave_feels_the_mirrored_entry():
+    """The effect of cos(nu_j t + phase) on y(nu_i) runs between |J_ii| - |J_i,-i| and their sum."""
+    size, nu = 9, 2
+    fn, x = study.operation("ReLU", size), study.feature_field(size)
+    row = sg.layer_row(fn, x, (nu, nu))[0]
+    t = torch.arange(size).double()
+    jacobian = torch.autograd.functional.jacobian(fn, x).reshape(size * size, size * size)
+    sizes = []
+    for phase in np.linspace(0, 2 * np.pi, 721):
+        wave = torch.cos(2 * torch.pi * nu * (t[:, None] + t[None, :]) / size + phase)
+        y = torch.fft.fft2((jacobian @ wave.flatten()).reshape(size, size), norm="forward")
+        sizes.append(2 * float(y[nu, nu].abs()))
+    here, there = float(row[nu, nu].abs()), float(row[-nu, -nu].abs())
+    assert max(sizes) == pytest.approx(here + there, rel=1e-4) and min(sizes) == pytest.approx(here - there, rel=1e-4)
+    table = study.mirror_table(size, ("ReLU", "convolution, circular"), seeds=1)
+    assert table.query("operation == 'ReLU' and nu_i == 2")["value"].item() == pytest.approx(there / here)
+    assert table.query("operation == 'convolution, circular'")["value"].max() < 1e-9

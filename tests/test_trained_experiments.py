@@ -10,7 +10,7 @@ import pytest
 from specseg import config, networks, protocol, records, scores, sweep, weights
 from specseg.networks import Network
 
-NAMES = ("networks", "truncation", "loss_in_frequency", "block_annotation", "predictors")
+NAMES = ("networks", "truncation", "loss_in_frequency", "block_annotation", "predictors", "band_limit_cost")
 TINY = Network("landcover", backbone="tiny", width=8, size=65, batch=4, steps=4, precision="32-true")
 WEAK = replace(TINY, annotation="block", nu_max=4)
 
@@ -49,6 +49,7 @@ def made(root):
             "loss_in_frequency": lambda m: m.Loss(TINY),
             "block_annotation": lambda m: m.Weak(WEAK),
             "predictors": lambda m: m.Labels("landcover", size=65),
+            "band_limit_cost": lambda m: m.BandLimit(TINY),
         }[name](module)
         folder = root / "work" / name
         folder.mkdir(parents=True)

@@ -81,13 +81,14 @@ def tail_law(
     return (length[:, None] * factor[None, :] / (2 * math.pi * n)).clamp(min=0)
 
 
-def bound_constant(n: int, nu_max: int) -> float:
+def bound_constant(n: int, nu_max: int, *, period: float | None = None) -> float:
     """Return f with: sum over |u| > nu_max of |b(u)|^2 <= f T/n for every 0/1 signal of n pixels with T transitions.
 
     Proof: 4 sin^2(pi u h/n) |b|^2 is the spectrum of B(t) - B(t - h), and shifting by h changes at most h T pixels. The
     mean over h = 1 .. H gives sum_u phi_H(u) |b(u)|^2 <= (H + 1) T/(2n); divide by the smallest phi_H above nu_max and
     take the best H. No f below n/(8 (nu_max + 1)) is possible: stripes of frequency nu_max + 1 have tail 1/4 and
-    T = 2 (nu_max + 1). This f comes within 3 % of it.
+    T = 2 (nu_max + 1). This f comes within 3 % of it. `period` fixes H to that share of the period n/(nu_max + 1)
+    instead of the best H: 1/2 is where the stripes' own term is largest.
 
     >>> round(bound_constant(513, 32) * 33 / 513, 3)                   # the least possible is 1/8
     0.128
@@ -97,7 +98,10 @@ def bound_constant(n: int, nu_max: int) -> float:
         return 0.0
     widths = np.arange(1, max(2, int(n / (nu_max + 1))) + 1)
     phi = np.cumsum(4 * np.sin(np.pi * np.outer(widths, u) / n) ** 2, axis=0) / widths[:, None]
-    return float(((widths + 1) / 2 / np.maximum(phi.min(axis=1), 1e-12)).min())
+    bounds = (widths + 1) / 2 / np.maximum(phi.min(axis=1), 1e-12)
+    return float(
+        bounds.min() if period is None else bounds[min(len(bounds), max(1, round(period * n / (nu_max + 1)))) - 1]
+    )
 
 
 def tail_bound(

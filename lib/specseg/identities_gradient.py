@@ -33,22 +33,14 @@ Check = Callable[[np.random.Generator, tuple[int, int]], Checked]
 
 
 def worst(check: Check, *, draws: int = 20, seed: int = 0, shapes: Sequence[tuple[int, int]] = SHAPES) -> Checked:
-    """Return the largest residual and the smallest mutant over `draws` random tensors, shapes in turn.
-
-    >>> worst(eq44, draws=6).value < 1e-12
-    True
-    """
+    """Return the largest residual and the smallest mutant over `draws` random tensors, shapes in turn."""
     rng = np.random.default_rng(seed)
     seen = [check(rng, shapes[i % len(shapes)]) for i in range(draws)]
     return Checked(max(c.value for c in seen), min(c.mutant for c in seen))
 
 
 def relative(left: Tensor, right: Tensor) -> float:
-    """Return max |left - right| / max |right| (or the plain difference where `right` is zero).
-
-    >>> relative(torch.tensor([1., 2.]), torch.tensor([1., 4.]))
-    0.5
-    """
+    """Return max |left - right| / max |right| (or the plain difference where `right` is zero)."""
     scale = float(right.abs().max())
     return float((left - right).abs().max()) / (scale if scale > 0 else 1.0)
 
@@ -118,6 +110,20 @@ def eq43(rng: np.random.Generator, shape: tuple[int, int]) -> Checked:
     return Checked(relative(left, right[0]), relative(left, right[1]))
 
 
+def eq43_conventions(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, float]:
+    """Return the residual of Eq. 43 with one transform for K, X and Z, for the paper's convolution Z = K * X (Eq. 41).
+
+    A scale a of all three gives z = k x/a: the convolution theorem z = k x is the unnormalised transform's (a = 1).
+    """
+    kernel = kernel_for(rng, shape)
+    left = sg.layer(lambda x: circular_conv(x, kernel.flip(0, 1)), normal(rng, 1, 1, *shape))
+    k = sg.kernel_spectrum(kernel, shape, correlation=False).flatten()
+    count = math.prod(shape)
+    scales = {"unnormalised": 1.0, "orthonormal": count**-0.5, "1/N forward": 1 / count}
+    found = {name: relative(torch.diag(a * k), left) for name, a in scales.items()}
+    return found | {"unnormalised, a network's correlation": relative(torch.diag(k.conj()), left)}
+
+
 def eq44(rng: np.random.Generator, shape: tuple[int, int]) -> Checked:
     """Eq. 44: the identity map's spectral gradient is the Kronecker delta; the mutant shifts the map by one pixel."""
     x = normal(rng, 1, 1, *shape)
@@ -131,27 +137,26 @@ def quadratic(z: Tensor) -> Tensor:
     return math.log(2) + z / 2 + z**2 / 8
 
 
-def eq46_conventions(n: int = 16, seed: int = 0) -> dict[str, float]:
-    """Return the relative residual of Eq. 46 as printed, 2 pi log 2 delta_0 + z/2 + (1/8) z * z, by convention.
+def eq46_conventions(n: int = 16, seed: int = 0) -> dict[str, tuple[float, float, float]]:
+    """Return for each convention (C, residual of Eq. 46 as printed, residual with its own constant C), relative.
 
-    `z * z` is the plain circular sum of the next printed line. The transforms scale the DFT by: 1/N forward, nothing
-    (unnormalised), 1/sqrt N (orthonormal), 2 pi/N (angular: F(1) = 2 pi delta). "corrected" is log 2 delta_0 + z/2 +
-    (1/8) z * z with 1/N forward. Only with log 2 in place of 2 pi log 2 does any single convention fit.
+    A transform with F(1) = C delta_0 has F(Z^2) = (1/C) z * z, so that the line reads C log 2 delta_0 + z/2 +
+    (1/(8 C)) z * z. The DFT is scaled by 1/N forward (C = 1), not at all (N), by 1/sqrt N (sqrt N), or by 2 pi/N (the
+    angular frequency's 2 pi). Printed is 2 pi for C in the first term and 1 in the last: no single convention.
     """
-    spatial = normal(np.random.default_rng(seed), 1, n)
-    residuals = {}
+    spatial, found = normal(np.random.default_rng(seed), 1, n), {}
     scales = {"1/N forward": 1 / n, "unnormalised": 1.0, "orthonormal": n**-0.5, "angular": 2 * math.pi / n}
     for name, scale in scales.items():
         z, y = (scale * torch.fft.fft2(v) for v in (spatial, quadratic(spatial)))
-        residuals[name] = relative(_eq46(z, 2 * math.pi * math.log(2)), y)
-        if name == "1/N forward":
-            residuals["corrected"] = relative(_eq46(z, math.log(2)), y)
-    return residuals
+        constant = scale * n
+        forms = (_eq46(z, 2 * math.pi * math.log(2)), _eq46(z, constant * math.log(2), 1 / constant))
+        found[name] = (constant, *(relative(form, y) for form in forms))
+    return found
 
 
-def _eq46(z: Tensor, constant: float) -> Tensor:
-    """Return constant delta_0 + z/2 + (1/8) sum_r z(i - r) z(r)."""
-    right = z / 2 + (sg.gather_differences(z) @ z.flatten()).reshape(z.shape) / 8
+def _eq46(z: Tensor, constant: float, of_products: float = 1.0) -> Tensor:
+    """Return constant delta_0 + z/2 + (of_products/8) sum_r z(i - r) z(r)."""
+    right = z / 2 + of_products * (sg.gather_differences(z) @ z.flatten()).reshape(z.shape) / 8
     right[0, 0] += constant
     return right
 
@@ -192,10 +197,7 @@ def exact_layer(rng: np.random.Generator, shape: tuple[int, int], activation: sg
 
 
 def eq49(rng: np.random.Generator, shape: tuple[int, int]) -> Checked:
-    """Eqs 5, 42, 49: the relative Frobenius error of k(j) delta_ij/2 is exactly 2 rms(sigma'(Z) - 1/2).
-
-    The residual compares the two sides; the mutant keeps the term z(i - j)/4 that Eq. 49 drops.
-    """
+    """Eqs 5, 42, 49: the error of k(j) delta_ij/2 is 2 rms(sigma'(Z) - 1/2); the mutant keeps the term z(i - j)/4."""
     kernel, z = kernel_for(rng, shape), 1.5 * normal(rng, *shape)
     exact = sg.conv_layer(kernel, z, F.softplus)
     k = sg.kernel_spectrum(kernel, shape).flatten()
@@ -239,11 +241,7 @@ def random_tail(
 
 
 def all_frequencies(shape: tuple[int, int]) -> list[tuple[int, int]]:
-    """Return the signed frequencies of a frame in the order of `fft2`, raveled.
-
-    >>> all_frequencies((1, 3))
-    [(0, 0), (0, 1), (0, -1)]
-    """
+    """Return all signed (u, v) in raveled `fft2` order."""
     return [(int(u), int(v)) for u in signed_frequencies(shape[0]) for v in signed_frequencies(shape[1])]
 
 
@@ -286,16 +284,22 @@ def eq53(rng: np.random.Generator, shape: tuple[int, int]) -> Checked:
 def all_rows(tail: Tail) -> tuple[Tensor, Tensor, Tensor]:
     """Return (exact rows dL(i)/dx(j), rows of the mended Eq. 54, rows of dL(i)/dy(j, c) k(j, c)) for every nu_i.
 
-    Each is complex (H*W, H, W), rows in the order of `fft2`.
+    Each is complex (H*W, H, W), rows in the order of `fft2`. The exact ones are autograd's, of all L_ce(nu) of Eq. 2.
     """
-    shape = (tail.labels.shape[0], tail.labels.shape[1])
-    rows: list[list[Tensor]] = [[], [], []]
-    logits = tail.fn(tail.x)
-    for nu in all_frequencies(shape):
-        rows[0].append(sg.loss_row(tail.fn, tail.x, tail.labels, nu)[0])
-        rows[1].append(sg.loss_row_linear(tail.kernels, tail.probabilities, tail.labels, nu))
-        rows[2].append((sg.loss_row(lambda y: y, logits, tail.labels, nu) * tail.kernels).sum(0))
-    return torch.stack(rows[0]), torch.stack(rows[1]), torch.stack(rows[2])
+    planes = sg.one_hot(tail.labels, len(tail.kernels)).double()
+    b, logits = spectrum(planes).conj(), tail.fn(tail.x)
+
+    def components(y: Tensor) -> Tensor:
+        return torch.view_as_real(-(b * spectrum(torch.log_softmax(y[0], 0))).sum(0).flatten())
+
+    def rows(fn: sg.Map, x: Tensor) -> Tensor:
+        jacobian = torch.autograd.functional.jacobian(fn, x, vectorize=True)[:, :, 0]
+        return torch.fft.ifft2(torch.complex(jacobian[:, 0], jacobian[:, 1]), norm="forward")
+
+    mended = [sg.loss_row_linear(tail.kernels, tail.probabilities, tail.labels, nu)
+              for nu in all_frequencies((planes.shape[1], planes.shape[2]))]  # fmt: skip
+    by_logit = (rows(components, logits) * tail.kernels).sum(1)
+    return rows(lambda x: components(tail.fn(x)), tail.x)[:, 0], torch.stack(mended), by_logit
 
 
 def eq54(rng: np.random.Generator, shape: tuple[int, int], *, void: bool = False) -> Checked:

@@ -1,4 +1,4 @@
-"""Single operations, stacks and losses whose spectral gradients are studied: Fig. 3 for any operation (Eqs 5, 7, 8).
+"""Single operations and stacks whose spectral gradients are studied: Fig. 3 for any operation (Eqs 5, 7).
 
 Everything here is deterministic in `seed`. Tables are tidy: one measurement a line.
 Source: Chen, Chiu and Wu, arXiv 2012.14123, section 3.1 and Fig. 3 (M = 33).
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from specseg import spectral_gradient as sg
-from specseg.spectrum import band_limit, box_mask, signed_frequencies, spectrum
+from specseg.spectrum import signed_frequencies
 
 OPERATIONS = (
     "convolution, circular", "convolution, zero padding", "softplus", "ReLU", "up-sampling x4, half-pixel",
@@ -199,39 +199,6 @@ def arcsine_spectrum(power: Tensor) -> Tensor:
     return expected
 
 
-def lrg_prediction(labels: Tensor, num_classes: int, size: int, *, confidence: float = 4.0) -> tuple[Tensor, sg.Map]:
-    """Return (logits on a low-resolution grid, tail): a prediction "upon the LRG" that knows the labels' averages.
-
-    The logits are `confidence` (2 p - 1), p the class shares around each LRG pixel; the tail up-samples them bilinearly
-    to the labels' grid, as decoders do. Void pixels count for no class. Logits: float64 (1, C, size, size).
-    """
-    planes = sg.one_hot(labels, num_classes).double()[None]
-    shape = (labels.shape[0], labels.shape[1])
-    logits = confidence * (2 * F.interpolate(planes, (size, size), mode="bilinear", antialias=True) - 1)
-    return logits, lambda x: F.interpolate(x, shape, mode="bilinear", align_corners=True)
-
-
-def observation4_table(labels: Tensor, num_classes: int, size: int, *, confidence: float = 4.0) -> pd.DataFrame:
-    """Return how features at nu_j = (0, nu) move L_ce(0), L_ce(nu_j) and L_CE: nu_j, part, value (Eqs 7 and 8).
-
-    `value` is the norm over channels of the spectral gradient for a prediction on an LRG of `size`. The parts are
-    "L_ce(0)" (Eq. 8: "much smaller than 1" for large nu_j), "L_ce(nu_j)" (Eq. 7) and "L_CE", the sum over all nu_i.
-    """
-    features, tail = lrg_prediction(labels, num_classes, size, confidence=confidence)
-    zero = sg.loss_row(tail, features, labels, (0, 0))
-    x = features.clone().requires_grad_()
-    logp = torch.log_softmax(tail(x)[0], dim=0)
-    planes = sg.one_hot(labels, num_classes).to(logp.dtype)
-    whole = torch.autograd.grad(-(planes * logp).sum(0).mean(), x)[0][0]
-    total = torch.fft.ifft2(whole, norm="forward")
-    lines = []
-    for nu in range(1, size // 2 + 1):
-        own = sg.loss_row(tail, features, labels, (0, nu))[:, 0, nu]
-        parts = {"L_ce(0)": zero[:, 0, nu], "L_ce(nu_j)": own, "L_CE": total[:, 0, nu]}
-        lines += [(nu, part, float(v.abs().pow(2).sum().sqrt())) for part, v in parts.items()]
-    return pd.DataFrame(lines, columns=["nu_j", "part", "value"])
-
-
 def relu_spread_table(decays: Sequence[float], size: int, *, seeds: int = 8, reach: int = 8) -> pd.DataFrame:
     """Return how far a ReLU spreads a row: decay, within, kind ("measured", "law"), value (share within that distance).
 
@@ -305,33 +272,72 @@ def small_kernel(channels: int, *, size: int = 16, seed: int = 0) -> tuple[float
     >>> small_kernel(64)[0] < 0.3 < small_kernel(64)[1]
     True
     """
-    rng = np.random.default_rng(seed)
-    x = torch.from_numpy(rng.uniform(-1, 1, (1, channels, size, size)))
-    kernel = torch.from_numpy(rng.standard_normal((8, channels, 3, 3)) * np.sqrt(2 / (9 * channels)))
-    z = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="circular"), kernel)
+    kernel, z = he_layer(channels, size=size, seed=seed)
     return float(kernel.abs().max()), float(z.pow(2).mean().sqrt())
 
 
-def removal_table(labels: Tensor, num_classes: int, size: int, nu_max: int, *, confidence: float = 4.0) -> pd.DataFrame:
-    """Return what removing the features above nu_max does: part, before, after, moved (observation 4).
+def upsampled_frequency(nu: float, coarse: int, fine: int) -> float:
+    """Return where bilinear up-sampling with corners on corners puts a wave of `nu` cycles per frame: nu r'.
 
-    Parts: "L_ce(0)"; "low", all L_ce(nu) with 0 < |nu| <= nu_max/2; "low with 0"; and "L_CE", all of them. before and
-    after are sums over a part; moved = sum |L_after(nu) - L_before(nu)| / sum |L_before(nu)| weighs a part against
-    itself, free of the cancellation in its sum. For a prediction on an LRG of `size` (`lrg_prediction`).
-    Raises ValueError for a nu_max beyond the Nyquist limit of `size`.
+    The coarse points stand (fine - 1)/(coarse - 1) fine pixels apart, so the wave exp(2 pi j nu m/coarse) has
+    nu (coarse - 1)/(coarse (fine - 1)) cycles a fine pixel, times `fine` per frame. From 33 to 129 the factor is
+    129 * 32/(33 * 128) = 129/132. With half-pixel centres it is 1.
+
+    >>> round(upsampled_frequency(16, 33, 129), 3)
+    15.636
     """
-    features, tail = lrg_prediction(labels, num_classes, size, confidence=confidence)
-    b = spectrum(sg.one_hot(labels, num_classes).double())
-    shape = (labels.shape[0], labels.shape[1])
-    before, after = (
-        -(b.conj() * spectrum(torch.log_softmax(tail(x)[0], dim=0))).sum(0).real
-        for x in (features, band_limit(features, nu_max))
-    )
-    zero, near = box_mask(shape, 0), box_mask(shape, nu_max // 2)
-    masks = {"L_ce(0)": zero, "low": near & ~zero, "low with 0": near, "L_CE": torch.ones_like(zero)}
+    if coarse < 2 or fine < 2:
+        raise ValueError(f"coarse {coarse}, fine {fine}: expected at least 2 points each")
+    return nu * fine * (coarse - 1) / (coarse * (fine - 1))
+
+
+def upsampling_fit(nu: int, coarse: int, factor: int, stretch: float) -> float:
+    """Return what is left of an up-sampled wave when its four images at (stretch nu + q L)/L are fitted, relative.
+
+    Corners on corners, one axis: L = factor (coarse - 1) + 1 points. Zero to rounding when `stretch` is right, as every
+    output lies between two inputs: no edge enters.
+    """
+    fine = factor * (coarse - 1) + 1
+    m = torch.arange(coarse).double()
+    parts = [f(2 * torch.pi * nu * m / coarse)[None, None] for f in (torch.cos, torch.sin)]
+    real, imag = (F.interpolate(p, fine, mode="linear", align_corners=True)[0, 0] for p in parts)
+    wave = torch.complex(real, imag)
+    t = torch.arange(fine).double()
+    basis = torch.stack([torch.exp(2j * torch.pi * (stretch * nu / fine + q / factor) * t) for q in range(factor)], 1)
+    left = wave - basis @ torch.linalg.lstsq(basis, wave[:, None]).solution[:, 0]
+    return float(left.norm() / wave.norm())
+
+
+def dropped_over_kept(kernel: Tensor, z: Tensor) -> float:
+    """Return the size of what Eq. 49 drops over what it keeps: ||k(j) z(i - j)/4|| / ||k(j) delta_ij/2||, Frobenius.
+
+    Made from the two matrices; `kernel` (kh, kw), `z` (H, W). By Parseval it is rms Z / 2 whatever the kernel.
+
+    >>> round(dropped_over_kept(torch.ones(1, 1), torch.tensor([[1.0, -1.0]])), 6)
+    0.5
+    """
+    k = sg.kernel_spectrum(kernel, (z.shape[0], z.shape[1])).flatten()
+    dropped = sg.gather_differences(torch.fft.fft2(z, norm="forward")) * k[None, :] / 4
+    return float(dropped.norm() / (k / 2).norm())
+
+
+def mirror_table(size: int, operations: Sequence[str], *, seeds: int = 4) -> pd.DataFrame:
+    """Return |dy(nu_i)/dx(-nu_i)| over |dy(nu_i)/dx(nu_i)|: operation, nu_i, seed, value, for nu_i = M/4 and M/2.
+
+    A real feature has x(-nu) = conj x(nu), so dy(nu_i) = J_ii dx + J_i,-i conj dx: the phase of a real wave changes its
+    effect between |J_ii| - |J_i,-i| and their sum. Printed rows (Eqs 5, 7) have no J_i,-i.
+    """
     lines = []
-    for part, mask in masks.items():
-        old, new = before[mask], after[mask]
-        moved = float((new - old).abs().sum() / old.abs().sum())
-        lines.append((part, float(old.sum()), float(new.sum()), moved))
-    return pd.DataFrame(lines, columns=["part", "before", "after", "moved"])
+    for seed in range(seeds):
+        for (name, nu), row in fig3_rows(size, operations, seed=seed).items():
+            if nu:
+                lines.append((name, nu, seed, float(row[-nu, -nu].abs() / row[nu, nu].abs())))
+    return pd.DataFrame(lines, columns=["operation", "nu_i", "seed", "value"])
+
+
+def he_layer(channels: int, *, size: int = 16, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Return (kernels (8, C, 3, 3), pre-activations (8, size, size)) at He's initialisation, X uniform, |X| < 1."""
+    rng = np.random.default_rng(seed)
+    x = torch.from_numpy(rng.uniform(-1, 1, (1, channels, size, size)))
+    kernel = torch.from_numpy(rng.standard_normal((8, channels, 3, 3)) * np.sqrt(2 / (9 * channels)))
+    return kernel, F.conv2d(F.pad(x, (1, 1, 1, 1), mode="circular"), kernel)[0]

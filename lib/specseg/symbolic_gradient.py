@@ -120,9 +120,10 @@ def one_hot_spectrum(n: int = 3, classes: int = 3) -> list[sp.Expr]:
 
 
 def loss_gradient(n: int = 2, classes: int = 2) -> sp.Matrix:
-    """Return dL_ce(nu_i)/dx(nu_j) - sum_c k(nu_j, c) [delta_i0 s(-nu_j, c) - delta_ij b(-nu_i, c)]: zero.
+    """Return dL_ce(nu_i)/dx(nu_j) - sum_c k(nu_j, c) [m(-nu_i) s(nu_i - nu_j, c) - delta_ij b(-nu_i, c)]: zero.
 
-    Eqs 51 and 54 for a linear last layer y(nu, c) = k(nu, c) x(nu), without the factor 1/2; symbolic B with sum 1.
+    Eqs 51 and 54 for a linear last layer y(nu, c) = k(nu, c) x(nu), without the factor 1/2. B are free symbols: their
+    sum over classes is the mask m of labelled pixels, 1 without void, whose spectrum then is delta_i0.
 
     >>> loss_gradient(2)
     Matrix([
@@ -131,9 +132,9 @@ def loss_gradient(n: int = 2, classes: int = 2) -> sp.Matrix:
     """
     x = sp.symbols(f"x:{n}")
     k = [sp.symbols(f"k{c}_:{n}") for c in range(classes)]
-    weights = [sp.symbols(f"B{t}_:{classes - 1}") for t in range(n)]
-    planes = [[*w, 1 - sum(w)] for w in weights]
+    planes = [sp.symbols(f"B{t}_:{classes}") for t in range(n)]
     b = [[sum(planes[t][c] * _root(n, -i * t) for t in range(n)) / n for i in range(n)] for c in range(classes)]
+    mask = [sum(b[c][i] for c in range(classes)) for i in range(n)]
     logits = [[sum(k[c][m] * x[m] * _root(n, m * t) for m in range(n)) for t in range(n)] for c in range(classes)]
     total = [sum(sp.exp(logits[c][t]) for c in range(classes)) for t in range(n)]
     y_p = [sum(sp.log(total[t]) * _root(n, -i * t) for t in range(n)) / n for i in range(n)]
@@ -144,7 +145,7 @@ def loss_gradient(n: int = 2, classes: int = 2) -> sp.Matrix:
     loss = [sum(b[c][-i % n] * (y_p[i] - k[c][i] * x[i]) for c in range(classes)) for i in range(n)]
 
     def entry(i: int, j: int) -> sp.Expr:
-        closed = sum(k[c][j] * (int(i == 0) * s[c][-j % n] - int(i == j) * b[c][-i % n]) for c in range(classes))
+        closed = sum(k[c][j] * (mask[-i % n] * s[c][(i - j) % n] - int(i == j) * b[c][-i % n]) for c in range(classes))
         return sp.simplify(sp.expand(sp.diff(loss[i], x[j]) - closed))
 
     return sp.Matrix(n, n, entry)

@@ -93,13 +93,14 @@ def block_error(rows: pd.DataFrame):
 def ceilings(rows: pd.DataFrame):
     """Draw the mIoU of weak labels against the true ones, and what areas and contours predict.
 
-    Columns regime, nu_max, kind (majority, nearest, band, predicted), value.
+    Columns regime, nu_max, kind (majority, nearest, band, predicted, all classes alike), value.
     """
     regimes = list(dict.fromkeys(rows["regime"]))
     fig, axes = figures.subplots(1, len(regimes), size=(7.2, 3.0), sharey=True)
     styles = {
         "band": (COLORS["green"], "^-", "band-limited"), "majority": (COLORS["blue"], "s-", "blocks, majority"),
         "nearest": (COLORS["red"], "o-", "blocks, nearest"), "predicted": (COLORS["black"], "--", "from A and P alone"),
+        "all classes alike": (COLORS["grey"], ":", "one share for all classes"),
     }  # fmt: skip
     for ax, regime in zip(axes, regimes, strict=True):
         for kind, (color, style, label) in styles.items():
@@ -127,4 +128,55 @@ def truncation(rows: pd.DataFrame):
         _nu_axis(ax, rows["nu_max"])
     axes[0].set_ylabel("nats per pixel")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=4, fontsize=8)
+    return fig
+
+
+def _domains(rows: pd.DataFrame):
+    for (domain, kind), part in rows.groupby(["domain", "kind"], sort=False):
+        color = figures.DATASET_COLORS["voc2012" if domain == "voc" else domain]
+        for model, own in part.groupby("model", sort=False):
+            yield f"{kind}, {figures.MODEL_NAMES[model]}", color, figures.MODEL_MARKERS[model], own
+
+
+def drop_predictors(rows: pd.DataFrame):
+    """Draw the drop over the band-limit cost and over R_ce (columns as `band_limit_tables.units`)."""
+    fig, axes = figures.subplots(1, 2, size=(7.2, 3.6), sharey=True)
+    names = {"band_cost": "cost with free gains [nats per pixel]", "rce": r"$R_{ce}$"}
+    for ax, (column, name) in zip(axes, names.items(), strict=True):
+        for label, color, mark, part in _domains(rows):
+            drop = part["drop"].clip(lower=1e-4)
+            spread = np.stack([drop - part["low"].clip(lower=1e-4), part["high"] - drop]).clip(min=0)
+            ax.errorbar(part[column], drop, yerr=spread, fmt=mark, color=color, ms=4, lw=0.8, fillstyle="none",
+                        label=label)  # fmt: skip
+        ax.set(xscale="log", yscale="log", xlabel=name)
+    axes[0].set_ylabel("relative drop of mIoU")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=3, fontsize=8)
+    return fig
+
+
+def floors(rows: pd.DataFrame):
+    """Draw R_F and its floor against the LRG size, a panel per domain (columns as `band_limit_tables.units`)."""
+    kinds = list(dict.fromkeys(rows["kind"]))
+    fig, axes = figures.subplots(1, len(kinds), size=(7.2, 3.0), sharey=True)
+    for label, color, mark, part in _domains(rows):
+        ax = np.atleast_1d(axes)[kinds.index(part["kind"].iloc[0])]
+        ax.plot(part["lrg_size"], part["rate_fejer"], mark + "-", color=color, ms=4, label=label.split(", ")[1])
+        ax.plot(part["lrg_size"], part["floor_fejer"], mark + "--", color=color, ms=4, fillstyle="none")
+        ax.set(title=part["kind"].iloc[0], xlabel="LRG size")
+        ax.axhline(0, color=COLORS["grey"], lw=0.8)
+        ax.legend(fontsize=8)
+    np.atleast_1d(axes)[0].set_ylabel(r"$R_F$ and its floor")
+    return fig
+
+
+def certificate(rows: pd.DataFrame):
+    """Draw the certificate over the share of pixels that change (columns as `band_limit_tables.units`)."""
+    fig, ax = figures.subplots(size=(6, 3.6))
+    for label, color, mark, part in _domains(rows):
+        ax.plot(part["changed_share"], part["certificate"], mark, color=color, ms=5, fillstyle="none", label=label)
+    x = np.array([rows["changed_share"].min(), rows["changed_share"].max()])
+    for times, style in ((1, "-"), (2, "--"), (4, ":")):
+        ax.plot(x, times * x, style, color=COLORS["grey"], lw=1, label=f"{times} x")
+    ax.set(xscale="log", yscale="log", xlabel="share of pixels that change", ylabel="certificate")
+    ax.legend(fontsize=8, ncol=2)
     return fig

@@ -127,6 +127,27 @@ def cancellation(tables: Mapping[str, pd.DataFrame]):
     return fig
 
 
+def by_confidence(rows: pd.DataFrame):
+    """Draw what removing features changes against confidence (columns as `loss_response.confidence_table`)."""
+    panels = {"zero": (r"$L_{ce}(0)$, over itself", 0.05), "low": ("low frequencies, over themselves", 0.05),
+              "unit": (r"$L_{ce}(0)$, over the whole loss", 1.0)}  # fmt: skip
+    fig, axes = figures.subplots(1, len(panels), size=(7.4, 3.0))
+    for ax, (column, (title, bound)) in zip(axes, panels.items(), strict=True):
+        for (regime, part), color in zip(rows.groupby("regime"), figures.CYCLE, strict=False):
+            mean = part.groupby("confidence")[column].mean()
+            ax.plot(mean.index, mean, "o-", color=color, ms=4, fillstyle="none", label=regime)
+            best = part[part["best"]]
+            ax.plot(best["confidence"], best[column], "o", color=color, ms=6)
+        ax.axhline(bound, color=COLORS["grey"], lw=0.8, ls=":")
+        ax.set(yscale="log", xscale="log", xlabel="confidence")
+        ax.set_title(title, fontsize=9)
+        ax.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])
+        ax.set_xticks([], minor=True)
+    axes[0].set_ylabel("change")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=3, fontsize=8)
+    return fig
+
+
 def layer_slider(images: Mapping[float, np.ndarray], shares: Mapping[float, float], nu_i: tuple[int, int]):
     """Return an interactive row of a layer's spectral gradient, with a slider for the pre-activation's rms.
 
