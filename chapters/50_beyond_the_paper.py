@@ -309,6 +309,14 @@ findings.observe(
     mutant=(cost["counted"] <= cost["cost"]).sum(),
     note=f"The cost lies between its bounds in {between.sum()} of {len(between)} cases.",
 )
+felt = cost[cost["cost"] > 0.1 * cost["loss"]]
+over = felt["counted"] / felt["cost"]
+findings.observe(
+    "bey-rce-overcounts", value=(over >= 1).sum(), n=len(over), mutant=(over < 1).sum(),
+    note=f"R_ce L_CE is {over.min():.1f} to {over.max():.1f} times the true cost of these "
+         f"made-up predictions, which falls to {cost['cost'].min():+.3f} nats where mostly "
+         "noise is cut.",
+)
 # %% [markdown]
 # ## 6. What a spectral gradient costs
 # One row (one output frequency $\nu_i$ with *all* $\nu_j$ and channels) takes two backward passes (real and imaginary

@@ -80,30 +80,6 @@ def dirac() -> Derivation:
     }  # fmt: skip
 
 
-def zero_frequency(classes: int = 2, pixels: int = 3, void: int = 1) -> Derivation:
-    """L_ce(0) = m [H(pi/m) + KL(pi/m || p) + mean KL(p || S_t)] for free logits y[t, c] and free class shares pi_c.
-
-    `void` of the pixels have no label: the shares sum to m = 1 - void/pixels, while the means of the logits, of Y_p
-    and of KL run over all pixels. `mutant` is what is left where KL runs over the labelled pixels alone.
-    """
-    y = [sp.symbols(f"y{t}_0:{classes}", real=True) for t in range(pixels)]
-    m = 1 - sp.Rational(void, pixels)
-    pi = sp.symbols(f"pi0:{classes - 1}", positive=True)
-    pi = (*pi, m - sum(pi))
-    y_p = [sp.log(sum(sp.exp(a) for a in row)) for row in y]
-    mean = [sum(row[c] for row in y) / pixels for c in range(classes)]
-    left = sum(w * (sum(y_p) / pixels - a) for w, a in zip(pi, mean, strict=True))
-    log_p = [a - sp.log(sum(sp.exp(b) for b in mean)) for a in mean]
-    p = [sp.exp(a) / sum(sp.exp(b) for b in mean) for a in mean]
-    entropy = -sum(w / m * sp.log(w / m) for w in pi)
-    mismatch = sum(w / m * (sp.log(w / m) - a) for w, a in zip(pi, log_p, strict=True))
-    kl = [sum(q * (a - (row[c] - z)) for c, (q, a) in enumerate(zip(p, log_p, strict=True)))
-          for row, z in zip(y, y_p, strict=True)]  # fmt: skip
-    right = m * (entropy + mismatch + sum(kl) / pixels)
-    labelled = m * (entropy + mismatch + sum(kl[void:]) / (pixels - void))
-    return {"zero": sp.simplify(sp.expand(left - right)), "mutant": sp.simplify(left - labelled)}
-
-
 def iou_expansion() -> Derivation:
     """Eqs 23, 25: both lines agree; the mixed second derivative in two shares of the overlap is 2c/(c - p)^3, not zero.
 
@@ -172,6 +148,30 @@ def ramp() -> Derivation:
     return found
 
 
+def zero_frequency(classes: int = 2, pixels: int = 3, void: int = 1) -> Derivation:
+    """L_ce(0) = m [H(pi/m) + KL(pi/m || p) + mean KL(p || S_t)] for free logits y[t, c] and free class shares pi_c.
+
+    `void` of the pixels have no label: the shares sum to m = 1 - void/pixels, while the means of the logits, of Y_p
+    and of KL run over all pixels. `mutant` is what is left where KL runs over the labelled pixels alone.
+    """
+    y = [sp.symbols(f"y{t}_0:{classes}", real=True) for t in range(pixels)]
+    m = 1 - sp.Rational(void, pixels)
+    pi = sp.symbols(f"pi0:{classes - 1}", positive=True)
+    pi = (*pi, m - sum(pi))
+    y_p = [sp.log(sum(sp.exp(a) for a in row)) for row in y]
+    mean = [sum(row[c] for row in y) / pixels for c in range(classes)]
+    left = sum(w * (sum(y_p) / pixels - a) for w, a in zip(pi, mean, strict=True))
+    log_p = [a - sp.log(sum(sp.exp(b) for b in mean)) for a in mean]
+    p = [sp.exp(a) / sum(sp.exp(b) for b in mean) for a in mean]
+    entropy = -sum(w / m * sp.log(w / m) for w in pi)
+    mismatch = sum(w / m * (sp.log(w / m) - a) for w, a in zip(pi, log_p, strict=True))
+    kl = [sum(q * (a - (row[c] - z)) for c, (q, a) in enumerate(zip(p, log_p, strict=True)))
+          for row, z in zip(y, y_p, strict=True)]  # fmt: skip
+    right = m * (entropy + mismatch + sum(kl) / pixels)
+    labelled = m * (entropy + mismatch + sum(kl[void:]) / (pixels - void))
+    return {"zero": sp.simplify(sp.expand(left - right)), "mutant": sp.simplify(left - labelled)}
+
+
 def truncation_cost() -> Derivation:
     """CE(Y - D) - CE(Y) to second order in D for three classes: <S - B, -D> + Var_S(D)/2.
 
@@ -199,9 +199,9 @@ def iou_threshold() -> Derivation:
 
 
 DERIVATIONS: dict[str, Callable[[], Derivation]] = {
+    "L_ce(0)": zero_frequency,
     "Lemma 3, Gaussians": lemma_3_continuous, "Lemmas 3 and 4, N = 4": lemma_3_discrete,
-    "Lemma 4, Gaussian": lemma_4_continuous, "Eq. 14": dirac, "L_ce(0)": zero_frequency,
-    "Eqs 23, 25": iou_expansion, "Eq. 26": log_expansion,
+    "Lemma 4, Gaussian": lemma_4_continuous, "Eq. 14": dirac, "Eqs 23, 25": iou_expansion, "Eq. 26": log_expansion,
     "Eq. 29": relative_drop, "Eqs 30 to 32": drop_from_losses, "frame's ramp": ramp,
     "truncation, second order": truncation_cost, "IoU's threshold": iou_threshold,
 }  # fmt: skip
