@@ -441,7 +441,7 @@ short = {name: torch.cat([x.filtered - x.loss > (x.truncated - x.loss).abs() for
 # %% tags=["hide-input"]
 for name, few in short.items():
     glue(f"ce_short_{name}", f"{int(few.sum())} of {len(few)}", display=False)
-_ = findings.observe("bey-rce-overcounts", value=holds["fejer"], n=len(cases), mutant=holds["box"], note=(
+_ = findings.observe("bey-fejer-bound", value=holds["fejer"], n=len(cases), mutant=holds["box"], note=(
     f"With Fejer's weights the truncated loss bounds the loss of filtered logits in {holds['fejer']} of {len(cases)} "
     f"random cases; with the box, as Eq. 9 has it, in {holds['box']}."))
 # %% [markdown]
