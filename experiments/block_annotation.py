@@ -8,13 +8,16 @@ Expect    a few per cent of mIoU lost at nu_max = 32, ten or more at 8; more on 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from specseg import blocks, networks, protocol, records, scores, sweep, weights
+from specseg import blocks, networks, protocol, records, renewal, scores, sweep, weights
 from specseg import truncation_study as study
 from specseg.networks import Network
 
@@ -54,24 +57,56 @@ def run(cell: Weak, folder: Path, tell) -> pd.DataFrame:
     full = [study.Condition(study.FULL, net.prediction_grid)]
     got = study.truncation_counts(net, networks.test_batches(network), full, scored=scored, tell=tell)
     clusters = [network.home.cluster(name) for name in got.names]
-    pooled, labels = scores.pooled(got.counts[0]), agreement(network)
-    low, high = scores.interval(scores.miou(scores.pooled(got.counts[0], scores.weights(clusters)), scored))
-    shared = {"n": len(data), "unit": "1"}
-    rows = [
-        {**shared, "metric": "miou", "class": "scored", "value": float(scores.miou(pooled, scored)), "low": low,
-         "high": high},
-        {**shared, "metric": "boundary_miou", "class": "scored",
-         "value": study.boundary_miou(got.boundary[0], scored)},
-        {**shared, "metric": "label_miou", "class": "scored", "n": len(labels),
-         "value": float(scores.miou(scores.pooled(labels), scored))},
-    ]  # fmt: skip
-    rows += [{**shared, "metric": "iou", "class": c, "value": v}
-             for c, v in zip(data.classes, scores.iou(pooled), strict=True)]  # fmt: skip
+    edge = study.boundary_miou(got.boundary[0], scored)
+    rows = score_rows(got.counts[0], clusters, scored, data.classes)
+    rows += [{"n": len(data), "unit": "1", "metric": "boundary_miou", "class": "scored", "value": edge}]
+    rows += [label_row(network, tuple(scored))]
     np.savez_compressed(
         folder / "probe.npz", counts=got.counts[0].astype(np.int32), names=np.array(got.names),
         clusters=np.array(clusters), scored=np.array(scored),
     )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def score_rows(counts: np.ndarray, clusters, scored, classes) -> list[dict]:
+    """Return the rows of a network's counts (pictures, C, 3): mIoU with its interval, IoU of each class."""
+    pooled, shared = scores.pooled(counts), {"n": len(counts), "unit": "1"}
+    low, high = scores.interval(scores.miou(scores.pooled(counts, scores.weights(clusters)), scored))
+    value = float(scores.miou(pooled, scored))
+    rows = [{**shared, "metric": "miou", "class": "scored", "value": value, "low": low, "high": high}]
+    each = zip(classes, scores.iou(pooled), strict=True)
+    return rows + [{**shared, "metric": "iou", "class": c, "value": v} for c, v in each]
+
+
+@lru_cache(maxsize=16)  # networks that differ in their model alone are trained on the same labels
+def label_row(network: Network, scored: tuple[int, ...]) -> dict:
+    """Return the row of the training's own labels against the full ones."""
+    counts = agreement(network)
+    value = float(scores.miou(scores.pooled(counts), scored))
+    return {"n": len(counts), "unit": "1", "metric": "label_miou", "class": "scored", "value": value}
+
+
+def recompute(record: records.Record) -> Iterator[renewal.Check]:
+    """Yield: the scores from the counts that are kept; the training labels' agreement from the labels; the first
+    pictures' counts from the weights. Where these are not at hand, the same measurement with the published network of
+    full labels against its own record."""
+    network, kept = networks.of_settings(record.meta["settings"]), record.probe()
+    data, scored, metric = network.data("test"), kept["scored"].tolist(), record.rows["metric"]
+    rows = pd.DataFrame(score_rows(kept["counts"], kept["clusters"], scored, data.classes))
+    yield renewal.rows_again("scores from the counts", rows, record.rows[metric.isin(["miou", "iou"])])
+    label = pd.DataFrame([label_row(replace(network, model="deeplabv3plus"), tuple(scored))])
+    yield renewal.rows_again("the training labels' agreement", label, record.rows[metric == "label_miou"])
+    try:
+        net, said = weights.load(network), "the network"
+    except FileNotFoundError:
+        network = replace(network, annotation="full", nu_max=0, images=0)
+        net, other = weights.load(network), records.find("networks", name=network.name)[-1]
+        said, kept = f"{network.name}, as in networks/{other.run_id}", other.probe()
+    full = [study.Condition(study.FULL, net.prediction_grid)]
+    got = study.truncation_counts(net, islice(networks.test_batches(network), 1), full, boundary=())
+    renewal.same_pictures(got.names, kept["names"])
+    worst = renewal.turned(got.counts[0], kept["counts"][: len(got.names)], network.size**2)
+    yield renewal.Check(f"counts of the first {len(got.names)} pictures by {said}", worst, renewal.TURNED)
 
 
 def record(cell: Weak, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:

@@ -14,19 +14,21 @@ import argparse
 import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from specseg import config, data_profile, datasets, records
+from specseg import config, data_profile, datasets, records, renewal
 from specseg.datasets import synthetic, transforms
 
 EXPERIMENT = "data_profile"
 SPLITS = {"voc2012": ("val",), "camvid": ("train", "val"), "dubai": ("all",)}
 SHOWN = ("image_part_005t1", "image_part_001t4", "image_part_005t6", "image_part_006t8")  # CC0 frames for the page
 SHOWN_SIZE, DOSED = 193, 24
+DIGITS = 1e-4  # the rows' intervals are kept with five
 NOTES = (
     "Void filled with the nearest label. 95 % intervals: bootstrap over images (voc2012, synthetic), stretches of ten "
     "frames (camvid), tiles (dubai). VOC label files from mirrors of the official archive."
@@ -76,6 +78,23 @@ def probe() -> dict[str, np.ndarray]:
     found = [data_profile.measure(s.label, source.num_classes) for s in framed]
     images, labels = np.stack([s.image for s in framed]), np.stack([s.label for s in framed]).astype(np.uint8)
     return {"images": images, "labels": labels, "contours": np.array([f["contour"] for f in found])}
+
+
+def recompute(record: records.Record) -> Iterator[renewal.Check]:
+    """Yield: the contours of the probe's frames; all rows of the smallest real set; scenes of each regime at one dose.
+    All in float64."""
+    kept, rows, size = record.probe(), record.rows, record.meta["settings"]["size"]
+    classes = len(datasets.open("synthetic", "val", regime="landcover", size=65, count=1).classes)
+    found = [data_profile.measure(label.astype(np.int64), classes)["contour"] for label in kept["labels"]]
+    worst = renewal.deviation(found, kept["contours"])
+    yield renewal.Check(f"contours of {len(found)} frames", worst, renewal.ROUNDING)
+    for regime in synthetic.REGIMES:
+        old = rows[(rows["dataset"] == regime) & (rows["dose"] == synthetic.DOSES[0])]
+        count, doses = int(old["n"].iloc[0]), synthetic.DOSES[:1]
+        again = data_profile.dose_rows(regime, count, min(257, size), doses=doses)
+        yield renewal.rows_again(f"{count} scenes of {regime}", again, old, DIGITS)
+    again, _ = real_rows("dubai", config.profile(record.profile))
+    yield renewal.rows_again("all maps of dubai", again, rows[rows["dataset"] == "dubai"], DIGITS)
 
 
 def main(argv: list[str] | None = None) -> Path:

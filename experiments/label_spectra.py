@@ -17,13 +17,14 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from specseg import config, datasets, metrics, provenance, records
+from specseg import config, datasets, metrics, provenance, records, renewal
 from specseg import label_spectra as ls
 from specseg import spectrum as sp
 from specseg.datasets import transforms
@@ -181,6 +182,33 @@ def probe(dataset: str, items: list[tuple]) -> dict[str, np.ndarray]:
     found = ls.analyse(label, source.num_classes, limits=(32, 24, 16, 8))
     return {"label": label.astype(np.uint8), "limits": np.array([32, 24, 16, 8]),
             "classes": np.array(source.num_classes), **found}  # fmt: skip
+
+
+def recompute(record: records.Record) -> Iterator[renewal.Check]:
+    """Yield: the probe; the rows of the three single images; of the smallest real set all rows. All in float64."""
+    settings, rows, kept = record.meta["settings"], record.rows, record.probe()
+    dataset, size = settings["dataset"], settings["size"]
+    if kept:
+        limits = [int(nu) for nu in kept["limits"]]
+        found = ls.analyse(kept["label"], int(kept["classes"]), limits=limits)
+        worst = max(renewal.deviation(value, kept[key]) for key, value in found.items())
+        yield renewal.Check("the probe's piece of a label map", worst, renewal.ROUNDING)
+    profile = config.profile(record.profile)
+    opened = sources(dataset, profile)
+    if dataset == "dubai" and profile.size == size:
+        yield renewal.rows_again("all maps measured again", measure(dataset, profile)[0], rows)
+        return
+    old, limits, found = rows[rows["metric"].str.startswith("image_")], band_limits(size), []
+    for name in old["name"].unique():
+        source = next((s for s in opened if name in s.ids), None)
+        if source is None:
+            raise renewal.Unable(f"{dataset}: the label map {name} is not here")
+        label = transforms.frame_label(source.label(source.ids.index(name)), size)
+        one = {key: value[None] for key, value in ls.analyse(label, source.num_classes, limits=limits).items()}
+        found.append(image_rows(one, [name], limits))
+    shared = old[["dataset", "split", "frame", "void"]].iloc[0].to_dict()
+    again = pd.concat(found).assign(**shared)
+    yield renewal.rows_again(f"label maps {', '.join(old['name'].unique())}", again, old)
 
 
 def main(argv: list[str] | None = None) -> Path:

@@ -12,13 +12,14 @@ measured on it is one record.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import torch
 
-from specseg import network_gradients, networks, records, sweep
+from specseg import network_gradients, networks, records, renewal, sweep, weights
 from specseg.networks import Network
 
 IMAGES = {"smoke": 4, "standard": 16, "paper": 64}
@@ -45,6 +46,25 @@ def run(cell: Cell, folder: Path, tell) -> pd.DataFrame:
     torch.set_num_threads(1)  # what is measured does not gain from more, and cells may run side by side
     tell(f"{cell.network.name}: measuring on {cell.images} pictures")
     return network_gradients.study(cell.network, cell.images)
+
+
+def recompute(record: records.Record) -> Iterator[renewal.Check]:
+    """Yield: the rows of the first picture (Fig. 2, removals) and of the layers that no picture enters, by the weights.
+
+    The record's rows have five digits. The loss's rows and their shares are ratios of small sums of float32 features.
+    """
+    network, count = networks.of_settings(record.meta["settings"]), record.meta["settings"]["test_images"]
+    net = weights.load(network)
+    torch.set_num_threads(1)
+    first = network_gradients.cases(network, count)[:1]
+    found = network_gradients.measure(net, first)
+    old = record.rows.drop(columns=[*network_gradients.IDENTITY])
+    for what, keep in (("rows of the first picture", lambda t: t["image"] == first[0].name),
+                       ("rows of layers", lambda t: t["part"].isin(["convolution", "up-sampling"]))):  # fmt: skip
+        new, kept = found[keep(found)], old[keep(old)]
+        if not len(kept):
+            raise renewal.Unable(f"its pictures are not those here (the first is {first[0].name})")
+        yield renewal.rows_again(what, new, kept, renewal.FLOAT32)
 
 
 def record(cell: Cell, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:

@@ -9,12 +9,14 @@ Expect    mIoU 0.5 to 0.65 on PASCAL's animals, 0.45 to 0.6 on streets, 0.4 to 0
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
-from specseg import colour, networks, records, scores, sweep, weights
+from specseg import colour, networks, records, renewal, scores, sweep, weights
 from specseg import truncation_study as study
 from specseg.datasets import loading, transforms
 from specseg.networks import Network
@@ -45,15 +47,9 @@ def run(network: Network, folder: Path, tell) -> pd.DataFrame:
     full = [study.Condition(study.FULL, net.prediction_grid)]
     got = study.truncation_counts(net, networks.test_batches(network), full, scored=scored, tell=tell)
     clusters = [network.home.cluster(name) for name in got.names]
-    draws = scores.weights(clusters)
     rows = []
     for predictor, counts in {"network": got.counts[0], **rival(network)}.items():
-        pooled = scores.pooled(counts)
-        low, high = scores.interval(scores.miou(scores.pooled(counts, draws), scored))
-        rows.append({"predictor": predictor, "metric": "miou", "class": "scored", "low": low, "high": high,
-                     "value": float(scores.miou(pooled, scored)), "n": len(counts)})  # fmt: skip
-        each = zip(data.classes, scores.iou(pooled), strict=True)
-        rows += [{"predictor": predictor, "metric": "iou", "class": c, "value": v, "n": len(counts)} for c, v in each]
+        rows += score_rows(predictor, counts, clusters, scored, data.classes)
     edge = study.boundary_miou(got.boundary[0], scored)
     rows.append({"predictor": "network", "metric": "boundary_miou", "class": "scored", "value": edge, "n": len(data)})
     rows += [{"predictor": "network", "metric": "loss", "class": f"step {r.step}", "value": r.loss, "n": network.batch}
@@ -70,6 +66,45 @@ def run(network: Network, folder: Path, tell) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     units = {"loss": "nat", "seconds": "s", "seconds_per_step": "s"}
     return table.assign(unit=table["metric"].map(units).fillna("1"))
+
+
+def score_rows(predictor: str, counts: np.ndarray, clusters, scored, classes) -> list[dict]:
+    """Return the rows of a predictor's counts (pictures, C, 3): mIoU with its interval, IoU of each class."""
+    pooled, shared = scores.pooled(counts), {"predictor": predictor, "n": len(counts)}
+    low, high = scores.interval(scores.miou(scores.pooled(counts, scores.weights(clusters)), scored))
+    rows = [{**shared, "metric": "miou", "class": "scored", "low": low, "high": high,
+             "value": float(scores.miou(pooled, scored))}]  # fmt: skip
+    each = zip(classes, scores.iou(pooled), strict=True)
+    return rows + [{**shared, "metric": "iou", "class": c, "value": v} for c, v in each]
+
+
+SMALL = 20  # test pictures up to which the colour histogram is trained and tested again: seconds
+
+
+def recompute(record: records.Record) -> Iterator[renewal.Check]:
+    """Yield: the network's scores from the counts that are kept; on a small test set the rival's scores; the logits of
+    the probe's scene and picture and the first pictures' counts from the weights. The training is not done again: what
+    made the weights is named by `trained_by`."""
+    network, kept = networks.of_settings(record.meta["settings"]), record.probe()
+    data, scored = network.data("test"), kept["scored"].tolist()
+    rows, shared = record.rows[record.rows["metric"].isin(["miou", "iou"])], (kept["clusters"], scored, data.classes)
+    again = pd.DataFrame(score_rows("network", kept["counts"], *shared)).assign(unit="1")
+    yield renewal.rows_again("scores from the counts", again, rows[rows["predictor"] == "network"])
+    if len(data) <= SMALL:
+        found = [r for name, counts in rival(network).items() for r in score_rows(name, counts, *shared)]
+        told = "the colour histogram's scores"
+        yield renewal.rows_again(told, pd.DataFrame(found).assign(unit="1"), rows[rows["predictor"] != "network"])
+    net = weights.load(network)
+    images, labels, names = next(iter(networks.test_batches(network)))
+    renewal.same_pictures(names, kept["names"])
+    picture = torch.from_numpy(kept["probe_image"]).float() / 255 if "probe_image" in kept else images[0]
+    worst = max(renewal.deviation(weights.probe_logits(net).numpy(), kept["probe_scene"]),
+                renewal.deviation(weights.probe_logits(net, picture).numpy(), kept["probe_picture"]))  # fmt: skip
+    yield renewal.Check("logits of a scene and of a picture", worst, renewal.FLOAT32)
+    full = [study.Condition(study.FULL, net.prediction_grid)]
+    got = study.truncation_counts(net, [(images, labels, names)], full, boundary=())
+    worst = renewal.turned(got.counts[0], kept["counts"][: len(names)], network.size**2)
+    yield renewal.Check(f"counts of the first {len(names)} pictures by the network", worst, renewal.TURNED)
 
 
 def record(network: Network, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:

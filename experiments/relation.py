@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
-from specseg import config, records, trained
+from specseg import config, records, renewal, trained
 from specseg.advise import relation
 
 BELOW = 0.2
@@ -42,17 +43,10 @@ def main(arguments: list[str] | None = None) -> Path:
     parser.add_argument("--allow-dirty", action="store_true", help=records.ALLOW_DIRTY)
     args = parser.parse_args(arguments)
     records.require_committed(args.allow_dirty)
-    start, found, rows = time.perf_counter(), points(args.profile), []
-    for (variant, average), part in found.groupby(["variant", "average"]):
-        if variant not in READINGS or (part := part[part["value"] < BELOW]).empty:
-            continue
-        boundary, temperature = READINGS[variant]
-        values = relation.fit(*(part[c].to_numpy() for c in ("value", "value_drop", "domain")))
-        rows += [{"predictor": "r_ce", "boundary": boundary, "average": average, "temperature": temperature,
-                  "parameter": name, "value": value, "n": len(part)} for name, value in values.items()]  # fmt: skip
-    if not rows:
+    start, found = time.perf_counter(), points(args.profile)
+    table = fits(found)
+    if table.empty:
         raise SystemExit("no networks with both records; run experiments/truncation.py and loss_in_frequency.py first")
-    table = pd.DataFrame(rows)
     print(table.pivot(index=["boundary", "average", "temperature"], columns="parameter", values="value").round(4))
     path = records.write(
         relation.EXPERIMENT, table, command=f"python experiments/relation.py --profile {args.profile}",
@@ -63,6 +57,27 @@ def main(arguments: list[str] | None = None) -> Path:
     )  # fmt: skip
     print(path)
     return path
+
+
+def fits(found: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of every reading's line through `points`."""
+    rows = []
+    for (variant, average), part in found.groupby(["variant", "average"]):
+        if variant not in READINGS or (part := part[part["value"] < BELOW]).empty:
+            continue
+        boundary, temperature = READINGS[variant]
+        values = relation.fit(*(part[c].to_numpy() for c in ("value", "value_drop", "domain")))
+        rows += [{"predictor": "r_ce", "boundary": boundary, "average": average, "temperature": temperature,
+                  "parameter": name, "value": value, "n": len(part)} for name, value in values.items()]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def recompute(record: records.Record) -> Iterator[renewal.Check]:
+    """Yield: all rows, fitted again to the records on which it rests; Unable when there are newer ones."""
+    kept = [r for name in ("truncation", "loss_in_frequency") for r in records.find(name, profile=record.profile)]
+    if newer := [r.run_id for r in kept if r.meta["created"] > record.meta["created"]]:
+        raise renewal.Unable(f"{len(newer)} records on which it would rest today are newer than it")
+    yield renewal.rows_again("all fits made again", fits(points(record.profile)), record.rows)
 
 
 if __name__ == "__main__":
