@@ -108,10 +108,10 @@ figures.show(
 # From about ten cycles on the curves are nearly parallel: sets differ in how much contour they have more than in how
 # its energy falls. So one parameter, the dose of contour, can carry scenes through the range of the real sets.
 # %%
-here = pd.concat([data_profile.dose_rows(r, count, min(sizes.size, 257)) for r in synthetic.REGIMES])
+here = pd.concat([data_profile.dose_rows(r, min(count, 4), min(sizes.size, 257)) for r in synthetic.REGIMES])
 figures.show(
     draw.doses(here),
-    caption="Twelve doses, the same seeds at each. Left: the contour they give. Right: energy beyond 32 cycles a "
+    caption="Twelve doses, the same four scenes at each. Left: the contour they give. Right: energy beyond 32 cycles a "
             "frame against the contour.",
     alt="Left: three rising lines, streets above land cover above objects. Right: points of all regimes along one "
         "rising line.",

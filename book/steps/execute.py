@@ -159,7 +159,8 @@ def run_all(
         if warm.available() and len(chapters) >= warm.WORTH:
             kernels = warm.manager(stack.enter_context(warm.Parent()))
         pool = stack.enter_context(ThreadPoolExecutor(max(1, jobs)))
-        waiting = [pool.submit(run_one, c, given, out, force, failed, kernels) for c in chapters]
+        longest = sorted(chapters, key=lambda c: -_length(c, out))  # first, so that none runs alone at the end
+        waiting = [pool.submit(run_one, c, given, out, force, failed, kernels) for c in longest]
         try:
             for future in as_completed(waiting):
                 run = future.result()
@@ -185,6 +186,15 @@ def _kernel_config(socket: str) -> Config:
     if os.name != "posix":
         return Config({"NotebookClient": client})
     return Config({"NotebookClient": client, "KernelManager": {"transport": "ipc", "ip": os.path.join(socket, "k")}})
+
+
+def _length(chapter: Chapter, out: Path) -> float:
+    """Return a chapter's seconds of the last time; where it never ran, a guess from the length of its source."""
+    try:
+        text = (out / f"{chapter.slug}.ipynb").read_text(encoding="utf-8")
+        return json.loads(text)["metadata"]["specseg"]["seconds"]
+    except (OSError, ValueError, KeyError):
+        return chapter.path.stat().st_size / 2000
 
 
 def _parts(notebook: nbformat.NotebookNode, seconds: float) -> dict[str, float]:

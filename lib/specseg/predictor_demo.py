@@ -49,7 +49,7 @@ def measured(network: Network, net: SegmentationNet, batches: Batches) -> Found:
                  [Measured(test, none, shared | labels)], [], [])  # fmt: skip
 
 
-def pipeline(doses: Sequence[float] = (0.5, 1.0, 2.27), batches: int = 2) -> tuple[SegmentationNet, Found]:
+def pipeline(doses: Sequence[float] = (0.5, 1.0, 2.27), batches: int = 1) -> tuple[SegmentationNet, Found]:
     """Measure the smoke profile's committed land-cover network, in float64, on scenes of other contour densities.
 
     Each dose counts as a domain: all statistics of the chapter run, and say nothing about networks or domains.

@@ -17,6 +17,7 @@ from torch import Tensor
 from specseg import cross_entropy as ce
 from specseg import metrics
 from specseg import spectrum as sp
+from specseg.label_floor import fejer_weights
 
 WINDOWS = ("fejer", "box")
 
@@ -192,7 +193,7 @@ def filtered_loss(logits: Tensor, labels: Tensor, nu_max: int, *, window: str = 
     logits, labels = ce.check_inputs(logits, labels)
     h, w = labels.shape[-2:]
     limit = sp.check_nu_max(nu_max, (h, w))
-    weights = [(1 - sp.signed_frequencies(n).abs() / (limit + 1)).clamp(min=0).to(logits) for n in (h, w)]
+    weights = [fejer_weights(n, limit).to(logits) for n in (h, w)]
     if window == "box":
         weights = [(a > 0).to(logits) for a in weights]
     kernel = weights[0][:, None] * weights[1]
