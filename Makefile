@@ -57,7 +57,11 @@ unit: setup ## unit tests without the book's own
 # One worker more than there are jobs: the tests on Slurm come first and mostly wait for it.
 test: setup browser slurm lint ## everything that continuous integration needs
 	@$(BIN)/specseg book --profile smoke --jobs $(JOBS) --drift fail
+	@$(BIN)/specseg ledger portable --jobs $(JOBS) --setting "default kernels" --only 30 --only 35 --only 50
 	@$(BIN)/python -m pytest -n $$(($(JOBS) + 1)) --dist worksteal
+
+test-portable: setup ## the same facts and verdicts under other kernels, threads and instruction sets (10 minutes)
+	@$(BIN)/specseg ledger portable --jobs $(JOBS)
 
 test-slurm: setup slurm ## a sweep on a real Slurm: two nodes on this machine, jobs killed, a node lost (3 minutes)
 	@$(BIN)/python -m pytest -n $(JOBS) -m slurm tests/test_slurm.py

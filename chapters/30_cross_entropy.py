@@ -479,6 +479,6 @@ figures.show(
 findings.close()
 # %% [markdown]
 # ## Check yourself
-# - Train `toy.train("objects", size=65, steps=300)` and draw its zero frequency. Does it end above its start?
+# - Let `specseg.toy.train` learn objects (size 65, 300 steps) and draw its zero frequency. Does it end above its start?
 # - Give every pixel of one image the same label. What is the floor of $L_{ce}(0)$ then, and what is left elsewhere?
 # - Find the $\tau$ at which $R_{ce}(4)$ equals the relative mIoU-drop. Is it the same for another band limit?

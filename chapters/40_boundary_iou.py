@@ -220,7 +220,7 @@ head_share
 # %% [markdown]
 # and the terms grow with $\cosh nC$: the largest is near $n = 2C$. **Picture**: the true term (broad), the printed one,
 # the head with its sign mended, and the series cut after four terms, which holds up to about $C = 1.5$; with forty it
-# cannot be told from the truth.
+# cannot be told from the truth. The table below has the relative errors at $x = 1$.
 # %%
 found = bb.expansion_table([0.5, 1, 2], np.linspace(0, 3, 121), terms=(0, 4))
 figures.show(
@@ -235,7 +235,7 @@ figures.show(
 each = bb.expansion_table([1.0], [0.1, 0.5, 1, 2, 3], terms=(0, 4, 40)).pivot(index="c", columns="form", values="value")
 errors40 = each.sub(each["true"], axis=0).abs().div(each["true"].abs(), axis=0).drop(columns="true")
 errors40 = errors40[["printed", "sign mended", "mended, 4 terms", "mended, 40 terms"]].rename("C = {:g}".format)
-errors40.rename_axis(None, axis=1).style.format("{:.1%}").set_caption("Relative error at x = 1")
+errors40.rename_axis(None, axis=1).style.format("{:.1%}")
 # %% tags=["hide-input"]
 glue("bou_head_share", f"{float(head_share):.0%}", display=False)
 exact = complex(bb.expansion(1.0, 0.5))

@@ -19,7 +19,7 @@ import gc
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -29,7 +29,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from specseg import config, flops, pruning, records
+from specseg import config, flops, pruning, records, renewal
 from specseg.models import build
 
 
@@ -129,6 +129,27 @@ def _status(field: str) -> int:
     raise OSError(f"/proc/self/status has no {field}")
 
 
+def counted(net: nn.Module, run: Callable[[], object], batch: int) -> dict[str, float]:
+    """Return what of a cell no clock decides: operations a picture, of the decoder too, and parameters."""
+    _, executed = flops.trace(net, run, part_of=net.part_of)
+    decoder = flops.conv_flops([c for c in executed if c.part == "decoder"])
+    return {"flops": flops.conv_flops(executed) / batch, "decoder_flops": decoder / batch,
+            "parameters": sum(p.numel() for p in net.parameters())}  # fmt: skip
+
+
+def recompute(record: records.Record) -> Iterator[renewal.Check]:
+    """Yield: operations and parameters of every cell, counted again; seconds are those of another day."""
+    plan, rows = PLANS[record.profile], []
+    for cell in cells(plan, torch.device(record.meta["settings"]["device"])):
+        net = network(plan, cell).to("meta")
+        images = torch.empty(cell.batch, 3, plan.input_size, plan.input_size, device="meta")
+        found = counted(net, lambda n=net, x=images: n(x), cell.batch)
+        rows += [{**asdict(cell), "metric": k, "value": v} for k, v in found.items()]
+    new = pd.DataFrame(rows)
+    old = record.rows[record.rows["metric"].isin(set(new["metric"]))][[*new.columns]]
+    yield renewal.rows_again("operations and parameters counted again, no seconds", new, old)
+
+
 def measure(plan: Plan, cell: Cell, device: torch.device) -> list[dict]:
     """Return the tidy rows of one cell: seconds, ratio to the full network, FLOPs, parameters, peak memory."""
     full = Cell(cell.model, "full", 0.0, plan.lrg_sizes[0], cell.precision, cell.batch)
@@ -173,10 +194,8 @@ def measure(plan: Plan, cell: Cell, device: torch.device) -> list[dict]:
         add(name, times["cell", part], "s")
         ratios = [b / a for a, b in zip(times["full", part], times["cell", part], strict=True)]
         add(name.replace("seconds", "time_ratio"), ratios, "1")
-    _, executed = flops.trace(nets["cell"], lambda: run("cell"), part_of=nets["cell"].part_of)
-    add("flops", [flops.conv_flops(executed) / cell.batch], "FLOP")
-    add("decoder_flops", [flops.conv_flops([c for c in executed if c.part == "decoder"]) / cell.batch], "FLOP")
-    add("parameters", [sum(p.numel() for p in nets["cell"].parameters())], "1")
+    for name, value in counted(nets["cell"], lambda: run("cell"), cell.batch).items():
+        add(name, [value], "1" if name == "parameters" else "FLOP")
     add("peak", [peak_mib(lambda: run("cell"), device)], "MiB")
     return rows
 

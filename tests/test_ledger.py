@@ -12,8 +12,19 @@ from bs4 import BeautifulSoup
 from hypothesis import given
 from hypothesis import strategies as st
 
-from specseg import config, records
-from specseg.ledger import VERDICTS, Check, ClaimError, Findings, Judgement, Observation, judge, load_claims, pages
+from specseg import records
+from specseg.ledger import (
+    VERDICTS,
+    Check,
+    ClaimError,
+    Findings,
+    Judgement,
+    Observation,
+    accepted,
+    judge,
+    load_claims,
+    pages,
+)
 from specseg.ledger.findings import CSS, MIME, badge, record_line
 from specseg.ledger.verdicts import validate
 
@@ -347,8 +358,8 @@ def test_whatever_is_wrong_as_printed_stands_on_the_errata_page(verdict):
 
 def test_what_was_found_last_has_its_errata():
     """The accepted verdicts: 'refuted' and its like are there, so the test above has something to hold."""
-    accepted = json.loads((config.root() / "results" / "accepted" / "smoke.json").read_text(encoding="utf-8"))
-    judged = [Judgement(c, accepted[c.id]["verdict"], "because") for c in load_claims() if c.id in accepted]
+    known = accepted.read("smoke")
+    judged = [Judgement(c, known[c.id]["verdict"], "because") for c in load_claims() if c.id in known]
     due = [j.claim.id for j in judged if j.verdict in WRONG]
     assert {"eq31-truncated-loss", "fig3-relu", "obs3-three-layers"} & set(due)
     assert [i for i in due if f'id="erratum-{i}"' not in pages.errata_md(judged)] == []

@@ -65,7 +65,7 @@ def errors(table: pd.DataFrame, rules: Sequence[Rule] = RULES) -> pd.DataFrame:
 def ratios(found: pd.DataFrame, own: str = RULES[0].name) -> pd.Series:
     """Return own error over the better rival's on each domain, of a table of `errors`.
 
-    >>> ratios(pd.DataFrame({"x": [1.0, 2.0, 4.0]}, index=["a", "b", "c"]), "a")["x"]
-    0.5
+    >>> ratios(pd.DataFrame({"x": [1.0, 2.0, 4.0]}, index=["a", "b", "c"]), "a").tolist()
+    [0.5]
     """
     return found.loc[own] / found.drop(index=own).min()

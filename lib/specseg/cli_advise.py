@@ -98,7 +98,7 @@ def _tell(data: dict, page, console: Console) -> None:
         for warning in data["warnings"]:
             console.print(f"  {escape(warning)}")
     for bad in data["data"]["bad"]:
-        console.print(f"  BAD {bad['reason']}", style="red", markup=False)
+        console.print(f"  BAD {bad['reason']}", style="red", markup=False, soft_wrap=True)
     console.print()
 
 
