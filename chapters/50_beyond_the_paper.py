@@ -26,13 +26,14 @@ import numpy as np
 import pandas as pd
 import sympy as sp
 import torch
+from IPython.display import Math
 from myst_nb import glue
 
 from specseg import annotation as an
 from specseg import annotation_laws as laws
 from specseg import annotation_study as study
 from specseg import band_limit_tables as limited
-from specseg import config, figures, label_floor, layer_study, ledger, spectrum, trained
+from specseg import config, figures, label_floor, layer_study, ledger, spectrum, symbolic, trained
 from specseg import identities_gradient as ig
 from specseg import spectral_gradient as sg
 from specseg import symbolic_layers as sl
@@ -72,9 +73,10 @@ figures.show(
 difference, edge = sl.edge_spectrum(6)
 assert difference == 0  # two edges of six pixels, from the sum itself
 tail, limit, grid_factor = sl.edge_tail()
-shown = {"an edge": edge, "its tail": tail, "on a fine grid": limit, "ratio": grid_factor,
-         "mean of max(|cos|, |sin|)": sl.box_factor()}  # fmt: skip
-sp.Matrix([[sp.Symbol(k, commutative=False), v] for k, v in shown.items()])
+Math(symbolic.aligned({
+    r"\text{an edge}": edge, r"\text{its tail}": tail, r"\text{on a fine grid}": limit,
+    r"\text{ratio}": grid_factor, r"\text{mean of } \max(|\cos|, |\sin|)": sl.box_factor(),
+}))
 # %% [markdown]
 # Per unit of length (lengths in frame sides) a straight edge with normal $n$ has its energy on the line through 0 along
 # $n$, which the box $|u|, |v| \le \nu_{max}$ cuts at $\nu_{max}/\max(|n_x|, |n_y|)$. Hence, for any contour,
