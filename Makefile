@@ -54,11 +54,10 @@ lint: setup ## ruff: lint and format
 unit: setup ## unit tests without the book's own
 	@$(BIN)/python -m pytest -n $(JOBS) -m "not browser and not book and not slurm"
 
-# One worker more than there are jobs: the tests on Slurm come first and mostly wait for it.
 test: setup browser slurm lint ## everything that continuous integration needs
 	@$(BIN)/specseg book --profile smoke --jobs $(JOBS) --drift fail
 	@$(BIN)/specseg ledger portable --jobs $(JOBS) --setting "default kernels" --only 30 --only 35 --only 50
-	@$(BIN)/python -m pytest -n $$(($(JOBS) + 1)) --dist worksteal
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 test-portable: setup ## the same facts and verdicts under other kernels, threads and instruction sets (10 minutes)
 	@$(BIN)/specseg ledger portable --jobs $(JOBS)

@@ -23,12 +23,16 @@ def parent():
 
 def bad(parent: warm.Parent, folder) -> warm.Kernel:
     """A kernel whose working folder is not there: it ends by itself."""
-    return parent.start(["-f", str(folder / "k.json")], dict(os.environ), str(folder / "absent"))
+    return parent.start(
+        ["-f", str(folder / "k.json")], dict(os.environ), str(folder / "absent"), folder / "kernels.log"
+    )
 
 
 def idle(parent: warm.Parent, folder) -> warm.Kernel:
     """A kernel that waits for a client."""
-    return parent.start(["-f", str(folder / "k.json"), "--log-level=CRITICAL"], dict(os.environ), str(folder))
+    return parent.start(
+        ["-f", str(folder / "k.json"), "--log-level=CRITICAL"], dict(os.environ), str(folder), folder / "kernels.log"
+    )
 
 
 def test_a_forked_kernel_gives_the_notebook_of_an_ordinary_one(toy, tmp_path, monkeypatch):
@@ -56,6 +60,7 @@ def test_a_kernel_that_ends_tells_its_status(parent, tmp_path):
     kernel = bad(parent, tmp_path)
     assert kernel.wait(60) != 0 and kernel.poll() == kernel.wait(1)
     kernel.kill()  # nothing to end: no error
+    assert "FileNotFoundError" in (tmp_path / "kernels.log").read_text(encoding="utf-8"), "what it said last is kept"
 
 
 def test_a_kernel_leads_its_own_session_and_can_be_ended(parent, tmp_path):

@@ -155,9 +155,10 @@ def run_all(
         settle(chapter, given)  # refuse unknown parameters before anything runs
     runs: dict[str, Run] = {}
     with ExitStack() as stack:
-        kernels = None
-        if warm.available() and len(chapters) >= warm.WORTH:
-            kernels = warm.manager(stack.enter_context(warm.Parent()))
+        forks = warm.available() and len(chapters) >= warm.WORTH
+        parent = stack.enter_context(warm.Parent()) if forks else None
+        log = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nbl-"))) / "kernels.log"
+        kernels = warm.manager(parent, log)
         pool = stack.enter_context(ThreadPoolExecutor(max(1, jobs)))
         longest = sorted(chapters, key=lambda c: -_length(c, out))  # first, so that none runs alone at the end
         waiting = [pool.submit(run_one, c, given, out, force, failed, kernels) for c in longest]
@@ -165,6 +166,8 @@ def run_all(
             for future in as_completed(waiting):
                 run = future.result()
                 runs[run.chapter.slug] = run
+                if run.error and log.is_file() and log.stat().st_size:
+                    shutil.copyfile(log, failed / log.name)  # a kernel that died says why there alone
                 tell(run)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)

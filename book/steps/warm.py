@@ -20,6 +20,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 MODULES = (
@@ -113,12 +114,13 @@ class Parent:
             self._dead = True
             self._news.notify_all()
 
-    def start(self, arguments: list[str], env: dict[str, str], cwd: str) -> Kernel:
+    def start(self, arguments: list[str], env: dict[str, str], cwd: str, log: Path) -> Kernel:
         """Fork a kernel with ipykernel's command-line arguments. Raises ChildProcessError when the parent is gone."""
         self.ready()  # starts it
+        request = {"arguments": arguments, "env": env, "cwd": cwd, "log": str(log)}
         with self._lock:
             try:
-                self._process.stdin.write(json.dumps({"arguments": arguments, "env": env, "cwd": cwd}) + "\n")
+                self._process.stdin.write(json.dumps(request) + "\n")
             except OSError as err:
                 raise ChildProcessError(f"the parent of kernels has ended: {err}") from None
             with self._news:
@@ -140,8 +142,11 @@ class Parent:
             return self._ended.get(pid, 1)
 
 
-def manager(parent: Parent) -> type:
-    """Return a kernel manager class whose kernels are forked by this parent."""
+def manager(parent: Parent | None, log: Path) -> type:
+    """Return a kernel manager class whose kernels are forked by this parent; ordinary ones without any.
+
+    What a kernel's process itself says goes to the file `log`: nobody needs to read it unless a kernel dies.
+    """
     from jupyter_client import AsyncKernelManager
     from jupyter_client.provisioning import LocalProvisioner
 
@@ -149,10 +154,12 @@ def manager(parent: Parent) -> type:
 
     class Provisioner(LocalProvisioner):
         async def launch_kernel(self, cmd: list[str], **given: Any) -> dict[str, Any]:
-            if not parent.ready() and cold.acquire(blocking=False):
-                return await super().launch_kernel(cmd, **given)
+            if parent is None or (not parent.ready() and cold.acquire(blocking=False)):
+                log.parent.mkdir(parents=True, exist_ok=True)
+                with open(log, "ab") as said:
+                    return await super().launch_kernel(cmd, **given | {"stderr": said})
             arguments = cmd[cmd.index("ipykernel_launcher") + 1 :]
-            self.process = parent.start(arguments, given["env"], str(given.get("cwd") or os.getcwd()))
+            self.process = parent.start(arguments, given["env"], str(given.get("cwd") or os.getcwd()), log)
             self.pid = self.pgid = self.process.pid  # the kernel leads a session of its own
             return self.connection_info
 
@@ -170,7 +177,10 @@ def _kernel(request: dict[str, Any]) -> None:
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)  # the parent's standard output is its line to the driver
+    os.makedirs(os.path.dirname(request["log"]), exist_ok=True)
+    said = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(said, 1)  # the parent's standard output is its line to the driver
+    os.dup2(said, 2)
     sys.stdin, sys.stdout = open(0), open(1, "w", buffering=1)
     os.environ.clear()
     os.environ.update(request["env"], JPY_PARENT_PID=str(os.getppid()))
