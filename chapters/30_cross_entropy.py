@@ -165,6 +165,10 @@ glue("ce_ratio", f"{ratio.forms['printed']:.6f}", display=False)
 notes = {
     "eq02-small-factor": f"Largest |L_ce|/(|b| |y-hat|) of all bins: {ratio.forms['printed']:.6f}, never above 1.",
     "eq09-truncated-loss": "The box |u|, |v| <= nu_max gives L_CE; a sum from zero up is complex and misses it.",
+    "bey-zero-frequency": "L_ce(0) is the three parts on all random tensors, void or not, up to rounding; "
+                          "with the other divergence, KL(S_t || p), it is not.",
+    "eq10-labels-limited": "On all random tensors R_ce is the relative change of the loss under band-limited "
+                           "labels, up to rounding; under band-limited logits it is not.",
     "eq14-delta": "Kronecker's delta on a finite frame; at fixed nu the infinite integral oscillates and has no limit.",
 }
 for r in results:

@@ -182,3 +182,17 @@ def test_near_rows_keep_their_bound_and_the_straight_law_does_not():
     assert rows["held"].all() and not rows["straight_held"].all()
     assert np.allclose(rows["rce"], rows["wanted"], rtol=1e-6)
     assert (rows["missed"] < 0.01).all() and (rows["off"] <= rows["bound"]).all()
+
+
+@pytest.mark.parametrize("s", [0.9, 1 - 1e-6])
+def test_void_breaks_the_growth_without_bound(s):
+    """One labelled class, void beside it, nu_max = 0: R_ce = 0 however near S is to the labels; so 3 needs no void."""
+    labels = torch.zeros(1, 8, 8, dtype=torch.long)
+    sure = torch.stack([torch.full((8, 8), v, dtype=torch.float64) for v in (np.log(s), np.log1p(-s))])[None]
+    part = labels.clone()
+    part[:, 3:] = 255
+    assert float(ce.cross_entropy(sure, part).mean()) == pytest.approx(-3 / 8 * np.log(s))
+    assert float(ce.relative_loss_rate(sure, part, [0])[0]) == pytest.approx(0, abs=1e-9)
+    labels[:, 3:] = 1  # the same areas without void: the rate grows as S nears the labels
+    near = torch.where(torch.stack([labels == c for c in (0, 1)], 1), np.log(s), np.log1p(-s))
+    assert float(ce.relative_loss_rate(near, labels, [0])[0]) > (5 if s < 0.99 else 1e6)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specseg import cross_entropy as ce
-from specseg import rce_laws
+from specseg import rce_laws, toy
 from specseg import spectrum as sp
 
 
@@ -247,3 +247,12 @@ def test_both_averages_are_those_of_the_library():
         for average in ce.AVERAGES:
             ours = ce.relative_loss_rate(logits, labels, [2, 5], boundary=boundary, average=average)
             assert [rows[boundary, average, k] for k in (2, 5)] == pytest.approx(ours.tolist())
+
+
+def test_the_zero_frequency_of_the_committed_network_falls_and_then_rises():
+    """The course that chapter 30 states: from the committed weights in float64, so the same on every processor."""
+    net = toy.load("landcover", steps=300)
+    zero = {s: rce_laws.cancellation(y, net.labels, nu_max=8)["zero"]
+            for s, y in zip(net.steps, net.logits, strict=True)}  # fmt: skip
+    assert min(zero, key=zero.get) == 10 and max(zero, key=zero.get) == 300
+    assert [zero[s] for s in (0, 10, 300)] == pytest.approx([1.93, 1.65, 3.78], abs=0.005)
