@@ -307,9 +307,12 @@ projection
 # %% [markdown]
 # A kernel weighs the columns by $|k(\nu_j)|^2$: the share $a$ stays that of every column, and of the whole matrix, but
 # no longer of a row. *Where* the other half goes is the features' own spectrum. For a stationary Gaussian field $Z$
-# (the assumption) with correlation $\rho(\tau)$, two pixels are active together with the probability below (Sheppard
-# 1899; Van Vleck and Middleton 1966). Its transform is $\langle|g(\nu)|^2\rangle$: smooth features spread the half over
-# near frequencies, white ones over all. That is what is true of "near frequency".
+# (the assumption) with correlation $\rho(\tau)$, two pixels are active together with the probability below
+# {cite}`sheppard1899application,vanvleck1966spectrum`. For the normal density $\partial\phi/\partial\rho =
+# \partial^2\phi/\partial x\,\partial y$; over the quadrant this integrates to the corner's value $\phi(0, 0) =
+# 1/(2\pi\sqrt{1 - \rho^2})$, and that from $\frac14$ at $\rho = 0$ to the arcsine. Its transform is
+# $\langle|g(\nu)|^2\rangle$: smooth features spread the half over near frequencies, white ones over all. That is what
+# is true of "near frequency".
 # %%
 plackett, together = sl.arcsine_law()
 assert plackett == 0
@@ -582,6 +585,9 @@ for void in (False, True):
 # The fourth observation itself: on 513 pixels a prediction on a grid of 129 loses its features above $\nu_{max} = 16$.
 # Each low part is weighed against itself, by the change of each $L_{ce}(\nu_i)$; then the change of $L_{ce}(0)$ against
 # the whole loss. Filled dots: the confidence of least loss among those tried.
+#
+# Without void $L_{ce}(\nu_i) = -\sum_c b(-\nu_i, c)\, y(\nu_i, c)$ for $\nu_i \ne 0$ is linear in the logits, so its
+# relative change cannot depend on the confidence: for such scenes the range over confidence says nothing there.
 # %%
 large = {kind: [torch.from_numpy(synthetic.scene(kind, k, 513).label)
                 for k in range(sizes.seeds)] for kind in synthetic.REGIMES}  # fmt: skip
