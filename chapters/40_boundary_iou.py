@@ -219,8 +219,8 @@ head_share = sp.simplify((sp.diff(head, C) / sp.diff(sp.erf(x - sp.I * C), C)).s
 head_share
 # %% [markdown]
 # and the terms grow with $\cosh nC$: the largest is near $n = 2C$. **Picture**: the true term (broad), the printed one,
-# the head with its sign mended, and the series cut after four terms, which holds up to about $C = 1.5$; with forty it
-# cannot be told from the truth. The table below has the relative errors at $x = 1$.
+# the head with its sign mended, and the series cut after four terms. The table below has the relative errors at
+# $x = 1$, with four terms and with forty.
 # %%
 found = bb.expansion_table([0.5, 1, 2], np.linspace(0, 3, 121), terms=(0, 4))
 figures.show(
