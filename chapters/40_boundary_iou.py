@@ -365,7 +365,8 @@ closed
 # %% [markdown]
 # The first fraction falls from $d^2/2$ as long as $V \le 2\pi/d$, so the second mean value theorem bounds the integral
 # by $d/\pi(L - d)$. Beyond, for $L \ge 2d$, the integral to $\infty$ is 0, so take it from $V$ on, by parts: there the
-# fraction is at most $d^2/2\pi^2$ and varies by at most $d^2/6$, together less than $d^2/2$. A disc's region is an annulus, with the spectrum
+# fraction is at most $d^2/2\pi^2$ and varies by at most $d^2/6$, together less than $d^2/2$.
+# A disc's region is an annulus, with the spectrum
 # $\frac{2\pi}{k}[R J_1(kR) - (R - d) J_1(k(R - d))]$. For $kR \gg 1$ the Bessel functions are cosines, out of phase by
 # $3\pi/4$, and the same integral comes out with a sine for the cosine, from $V$ to $\infty$, and $L = 2R$: the same
 # size. The rest is not derived here but measured. Without a pixel grid, $d$ = 15 px, largest differences:
