@@ -608,14 +608,12 @@ listed = {c: ", ".join(f"{v['min']:.3g} to {v['max']:.3g} ({k})" for k, v in end
           for c in ("zero", "low", "unit")}  # fmt: skip
 for claim, column in (("obs4-zero-frequency", "zero"), ("obs4-low-frequencies", "low"),
                       ("bey-removal-cancels", "unit")):  # fmt: skip
-    parts = {"printed": removed, "convention": best}
-    for form in ("printed", "convention")[: 1 + (column == "unit")]:
-        seen = parts[form][column]
-        findings.observe(
-            claim, value=seen.median(), low=seen.min(), high=seen.max(), form=form,
-            note=f"Over confidence 1 to 8: {listed[column]}; where the loss is least "
-                 f"{best[column].min():.3g} to {best[column].max():.3g}.",
-        )
+    seen = removed[column]
+    findings.observe(
+        claim, value=seen.median(), low=seen.min(), high=seen.max(),
+        note=f"Over confidence 1 to 8: {listed[column]}; where the loss is least "
+             f"{best[column].min():.3g} to {best[column].max():.3g}.",
+    )
 for key, column in (("zero", "zero"), ("low", "low"), ("rise", "rise")):
     glue(f"grad_{key}", f"{best[column].min():.1%} to {best[column].max():.1%}", display=False)
 glue("grad_unit", f"{best['unit'].min():.1f} to {best['unit'].max():.1f}", display=False)
