@@ -349,9 +349,9 @@ figures.show(
     source="this chapter", label="fig-truncation-cost",
 )
 # %% [markdown]
-# Is the count never less? On scenes it is nearly so, not always (the note at the end). Labels of one class have no
-# energy at what is cut, so $R_{ce}$ counts 0; yet a third harmonic that flattens the prediction's troughs is worth
-# having. 64 pixels, $Y = 30\cos + 10\cos 3$, cut at 1:
+# Is the count never less? On our scenes it is at least the cost in {glue:text}`bey_scenes_held` cases. Labels of one
+# class have no energy at what is cut, so $R_{ce}$ counts 0; yet a third harmonic that flattens the prediction's troughs
+# is worth having. 64 pixels, $Y = 30\cos + 10\cos 3$, cut at 1:
 # %%
 angle = 2 * torch.pi * torch.arange(64).double() / 64
 wave = (30 * torch.cos(angle) + 10 * torch.cos(3 * angle)).expand(64, 64)
@@ -367,6 +367,7 @@ findings.observe(
 )
 felt = every[every["cost"] > 0.1 * every["loss"]]
 over, true = felt["counted"] / felt["cost"], built.cost > 0.1 * built.loss
+glue("bey_scenes_held", f"{(over >= 1).sum()} of {len(over)}", display=False)
 note = (f"R_ce L_CE is {over.min():.1f} to {over.max():.1f} times the true cost on the scenes, "
         f"but {built.counted:.2f} of a cost of {built.cost:.2f} nats where it is built to fail.")
 findings.observe("bey-rce-overcounts", value=(over >= 1).sum() + (built.counted >= built.cost),
@@ -408,6 +409,9 @@ findings.observe(
 #
 # $$ \Delta = \min_a CE(a\,PY) - \min_{a, b} CE(a\,PY + b\,D), \qquad 0 \le \Delta \le
 #    \tfrac18 \langle (\max_c b D - \min_c b D)^2\rangle \text{ at the best } b. $$
+#
+# Means run over labelled pixels, and the best gains must exist: where gains without end lower the loss on and on (a
+# prediction that is right everywhere) there are none, and `best_gains` says so.
 #
 # **Proof.** $\Delta \ge 0$, since $b = 0$ is allowed. At the best $(a, b)$ the slope in $b$ is 0. So $\phi(t) =
 # CE(a\,PY + (1 - t)\,bD)$ starts level, $\phi'' $ is the mean variance of $bD$ over classes, at most a quarter of its
@@ -483,8 +487,7 @@ figures.show(
     draw.floors(units),
     caption="R_F of the networks (lines) and the floor that their annotation sets (dashes), "
             "against the LRG size. Below 0 the floor says nothing.",
-    alt="Three panels, one per domain. The rates fall with the grid; the floors lie far below, "
-        "above zero only for land cover on the smallest grids.",
+    alt="Three panels, one per domain. The rates fall with the grid; the floors lie far below them.",
     source=f"{len(found)} records of band_limit_cost", label="fig-floor",
 )
 # %% tags=["hide-input"]
