@@ -230,9 +230,13 @@ findings.observe(
 # %%
 mean_distance, turned, constant = sl.block_constant()
 glue("bey_constant", f"{float(constant):.4f}", display=False)
+x, y, half = *sp.symbols("x y", real=True), sp.Rational(1, 2)
+on_axis = 2 * sp.integrate(x, (x, 0, half))  # mean |d . n| over the displacements d of a block of side 1
+across = 2 * sp.integrate(sp.integrate((x + y) / sp.sqrt(2), (y, -x, half)), (x, -half, half))
+glue("bey_ends", f"{float(across):.4f} (diagonal) and {float(on_axis):.4f} (axes)", display=False)
 sp.Matrix([[mean_distance, turned, constant]])
 # %% [markdown]
-# So the law is $e = a\,h\,P$ with $a$ = {glue:text}`bey_constant` between $0.2357$ (diagonal) and $0.2500$ (axes).
+# So the law is $e = a\,h\,P$ with $a$ = {glue:text}`bey_constant`, between {glue:text}`bey_ends`.
 # "Majority" has the same law: a half-plane holds a block's middle exactly when it holds half of the block.
 # %%
 blocks = study.block_table(scenes, classes, [8, 16, 32])

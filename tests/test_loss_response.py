@@ -52,6 +52,10 @@ def test_removal_moves_each_part_by_what_its_frequencies_move(void):
     assert table["before"]["low"] == pytest.approx(sum(old)) and table["after"]["low"] == pytest.approx(sum(new))
     assert table["before"]["L_CE"] == pytest.approx(float(parts[0].sum()))
     assert table["after"]["L_ce(0)"] == pytest.approx(float(parts[1][0, 0]))
+    wide = lr.removal_table(labels, 3, 9, 2, confidences=[3.0], low=3).set_index("part")["moved"]["low"]
+    box = [(i, j) for i in range(-3, 4) for j in range(-3, 4) if (i, j) != (0, 0)]  # beyond what is kept too
+    old, new = ([float(p[i]) for i in box] for p in parts)
+    assert wide == pytest.approx(sum(abs(a - b) for a, b in zip(old, new, strict=True)) / sum(map(abs, old)))
     assert table["before"]["low with 0"] == pytest.approx(table["before"]["low"] + table["before"]["L_ce(0)"])
     assert lr.removal_table(labels, 3, 9, 4, confidences=[3.0])["moved"].max() < 1e-9  # nothing is removed
 

@@ -68,17 +68,18 @@ def _low(planes: Tensor, nu_max: int) -> Tensor:
 
 
 def removal_table(
-    labels: Tensor, num_classes: int, size: int, nu_max: int, *, confidences: Sequence[float]
+    labels: Tensor, num_classes: int, size: int, nu_max: int, *, confidences: Sequence[float], low: int | None = None
 ) -> pd.DataFrame:
     """Return what removing the features above nu_max does: confidence, part, before, after, moved (observation 4).
 
-    Parts: "L_ce(0)"; "low", all L_ce(nu) with 0 < |nu| <= nu_max/2; "low with 0"; and "L_CE", all of them. before and
-    after are sums over a part; moved = sum |L_after(nu) - L_before(nu)| / sum |L_before(nu)| weighs a part against
-    itself, free of the cancellation in its sum (L_CE: of the sum alone). For a prediction on an LRG of `size`.
+    Parts: "L_ce(0)"; "low", all L_ce(nu) with 0 < |nu| <= `low` (default nu_max/2); "low with 0"; and "L_CE", all of
+    them. before and after are sums over a part; moved = sum |L_after(nu) - L_before(nu)| / sum |L_before(nu)| weighs a
+    part against itself, free of the cancellation in its sum (L_CE: of the sum alone). For a prediction on an LRG of
+    `size`.
     Raises ValueError for a nu_max beyond the Nyquist limit of `size`.
     """
     features, tail = lrg_prediction(labels, num_classes, size, confidence=1.0)
-    planes, low = sg.one_hot(labels, num_classes).double(), nu_max // 2
+    planes, low = sg.one_hot(labels, num_classes).double(), nu_max // 2 if low is None else low
     mask, b, lines = planes.sum(0), _low(planes, low).conj(), []
     zero = torch.zeros(2 * low + 1, 2 * low + 1, dtype=torch.bool)
     zero[low, low] = True
