@@ -608,6 +608,7 @@ figures.show(
 deeper = pd.concat([response.removal_table(maps[0], classes[kind], 129, 4, confidences=[4.0], low=8)
                     for kind, maps in large.items()]).query("part == 'low'")["moved"]  # fmt: skip
 glue("grad_deeper", f"{deeper.min():.0%}", display=False)
+# %% tags=["hide-input"]
 best = removed[removed["best"]]
 ends = removed.groupby("regime")[["zero", "low", "unit"]].agg(["min", "max"])
 listed = {c: ", ".join(f"{v['min']:.3g} to {v['max']:.3g} ({k})" for k, v in ends[c].iterrows())

@@ -1,5 +1,9 @@
 """Frames and batches: image and label stay together, no void enters the main frame, workers change nothing."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -160,3 +164,38 @@ def test_a_transform_free_item_is_the_sample():
     assert np.array_equal(image.permute(1, 2, 0).numpy(), data[1].image)
     assert np.array_equal(label.numpy(), data[1].label) and name == data[1].name
     assert type(image) is torch.Tensor and type(label) is torch.Tensor
+
+
+FRAMES = """
+import hashlib, numpy as np, torch
+from specseg.datasets import Sample, transforms
+rng, digest = np.random.default_rng(0), hashlib.sha256()
+for height, width in ((90, 131), (61, 64), (65, 200)):
+    image = rng.integers(0, 256, (height, width, 3), np.uint8)
+    made = transforms.frame(Sample(image, np.zeros((height, width), np.int64), "a"), 65)
+    torch.manual_seed(1)
+    cropped, _ = transforms.training(65)(transforms.to_pair(image, np.zeros((height, width), np.uint8)))
+    digest.update(made.image.tobytes() + np.ascontiguousarray(cropped.numpy()).tobytes())
+print(digest.hexdigest())
+"""
+
+
+def test_a_frame_has_the_same_bytes_under_all_kernels_and_threads():
+    """A picture's frame enters every measurement: a value that is off by one moves a network's logits by per cents."""
+    found = set()
+    for change in ({}, {"ATEN_CPU_CAPABILITY": "default"}, {"OMP_NUM_THREADS": "2"}):
+        env = {k: v for k, v in os.environ.items() if k != "ATEN_CPU_CAPABILITY"} | change
+        run = subprocess.run([sys.executable, "-c", FRAMES], env=env, capture_output=True, text=True, check=True)
+        found.add(run.stdout)
+    assert len(found) == 1
+
+
+def test_the_scaled_image_is_torchs_own_and_stays_an_image():
+    image = np.random.default_rng(2).integers(0, 256, (40, 90, 3), np.uint8)
+    pair = transforms.to_pair(image, np.zeros((40, 90), np.uint8))
+    made, _ = transforms.evaluation(65)(pair)
+    assert type(made).__name__ == "Image" and made.dtype == torch.uint8 and tuple(made.shape) == (3, 65, 65)
+    wide = torch.nn.functional.interpolate(
+        torch.from_numpy(image).permute(2, 0, 1)[None].float(), (65, 146), mode="bilinear", antialias=True
+    )[0, :, :, 40:105]
+    assert (made.float() - wide).abs().max() <= 1.0, "whole numbers against floats: off by one at most"

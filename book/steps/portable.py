@@ -20,6 +20,9 @@ SUBJECT = ("20", "25", "30", "35", "40", "45", "50", "55", "75", "90")
 """Chapters whose facts involve networks or long sums; the others judge printed numbers and records."""
 
 
+CHOSEN = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")
+
+
 @dataclass(frozen=True)
 class Setting:
     """One way to compute: environment variables of torch and oneDNN, and threads."""
@@ -53,7 +56,8 @@ def facts(setting: Setting, chapters: list[str], jobs: int, folder: Path) -> dic
     target = folder / "facts.json"
     command = [sys.executable, str(Path(__file__).parents[1] / "build.py"), "facts", "--out", str(target)]
     command += ["--jobs", str(jobs), "--threads", str(setting.threads), "--only", *chapters]
-    run = subprocess.run(command, env={**os.environ, **setting.env}, capture_output=True, text=True)
+    kept = {k: v for k, v in os.environ.items() if k not in CHOSEN}  # native is native, whatever this process was given
+    run = subprocess.run(command, env=kept | setting.env, capture_output=True, text=True)
     if run.returncode:
         raise BookError(f"setting {setting.name!r}:\n{(run.stdout + run.stderr)[-3000:]}")
     return json.loads(target.read_text(encoding="utf-8"))

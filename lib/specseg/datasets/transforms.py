@@ -12,6 +12,7 @@ from types import ModuleType
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from specseg.datasets import VOID, Sample
@@ -169,9 +170,13 @@ def _crop(part: Tensor, top: int, left: int, rows: int, cols: int) -> Tensor:
 def _resize(part: Tensor, size: tuple[int, int], mask: bool) -> Tensor:
     if tuple(part.shape[-2:]) == tuple(size):
         return part
-    _, v2 = _operators()
-    how = v2.InterpolationMode.NEAREST_EXACT if mask else v2.InterpolationMode.BILINEAR
-    return v2.functional.resize(part, list(size), interpolation=how, antialias=not mask)
+    tv_tensors, v2 = _operators()
+    if mask:
+        return v2.functional.resize(part, list(size), interpolation=v2.InterpolationMode.NEAREST_EXACT)
+    # torch itself: torchvision leaves bytes to it where the processor has AVX2 and rounds floats elsewhere, which turns
+    # every sixth value by one; torch's whole-number arithmetic gives the same bytes on all
+    out = F.interpolate(part[None], size=tuple(size), mode="bilinear", align_corners=False, antialias=True)[0]
+    return tv_tensors.wrap(out, like=part)
 
 
 def _pad(part: Tensor, edges: list[int], mask: bool) -> Tensor:
