@@ -34,7 +34,8 @@ def test_element_wise_layers_by_hand():
     images = torch.empty(1, 2, 9, 9, device="meta")
     _, layers = flops.trace(net, lambda: net(images), part_of=lambda _: "encoder")
     counted, parameters = flops.measure(layers, (), frozenset(), {"encoder": 0.0}, flops.PAPER)
-    assert counted["encoder"] == 2 * 81 * (2 * 4 + 2 * 4 + 4 + 4)
+    assert flops.weighted(counted, flops.PAPER)["encoder"] == 2 * 81 * (2 * 4 + 2 * 4 + 4 + 4)
+    assert flops.weighted(counted, flops.CONV)["encoder"] == 2 * 81 * 2 * 4
     assert parameters["encoder"] == 2 * 4 + 4 + 8
 
 

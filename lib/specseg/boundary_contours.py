@@ -79,8 +79,19 @@ def inner_region(mask: NDArray, width: float) -> NDArray:
     """
     if width < 1:
         raise ValueError(f"width {width!r}: expected at least 1 pixel")
-    depth = ndimage.distance_transform_edt(np.pad(np.asarray(mask, dtype=bool), 1))[1:-1, 1:-1]
-    return (depth > 0) & (depth <= width)
+    region = np.zeros(np.shape(mask), dtype=bool)
+    if (window := _window(mask, 0)) is not None:  # all outside it is outside the region
+        depth = ndimage.distance_transform_edt(np.pad(np.asarray(mask, dtype=bool)[window], 1))[1:-1, 1:-1]
+        region[window] = (depth > 0) & (depth <= width)
+    return region
+
+
+def _window(mask: NDArray, margin: int) -> tuple[slice, slice] | None:
+    """Return the smallest rectangle that holds all set pixels, with a margin inside the frame; None without any."""
+    sides = [np.flatnonzero(np.any(mask, axis=a)) for a in (1, 0)]
+    if not len(sides[0]):
+        return None
+    return tuple(slice(max(int(s[0]) - margin, 0), int(s[-1]) + margin + 1) for s in sides)
 
 
 def moved_out(mask: NDArray, shift: float) -> NDArray:
@@ -90,7 +101,10 @@ def moved_out(mask: NDArray, shift: float) -> NDArray:
     array([[0, 1, 1, 1, 0]])
     """
     mask = np.asarray(mask, dtype=bool)
-    return ndimage.distance_transform_edt(~mask) <= shift if mask.any() else mask
+    moved = np.zeros(mask.shape, dtype=bool)
+    if (window := _window(mask, int(np.ceil(shift)))) is not None:
+        moved[window] = ndimage.distance_transform_edt(~mask[window]) <= shift
+    return moved
 
 
 def share_below(planes: Iterable[NDArray]) -> NDArray:
@@ -101,14 +115,14 @@ def share_below(planes: Iterable[NDArray]) -> NDArray:
     >>> share_below([np.eye(3)]).round(4).tolist()                     # |b|^2: 1/9 at zero, 3 * 1/9 in all
     [0.3333, 1.0]
     """
-    sums = 0.0
+    energy = 0.0
     for plane in planes:
         spec = torch.fft.rfft2(torch.as_tensor(np.asarray(plane, dtype=float)), norm="forward")
-        energy = spec.abs().square() * multiplicity(plane.shape)
-        index = box_index(plane.shape, half=True)
-        sums = sums + np.bincount(index.numpy().ravel(), energy.numpy().ravel(), minlength=max(plane.shape) // 2 + 1)
-    if not np.sum(sums) > 0:
+        energy = energy + spec.abs().square()
+    if not np.sum(np.asarray(energy)) > 0:
         raise ValueError("planes: all are zero, so their energy has no shares")
+    index = box_index(plane.shape, half=True).numpy().ravel()
+    sums = np.bincount(index, (energy * multiplicity(plane.shape)).numpy().ravel(), minlength=max(plane.shape) // 2 + 1)
     return np.cumsum(sums) / np.sum(sums)
 
 

@@ -103,7 +103,7 @@ def log_sum_gradient(n: int = 3, classes: int = 2) -> sp.Matrix:
     total = [sum(sp.exp(logits[c][t]) for c in range(classes)) for t in range(n)]
     y_p = [sum(sp.log(total[t]) * _root(n, -i * t) for t in range(n)) / n for i in range(n)]
     s = [sum(sp.exp(logits[0][t]) / total[t] * _root(n, -i * t) for t in range(n)) / n for i in range(n)]
-    return sp.Matrix(n, n, lambda i, j: sp.simplify(sp.diff(y_p[i], y[0][j]) - s[(i - j) % n]))
+    return sp.Matrix(n, n, lambda i, j: sp.expand(sp.diff(y_p[i], y[0][j]) - s[(i - j) % n]))
 
 
 def one_hot_spectrum(n: int = 3, classes: int = 3) -> list[sp.Expr]:

@@ -5,11 +5,12 @@ The rules differ between public counters, so a count names its rule. `PAPER` is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from specseg.flops.layers import Layer, conv_flops, trace
 from specseg.models import build
@@ -27,6 +28,7 @@ __all__ = [
     "network_layers",
     "removed",
     "trace",
+    "weighted",
 ]
 
 
@@ -130,24 +132,44 @@ def count(
     if decoder_prune_rate is None:
         decoder_prune_rate = 0.2 if encoder_prune_rate > 0 else 0.0
     network = (model, backbone, num_classes, output_stride, input_size, width)
-    layers, links, exempt, classifier = network_layers(*network, lrg_size)
+    which = replace(rule, norm=1, act=1, pool=1, decoder_elementwise=True, imagenet_classifier=False)
+    sums, parameters = _sums(network, lrg_size, encoder_prune_rate, decoder_prune_rate, which)
+    flops, parameters = weighted(sums, rule), dict(parameters)
+    if rule.imagenet_classifier:
+        parameters["encoder"] += network_layers(*network, lrg_size)[3]
+    return FlopCount(flops["encoder"], flops["decoder"], parameters["encoder"], parameters["decoder"])
+
+
+@lru_cache(maxsize=8192)
+def _sums(
+    network: tuple, lrg_size: int | None, encoder_prune_rate: float, decoder_prune_rate: float, rule: Rule
+) -> tuple[dict[tuple[str, str], int], dict[str, int]]:
+    """Return `measure` of a network: what depends on which channels a rule takes, not on how it weighs the rest."""
+    layers, links, exempt, _ = network_layers(*network, lrg_size)
     if rule.low_level_full and lrg_size is not None:
         full = network_layers(*network, None)[0]
         layers = tuple(
             f if "decoder.reduce" in c.name or "decoder.from_" in c.name else c
             for c, f in zip(layers, full, strict=True)
         )
-    rates = {"encoder": encoder_prune_rate, "decoder": decoder_prune_rate}
-    flops, parameters = measure(layers, links, exempt, rates, rule)
-    if rule.imagenet_classifier:
-        parameters["encoder"] += classifier
-    return FlopCount(flops["encoder"], flops["decoder"], parameters["encoder"], parameters["decoder"])
+    return measure(layers, links, exempt, {"encoder": encoder_prune_rate, "decoder": decoder_prune_rate}, rule)
+
+
+def weighted(sums: dict[tuple[str, str], int], rule: Rule) -> dict[str, int]:
+    """Return the operations per part that a rule makes of `measure`'s sums."""
+    flops = {"encoder": 0, "decoder": 0}
+    weights = {"conv": 1, "norm": rule.norm, "act": rule.act, "pool": rule.pool}
+    for (part, kind), elements in sums.items():
+        if kind == "conv" or part == "encoder" or rule.decoder_elementwise:
+            flops[part] += 2 * weights[kind] * elements
+    return flops
 
 
 def measure(
     layers: tuple[Layer, ...], links: tuple[Link, ...], exempt: frozenset[str], rates: dict[str, float], rule: Rule
-) -> tuple[dict[str, int], dict[str, int]]:
-    """Return operations and parameters per part of traced layers with pruned channels left out, by a rule."""
+) -> tuple[dict[tuple[str, str], int], dict[str, int]]:
+    """Return of traced layers with a rule's pruned channels left out: multiply-accumulates of convolutions and elements
+    of the other layers by (part, kind), and parameters by part."""
     convs = {c.name: c for c in layers if c.kind == "conv"}
     gone = {
         name: removed(c.outputs, rates[c.part], rule.rounding) if _prunable(c, exempt, rule) else 0
@@ -155,23 +177,23 @@ def measure(
     }
     lost = _lost_inputs(convs, links, gone, rule)
     follows = {link.conv: link.post for link in links}
-    flops, parameters, seen = {"encoder": 0, "decoder": 0}, {"encoder": 0, "decoder": 0}, set()
+    sums: dict[tuple[str, str], int] = {}
+    parameters, seen = {"encoder": 0, "decoder": 0}, set()
     for layer in layers:
         if layer.kind == "conv":
             inputs, outputs = layer.inputs - lost.get(layer.name, 0), layer.outputs - gone[layer.name]
-            flops[layer.part] += 2 * layer.macs(inputs, outputs)
+            done = layer.macs(inputs, outputs)
             read = inputs if layer.groups == 1 else layer.inputs // layer.groups
             size = layer.taps * read * outputs + outputs * layer.bias
         else:
             kept = layer.outputs - (gone[layer.after] if layer.name in follows.get(layer.after, ()) else 0)
-            weight = {"norm": rule.norm, "act": rule.act, "pool": rule.pool}[layer.kind]
-            if layer.part == "encoder" or rule.decoder_elementwise:
-                flops[layer.part] += 2 * weight * kept * layer.points
+            done = kept * layer.points
             size = 2 * kept if layer.kind == "norm" else 0
+        sums[layer.part, layer.kind] = sums.get((layer.part, layer.kind), 0) + done
         if layer.name not in seen:
             parameters[layer.part] += size
             seen.add(layer.name)
-    return flops, parameters
+    return sums, parameters
 
 
 def _prunable(conv: Layer, exempt: frozenset[str], rule: Rule) -> bool:
@@ -210,11 +232,20 @@ def network_layers(
     return encoder + decoder, tuple(net.links()), frozenset(net.exempt()), classifier
 
 
+class _Unfilled(TorchFunctionMode):
+    """Initialise no weights: on the meta device there are none, and torch takes longer for it than for all else."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func in (torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.fill_, torch.Tensor.zero_):
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
 @lru_cache(maxsize=16)
 def _encoded(
     model: str, backbone: str, num_classes: int, output_stride: int, input_size: int, width: int
 ) -> tuple[nn.Module, dict[str, torch.Tensor], tuple[Layer, ...]]:
-    with torch.device("meta"):
+    with torch.device("meta"), _Unfilled():
         net = build(
             model,
             backbone=backbone,

@@ -15,6 +15,7 @@ KINDS: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("act", (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.Softplus)),
     ("pool", (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)),
 )
+KEEP_SHAPE = (nn.BatchNorm2d, nn.ReLU, nn.ReLU6)
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ def trace(model: nn.Module, run: Callable[[], Any], *, part_of: Callable[[str], 
             if isinstance(module, types):
                 handles.append(module.register_forward_hook(watch(name, kind)))
         # on the meta device only shapes count, and torch takes most of the time to derive that these keep theirs
-        if type(module) in (nn.BatchNorm2d, nn.ReLU) and next(model.parameters()).is_meta:
-            module.forward = _same
+        if next(model.parameters()).is_meta and isinstance(module, KEEP_SHAPE):
+            module.forward = module.act.__call__ if hasattr(module, "act") else _same  # timm's norm calls its act
             skipped.append(module)
     try:
         with torch.no_grad():
