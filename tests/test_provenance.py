@@ -117,6 +117,11 @@ SAME = [
     ("class A:\n    x = 1\n", 'class A:\n    """Doc."""\n\n    x = 1\n'),
     ("import os\n", '"""Module."""\n\nimport os\n'),
     ("def f(): return 1\n", "def f(): return 1  # é\n"),
+    (
+        "import os\nx = b.f()\n",
+        "import os\nfrom specseg.a import (\n    b,\n    c,\n)\nimport specseg.d\n\nx = b.f()\n",
+    ),
+    ("def f():\n    return b\n", "def f():\n    from specseg.room import other as b  # late\n\n    return b\n"),
 ]
 DIFFERENT = [
     ("x = 1\n", "x = 2\n"),
@@ -132,6 +137,8 @@ DIFFERENT = [
     ('x = "a\u2028# b"\ny = 1\n', 'x = "a\u2028# b"\ny = 2\n'),
     ("def f():\n    x = 'not a docstring'\n", "def f():\n    x = 'no docstring'\n"),
     ("if a:\n    b\n", "if a:\n    pass\nb\n"),
+    ("from os import a\n", "from os import b\n"),
+    ("x = 1\n", "import os, specseg\nx = 1\n"),
 ]
 
 

@@ -138,7 +138,24 @@ def test_code_that_breaks_is_refused_and_named(project, edit):
     assert state == "refused" and "TypeError: measure() missing 1 required positional argument: 'more'" in why
 
 
-def test_a_renamed_module_leaves_a_record_current(project, monkeypatch):
+def test_a_moved_module_leaves_a_record_current(project):
+    path = measure(project, 0)
+    package, script = project / "lib" / "specseg", project / "experiments" / "toy.py"
+    (package / "room").mkdir()
+    (package / "room" / "__init__.py").write_text('"""A room."""\n')
+    (package / "engine.py").rename(package / "room" / "motor.py")
+    text = script.read_text()
+    assert "from specseg import engine, renewal\n" in text
+    script.write_text(
+        text.replace("import engine, renewal", "import renewal\nfrom specseg.room import motor as engine")
+    )
+    assert records.read(path).freshness() == "fresh" and states() == {}
+    motor = package / "room" / "motor.py"
+    motor.write_text(motor.read_text().replace("k * k", "k**2"))
+    assert records.read(path).freshness() == "stale: specseg.engine (gone) changed since"
+
+
+def test_another_name_in_the_code_asks_for_a_renewal(project, monkeypatch):
     import sys
 
     path = measure(project, 0)
@@ -146,7 +163,7 @@ def test_a_renamed_module_leaves_a_record_current(project, monkeypatch):
     script = project / "experiments" / "toy.py"
     script.write_text(script.read_text().replace("engine", "motor"))
     monkeypatch.setattr(sys.modules["specseg"], "motor", sys.modules["specseg.engine"], raising=False)
-    assert records.read(path).freshness() == "stale: script, specseg.engine (gone) changed since"
+    assert records.read(path).freshness() == "stale: script changed since"
     assert states() == {path.name: "renewed"} and records.read(path).freshness() == "fresh"
     assert set(lines(path)[0]["modules"]) == {"script", "specseg.motor"}
 

@@ -135,9 +135,11 @@ def closure(paths: list[Path]) -> list[Path]:
 
 
 def code_text(source: str) -> str:
-    """Return source without comments, docstrings and blank lines: what can change a number, nothing else.
+    """Return source without comments, docstrings, imports of the library and blank lines: what can change a number.
 
-    >>> code_text('def f(x):\\n    "Doc."\\n    return x  # why\\n')
+    Where a module of the library lies changes none; that another is used, its user's own list of modules tells.
+
+    >>> code_text('from specseg.a import b\\ndef f(x):\\n    "Doc."\\n    return x  # why\\n')
     'def f(x):\\n    return x'
     """
     lines = source.split("\n")
@@ -155,6 +157,9 @@ def code_text(source: str) -> str:
         elif kind == "STRING":
             verbatim |= set(range(row, end))
     for node in ast.walk(_parse(source)):
+        if _of_the_library(node):
+            _cut(lines, node)
+            continue
         body = getattr(node, "body", None)
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or not body:
             continue
@@ -166,8 +171,15 @@ def code_text(source: str) -> str:
     return "\n".join(line for row, line in enumerate(kept, 1) if line.strip() or row in verbatim)
 
 
-def _cut(lines: list[str], node: ast.expr) -> None:
-    """Take an expression out; what stands before or after it on its lines stays."""
+def _of_the_library(node: ast.AST) -> bool:
+    """Say whether a statement imports nothing but modules of the library."""
+    if isinstance(node, ast.ImportFrom):
+        return node.level > 0 or (node.module or "").split(".")[0] == PACKAGE
+    return isinstance(node, ast.Import) and all(a.name.split(".")[0] == PACKAGE for a in node.names)
+
+
+def _cut(lines: list[str], node: ast.expr | ast.stmt) -> None:
+    """Take an expression or statement out; what stands before or after it on its lines stays."""
     for row in range(node.lineno - 1, node.end_lineno):
         line = lines[row].encode()
         start = node.col_offset if row == node.lineno - 1 else 0
@@ -184,6 +196,11 @@ def code_hash(path: Path) -> str:
     """Return a hash of a file's code without comments and docstrings (the same on every supported Python)."""
     stat = path.stat()
     return _file_hash(path, (stat.st_mtime_ns, stat.st_size))
+
+
+def hashes() -> set[str]:
+    """Return the code hashes of all files of the library as they are now."""
+    return {code_hash(file) for file in library().rglob("*.py")}
 
 
 def module_hashes(paths: list[Path]) -> dict[str, str]:

@@ -92,15 +92,19 @@ class Record:
         return f"stale: {', '.join(changed)} changed since" if changed else "fresh"
 
     def changed(self, modules: Mapping[str, str]) -> list[str]:
-        """Return which of these hashes (module or "script" -> hash) are not those of today's code."""
-        changed = []
+        """Return which of these hashes (module or "script" -> hash) are not those of today's code.
+
+        A module that was moved or renamed as it stands is not changed.
+        """
+        changed = {}
         for name, old in modules.items():
             file = provenance.module_file(name) if name != "script" else self.script()
             if file is None or not file.is_file():
-                changed.append(f"{name} (gone)")
+                changed[name] = f"{name} (gone)"
             elif provenance.code_hash(file) != old:
-                changed.append(name)
-        return changed
+                changed[name] = name
+        known = provenance.hashes() if changed else ()
+        return [said for name, said in changed.items() if name == "script" or modules[name] not in known]
 
     def script(self) -> Path:
         """Return the file that made it (which may be gone)."""
