@@ -30,6 +30,7 @@ from specseg import spectrum as sp
 from specseg import symbolic_iou as derive
 from specseg.datasets import synthetic
 from specseg.figures import iou as draw
+from specseg.truncation_cost import changed_share_bound
 
 sizes = config.profile(profile)
 findings = ledger.open("35_iou", profile=profile)
@@ -440,13 +441,13 @@ _ = findings.observe("beyond-drop-limit", value=kept.sum(), n=len(said), mutant=
 # $\frac1C \sum_c e_c/A_c$; of $e_c$ the certificate says only that it is at most the certified share, and where a class
 # is rare that promises nothing for mIoU.
 #
-# ```{literalinclude} /lib/specseg/iou_laws.py
+# ```{literalinclude} /lib/specseg/truncation_cost.py
 # :pyobject: changed_share_bound
 # ```
 # %%
 limits, scales = [2, 3, 4, 6, 8, 12, 16], [0.25, 1, 4]
 low = {nu: sp.band_limit(logits, nu) for nu in limits}
-may = {(nu, s): iou_laws.changed_share_bound(s * logits, s * low[nu]) for nu in limits for s in scales}
+may = {(nu, s): changed_share_bound(s * logits, s * low[nu]) for nu in limits for s in scales}
 rates = {s: ce.relative_loss_rate(s * logits, labels, limits) for s in scales}
 hard = drops.set_index("nu_max")["hard"]
 promised = pd.DataFrame([
@@ -462,7 +463,7 @@ figures.show(
 )
 # %% tags=["hide-input"]
 drawn = [(c.logits[None], sp.band_limit(c.logits, 2)[None]) for c in cases]
-found = [*may.values(), *(iou_laws.changed_share_bound(*pair) for pair in drawn)]
+found = [*may.values(), *(changed_share_bound(*pair) for pair in drawn)]
 bounds, changed = (torch.cat([f[k] for f in found]) for k in (0, 1))
 each = [ce.truncated_cross_entropy(s * logits, labels, limits) for s in scales]
 rates = [(1 - p.kept / p.total[:, None]).abs() for p in each]  # R_ce picture by picture, as a rival promise

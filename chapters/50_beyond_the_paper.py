@@ -528,7 +528,7 @@ findings.observe(
 # Where the two largest logits are further apart than the range of $D$ over classes, the argmax cannot change. So the
 # share of pixels that a band limit changes is at most the share where range $\ge$ margin, whatever the logits' scale.
 #
-# ```{literalinclude} /lib/specseg/iou_laws.py
+# ```{literalinclude} /lib/specseg/truncation_cost.py
 # :pyobject: changed_share_bound
 # ```
 # %%

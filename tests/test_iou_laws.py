@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from specseg import identities, iou_laws, metrics
 from specseg import spectrum as sp
+from specseg.truncation_cost import changed_share_bound
 
 
 @settings(max_examples=60, deadline=None)
@@ -142,7 +143,7 @@ def test_no_more_pixels_change_than_the_certificate_allows(seed, size, decimals)
     g = torch.Generator().manual_seed(seed)
     y, d = (torch.randn(2, 4, 5, 6, dtype=torch.float64, generator=g).round(decimals=decimals) for _ in range(2))
     low = y - size * d
-    bound, share = iou_laws.changed_share_bound(y, low)
+    bound, share = changed_share_bound(y, low)
     for k in range(2):
         may = does = 0
         for i in range(5):
@@ -159,11 +160,11 @@ def test_no_more_pixels_change_than_the_certificate_allows(seed, size, decimals)
 def test_the_certificate_is_reached_and_is_nothing_where_nothing_is_cut_off():
     case = identities.draw(1)
     y = case.logits[None]
-    assert [float(x) for x in iou_laws.changed_share_bound(y, y - 3)] == [0, 0]  # a constant has no range
+    assert [float(x) for x in changed_share_bound(y, y - 3)] == [0, 0]  # a constant has no range
     first, second = y.topk(2, 1).values.unbind(1)
     tilt = torch.zeros_like(y).scatter_(1, y.argmax(1, keepdim=True), 1.0)
-    every = iou_laws.changed_share_bound(y, y - tilt * (first - second)[:, None] * (1 + 1e-9))
-    none = iou_laws.changed_share_bound(y, y - tilt * (first - second)[:, None] * (1 - 1e-9))
+    every = changed_share_bound(y, y - tilt * (first - second)[:, None] * (1 + 1e-9))
+    none = changed_share_bound(y, y - tilt * (first - second)[:, None] * (1 - 1e-9))
     assert [float(x) for x in every] == [1, 1] and [float(x) for x in none] == [0, 0]
 
 
@@ -172,21 +173,21 @@ def test_the_certificate_is_reached_and_is_nothing_where_nothing_is_cut_off():
 def test_the_certificate_does_not_depend_on_the_scale_of_the_logits(index, tau):
     case = identities.draw(index)
     y, low = case.logits[None], sp.band_limit(case.logits, 2)[None]
-    pairs = iou_laws.changed_share_bound(y, low), iou_laws.changed_share_bound(tau * y, tau * low)
+    pairs = changed_share_bound(y, low), changed_share_bound(tau * y, tau * low)
     for a, b in zip(*pairs, strict=True):
         assert float(a) == pytest.approx(float(b), abs=1e-12)
 
 
 def test_the_certificate_counts_known_pixels_only_and_refuses_what_does_not_fit():
     y, low = torch.tensor([[[[1.0, 1.0]], [[0.0, 0.0]]]]), torch.tensor([[[[0.0, 1.0]], [[1.0, 0.0]]]])
-    assert float(iou_laws.changed_share_bound(y, low, known=torch.tensor([[[True, False]]]))[1]) == 1
-    assert bool(iou_laws.changed_share_bound(y, low, known=torch.zeros(1, 1, 2))[0].isnan())
+    assert float(changed_share_bound(y, low, known=torch.tensor([[[True, False]]]))[1]) == 1
+    assert bool(changed_share_bound(y, low, known=torch.zeros(1, 1, 2))[0].isnan())
     with pytest.raises(ValueError, match="C >= 2"):
-        iou_laws.changed_share_bound(y[:, :1], low[:, :1])
+        changed_share_bound(y[:, :1], low[:, :1])
     with pytest.raises(ValueError, match="finite"):
-        iou_laws.changed_share_bound(y * float("nan"), low)
+        changed_share_bound(y * float("nan"), low)
     with pytest.raises(ValueError, match="known: expected"):
-        iou_laws.changed_share_bound(y, low, known=torch.ones(2, 2))
+        changed_share_bound(y, low, known=torch.ones(2, 2))
 
 
 @settings(max_examples=40, deadline=None)
@@ -198,7 +199,7 @@ def test_changed_pixels_bound_the_loss_of_hard_iou(index, size):
     y, low = case.logits, case.logits + size * case.logits.flip(2)
     before, after = y.argmax(0), low.argmax(0)
     iou = [metrics.class_iou(metrics.confusion_matrix(p[None], case.labels[None], classes)) for p in (before, after)]
-    bound, share = iou_laws.changed_share_bound(y[None], low[None], known=known[None])
+    bound, share = changed_share_bound(y[None], low[None], known=known[None])
     lost = 0.0
     for c in range(classes):
         area = float(((case.labels == c) & known).sum() / known.sum())

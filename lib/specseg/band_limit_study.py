@@ -14,12 +14,11 @@ import torch
 from torch import Tensor
 
 from specseg.cross_entropy import truncated_cross_entropy
-from specseg.iou_laws import changed_share_bound
 from specseg.label_floor import annotation_floor
 from specseg.models import SegmentationNet
 from specseg.scores import class_counts
 from specseg.spectrum import band_limit
-from specseg.truncation_cost import BandCost, band_cost, gain_losses
+from specseg.truncation_cost import BandCost, band_cost, changed_share_bound, gain_losses
 
 STRIDE = 8  # of the pixels on which gains are fitted: 33 x 33 of 257 x 257
 

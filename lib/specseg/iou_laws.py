@@ -1,4 +1,4 @@
-"""How IoU follows from cross-entropy, and how it does not (A.4): expansion, bounds, counterexamples, certificate.
+"""How IoU follows from cross-entropy, and how it does not (A.4): expansion, bounds, counterexamples.
 
 For class c: pi = b(0) the share of the frame, p = sum_nu s(nu) b(-nu) the soft overlap, L_c the class's part of L_CE
 (mean over the frame of -B log S), L their sum. All in float64.
@@ -185,40 +185,6 @@ def block_optimum(shares: Sequence[float], fractions: Sequence[float]) -> dict[s
     best = max(iou(np.isin(np.arange(len(f)), taken[: k + 1]).astype(float)) for k in range(len(f)))
     return {"loss_iou": iou(f), "argmax_iou": iou((f > 0.5).astype(float)), "best_iou": best,
             "threshold": best / (1 + best)}  # fmt: skip
-
-
-def changed_share_bound(logits: Tensor, low: Tensor, *, known: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Return (bound, share) of each image: the share of pixels whose argmax may differ in `low`, and that which does.
-
-    `logits` and `low` (B, C, H, W), C >= 2, `low` the logits after a band limit or any other change; `known` (B, H, W)
-    marks the pixels that count (default all). With D = logits - low, the argmax can change only where the range
-    max_c D - min_c D is at least the margin between the two largest logits: if class k overtakes class a, then
-    D_a - D_k >= Y_a - Y_k. So share <= bound, and both are the same for tau * logits and tau * low. Differences
-    within rounding count into the bound. float64 (B,); NaN for an image without a known pixel.
-    Raises ValueError for shapes that do not fit, fewer than two classes, or values that are not finite.
-
-    >>> y = torch.tensor([[[[3.0, 1.0, 0.0]], [[0.0, 0.0, 0.5]]]])    # margins 3, 1, 1/2
-    >>> d = torch.tensor([[[[1.0, 0.6, 0.3]], [[-1.0, -0.7, -0.3]]]])  # ranges 2, 1.3, 0.6: the last two may change
-    >>> [round(float(x), 3) for x in changed_share_bound(y, y - d)]   # the middle one does; the last grows clearer
-    [0.667, 0.333]
-    """
-    logits, low = torch.as_tensor(logits).double(), torch.as_tensor(low).double()
-    if logits.ndim != 4 or logits.shape != low.shape or logits.shape[1] < 2:
-        shapes = f"{tuple(logits.shape)} and {tuple(low.shape)}"
-        raise ValueError(f"logits and low: expected the same (B, C, H, W) with C >= 2, got {shapes}")
-    if not (torch.isfinite(logits).all() and torch.isfinite(low).all()):
-        raise ValueError("logits and low: expected finite values")
-    pixels = (logits.shape[0], *logits.shape[2:])
-    known = torch.ones(pixels, dtype=torch.bool, device=logits.device) if known is None else torch.as_tensor(known)
-    if tuple(known.shape) != pixels:
-        raise ValueError(f"known: expected one value a pixel, {pixels}, got {tuple(known.shape)}")
-    first, second = logits.topk(2, 1).values.unbind(1)
-    span = (logits - low).amax(1) - (logits - low).amin(1)
-    rounding = 8 * torch.finfo(torch.float64).eps * (logits.abs().amax(1) + low.abs().amax(1))
-    known = known.bool()
-    may, does = span + rounding >= first - second, logits.argmax(1) != low.argmax(1)
-    count = known.sum((1, 2)).double()
-    return (may & known).sum((1, 2)) / count, (does & known).sum((1, 2)) / count
 
 
 def shuffle_pixels(labels: Tensor, seed: int = 0) -> Tensor:
