@@ -1,99 +1,14 @@
-"""Data sets by name: every one gives the same `Sample(image, label, name)` with the same label convention.
-
-Labels are int64, 0 .. C-1, and 255 where the annotation says nothing (void). Images are uint8, (H, W, 3), RGB, upright.
-"""
+"""Data sets by name."""
 
 from __future__ import annotations
 
-import importlib
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+from specseg.datasets.samples import VOID as VOID
+from specseg.datasets.samples import DataSet as DataSet
+from specseg.datasets.samples import Sample as Sample
 
-VOID = 255
-MODULES = {
-    "synthetic": "synthetic",
-    "voc2012": "voc",
-    "sbd": "voc",
-    "deepglobe": "deepglobe",
-    "cityscapes": "cityscapes",
-    "camvid": "camvid",
-    "dubai": "dubai",
-}
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """One picture with its annotation: `image` uint8 (H, W, 3), `label` int64 (H, W) of 0 .. C-1 or 255, and its name.
-
-    Raises ValueError that names the sample when a shape or a type differs.
-
-    >>> Sample(np.zeros((2, 3, 3), np.uint8), np.zeros((2, 3), np.int64), "a").label.shape
-    (2, 3)
-    """
-
-    image: np.ndarray
-    label: np.ndarray
-    name: str
-
-    def __post_init__(self) -> None:
-        image, label = self.image, self.label
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ValueError(f"{self.name}: image is {image.dtype} {image.shape}; expected uint8 (H, W, 3)")
-        if label.dtype != np.int64 or label.ndim != 2:
-            raise ValueError(f"{self.name}: label is {label.dtype} {label.shape}; expected int64 (H, W)")
-        if image.shape[:2] != label.shape:
-            raise ValueError(f"{self.name}: image is {image.shape[:2]} but label is {label.shape}; they must be equal")
-
-
-class DataSet(ABC):
-    """A split of a data set: a sequence of samples that knows its classes and how much of its list is present.
-
-    `ids` are the names that are present, in the list's order; `listed` is the length of the whole list.
-    """
-
-    def __init__(self, name: str, split: str, ids: list[str] | tuple[str, ...], listed: int, classes, palette) -> None:
-        self.name, self.split, self.ids, self.listed = name, split, tuple(ids), listed
-        self.classes: tuple[str, ...] = tuple(classes)
-        self.palette = np.asarray(palette, dtype=np.uint8)
-        if not self.ids:
-            raise ValueError(f"{name}: split '{split}' is empty: none of its {listed} listed names is present")
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes C, void not counted."""
-        return len(self.classes)
-
-    @property
-    def coverage(self) -> str:
-        """How many of the list are present, in words, e.g. "437 of 1464"."""
-        return f"{len(self.ids)} of {self.listed}"
-
-    @abstractmethod
-    def image(self, index: int) -> np.ndarray:
-        """Image number `index`: uint8 (H, W, 3)."""
-
-    @abstractmethod
-    def label(self, index: int) -> np.ndarray:
-        """Label map number `index`: int64 (H, W), 0 .. C-1, 255 void."""
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __getitem__(self, index: int) -> Sample:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"{self.name}/{self.split}: index {index} outside 0 .. {len(self) - 1}")
-        index %= len(self)
-        return Sample(self.image(index), self.label(index), self.ids[index])
-
-    def __iter__(self) -> Iterator[Sample]:
-        return (self[i] for i in range(len(self)))
-
-    def __repr__(self) -> str:
-        return f"<{self.name}/{self.split}: {self.coverage}, {self.num_classes} classes>"
+SETS = ("synthetic", "voc2012", "sbd", "deepglobe", "cityscapes", "camvid", "dubai")
 
 
 def names() -> list[str]:
@@ -102,7 +17,7 @@ def names() -> list[str]:
     >>> names()[:3]
     ['synthetic', 'voc2012', 'sbd']
     """
-    return list(MODULES)
+    return list(SETS)
 
 
 def open(name: str, split: str = "train", *, root: Path | str | None = None, **options) -> DataSet:
@@ -115,7 +30,10 @@ def open(name: str, split: str = "train", *, root: Path | str | None = None, **o
     >>> open("synthetic", "val", regime="streets", size=65)[0].label.shape
     (65, 65)
     """
-    if name not in MODULES:
-        raise ValueError(f"unknown data set {name!r}: expected one of {', '.join(MODULES)}")
-    module = importlib.import_module(f"specseg.datasets.{MODULES[name]}")
-    return module.open_split(name, split, root=None if root is None else Path(root), **options)
+    if name not in SETS:
+        raise ValueError(f"unknown data set {name!r}: expected one of {', '.join(SETS)}")
+    from specseg.datasets import camvid, cityscapes, deepglobe, dubai, synthetic, voc
+
+    modules = {"synthetic": synthetic, "voc2012": voc, "sbd": voc, "deepglobe": deepglobe, "cityscapes": cityscapes,
+               "camvid": camvid, "dubai": dubai}  # fmt: skip
+    return modules[name].open_split(name, split, root=None if root is None else Path(root), **options)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from specseg import config
-from specseg.datasets import DataSet, _files
+from specseg.datasets import _files
+from specseg.datasets.samples import DataSet
 from specseg.manifests import Manifest, Split, encoding
 from specseg.manifests.verify import find_file, listed_ids, present_ids
 

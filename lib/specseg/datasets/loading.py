@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from specseg.datasets import DataSet
+from specseg.datasets.samples import DataSet
 from specseg.datasets.transforms import Transform, to_pair
 
 Item = tuple[Tensor, Tensor, str]

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from specseg.datasets import VOID, DataSet, Sample
 from specseg.datasets._canvas import Canvas, Stream, value_noise
 from specseg.datasets._objects import OBJECT_CLASSES, objects
 from specseg.datasets._streets import STREET_CLASSES, streets
 from specseg.datasets._texture import Things, class_looks, paint
+from specseg.datasets.samples import VOID, DataSet, Sample
 
 VERSION = 1
 LANDCOVER_CLASSES = ("urban", "agriculture", "rangeland", "forest", "water", "barren", "unknown")

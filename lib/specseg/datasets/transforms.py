@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from specseg.datasets import VOID, Sample
+from specseg.datasets.samples import VOID, Sample
 
 MEAN = (124, 116, 104)  # ImageNet's mean colour: what padding shows
 Pair = tuple[Tensor, Tensor]
