@@ -63,7 +63,7 @@ test-portable: setup ## the same facts and verdicts under other kernels, threads
 	@$(BIN)/specseg ledger portable --jobs $(JOBS)
 
 test-slurm: setup slurm ## a sweep on a real Slurm: two nodes on this machine, jobs killed, a node lost (3 minutes)
-	@$(BIN)/python -m pytest -n $(JOBS) -m slurm tests/test_slurm.py
+	@$(BIN)/python -m pytest -n $(JOBS) -m slurm tests/sweep/test_slurm.py
 
 serve: setup ## serve the built book on http://localhost:8000
 	@test -f _build/html/index.html || { echo "no book yet: run 'make book' first"; exit 1; }

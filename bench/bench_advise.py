@@ -4,7 +4,7 @@ Command   python bench/bench_advise.py [--maps 1000] [--few 125] [--workers 2] [
 Data      synthetic label maps of 513 x 513 pixels, half of them streets (14 classes a map), half objects (3 classes)
 Minutes   about 6 on two free cores
 Expect    1,000 maps in less than 180 s; memory within a tenth of what a folder of an eighth takes; one map at least
-          ten times faster than the plain forms, with the same numbers (tests/test_advise.py)
+          ten times faster than the plain forms, with the same numbers (tests/advise/test_advise.py)
 
 Both sides of the ratio run in turn, so that a busy machine hits both; medians of processor seconds over the rounds.
 Exit code 1 when an expectation fails.
@@ -26,9 +26,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from specseg import annotation, config, metrics, provenance
 from specseg.advise import measure
-from specseg.datasets import synthetic
+from specseg.data import synthetic
+from specseg.evidence import config, provenance
+from specseg.spectral import iou as metrics
+from specseg.spectral import labels as annotation
 
 SIZE, SCENES = 513, 16
 REGIMES = ("streets", "objects")

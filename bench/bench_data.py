@@ -27,9 +27,9 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from specseg import config, datasets
-from specseg._torchvision import torchvision
-from specseg.datasets import loading, synthetic, transforms
+from specseg.data import datasets, loading, synthetic, transforms
+from specseg.data._torchvision import torchvision
+from specseg.evidence import config
 
 from torchvision import tv_tensors  # isort: skip
 from torchvision.transforms import v2  # isort: skip

@@ -32,12 +32,14 @@ import torch.nn.functional as F
 from bench_data import interval
 from torch.profiler import profile
 
-from specseg import config, low_band, metrics, provenance
-from specseg import cross_entropy as ce
-from specseg import spectral_gradient as sg
-from specseg import spectrum as sp
-from specseg._torchvision import torchvision  # noqa: F401  (torchmetrics loads torchvision)
-from specseg.datasets import synthetic
+from specseg.data import synthetic
+from specseg.data._torchvision import torchvision  # noqa: F401  (torchmetrics loads torchvision)
+from specseg.evidence import config, provenance
+from specseg.spectral import _low_band as low_band
+from specseg.spectral import cross_entropy as ce
+from specseg.spectral import gradient as sg
+from specseg.spectral import iou as metrics
+from specseg.spectral import spectrum as sp
 
 from torchmetrics.functional.classification import (  # isort: skip
     multiclass_confusion_matrix,

@@ -21,9 +21,9 @@ from bench_kernels import CLASSES, SIZE, Pair, line, measure
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from specseg import datasets, flops, models
-from specseg.datasets import synthetic
-from specseg.flops import table2
+from specseg.data import datasets, synthetic
+from specseg.nets import flops, models
+from specseg.nets.flops import table2
 
 
 def stored(sample: datasets.Sample) -> tuple[bytes, bytes]:

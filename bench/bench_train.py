@@ -10,7 +10,7 @@ Precision what `networks.fast_precision` chooses for the machine, or --precision
 Peer      the loop of torchvision's references/segmentation/train.py, in its settings: float32 (its default), contiguous
           tensors, cross-entropy with ignore_index=255 on full-size logits, SGD with momentum 0.9 and decay 1e-4, a
           polynomial schedule stepped every iteration, a DataLoader with its presets' transforms (random resize, crop,
-          flip, normalise). Ours: `specseg.train.fit` as the experiments call it, with its loader. Network: DeepLab v3+
+          flip, normalise). Ours: `nets.train.fit` as the experiments call it, with its loader. Network: DeepLab v3+
           with EfficientNet-Lite0, width 128. Steps run in turn, so that a busy machine hits both; images a second with
           loading included, the median ratio of paired rounds and its 95 % interval. Exit code 1 when the interval lies
           below 1.
@@ -31,10 +31,11 @@ from bench_data import interval
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from specseg import config, datasets, networks, provenance, train
-from specseg._torchvision import torchvision
-from specseg.datasets import loading, transforms
-from specseg.models import build
+from specseg.data import datasets, loading, transforms
+from specseg.data._torchvision import torchvision
+from specseg.evidence import config, provenance
+from specseg.nets import networks, train
+from specseg.nets.models import build
 
 from torchvision import tv_tensors  # isort: skip
 from torchvision.transforms import v2  # isort: skip

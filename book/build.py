@@ -25,9 +25,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from specseg import config, provenance
-from specseg.ledger import accepted, load_claims
-from specseg.ledger import pages as ledger_pages
+from specseg.evidence import accepted, config, provenance
+from specseg.evidence import pages as ledger_pages
+from specseg.evidence.ledger import load_claims
 from steps import check, execute, html, pages, portable, sources
 from steps.sources import BookError
 

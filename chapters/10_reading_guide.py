@@ -19,9 +19,12 @@ profile = "smoke"
 # %% tags=["hide-input"]
 import torch
 
-from specseg import figures, ledger, notation, spectrum
-from specseg.datasets import synthetic
+from specseg import figures
+from specseg.data import synthetic
+from specseg.evidence import ledger
 from specseg.figures import guide as draw
+from specseg.spectral import spectrum
+from specseg.study import notation
 
 findings = ledger.open("10_reading_guide", profile=profile)
 findings.banner()

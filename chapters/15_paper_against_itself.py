@@ -22,18 +22,11 @@ profile = "smoke"
 import numpy as np
 from myst_nb import glue
 
-from specseg import audit, figures, ledger
-from specseg.audit import (
-    about_cost,
-    about_drops,
-    about_fits,
-    about_loss,
-    costs,
-    drops,
-    fits,
-    predictors,
-)
+from specseg import figures
+from specseg.evidence import ledger
 from specseg.figures import audit as draw
+from specseg.study import printed as audit
+from specseg.study.printed import about_cost, about_drops, about_fits, about_loss, costs, drops, fits, predictors
 
 findings = ledger.open("15_paper_against_itself", profile=profile)
 findings.banner()
@@ -71,7 +64,7 @@ figures.show(
 # 0.785 is anything from 0.7845 to 0.7855. Each test also has a *mutant*, tables with a deliberate mistake that it
 # must reject, and where the paper fails, repaired tables that it must accept. The checks stand in
 # `paper/claims.toml`.
-# ```{literalinclude} /lib/specseg/audit/drops.py
+# ```{literalinclude} /lib/specseg/study/printed/drops.py
 # :pyobject: drop_interval
 # ```
 # %% [markdown]

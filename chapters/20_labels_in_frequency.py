@@ -29,11 +29,14 @@ import torch
 from IPython.display import HTML, display
 from myst_nb import glue
 
-from specseg import annotation, config, figures, ledger, records
-from specseg import label_spectra as ls
-from specseg import spectrum as sp
-from specseg.datasets import VOID, synthetic
+from specseg import figures
+from specseg.data import label_spectra as ls
+from specseg.data import synthetic
+from specseg.data.datasets import VOID
+from specseg.evidence import config, ledger, records
 from specseg.figures import labels as draw
+from specseg.spectral import labels as annotation
+from specseg.spectral import spectrum as sp
 
 # %% tags=["hide-input"]
 torch.set_num_threads(1)
@@ -69,7 +72,7 @@ figures.show(
 # %% [markdown]
 # The library's band limit, from its own source:
 #
-# ```{literalinclude} /lib/specseg/spectrum.py
+# ```{literalinclude} /lib/specseg/spectral/spectrum.py
 # :pyobject: band_limit
 # ```
 
@@ -169,7 +172,7 @@ HTML(pd.DataFrame(table).to_html(index=False))
 #
 # How the exponent is fitted:
 #
-# ```{literalinclude} /lib/specseg/label_spectra.py
+# ```{literalinclude} /lib/specseg/data/label_spectra.py
 # :pyobject: decay_exponent
 # ```
 

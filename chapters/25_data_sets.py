@@ -22,8 +22,10 @@ import numpy as np
 import pandas as pd
 from myst_nb import glue
 
-from specseg import config, data_profile, datasets, figures, ledger, manifests, records
-from specseg.datasets import synthetic
+from specseg import figures
+from specseg.data import datasets, manifests, synthetic
+from specseg.data import profile as data_profile
+from specseg.evidence import config, ledger, records
 from specseg.figures import data as draw
 
 sizes = config.profile(profile)

@@ -24,10 +24,13 @@ import torch
 from IPython.display import Math
 from myst_nb import glue
 
-from specseg import config, conventions, figures, identities, ledger, rce_laws, symbolic, toy
-from specseg import cross_entropy as ce
-from specseg import spectrum as sp
+from specseg import figures
+from specseg.evidence import config, ledger
 from specseg.figures import cross_entropy as draw
+from specseg.nets import toy
+from specseg.proofs import conventions, identities, rce_laws, symbolic
+from specseg.spectral import cross_entropy as ce
+from specseg.spectral import spectrum as sp
 
 sizes = config.profile(profile)
 findings = ledger.open("30_cross_entropy", profile=profile)
@@ -140,13 +143,13 @@ Math(symbolic.aligned({
 #
 # The code that every later chapter calls:
 # %% [markdown]
-# ```{literalinclude} /lib/specseg/cross_entropy.py
+# ```{literalinclude} /lib/specseg/spectral/cross_entropy.py
 # :pyobject: frequency_components
 # ```
 #
 # where the sum over the classes of one image is
 #
-# ```{literalinclude} /lib/specseg/cross_entropy.py
+# ```{literalinclude} /lib/specseg/spectral/cross_entropy.py
 # :pyobject: _half_components
 # ```
 # %% [markdown]
@@ -483,6 +486,6 @@ figures.show(
 findings.close()
 # %% [markdown]
 # ## Check yourself
-# - Let `specseg.toy.train` learn objects (size 65, 300 steps) and draw its zero frequency. Does it end above its start?
+# - Let `nets.toy.train` learn objects (size 65, 300 steps) and draw its zero frequency. Does it end above its start?
 # - Give every pixel of one image the same label. What is the floor of $L_{ce}(0)$ then, and what is left elsewhere?
 # - Find the $\tau$ at which $R_{ce}(4)$ equals the relative mIoU-drop. Is it the same for another band limit?

@@ -24,13 +24,17 @@ import torch
 from IPython.display import Math
 from myst_nb import glue
 
-from specseg import config, drop_laws, figures, identities, identities_iou, iou_laws, ledger, metrics, symbolic, toy
-from specseg import cross_entropy as ce
-from specseg import spectrum as sp
-from specseg import symbolic_iou as derive
-from specseg.datasets import synthetic
+from specseg import figures
+from specseg.data import synthetic
+from specseg.evidence import config, ledger
 from specseg.figures import iou as draw
-from specseg.truncation_cost import changed_share_bound
+from specseg.nets import toy
+from specseg.proofs import drop_laws, identities, identities_iou, iou_laws, symbolic
+from specseg.proofs import symbolic_iou as derive
+from specseg.spectral import cross_entropy as ce
+from specseg.spectral import iou as metrics
+from specseg.spectral import spectrum as sp
+from specseg.spectral.cost import changed_share_bound
 
 sizes = config.profile(profile)
 findings = ledger.open("35_iou", profile=profile)
@@ -441,7 +445,7 @@ _ = findings.observe("beyond-drop-limit", value=kept.sum(), n=len(said), mutant=
 # $\frac1C \sum_c e_c/A_c$; of $e_c$ the certificate says only that it is at most the certified share, and where a class
 # is rare that promises nothing for mIoU.
 #
-# ```{literalinclude} /lib/specseg/truncation_cost.py
+# ```{literalinclude} /lib/specseg/spectral/cost.py
 # :pyobject: changed_share_bound
 # ```
 # %%

@@ -26,13 +26,14 @@ import sympy as sp
 from myst_nb import glue
 from scipy import special
 
-from specseg import boundary_band as bb
-from specseg import boundary_contours as bc
-from specseg import config, figures, ledger
-from specseg import identities_boundary as ib
-from specseg import identities_gradient as ig
-from specseg.datasets import synthetic
+from specseg import figures
+from specseg.data import synthetic
+from specseg.evidence import config, ledger
 from specseg.figures import boundary as draw
+from specseg.proofs import boundary_contours as bc
+from specseg.proofs import identities_boundary as ib
+from specseg.proofs import identities_gradient as ig
+from specseg.spectral import boundary as bb
 
 sizes = config.profile(profile)
 findings = ledger.open("40_boundary_iou", profile=profile)
@@ -330,7 +331,7 @@ G
 # $|u|, |v| \le \nu_{max}$ cuts a contour at $V = 2\pi\nu_{max}/N$ along an axis and at up to $\sqrt2$ of that
 # between.
 #
-# ```{literalinclude} /lib/specseg/boundary_band.py
+# ```{literalinclude} /lib/specseg/spectral/boundary.py
 # :pyobject: steps_share_below
 # ```
 # %% [markdown]

@@ -26,15 +26,17 @@ import sympy as sp
 import torch
 from myst_nb import glue
 
-from specseg import config, figures, ledger, spectrum
-from specseg import identities_gradient as ig
-from specseg import layer_study as study
-from specseg import loss_response as response
-from specseg import spectral_gradient as sg
-from specseg import symbolic_gradient as sym
-from specseg import symbolic_layers as sl
-from specseg.datasets import synthetic
+from specseg import figures
+from specseg.data import synthetic
+from specseg.evidence import config, ledger
 from specseg.figures import gradients as draw
+from specseg.proofs import identities_gradient as ig
+from specseg.proofs import layer_study as study
+from specseg.proofs import loss_response as response
+from specseg.proofs import symbolic_gradient as sym
+from specseg.proofs import symbolic_layers as sl
+from specseg.spectral import gradient as sg
+from specseg.spectral import spectrum
 
 sizes = config.profile(profile)
 seeds = 8 if profile == "smoke" else 32
@@ -221,7 +223,7 @@ findings.observe("eq48-small-spectrum", value=abs(z - 1), mutant=abs(wrong - 1),
 # With $g = \mathcal F(\sigma'(Z))$ no series is needed, and no smallness:
 # $\dfrac{\partial y(\nu_i)}{\partial x(\nu_j)} = g(\nu_i - \nu_j) \, k(\nu_j)$, one FFT and a gather.
 #
-# ```{literalinclude} /lib/specseg/spectral_gradient.py
+# ```{literalinclude} /lib/specseg/spectral/gradient.py
 # :pyobject: conv_layer
 # ```
 # %% [markdown]

@@ -29,17 +29,21 @@ import torch
 from IPython.display import Math
 from myst_nb import glue
 
-from specseg import annotation as an
-from specseg import annotation_laws as laws
-from specseg import annotation_study as study
-from specseg import band_limit_tables as limited
-from specseg import config, figures, label_floor, layer_study, ledger, spectrum, symbolic, trained
-from specseg import identities_gradient as ig
-from specseg import spectral_gradient as sg
-from specseg import symbolic_layers as sl
-from specseg import truncation_cost as tc
-from specseg.datasets import synthetic
+from specseg import figures
+from specseg.data import synthetic
+from specseg.evidence import config, ledger
 from specseg.figures import annotation as draw
+from specseg.proofs import annotation_study as study
+from specseg.proofs import identities_gradient as ig
+from specseg.proofs import layer_study, symbolic
+from specseg.proofs import symbolic_layers as sl
+from specseg.spectral import cost as tc
+from specseg.spectral import floor as label_floor
+from specseg.spectral import gradient as sg
+from specseg.spectral import labels as an
+from specseg.spectral import laws, spectrum
+from specseg.study import band_limit as limited
+from specseg.study import trained
 
 # %% tags=["hide-input"]
 sizes = config.profile(profile)
@@ -90,7 +94,7 @@ Math(symbolic.aligned({
 # n_y| ds$ is the number of pixels that differ from their diagonal neighbour. Half the diagonal transitions are the
 # integral.
 #
-# ```{literalinclude} /lib/specseg/annotation_laws.py
+# ```{literalinclude} /lib/specseg/spectral/laws.py
 # :pyobject: tail_law
 # ```
 # %%
@@ -201,7 +205,7 @@ findings.observe(
 # Parseval, averaged over the pixels of a block and the grid's phases, the share
 # $\sum_c\sum_\nu |b_c|^2 (1 - \operatorname{Re} w(u)w(v))$ of the pixels changes, with $w$ the DFT of the displacement.
 #
-# ```{literalinclude} /lib/specseg/annotation_laws.py
+# ```{literalinclude} /lib/specseg/spectral/laws.py
 # :pyobject: block_error_spectral
 # ```
 # %%
@@ -384,7 +388,7 @@ findings.observe("bey-rce-overcounts", value=(over >= 1).sum(), n=len(over), for
 # part) and one inverse FFT; the whole matrix of a layer one FFT and a gather. The brute force is a backward pass per
 # output pixel.
 #
-# ```{literalinclude} /lib/specseg/spectral_gradient.py
+# ```{literalinclude} /lib/specseg/spectral/gradient.py
 # :pyobject: layer_row
 # ```
 # %%
@@ -528,7 +532,7 @@ findings.observe(
 # Where the two largest logits are further apart than the range of $D$ over classes, the argmax cannot change. So the
 # share of pixels that a band limit changes is at most the share where range $\ge$ margin, whatever the logits' scale.
 #
-# ```{literalinclude} /lib/specseg/truncation_cost.py
+# ```{literalinclude} /lib/specseg/spectral/cost.py
 # :pyobject: changed_share_bound
 # ```
 # %%
@@ -559,4 +563,4 @@ findings.close()
 # 1. A chessboard of one-pixel fields: what do the tail law and the bound say, and which is right?
 # 2. Turn a square by 45 degrees. By which factor does its box tail fall, and its radial tail?
 # 3. Give `annotation_floor` a network that is right everywhere, of confidence $\kappa$. How does its rate grow?
-# 4. Which $\nu_{max}$ would your own labels need? `specseg.annotation.ceiling` and `choose_nu_max` take any label maps.
+# 4. Which $\nu_{max}$ would your own labels need? `specseg.ceiling` and `choose_nu_max` take any label maps.

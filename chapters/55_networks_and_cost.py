@@ -35,13 +35,15 @@ import torch
 from IPython.display import display
 from myst_nb import glue
 
-from specseg import flops, ledger, paper, pruning, records, train, trained
-from specseg.datasets import loading, transforms
-from specseg.datasets import open as open_data
+from specseg.data import loading, transforms
+from specseg.data.datasets import open as open_data
+from specseg.evidence import ledger, paper, records
 from specseg.figures import DATASET_NAMES, show
 from specseg.figures import networks as draw
-from specseg.flops import table2, views
-from specseg.models import build
+from specseg.nets import flops, pruning, train
+from specseg.nets.flops import table2, views
+from specseg.nets.models import build
+from specseg.study import trained
 
 findings = ledger.open("55_networks_and_cost", profile=profile)
 findings.banner()
@@ -70,7 +72,7 @@ show(
 # LRG before its first convolution; the logits are up-sampled from there.
 
 # %% [markdown]
-# ```{literalinclude} /lib/specseg/models/truncation.py
+# ```{literalinclude} /lib/specseg/nets/models/truncation.py
 # :pyobject: truncate
 # ```
 #
@@ -353,7 +355,7 @@ show(
 )
 
 # %% [markdown]
-# ```{literalinclude} /lib/specseg/pruning.py
+# ```{literalinclude} /lib/specseg/nets/pruning.py
 # :pyobject: keep_mask
 # ```
 #

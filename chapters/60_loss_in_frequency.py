@@ -24,8 +24,12 @@ from IPython.display import HTML, display
 from myst_nb import glue
 from scipy import stats
 
-from specseg import figures, learning, ledger, loss_tables, protocol, spot, trained
+from specseg import figures
+from specseg.evidence import ledger
 from specseg.figures import loss as draw
+from specseg.nets import protocol
+from specseg.study import learning, spot, trained
+from specseg.study import loss as loss_tables
 
 findings = ledger.open("60_loss_in_frequency", profile=profile)
 findings.banner()

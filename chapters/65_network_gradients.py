@@ -23,10 +23,12 @@ profile = "smoke"
 import pandas as pd
 from myst_nb import glue
 
-from specseg import config, figures, ledger, records, spot
-from specseg import network_gradients as ng
-from specseg import network_tables as nt
+from specseg import figures
+from specseg.evidence import config, ledger, records
 from specseg.figures import network_gradients as draw
+from specseg.measure import gradients as ng
+from specseg.study import gradients as nt
+from specseg.study import spot
 
 sizes = config.profile(profile)
 findings = ledger.open("65_network_gradients", profile=profile)
@@ -74,7 +76,7 @@ pd.DataFrame(names, columns=["network", "pictures", "record"]).style.hide(axis="
 # passes, one for the real part and one for the imaginary part. $M/4$ and $M/2$ are rounded down and taken on both axes,
 # $\nu_i = (\nu, \nu)$; the table has the reading on one axis, $(0, \nu)$, beside it.
 #
-# ```{literalinclude} /lib/specseg/spectral_gradient.py
+# ```{literalinclude} /lib/specseg/spectral/gradient.py
 # :pyobject: loss_row
 # ```
 # %%

@@ -24,10 +24,14 @@ import pandas as pd
 from IPython.display import HTML, display
 from myst_nb import glue
 
-from specseg import figures, fpi, learning, ledger, loss_tables, protocol, records, spot, trained
-from specseg import truncation_tables as tables
+from specseg import figures
+from specseg.evidence import ledger, records
 from specseg.figures import loss as names
 from specseg.figures import truncation as draw
+from specseg.nets import protocol
+from specseg.study import fpi, learning, spot, trained
+from specseg.study import loss as loss_tables
+from specseg.study import truncation as tables
 
 findings = ledger.open("70_truncation_and_pruning", profile=profile)
 findings.banner()

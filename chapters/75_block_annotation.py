@@ -27,11 +27,12 @@ import pandas as pd
 import torch
 from myst_nb import glue
 
-from specseg import annotation as an
-from specseg import block_training as blocks
-from specseg import coarse_labels, figures, label_spectra, ledger, predictor_cells, records, trained
-from specseg.datasets import synthetic
+from specseg import figures
+from specseg.data import coarse_labels, label_spectra, synthetic
+from specseg.evidence import ledger, records
 from specseg.figures import block_training as draw
+from specseg.spectral import labels as an
+from specseg.study import blocks, predictor_cells, trained
 
 findings = ledger.open("75_block_annotation", profile=profile)
 findings.banner()
@@ -97,7 +98,7 @@ figures.show(
 # labels on itself. A polygon of $k/2$ corners has as many free numbers. It is fitted to the true contour by Douglas
 # and Peucker's rule, corner by corner where it is farthest off.
 #
-# ```{literalinclude} /lib/specseg/coarse_labels.py
+# ```{literalinclude} /lib/specseg/data/coarse_labels.py
 # :pyobject: polygon_labels
 # ```
 # %%

@@ -22,12 +22,15 @@ profile = "smoke"
 import pandas as pd
 from myst_nb import glue
 
-from specseg import figures, ledger, trained, truncation_tables
-from specseg import predictor_cells as cells
-from specseg import predictor_demo as demo
-from specseg import predictor_findings as facts
-from specseg import predictors as pr
+from specseg import figures
+from specseg.evidence import ledger
 from specseg.figures import predictors as draw
+from specseg.study import predictor_cells as cells
+from specseg.study import predictor_demo as demo
+from specseg.study import predictor_findings as facts
+from specseg.study import predictors as pr
+from specseg.study import trained
+from specseg.study import truncation as truncation_tables
 
 findings = ledger.open("80_predictors", profile=profile)
 findings.banner()
@@ -79,7 +82,7 @@ counts["measured"].agg(["sum", "size"]).set_axis(["with a record", "of"], axis=1
 # this size. Rules from the network: $R_{ce}$ in eight readings, and the paper's own way by IoU (Eqs 27 to 32), printed
 # and mended ({doc}`35_iou`).
 #
-# ```{literalinclude} /lib/specseg/predictors.py
+# ```{literalinclude} /lib/specseg/study/predictors.py
 # :pyobject: held_out
 # ```
 # %% [markdown]

@@ -25,13 +25,14 @@ import torch
 from IPython.display import Markdown
 from myst_nb import glue
 
-from specseg import advice_validation as av
-from specseg import figures, ledger, records
-from specseg import predictor_cells as cells
-from specseg import predictor_demo as demo
-from specseg import predictor_findings as facts
+from specseg import figures
 from specseg.advise import recommend
+from specseg.evidence import ledger, records
 from specseg.figures import predictors as draw
+from specseg.study import advice as av
+from specseg.study import predictor_cells as cells
+from specseg.study import predictor_demo as demo
+from specseg.study import predictor_findings as facts
 
 findings = ledger.open("85_advice_validated", profile=profile)
 findings.banner()
@@ -64,7 +65,7 @@ Markdown(f"> {recommend.RULE}\n>\n> {recommend.REASON}")
 # out: lines in $R_{ce}$ and the printed one, the other domains' mean at each size, a power law, block ceilings, the
 # perimeter law. And two that know nothing: always the whole grid, always the smallest.
 #
-# ```{literalinclude} /lib/specseg/advice_validation.py
+# ```{literalinclude} /lib/specseg/study/advice.py
 # :pyobject: smallest
 # ```
 # %% tags=["hide-input"]

@@ -34,12 +34,15 @@ from IPython.display import HTML, display
 from myst_nb import glue
 from PIL import Image
 
-from specseg import advice_validation as validation
-from specseg import config, figures, ledger, records, toy, trained
-from specseg import predictor_cells as cells
+from specseg import figures
 from specseg.advise import example, labels, page, recommend, relation, report
 from specseg.advise.settings import Settings
+from specseg.evidence import config, ledger, records
 from specseg.figures import advise as draw
+from specseg.nets import toy
+from specseg.study import advice as validation
+from specseg.study import predictor_cells as cells
+from specseg.study import trained
 
 # %% tags=["hide-input"]
 torch.set_num_threads(1)

@@ -21,10 +21,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from specseg import config, datasets, manifests, records, renewal
 from specseg.advise import recommend
 from specseg.advise.settings import Settings
 from specseg.advise.survey import Survey, survey
+from specseg.data import datasets, manifests
+from specseg.evidence import config, records, renewal
 
 EXPERIMENT = "advise_labels"
 SPLITS = {"voc2012": ("val",), "camvid": ("train", "val"), "dubai": ("all",)}

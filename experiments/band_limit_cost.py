@@ -17,10 +17,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from specseg import band_limit_study as study
-from specseg import networks, protocol, records, renewal, scores, spectrum, sweep, weights
-from specseg.domains import SYNTHETIC
-from specseg.networks import Network
+from specseg import sweep
+from specseg.data.domains import SYNTHETIC
+from specseg.evidence import records, renewal
+from specseg.evidence import statistics as scores
+from specseg.measure import band_limit as study
+from specseg.nets import networks, protocol, weights
+from specseg.nets.networks import Network
+from specseg.spectral import spectrum
 
 EVERY = {"voc": 3}
 ARRAYS = (

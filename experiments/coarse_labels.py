@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from specseg import coarse_labels as study
-from specseg import config, datasets, records, renewal, scores
-from specseg.datasets import transforms
-from specseg.domains import domain
+from specseg.data import coarse_labels as study
+from specseg.data import datasets, transforms
+from specseg.data.domains import domain
+from specseg.evidence import config, records, renewal
+from specseg.evidence import statistics as scores
 
 EXPERIMENT = "coarse_labels"
 SPLITS = {"voc2012": ("val",), "camvid": ("train", "val"), "dubai": ("all",)}

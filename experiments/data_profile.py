@@ -21,8 +21,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from specseg import config, data_profile, datasets, records, renewal
-from specseg.datasets import synthetic, transforms
+from specseg.data import datasets, synthetic, transforms
+from specseg.data import profile as data_profile
+from specseg.evidence import config, records, renewal
 
 EXPERIMENT = "data_profile"
 SPLITS = {"voc2012": ("val",), "camvid": ("train", "val"), "dubai": ("all",)}

@@ -24,10 +24,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from specseg import config, datasets, metrics, provenance, records, renewal
-from specseg import label_spectra as ls
-from specseg import spectrum as sp
-from specseg.datasets import transforms
+from specseg.data import datasets, transforms
+from specseg.data import label_spectra as ls
+from specseg.evidence import config, provenance, records, renewal
+from specseg.spectral import iou as metrics
+from specseg.spectral import spectrum as sp
 
 EXPERIMENT = "label_spectra"
 SPLITS = {"voc2012": ("val",), "camvid": ("train", "val"), "dubai": ("all",)}

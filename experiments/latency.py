@@ -29,8 +29,9 @@ import pandas as pd
 import torch
 from torch import nn
 
-from specseg import config, flops, pruning, records, renewal
-from specseg.models import build
+from specseg.evidence import config, records, renewal
+from specseg.nets import flops, pruning
+from specseg.nets.models import build
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from specseg import loss_study as study
-from specseg import networks, protocol, records, renewal, scores, sweep, weights
-from specseg import spectrum as sp
-from specseg.datasets import loading, transforms
-from specseg.datasets.transforms import to_pair
-from specseg.networks import Network
+from specseg import sweep
+from specseg.data import loading, transforms
+from specseg.data.transforms import to_pair
+from specseg.evidence import records, renewal
+from specseg.evidence import statistics as scores
+from specseg.measure import loss as study
+from specseg.nets import networks, protocol, weights
+from specseg.nets.networks import Network
+from specseg.spectral import spectrum as sp
 
 PROBES, CALIBRATION = 48, 32
 

@@ -19,8 +19,11 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from specseg import network_gradients, networks, records, renewal, sweep, weights
-from specseg.networks import Network
+from specseg import sweep
+from specseg.evidence import records, renewal
+from specseg.measure import gradients as network_gradients
+from specseg.nets import networks, weights
+from specseg.nets.networks import Network
 
 IMAGES = {"smoke": 4, "standard": 16, "paper": 64}
 MEASURING = {"smoke": 0.05, "standard": 2.0, "paper": 20.0}  # minutes of one core

@@ -16,11 +16,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from specseg import colour, networks, records, renewal, scores, sweep, weights
-from specseg import truncation_study as study
-from specseg.datasets import loading, transforms
-from specseg.networks import Network
-from specseg.protocol import networks as protocol
+from specseg import sweep
+from specseg.data import loading, transforms
+from specseg.evidence import records, renewal
+from specseg.evidence import statistics as scores
+from specseg.measure import truncation as study
+from specseg.nets import colour, networks, weights
+from specseg.nets.networks import Network
+from specseg.nets.protocol import networks as protocol
 
 FREE = ("synthetic", "dubai")  # pictures whose licence lets them travel with a record
 

@@ -16,9 +16,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from specseg import label_predictors as study
-from specseg import networks, protocol, records, renewal, scores, sweep
-from specseg.networks import Network
+from specseg import sweep
+from specseg.data import label_predictors as study
+from specseg.evidence import records, renewal
+from specseg.evidence import statistics as scores
+from specseg.nets import networks, protocol
+from specseg.nets.networks import Network
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from specseg import config, records, renewal, trained
 from specseg.advise import relation
+from specseg.evidence import config, records, renewal
+from specseg.study import trained
 
 BELOW = 0.2
 READINGS = {

@@ -27,7 +27,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
-from specseg import committed, config, networks, protocol, provenance, snapshots, toy
+from specseg.evidence import config, provenance
+from specseg.nets import committed, networks, protocol, snapshots, toy
 
 COURSE = (0, 10, 20, 40, 80, 140, 200)
 TOYS = (

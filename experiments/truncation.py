@@ -15,9 +15,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from specseg import networks, protocol, records, renewal, scores, sweep, weights
-from specseg import truncation_study as study
-from specseg.networks import Network
+from specseg import sweep
+from specseg.evidence import records, renewal
+from specseg.evidence import statistics as scores
+from specseg.measure import truncation as study
+from specseg.nets import networks, protocol, weights
+from specseg.nets.networks import Network
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
-from specseg import manifests
-from specseg.manifests import encoding
+from specseg.data import manifests
+from specseg.data.manifests import encoding
 
 H, W = 24, 36
 

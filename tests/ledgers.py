@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from specseg.ledger import Claims, load_claims
+from specseg.evidence.ledger import Claims, load_claims
 
 MINIMAL: dict[str, Any] = {
     "id": "eq01-sum", "locator": "Eq. 1", "section": "1", "kind": "identity", "statement": "One and one make two.",

@@ -1,4 +1,4 @@
-"""Who may import whom (the table of CONTRIBUTING.md), and the habits of chapters and experiments."""
+"""Who may import whom: the order of the rooms; and the habits of the library, of chapters and of experiments."""
 
 from __future__ import annotations
 
@@ -11,25 +11,43 @@ import jupytext
 import pytest
 from conftest import ROOT
 
+from specseg.evidence import provenance, rooms
+
 LIB = ROOT / "lib" / "specseg"
 NOTEBOOKS = {"IPython", "papermill", "jupytext", "myst_nb", "ipykernel", "nbformat", "nbclient", "jupyter_book"}
 CHAPTERS = sorted((ROOT / "chapters").glob("*.py"))
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.py"))
 
 
-@cache
-def table() -> dict[str, set[str]]:
-    """Return module -> modules that it may import, from CONTRIBUTING.md."""
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Library: who may import whom")[1]
-    rows = re.findall(r"^\| `(\w+)` \|[^|]+\| ([^|]+) \|$", text.split("\n## ")[0], re.MULTILINE)
-    names = [name for name, _ in rows]
-    assert len(names) == len(set(names)), "a module has two rows"
-    return {name: set() if cell.strip() == "-" else set(cell.strip().split(", ")) for name, cell in rows}
+def test_a_room_uses_only_rooms_above_it():
+    order = list(rooms.ROOMS)
+    uses = rooms.graph()
+    assert list(uses) == order and sum(map(len, uses.values())) > len(order)
+    for room, below in uses.items():
+        above = set(order[: order.index(room)])
+        assert below <= above, f"{room} uses {sorted(below - above)}"
 
 
-def unit(path: Path) -> str:
-    """Return the row to which a library file belongs: its module, or the package that it is a part of."""
-    return path.relative_to(LIB).parts[0].removesuffix(".py")
+def test_all_modules_stand_in_a_room_that_says_what_it_is():
+    assert {p.name for p in LIB.iterdir() if p.suffix == ".py"} == {"__init__.py"}
+    assert {p.name for p in LIB.iterdir() if p.is_dir() and any(p.rglob("*.py"))} == set(rooms.ROOMS)
+    for room in rooms.ROOMS:
+        head = ast.get_docstring(tree(LIB / room / "__init__.py"))
+        assert head and len(head) > 60, f"{room}: what enters, what leaves, what it must not know"
+    assert {p.name for p in (ROOT / "tests").iterdir() if p.is_dir() and any(p.glob("test_*.py"))} <= {
+        *rooms.ROOMS, "book",
+    }  # fmt: skip
+
+
+def test_the_picture_of_the_rooms_is_that_of_the_code():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert f"```mermaid\n{rooms.picture()}\n```" in text, "print it again with `specseg rooms`"
+    listed = re.findall(r"^\| `(\w+)/` \| ([^|]+) \|", text, re.MULTILINE)
+    assert dict(listed) == rooms.ROOMS
+
+
+def room(path: Path) -> str:
+    return path.relative_to(LIB).parts[0]
 
 
 def files(folder: Path = LIB) -> list[Path]:
@@ -55,35 +73,31 @@ def imports(path: Path) -> list[str]:
     return found
 
 
-@cache
-def library_units(path: Path) -> set[str]:
-    names = {p.stem if p.is_file() else p.name for p in LIB.iterdir()}
-    return {parts[1] for name in imports(path) if len(parts := name.split(".")) > 1 and parts[0] == "specseg"} & names
-
-
-def test_every_module_has_a_row_and_every_row_a_module():
-    present = {unit(p) for p in files()} - {"__init__"}
-    assert sorted(present - set(table())) == [], "modules without a row in CONTRIBUTING.md"
-    assert sorted(set(table()) - present) == [], "rows of CONTRIBUTING.md without a module"
-    assert sorted({m for allowed in table().values() for m in allowed} - present) == []
-
-
 @pytest.mark.parametrize("path", files(), ids=lambda p: p.relative_to(LIB).as_posix())
-def test_modules_import_only_what_the_table_allows(path):
-    if path == LIB / "__init__.py":
-        assert library_units(path) == set()
-        return
-    own = unit(path)
-    assert library_units(path) - {own} - table()[own] == set(), f"{path.relative_to(ROOT)} imports what it may not"
+def test_modules_know_nothing_of_notebooks_chapters_and_the_driver(path):
     tops = {name.split(".")[0] for name in imports(path)}
     assert tops & (NOTEBOOKS | {"chapters", "experiments", "book", "steps"}) == set()
 
 
-def test_the_table_has_no_cycle():
-    left = dict(table())
+def uses(path: Path) -> set[str]:
+    """Return the modules that a file runs with; `from package import module` takes nothing of the package."""
+    typing = [n for n in ast.walk(tree(path)) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    unused = {inner for node in typing for inner in ast.walk(node)}
+    found = set()
+    for node in (n for n in ast.walk(tree(path)) if n not in unused):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if provenance.module_file(name) else node.module for name in whole}
+    return {name for name in found if name.startswith("specseg.")}
+
+
+def test_modules_use_each_other_in_no_circle():
+    left = {provenance.module_name(path): uses(path) for path in files()}
     while left:
-        free = [name for name, allowed in left.items() if not allowed & set(left)]
-        assert free, f"a cycle among {sorted(left)}"
+        free = [name for name, used in left.items() if not used & (set(left) - {name})]
+        assert free, f"a circle among {sorted(left)}"
         for name in free:
             del left[name]
 
@@ -95,9 +109,9 @@ def calls(path: Path, name: str) -> list[int]:
 @pytest.mark.parametrize("path", files(), ids=lambda p: p.relative_to(LIB).as_posix())
 def test_the_library_prints_nothing_and_reads_the_environment_in_one_place(path):
     text = path.read_text(encoding="utf-8")
-    if unit(path) not in ("cli", "cli_data"):
+    if room(path) != "cli":
         assert calls(path, "print") == [] and calls(path, "input") == []
-    if unit(path) != "config":
+    if path.stem != "config":
         assert not re.search(r"\bos\.(environ|getenv)\b", text), "config is the one reader of the environment"
     lines = len(text.splitlines())
     assert lines <= 350, f"{lines} lines: small modules are read more often"
@@ -106,17 +120,19 @@ def test_the_library_prints_nothing_and_reads_the_environment_in_one_place(path)
 
 @pytest.mark.parametrize("path", files(), ids=lambda p: p.relative_to(LIB).as_posix())
 def test_torchvision_comes_through_its_one_door(path):
-    """The wheel of the index does not load beside a CPU torch without what `specseg._torchvision` declares first."""
-    if unit(path) == "_torchvision" or not any(n.split(".")[0] == "torchvision" for n in imports(path)):
+    """The wheel of the index does not load beside a CPU torch without what `data._torchvision` declares first."""
+    if path.stem == "_torchvision" or not any(n.split(".")[0] == "torchvision" for n in imports(path)):
         return
     source = path.read_text(encoding="utf-8")
-    door, first = source.find("specseg._torchvision"), re.search(r"^\s*(from|import) torchvision", source, re.MULTILINE)
-    assert 0 <= door < first.start(), f"{path.name}: import specseg._torchvision before torchvision's parts"
+    door = source.find("specseg.data._torchvision")
+    first = re.search(r"^\s*(from|import) torchvision", source, re.MULTILINE)
+    assert 0 <= door < first.start(), f"{path.name}: import specseg.data._torchvision before torchvision's parts"
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda p: p.stem)
 def test_experiments(path):
-    assert library_units(path) & {"figures", "ledger"} == set(), "an experiment neither draws nor judges"
+    judging = {"specseg.figures", "specseg.evidence.findings", "specseg.evidence.ledger", "specseg.evidence.verdicts"}
+    assert not any(name.startswith(tuple(judging)) for name in uses(path)), "an experiment neither draws nor judges"
     assert {n.split(".")[0] for n in imports(path)} & NOTEBOOKS == set()
     head = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     assert f"experiments/{path.name}" in head, "the header gives the command"

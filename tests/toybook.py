@@ -30,7 +30,7 @@ FIRST = (
 profile = "smoke"
 scale = 1
 # %%
-from specseg import config, ledger
+from specseg.evidence import config, ledger
 from specseg.advise import recommend
 findings = ledger.open("10_first", profile=profile)
 findings.banner()
@@ -55,7 +55,7 @@ SECOND = (
 # %% tags=["parameters"]
 profile = "smoke"
 # %%
-from specseg import ledger
+from specseg.evidence import ledger
 findings = ledger.open("20_second", profile=profile)
 findings.banner()
 # %%

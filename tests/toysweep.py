@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from specseg import config, records, sweep
+from specseg.evidence import config, records; from specseg import sweep
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from specseg import protocol, records
-from specseg.loss_study import VARIANTS
-from specseg.networks import Network
+from specseg.evidence import records
+from specseg.measure.loss import VARIANTS
+from specseg.nets import protocol
+from specseg.nets.networks import Network
 
 SCALE = {"voc": 1.0, "dubai": 1.5, "camvid": 6.0, "objects": 1.0}
 LIMITS = (64, 48, 40, 32, 24, 20, 16, 12, 8, 4)

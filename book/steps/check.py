@@ -8,7 +8,7 @@ from typing import Any
 
 import nbformat
 
-from specseg.ledger import MIME, Claims, Judgement, Observation, judge
+from specseg.evidence.ledger import MIME, Claims, Judgement, Observation, judge
 from steps.sources import BookError, Chapter
 
 

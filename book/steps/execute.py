@@ -23,8 +23,8 @@ import psutil
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from specseg import config, provenance, records
-from specseg.ledger import load_claims
+from specseg.evidence import config, provenance, records
+from specseg.evidence.ledger import load_claims
 from steps import check, warm
 from steps.sources import BookError, Chapter, settle
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import nbformat
 
-from specseg import config, provenance, records
-from specseg.ledger import Judgement, coverage
-from specseg.ledger import pages as ledger_pages
-from specseg.ledger.findings import BANNER_RECORDS
-from specseg.records import Record
+from specseg.evidence import config, coverage, provenance, records
+from specseg.evidence import pages as ledger_pages
+from specseg.evidence.findings import BANNER_RECORDS
+from specseg.evidence.ledger import Judgement
+from specseg.evidence.records import Record
 from steps import check
 from steps.execute import Run
 
@@ -37,11 +37,13 @@ def _optional(judged: list[Judgement]) -> dict[str, str]:
     """Return the pages that this checkout's library and sources provide (a toy book has none of them)."""
     made = {}
     if (config.root() / "data_manifests").is_dir():
-        from specseg import data_page
+        from specseg.data import page as data_page
 
         made["data.md"] = data_page.render()
     if (config.root() / "paper" / "inventory.toml").is_file():
-        from specseg import conventions, notation, paper
+        from specseg.evidence import paper
+        from specseg.proofs import conventions
+        from specseg.study import notation
 
         made["coverage.md"] = coverage.page(judged, paper.inventory())
         made["conventions.md"] = conventions.render()

@@ -27,7 +27,8 @@ MODULES = (
     "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "matplotlib_inline.backend_inline", "myst_nb",
     "numpy", "pandas", "scipy.stats", "scipy.optimize", "scipy.ndimage", "sympy", "matplotlib.pyplot",
     "matplotlib.backends.backend_svg", "plotly.graph_objects", "PIL.Image", "torch", "safetensors.torch",
-    "specseg._torchvision", "timm", "statsmodels.api", "specseg.ledger", "specseg.records", "specseg.figures",
+    "specseg.data._torchvision", "timm", "statsmodels.api", "specseg.evidence.ledger", "specseg.evidence.records",
+    "specseg.figures",
 )  # fmt: skip
 
 
@@ -206,7 +207,7 @@ def _serve(modules: Sequence[str]) -> None:
             importlib.import_module(name)
         except (ImportError, RuntimeError):
             continue  # a chapter that needs it says so itself
-    from specseg import provenance
+    from specseg.evidence import provenance
 
     for file in provenance.library().rglob("*.py"):
         provenance.code_hash(file)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from specseg import flops, records
 from specseg.advise.settings import prediction_grid
+from specseg.evidence import records
+from specseg.nets import flops
 
 MODELS = ("deeplabv3plus", "dan")
 BACKBONE, STRIDE = "resnet101", 16

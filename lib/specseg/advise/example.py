@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from specseg.datasets import VOID, synthetic
+from specseg.data import synthetic
+from specseg.data.datasets import VOID
 
 
 def write(folder: Path | str, regime: str = "streets", count: int = 12, size: int = 129) -> Path:

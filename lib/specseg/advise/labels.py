@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from specseg import manifests
-from specseg.datasets import VOID, _files
-from specseg.manifests import Labels, encoding
+from specseg.data import _files, manifests
+from specseg.data.datasets import VOID
+from specseg.data.manifests import Labels, encoding
 
 MOST_UNASKED = 64  # more class numbers than this are asked about: a folder of pictures would look like 256 classes
 

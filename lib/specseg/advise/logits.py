@@ -9,11 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from specseg import cross_entropy, label_spectra
-from specseg import spectrum as sp
 from specseg.advise.labels import BadFile, Item
 from specseg.advise.measure import Context
-from specseg.datasets import VOID, transforms
+from specseg.data import label_spectra, transforms
+from specseg.data.datasets import VOID
+from specseg.spectral import cross_entropy
+from specseg.spectral import spectrum as sp
 
 ENDINGS = (".npy", ".npz", ".pt")
 TEMPERATURES = tuple(2 ** (k / 4) for k in range(-8, 13))  # 1/4 .. 8

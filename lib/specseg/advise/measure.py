@@ -2,7 +2,7 @@
 
 All numbers add up over maps. Void takes its nearest label before anything is made weak, for a contour under a void
 border is still a contour; scores then leave void pixels out, as evaluations do ("labelled"), or not ("everywhere").
-Frames are mirrored at their edges. `specseg.annotation`, `annotation_laws` and `metrics` hold the same quantities in
+Frames are mirrored at their edges. The modules of `specseg.spectral` hold the same quantities in
 their plain form; here they share their work, so that a thousand maps take minutes.
 """
 
@@ -16,11 +16,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from specseg import annotation, annotation_laws, label_spectra
-from specseg import spectrum as sp
 from specseg.advise import settings as st
 from specseg.advise.labels import Item, Reader
-from specseg.datasets import VOID, transforms
+from specseg.data import label_spectra, transforms
+from specseg.data.datasets import VOID
+from specseg.spectral import labels as annotation
+from specseg.spectral import laws as annotation_laws
+from specseg.spectral import spectrum as sp
 
 COUNTS = ("pred", "hit", "pred_all", "hit_all", "edge", "edge_hit")
 TRUTHS = ("truth", "truth_all", "edge_truth")

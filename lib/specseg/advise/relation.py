@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from specseg import records
-from specseg.records import RecordError
+from specseg.evidence import records
+from specseg.evidence.records import RecordError
 
 EXPERIMENT = "relation"
 PARAMETERS = ("slope", "intercept", "residual_sd", "x_low", "x_high", "n")

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from specseg import provenance
-from specseg.datasets import transforms
+from specseg.data import transforms
+from specseg.evidence import provenance
 
 LIMITS_513 = (64, 48, 40, 32, 24, 16, 8)  # Table 1's, for a prediction grid of 129 points
 BLOCKS_513 = (128, *LIMITS_513)

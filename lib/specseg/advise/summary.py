@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from specseg import annotation_laws as laws
-from specseg import label_spectra
-from specseg import spectrum as sp
 from specseg.advise.measure import COUNTS, TRUTHS, Grid
 from specseg.advise.stream import Sums
+from specseg.data import label_spectra
+from specseg.spectral import laws
+from specseg.spectral import spectrum as sp
 
 QUANTILES = (0.025, 0.975)
 LOST = 0.5  # a class whose IoU with itself is below this is called lost

@@ -14,7 +14,7 @@ from specseg.advise import settings as st
 from specseg.advise.labels import Item, Reader
 from specseg.advise.measure import Context, Grid
 from specseg.advise.settings import Settings
-from specseg.manifests import Labels
+from specseg.data.manifests import Labels
 
 Advance = Callable[[str, int, int], object]  # stage, done now, of how many
 DEFAULT = Settings()

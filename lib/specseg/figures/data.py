@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from specseg.datasets import VOID, Sample
+from specseg.data.datasets import VOID, Sample
 from specseg.figures import COLORS, DATASET_COLORS, DATASET_NAMES, subplots
 
 REGIME_COLORS = {"objects": COLORS["blue"], "landcover": COLORS["green"], "streets": COLORS["red"]}

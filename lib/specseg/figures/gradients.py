@@ -1,4 +1,4 @@
-"""Figures of the chapter on spectral gradients, each from the rows of `specseg.layer_study`."""
+"""Figures of the chapter on spectral gradients, each from the rows of `specseg.proofs.layer_study`."""
 
 from __future__ import annotations
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from specseg import figures, metrics
+from specseg import figures
 from specseg.figures import COLORS
 from specseg.figures.cross_entropy import legend_below, plain_ticks
+from specseg.spectral import iou as metrics
 
 
 def drop_law(rows: pd.DataFrame):

@@ -167,7 +167,7 @@ def readings(rates: pd.DataFrame, limits: Sequence[int]) -> Figure:
 def learning(courses: pd.DataFrame, bands: Sequence[str]) -> Figure:
     """Draw each band's loss and its progress during training, a row a domain and model; thin lines: single trainings.
 
-    `courses` is what `specseg.learning.courses` returns.
+    `courses` is what `specseg.study.learning.courses` returns.
     """
     lines = groups(courses)
     fig, axes = subplots(len(lines), 2, size=(6.2, 2.5 * len(lines) + 0.6), sharex=True, squeeze=False)
@@ -200,7 +200,7 @@ def learning(courses: pd.DataFrame, bands: Sequence[str]) -> Figure:
 def loss_and_iou(courses: pd.DataFrame, pictures: pd.DataFrame) -> Figure:
     """Draw mIoU against cross-entropy: over the snapshots of each training (above), over test pictures (below).
 
-    `courses` and `pictures` are what `specseg.learning` returns under these names; `pictures` may be empty.
+    `courses` and `pictures` are what `specseg.study.learning` returns under these names; `pictures` may be empty.
     """
     fig, axes = subplots(2 if len(pictures) else 1, 1, size=(5.6, 7.0 if len(pictures) else 3.8), squeeze=False)
     top = axes[0, 0]

@@ -1,4 +1,4 @@
-"""Figures of the chapter on networks' spectral gradients, each from the tables of `specseg.network_tables`."""
+"""Figures of the chapter on networks' spectral gradients, each from the tables of `specseg.study.gradients`."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from specseg import config
+from specseg.evidence import config
 from specseg.sweep.folder import CellFolder, State
 from specseg.sweep.work import Sweep
 

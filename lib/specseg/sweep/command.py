@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from specseg import config, records
+from specseg.evidence import config, records
 from specseg.sweep import launchers, options, work
 from specseg.sweep.board import Board, duration, status_table
 from specseg.sweep.cells import Experiment

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from specseg import config
+from specseg.evidence import config
 from specseg.sweep.board import Board
 from specseg.sweep.folder import State
 from specseg.sweep.work import Sweep, work

@@ -18,7 +18,7 @@ from typing import Any
 
 import submitit
 
-from specseg import config
+from specseg.evidence import config
 from specseg.sweep.board import Board
 from specseg.sweep.folder import CellFolder, State
 from specseg.sweep.launchers import Tally, Todo, worker_command

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from specseg import config, provenance, records
+from specseg.evidence import config, provenance, records
 from specseg.sweep.cells import Context, Experiment, Tell, canonical
 from specseg.sweep.energy import Clock
 from specseg.sweep.folder import PATIENCE_S, CellFolder, Held, State, full_disk, now, sha256

@@ -1,0 +1,184 @@
+"""What a chapter does with the ledger: show its banner, observe its claims, close with what was found."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass, field
+from typing import Any
+
+from specseg.evidence import config, provenance, records
+from specseg.evidence.claims import Claim, load_claims
+from specseg.evidence.records import Record
+from specseg.evidence.verdicts import NOT_RUN, Judgement, Observation, judge, state, validate
+
+MIME = "application/vnd.specseg.findings+json"
+BANNER_RECORDS = "<!-- records -->"  # the driver puts the chapter's records here, which are known only at its end
+NOTHING = "This chapter judges no claim."
+CSS = {
+    "confirmed": "good", "confirmed with a correction": "mended", "refuted": "bad", "paper inconsistent": "bad",
+    "agrees in kind": "good", "differs in kind": "bad", "not resolved": "open", "not run": "none",
+}  # fmt: skip
+
+
+def badge(verdict: str) -> str:
+    """Return a verdict as a coloured HTML badge (the word is always there; colour only helps)."""
+    return f'<span class="verdict verdict-{CSS[verdict]}">{html.escape(verdict)}</span>'
+
+
+@dataclass(frozen=True)
+class Display:
+    """HTML for a page, with the data that travels in the notebook beside it."""
+
+    page: str
+    plain: str
+    data: dict[str, Any] | None = None
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
+        bundle: dict[str, Any] = {"text/html": self.page, "text/plain": self.plain}
+        if self.data is not None:
+            bundle[MIME] = self.data
+        return bundle
+
+
+@dataclass
+class Findings:
+    """The observations of one chapter at one profile."""
+
+    chapter: str
+    profile: str
+    claims: dict[str, Claim]
+    observations: list[Observation] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    records: dict[str, Record] = field(default_factory=dict)
+    _fresh: dict[str, str] = field(default_factory=dict)
+
+    def freshness(self, record: Record) -> str:
+        """Return a record's freshness, looked up once a page."""
+        if record.run_id not in self._fresh:
+            self._fresh[record.run_id] = record.freshness()
+        return self._fresh[record.run_id]
+
+    def use(self, record: Record) -> Record:
+        """Note that this chapter shows numbers of a record (banner and page mark it fresh or stale); return it."""
+        self.records[record.run_id] = record
+        return record
+
+    def banner(self) -> Display:
+        """Return the chapter's banner: its claims, the profile, the device, the records used and their freshness."""
+        profile = config.profile(self.profile)
+        rows = [
+            ("Judges", f"{len(self.claims)} claims"),
+            ("Profile", f"{profile.name} ({', '.join(profile.data)} data)"),
+            ("Device", config.device_name("cpu")),
+        ]
+        if profile.name == "smoke":
+            rows.append(("Note", "a pipeline check: verdicts on measured claims come from records alone"))
+        cells = "".join(f"<span><b>{k}</b> {v}</span> " for k, v in rows)
+        plain = f"{self.chapter} at profile {profile.name}: {len(self.claims)} claims"
+        return Display(f'<div class="specseg-banner">{cells}{BANNER_RECORDS}</div>', plain)
+
+    def observe(
+        self,
+        claim_id: str,
+        *,
+        value: float,
+        n: int | None = None,
+        low: float | None = None,
+        high: float | None = None,
+        form: str = "printed",
+        unit: str = "1",
+        note: str = "",
+        mutant: float | None = None,
+        record: Record | None = None,
+    ) -> str:
+        """Note one observation of a claim and return whether its stated check holds, fails or is unresolved.
+
+        `value` of `n` cases for a count, else a number with an optional interval [low, high]; `form` says which
+        statement was checked; `mutant` is what a deliberately broken version gives, which must fail the check; `note`
+        is the finding in a sentence with its numbers; `record` the Record it was read from.
+        Raises ValueError for an unknown claim, one of another chapter, a form without a check, a value that is not
+        finite, a mutant that passes.
+        """
+        if claim_id not in self.claims:
+            raise ValueError(f"{self.chapter}: no claim {claim_id!r} of this chapter in paper/claims.toml")
+        if record is not None:
+            self.use(record)
+        obs = Observation(
+            claim_id, float(value), None if n is None else int(n), None if low is None else float(low),
+            None if high is None else float(high), form, unit, note.strip(), None if mutant is None else float(mutant),
+            record.run_id if record else "", record.profile if record else "", self.freshness(record) if record else "",
+        )  # fmt: skip
+        validate(self.claims[claim_id], obs)
+        self.observations.append(obs)
+        return state(self.claims[claim_id], obs)
+
+    def not_run(self, claim_id: str, reason: str) -> None:
+        """Say why a claim of this chapter was not observed. Raises ValueError for an unknown claim or no reason."""
+        if claim_id not in self.claims or not reason.strip():
+            raise ValueError(f"{self.chapter}: not_run needs a claim of this chapter and a reason; got {claim_id!r}")
+        self.skipped[claim_id] = reason.strip()
+
+    def judgements(self) -> list[Judgement]:
+        """Return the verdicts of this chapter's claims, in the order of the claims file."""
+        return [
+            judge(c, [o for o in self.observations if o.claim_id == c.id], self.skipped.get(c.id, ""))
+            for c in self.claims.values()
+        ]
+
+    def close(self) -> Display:
+        """Return "What we found" and let the observations travel in the notebook; the last code cell of a chapter.
+
+        Raises ValueError that names the claims that were neither observed nor said to be not run.
+        """
+        seen = {o.claim_id for o in self.observations} | set(self.skipped)
+        forgotten = [c.id for c in self.claims.values() if c.id not in seen and not c.blocked]
+        if forgotten:
+            raise ValueError(f"{self.chapter}: claims neither observed nor not_run: {', '.join(forgotten)}")
+        judged = self.judgements()
+        used = {r.run_id: r for r in records.shown()} | self.records
+        made = "".join(f"<li>{record_line(r, self.freshness(r))}</li>" for r in used.values())
+        made = f'<div class="specseg-records">Records used<ul>{made}</ul></div>' if made else ""
+        rows = "".join(row(j) for j in judged)
+        head = "<th>Claim</th><th>As we test it, and the paper's words</th><th>What we found</th><th>Verdict</th>"
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if judged else f"<p>{NOTHING}</p>"
+        page = f'<div class="specseg-found" id="what-we-found">{table}{made}</div>'
+        data = {
+            "chapter": self.chapter, "profile": self.profile, "device": config.device_name("cpu"),
+            "versions": provenance.versions(), "inputs": config.inputs(), "modules": provenance.loaded(),
+            "skipped": self.skipped,
+            "observations": [o.as_dict() for o in self.observations],
+            "records": {
+                i: {"experiment": r.meta["experiment"], "freshness": self.freshness(r)} for i, r in used.items()
+            },
+        }  # fmt: skip
+        plain = "\n".join(f"{j.verdict:28} {j.claim.id}" for j in judged) or NOTHING
+        return Display(page, plain, data)
+
+
+def record_line(record: Record, fresh: str) -> str:
+    """Return one record as HTML: experiment, run, device, and a mark when it is not fresh."""
+    mark = "" if fresh == "fresh" else f' <span class="verdict verdict-open">{html.escape(fresh)}</span>'
+    meta = record.meta
+    return f"{meta['experiment']}/{record.run_id}, {html.escape(str(meta['device']))}, {meta['created'][:10]}{mark}"
+
+
+def row(judged: Judgement) -> str:
+    """Return one claim as a table row: id, what the paper says, what we found, verdict."""
+    c = judged.claim
+    quote = f"<br><q>{html.escape(c.quote)}</q>" if c.quote else ""
+    found = html.escape(judged.found or judged.reason) if judged.verdict != NOT_RUN else html.escape(judged.reason)
+    grade = f"<br><small>{judged.grade}</small>" if judged.grade else ""
+    return (
+        f'<tr id="claim-{c.id}"><td><code>{c.id}</code><br><small>{html.escape(c.locator)}</small></td>'
+        f"<td>{html.escape(c.statement)}{quote}</td><td>{found}</td><td>{badge(judged.verdict)}{grade}</td></tr>"
+    )
+
+
+def open_chapter(chapter: str, *, profile: str) -> Findings:
+    """Return the findings of a chapter, to be filled. Raises ValueError for an unknown profile.
+
+    A chapter that judges nothing (a guide) is opened all the same, with no claims.
+    """
+    config.profile(profile)
+    claims = {c.id: c for c in load_claims().of_chapter(chapter)}
+    return Findings(chapter, profile, claims)

@@ -1,0 +1,168 @@
+"""What feature truncation does to a trained network: counts per picture at every LRG size (section 3.2, Table 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from specseg.evidence.statistics import class_counts
+from specseg.nets.models import SegmentationNet
+from specseg.nets.models.truncation import resize
+from specseg.spectral import iou as metrics
+
+FULL = "full"
+ENCODER = "encoder"
+SENSITIVITY = ("bilinear_half_pixel", "bilinear_antialias")
+
+
+class Condition(NamedTuple):
+    """How features are truncated: "full" (not at all), a method of `models.truncation` at an LRG size, or "encoder".
+
+    "encoder" takes one feature of the backbone to `lrg_size` and back to its grid, with the decoder untouched.
+    """
+
+    method: str
+    lrg_size: int
+
+
+class Counts(NamedTuple):
+    """Result of a test set: `counts` (conditions, pictures, C, 3); `boundary` (conditions, pictures, C, 2).
+
+    `counts` are pixels hit, labelled, predicted; `boundary` the intersection and the union of the boundary regions of
+    Eq. 33, -1 where they were not measured. `names` are the pictures'.
+    """
+
+    conditions: list[Condition]
+    names: list[str]
+    counts: np.ndarray
+    boundary: np.ndarray
+
+
+def conditions(net: SegmentationNet, sizes: Sequence[int]) -> list[Condition]:
+    """Return all conditions for the LRG sizes, full grid first: bilinear and Fourier at each, others at half the grid.
+
+    >>> from specseg.nets.models import build
+    >>> net = build("deeplabv3plus", backbone="tiny", num_classes=3, input_size=65, width=8)
+    >>> [tuple(c) for c in conditions(net, (17, 9))][:3]
+    [('full', 17), ('bilinear', 9), ('fourier', 9)]
+    """
+    grid = net.prediction_grid
+    half = (grid - 1) // 2 + 1
+    smaller = [s for s in sizes if s < grid]
+    out = [Condition(FULL, grid)]
+    out += [Condition(method, size) for size in smaller for method in ("bilinear", "fourier")]
+    out += [Condition(method, half) for method in SENSITIVITY]
+    return [*out, Condition(ENCODER, (encoder_grid(net) - 1) // 2 + 1)]
+
+
+def encoder_feature(net: SegmentationNet) -> nn.Module:
+    """Return the module whose output stands for an arbitrary encoder feature: the last one at stride 8.
+
+    Raises ValueError for a backbone without a named choice.
+    """
+    backbone = net.backbone
+    if hasattr(backbone, "stage2"):  # tiny
+        return backbone.stage2
+    if hasattr(backbone, "net") and hasattr(backbone.net, "blocks"):  # EfficientNet-Lite0: 40 channels
+        return backbone.net.blocks[2]
+    if hasattr(backbone, "layer2"):  # ResNet-101: 512 channels
+        return backbone.layer2
+    raise ValueError(f"backbone {type(backbone).__name__}: no encoder feature is named for it")
+
+
+def encoder_grid(net: SegmentationNet) -> int:
+    """Return the side of `encoder_feature`'s grid: (s - 1) / 8 + 1."""
+    return (net.input_size - 1) // 8 + 1
+
+
+@contextmanager
+def encoder_truncated(net: SegmentationNet, size: int):
+    """Within the block `encoder_feature`'s output goes to `size` points a side, bilinearly, and back to its grid."""
+
+    def squeeze(module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+        return resize(resize(output, size), output.shape[-1])
+
+    handle = encoder_feature(net).register_forward_hook(squeeze)
+    try:
+        yield net
+    finally:
+        handle.remove()
+
+
+def boundary_width(size: int) -> int:
+    """Return the width of the boundary region: 2 % of the frame's diagonal, as Cheng et al. 2021 use.
+
+    >>> boundary_width(257), boundary_width(513)
+    (7, 15)
+    """
+    return max(1, round(0.02 * size * 2**0.5))
+
+
+@torch.no_grad()
+def truncation_counts(
+    net: SegmentationNet,
+    batches: Iterable[tuple[Tensor, Tensor, Sequence[str]]],
+    chosen: Sequence[Condition],
+    *,
+    scored: Sequence[int] | None = None,
+    boundary: Sequence[str] = (FULL, "bilinear"),
+    tell: Callable[[str], None] = lambda _: None,
+) -> Counts:
+    """Return what a trained network scores under every condition, picture by picture, against the true labels.
+
+    The encoder runs once a batch, the decoder once a condition. `scored` are the classes whose boundaries are measured,
+    for the methods in `boundary`. Raises ValueError without a batch.
+    """
+    net.eval()
+    names, counts, edges = [], [], []
+    for images, labels, who in batches:
+        features = net.encode(images)
+        with encoder_truncated(net, next((c.lrg_size for c in chosen if c.method == ENCODER), encoder_grid(net))):
+            other = net.encode(images) if any(c.method == ENCODER for c in chosen) else None
+        regions = _regions(labels, labels, scored, net.num_classes)
+        part, near = [], []
+        for method, size in chosen:
+            kept = (size, method) if method not in (FULL, ENCODER) else (None, "bilinear")
+            with net.truncated(*kept):
+                logits = resize(net.decode(other if method == ENCODER else features), net.input_size)
+            pred = logits.argmax(1)
+            part.append(class_counts(pred, labels, net.num_classes))
+            near.append(_edges(pred, labels, regions, scored, net.num_classes) if method in boundary else None)
+        names += list(who)
+        counts.append(np.stack(part))
+        blank = np.full((len(labels), net.num_classes, 2), -1, np.int64)
+        edges.append(np.stack([blank if x is None else x for x in near]))
+        tell(f"{len(names)} pictures")
+    if not names:
+        raise ValueError("batches: expected at least one picture")
+    return Counts(list(chosen), names, np.concatenate(counts, 1), np.concatenate(edges, 1))
+
+
+def _regions(which: Tensor, labels: Tensor, scored, num_classes: int) -> dict[int, Tensor]:
+    """Class -> boundary region (B, H, W) of a map, for the scored classes that it shows; void is taken out first."""
+    known, width = labels != 255, boundary_width(labels.shape[-1])
+    chosen = range(num_classes) if scored is None else scored
+    masks = {c: (which == c) & known for c in chosen}
+    return {c: metrics.inner_boundary(m, width) for c, m in masks.items() if bool(m.any())}
+
+
+def _edges(pred: Tensor, labels: Tensor, regions: dict[int, Tensor], scored, num_classes: int) -> np.ndarray:
+    mine = _regions(pred, labels, scored, num_classes)
+    out = np.zeros((len(labels), num_classes, 2), np.int64)
+    nothing = torch.zeros_like(labels, dtype=torch.bool)
+    for c in mine.keys() | regions.keys():
+        a, b = mine.get(c, nothing), regions.get(c, nothing)
+        out[:, c, 0], out[:, c, 1] = ((f(a, b)).sum((1, 2)).numpy() for f in (torch.logical_and, torch.logical_or))
+    return out
+
+
+def boundary_miou(boundary: np.ndarray, scored: Sequence[int]) -> float:
+    """Return the mean over scored classes of summed intersection over summed union of boundary regions (..., C, 2)."""
+    both, either = boundary.astype(float).reshape(-1, *boundary.shape[-2:]).sum(0).T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(np.nanmean((both / either)[list(scored)]))

@@ -1,0 +1,180 @@
+"""Weak annotation from label maps alone: block-wise and band-limited labels, contour lengths, ceilings (section 3.3).
+
+Label maps are whole numbers (H, W) or (B, H, W), `ignore_index` (255) for void. The block annotation of band limit
+nu_max has one label per point of the low-resolution grid of 2 nu_max + 1 points that spans the frame (on 64k + 1
+pixels: every (N - 1)/(2 nu_max) pixels), and each pixel takes its nearest point's label. `annotation_laws` predicts
+its cost.
+Source: Chen, Chiu and Wu, arXiv 2012.14123, section 3.3; Crofton's formula: Santalo, Integral Geometry, 1976.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from specseg.spectral import iou as metrics
+from specseg.spectral import spectrum as sp
+from specseg.spectral.blocks import MODES as MODES
+from specseg.spectral.blocks import block_labels as block_labels
+from specseg.spectral.blocks import cells as cells
+from specseg.spectral.blocks import check_labels as check_labels
+
+
+def band_limited_labels(labels, nu_max: int, boundary: str = "periodic", *, ignore_index: int = 255) -> Tensor:
+    """Return the argmax over classes of the label planes band-limited to |u|, |v| <= nu_max, int64 (H, W) or (B, H, W).
+
+    The sharpest segmentation that logits without higher frequencies could copy from the labels plane by plane. Void
+    pixels count for no class and stay void. Raises ValueError for an unknown boundary or nu_max beyond Nyquist.
+
+    >>> band_limited_labels(torch.tensor([[0, 0, 0, 1, 1]]), 0).tolist()         # only the shares are left: 3/5, 2/5
+    [[0, 0, 0, 0, 0]]
+    """
+    labels = check_labels(labels, ignore_index=ignore_index)
+    if labels.ndim == 3:
+        planes = [band_limited_labels(x, nu_max, boundary, ignore_index=ignore_index) for x in labels]
+        return torch.stack(planes)
+    best = torch.full(labels.shape, -math.inf, dtype=torch.float64)
+    out = torch.full_like(labels, ignore_index)
+    for c in torch.unique(labels[labels != ignore_index]).tolist():
+        score = sp.band_limit((labels == c).double(), nu_max, boundary=boundary)
+        better = score > best
+        best, out = torch.where(better, score, best), torch.where(better, c, out)
+    return torch.where(labels == ignore_index, ignore_index, out)
+
+
+def fill_void(labels, *, ignore_index: int = 255) -> Tensor:
+    """Return the label map with each void pixel given its nearest labelled pixel's class.
+
+    Raises ValueError where a map has no label at all.
+
+    >>> fill_void(torch.tensor([[0, 255, 255, 255, 2]])).tolist()[0][1::2]
+    [0, 2]
+    """
+    labels = check_labels(labels, ignore_index=ignore_index)
+    if labels.ndim == 3:
+        return torch.stack([fill_void(x, ignore_index=ignore_index) for x in labels])
+    void = (labels == ignore_index).numpy()
+    if void.all():
+        raise ValueError("labels: every pixel is void, so there is nothing to fill from")
+    if not void.any():
+        return labels
+    nearest = ndimage.distance_transform_edt(void, return_distances=False, return_indices=True)
+    return labels[torch.from_numpy(nearest[0]).long(), torch.from_numpy(nearest[1]).long()]
+
+
+def transitions(
+    labels, num_classes: int, ignore_index: int = 255, *, wrap: bool = False, void_edges: bool = False
+) -> Tensor:
+    """Return, class by class, how many neighbouring pairs of pixels its contour separates: float64 (C, 4).
+
+    Columns: pairs (t, t + (0, 1)), (t, t + (1, 0)), (t, t + (1, 1)), (t, t + (1, -1)). `wrap` counts pairs across the
+    frame too (what a periodic spectrum sees); `void_edges` counts pairs of a class and void (what spectra of labels
+    with void see), else pairs with a void pixel are left out. Summed over the images of a (B, H, W) batch.
+
+    >>> transitions(torch.tensor([[0, 0, 1], [0, 0, 1]]), 2)[0].tolist()
+    [2.0, 0.0, 1.0, 1.0]
+    """
+    labels = check_labels(labels, num_classes, ignore_index=ignore_index)
+    out = torch.zeros(num_classes, 4, dtype=torch.float64)
+    h, w = labels.shape[-2:]
+    for k, (dy, dx) in enumerate(((0, 1), (1, 0), (1, 1), (1, -1))):
+        other = torch.roll(labels, (-dy, -dx), dims=(-2, -1))
+        if not wrap:
+            here = labels[..., : h - dy, max(0, -dx) : w - max(0, dx)]
+            other = other[..., : h - dy, max(0, -dx) : w - max(0, dx)]
+        else:
+            here = labels
+        differ = here != other
+        if not void_edges:
+            differ &= (here != ignore_index) & (other != ignore_index)
+        sides = torch.cat([here[differ], other[differ]])
+        out[:, k] = torch.bincount(sides[sides != ignore_index], minlength=num_classes)[:num_classes]
+    return out
+
+
+def perimeter(labels, num_classes: int, ignore_index: int = 255, *, wrap: bool = False) -> Tensor:
+    """Return the length of each class's contour in pixels, float64 (C,), by Crofton's formula in four directions.
+
+    P = (pi/2) times the mean over directions of crossings times line spacing: (pi/8)(T_h + T_v + (T_d1 + T_d2)/sqrt 2).
+    Contours against void and the frame's edge are no contours. Within 5 % of the length for a straight line of any
+    direction; counting pixel edges alone would give 4/pi too much on average.
+
+    >>> square = torch.zeros(60, 60, dtype=torch.long)
+    >>> square[10:50, 10:50] = 1
+    >>> round(float(perimeter(square, 2)[1]) / 160, 2)
+    0.94
+    """
+    t = transitions(labels, num_classes, ignore_index, wrap=wrap)
+    return math.pi / 8 * (t[:, 0] + t[:, 1] + (t[:, 2] + t[:, 3]) / math.sqrt(2))
+
+
+def ceiling(
+    labels: Iterable,
+    num_classes: int,
+    nu_max: Sequence[int],
+    *,
+    kind: str = "majority",
+    boundary: str = "periodic",
+    ignore_index: int = 255,
+) -> pd.DataFrame:
+    """Return the mIoU of weak labels against the true ones: what no training is needed for, one line per nu_max.
+
+    `kind`: "majority", "nearest" (block-wise) or "band" (band-limited, argmax). mIoU from the confusion matrix of all
+    maps together. Columns: kind, nu_max, lrg_size, metric (miou), value, error (share of labelled pixels), n (maps).
+    Raises ValueError for an unknown kind and for no maps.
+
+    >>> ceiling([torch.tensor([[0, 0, 0, 1, 1]])], 2, [0]).value.tolist()        # all 0: IoU 3/5 and 0
+    [0.3]
+    """
+    if kind not in (*MODES, "band"):
+        raise ValueError(f"kind {kind!r}: expected majority, nearest or band")
+    confusion = {n: torch.zeros(num_classes + 1, num_classes + 1, dtype=torch.long) for n in nu_max}
+    count = 0
+    for plane in labels:
+        plane, count = check_labels(plane, num_classes, ignore_index=ignore_index), count + 1
+        for n in nu_max:
+            if kind == "band":
+                weak = band_limited_labels(plane, n, boundary, ignore_index=ignore_index)
+            else:
+                weak = block_labels(plane, n, kind, ignore_index=ignore_index)
+            # a block whose grid point is void has no label: its pixels count as wrong, in a column of their own
+            weak = torch.where((weak == ignore_index) & (plane != ignore_index), num_classes, weak)
+            confusion[n] += metrics.confusion_matrix(weak, plane, num_classes + 1, ignore_index=ignore_index)
+    if count == 0:
+        raise ValueError("labels: no label map given")
+    lines = [
+        (
+            kind,
+            n,
+            sp.lrg_size(n),
+            "miou",
+            float(metrics.class_iou(m)[:-1].nanmean()),
+            1 - float(m.diagonal().sum() / m.sum()),
+            count,
+        )
+        for n, m in confusion.items()
+    ]
+    return pd.DataFrame(lines, columns=["kind", "nu_max", "lrg_size", "metric", "value", "error", "n"])
+
+
+def choose_nu_max(table: pd.DataFrame, max_drop: float) -> int:
+    """Return the smallest nu_max whose ceiling lies at most `max_drop` (relative) below a perfect score of 1.
+
+    `table` as `ceiling` gives it, one kind. Raises ValueError where no nu_max of the table is good enough.
+
+    >>> rows = pd.DataFrame({"kind": ["band"] * 3, "nu_max": [8, 16, 32], "value": [0.7, 0.9, 0.97]})
+    >>> choose_nu_max(rows, 0.1)
+    16
+    """
+    if table["kind"].nunique() != 1:
+        raise ValueError(f"table: expected one kind, got {sorted(table['kind'].unique())}")
+    good = table[table["value"] >= 1 - max_drop]
+    if good.empty:
+        best = table["value"].max()
+        raise ValueError(f"max_drop {max_drop}: the best ceiling of the table is {best:.3f}; add a larger nu_max")
+    return int(good["nu_max"].min())

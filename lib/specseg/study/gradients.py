@@ -1,0 +1,196 @@
+"""What the records of `network_gradients` say together: averages over folds and seeds, with intervals over pictures.
+
+A cell is a model on a domain; its pictures are those of all its folds and seeds. Intervals (95 %) resample whole
+clusters of pictures (the domain's: pictures, tiles, ten seconds of a drive), a picture with all networks that saw it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from specseg.data.domains import domain
+from specseg.data.label_spectra import resampled
+from specseg.evidence.records import Record
+from specseg.measure.features import COLUMNS
+from specseg.nets.networks import Network, of_settings
+
+CELL = ["model", "domain"]
+DRAWS = 1000
+WHOLE = ("nu_i_u", "nu_i_v", "nu_j_u", "nu_j_v", "within", "nu_max", "n")  # a file's empty fields make them fractions
+
+
+def network_of(record: Record) -> Network:
+    """Return the network that a record measured, from its settings."""
+    return of_settings(record.meta["settings"])
+
+
+def newest(found: Iterable[Record], profile: str) -> dict[Network, Record]:
+    """Return the newest record of each network at a profile; `found` is oldest first, as `records.find` gives it."""
+    return {network_of(r): r for r in found if r.profile == profile}
+
+
+def behind(found: dict[Network, Record], model: str, domain: str) -> Record:
+    """Return the newest of the records that a cell rests on. Raises ValueError where there is none."""
+    own = [r for n, r in found.items() if (n.model, n.domain) == (model, domain)]
+    if not own:
+        raise ValueError(f"no record of {model} on {domain}")
+    return max(own, key=lambda r: r.meta["created"])
+
+
+def together(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of several measurements in one table, or an empty one with the columns that the tables read."""
+    parts = list(parts)
+    if not parts:
+        return pd.DataFrame(columns=[*CELL, "fold", "seed", *COLUMNS])
+    rows = pd.concat(parts, ignore_index=True)
+    return rows.astype({name: "Int64" for name in WHOLE if name in rows})
+
+
+def interval(values: Sequence[float], clusters: Sequence[str], weights: Sequence[float] | None = None) -> dict:
+    """Return value, low, high, n, clusters of a mean, or of a ratio of sums where weights are given; 95 %, by clusters.
+
+    One cluster alone has no interval: low and high are then empty (NaN).
+
+    >>> interval([1.0, 3.0], ["a", "a"])["value"], interval([1.0, 3.0], ["a", "b"])["low"]
+    (2.0, 1.0)
+    """
+    top = np.asarray(values, float)
+    bottom = np.ones_like(top) if weights is None else np.asarray(weights, float)
+    count = len(set(clusters))
+    times = resampled(list(clusters), DRAWS, 0)
+    draws = (times @ top) / (times @ bottom)
+    low, high = np.quantile(draws[1:], (0.025, 0.975)) if count > 1 else (np.nan, np.nan)
+    low, high = min(low, draws[0]), max(high, draws[0])
+    if count == 1:
+        low = high = np.nan
+    return {"value": float(draws[0]), "low": float(low), "high": float(high), "n": len(top), "clusters": count}
+
+
+def _pooled(rows: pd.DataFrame, by: Sequence[str], weight: str | None = None) -> pd.DataFrame:
+    lines = []
+    for key, part in rows.groupby([*CELL, *by], sort=False):
+        clusters = [domain(key[1]).cluster(name) for name in part["image"]]
+        found = interval(part["value"], clusters, None if weight is None else part[weight])
+        lines.append({**dict(zip([*CELL, *by], key, strict=True)), **found})
+    names = [*CELL, *by, "value", "low", "high", "n", "clusters"]
+    return pd.DataFrame(lines, columns=names)
+
+
+def row_energies(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return Fig. 2's energies: model, domain, nu_i_u, nu_i_v, within, value, low, high, n, clusters."""
+    chosen = rows[(rows["part"] == "loss") & (rows["metric"] == "row_energy")]
+    return _pooled(chosen, ["nu_i_u", "nu_i_v", "within"])
+
+
+def largest(rows: pd.DataFrame, within: int = 0) -> pd.DataFrame:
+    """Return how many rows of Fig. 2 have their largest entry at most `within` bins from nu_i: value of n, by nu_i.
+
+    Columns model, domain, nu_i_u, nu_i_v, value (a count), n.
+    """
+    chosen = rows[rows["metric"] == "largest_distance"]
+    near = (chosen["value"] <= within).groupby([chosen[c] for c in [*CELL, "nu_i_u", "nu_i_v"]], sort=False)
+    return near.agg(value="sum", n="count").reset_index()
+
+
+def both_axes(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the lines with nu_i = (nu, nu), the main reading of M/4 and M/2."""
+    return table[table["nu_i_u"] == table["nu_i_v"]]
+
+
+def row_images(rows: pd.DataFrame, part: str = "loss") -> dict[tuple, np.ndarray]:
+    """Return the powers |row|^2 over nu_j: (model, domain, layer, nu) -> (M, M), zero frequency in the middle.
+
+    The average over folds and seeds; a crop around nu_i where the record holds one. Squares of equal size only.
+    """
+    chosen = rows[(rows["part"] == part) & (rows["metric"] == "row_power")]
+    images = {}
+    for key, one in chosen.groupby([*CELL, "layer", "nu_i_u"], sort=False):
+        image = one.pivot_table("value", "nu_j_u", "nu_j_v", aggfunc="mean")
+        images[(*key[:3], int(key[3]))] = image.sort_index().sort_index(axis=1).to_numpy(float)
+    return images
+
+
+def layer_energies(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return Fig. 3's energies: model, domain, part (kind), layer, nu_i_u, within, value (mean over networks)."""
+    chosen = rows[rows["part"].isin(["convolution", "ReLU", "up-sampling"]) & (rows["metric"] == "row_energy")]
+    by = [*CELL, "part", "layer", "nu_i_u", "within"]
+    return chosen.groupby(by, sort=False)["value"].mean().reset_index()
+
+
+def layer_largest(rows: pd.DataFrame) -> tuple[int, int]:
+    """Return in how many of all rows of Fig. 3 the largest entry lies at nu_i: (count, of)."""
+    chosen = rows[rows["metric"] == "largest_at_nu_i"]
+    return round(float((chosen["value"] * chosen["n"]).sum())), int(chosen["n"].sum())
+
+
+def magnitudes(rows: pd.DataFrame, metrics: Sequence[str] = ("X", "Z", "K")) -> pd.DataFrame:
+    """Return quantiles of |X|, |Z|, |K| by decoder layer: model, domain, layer, metric, quantile, value."""
+    chosen = rows[rows["metric"].isin(list(metrics)) & rows["quantile"].notna()]
+    return chosen.groupby([*CELL, "layer", "metric", "quantile"], sort=False)["value"].mean().reset_index()
+
+
+def small_layers(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return footnote 2's bounds, one line a layer of each network: X_below_1, rms_Z, meets."""
+    chosen = rows[rows["metric"].isin(["X_below_1", "rms_Z", "meets"])]
+    return chosen.pivot_table("value", [*CELL, "fold", "seed", "layer"], "metric", sort=False).reset_index()
+
+
+def smoothness(rows: pd.DataFrame, metric: str = "high_share") -> pd.DataFrame:
+    """Return the shares of power high in a layer's features: model, domain, part, layer, grid, value; means.
+
+    `grid` is the layer's own where the metric goes by half of its limit, else empty.
+    """
+    chosen = rows[rows["metric"] == metric]
+    by = [*CELL, "part", "layer", "nu_max"]
+    table = chosen.groupby(by, sort=False)["value"].mean().reset_index()
+    return table.assign(grid=4 * table["nu_max"] + 1 if metric != "share_above" else None)
+
+
+def smoother(rows: pd.DataFrame, *, without: Sequence[str] = (), same_grid: bool = False) -> pd.DataFrame:
+    """Return high share of the encoder minus that of the decoder, averages over layers, with interval over pictures.
+
+    Columns model, domain, value, low, high, n, clusters. `without` leaves layers out by name; `same_grid` keeps the
+    encoder's and the decoder's layers on the prediction grid (the finest of the decoder's).
+    """
+    chosen = rows[(rows["metric"] == "high_share") & ~rows["layer"].isin(list(without))]
+    if same_grid and len(chosen):
+        decoder = chosen[chosen["part"] == "decoder"].groupby(CELL)["nu_max"].max()
+        chosen = chosen[[n == decoder[m, d] for m, d, n in zip(*(chosen[c] for c in [*CELL, "nu_max"]), strict=True)]]
+    by = [*CELL, "fold", "seed", "image"]
+    shares = chosen.groupby([*by, "part"], sort=False)["value"].mean().unstack("part").reindex(
+        columns=["encoder", "decoder"])  # fmt: skip
+    return _pooled((shares["encoder"] - shares["decoder"]).rename("value").reset_index(), [])
+
+
+def removals(rows: pd.DataFrame, metric: str = "low_change", *, signed: bool = False) -> pd.DataFrame:
+    """Return what removing features does, in units of L_CE: model, domain, layer (which inputs), nu_max, value, low...
+
+    metric `low_change`: the sum of L_ce(nu) over |nu| <= nu_max/2, or `loss_change`. The mean over pictures of its size
+    (or of the change itself where `signed`, in which pictures may cancel) over the mean L_CE.
+    """
+    by = [*CELL, "fold", "seed", "image"]
+    loss = rows[rows["metric"] == "loss"][[*by, "value"]].rename(columns={"value": "loss"})
+    chosen = rows[rows["metric"] == metric].merge(loss, on=by)
+    if not signed:
+        chosen = chosen.assign(value=chosen["value"].abs())
+    return _pooled(chosen, ["layer", "nu_max"], weight="loss")
+
+
+def bands(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the change of each band by removal in units of L_CE: model, domain, layer, nu_max, within, value."""
+    loss = rows[rows["metric"] == "loss"].groupby(CELL)["value"].mean()
+    chosen = rows[rows["metric"] == "band_change"]
+    change = chosen.groupby([*CELL, "layer", "nu_max", "within"], sort=False)["value"].mean().reset_index()
+    return change.assign(value=[v / loss[m, d] for m, d, v in zip(*(change[c] for c in [*CELL, "value"]), strict=True)])
+
+
+def moved(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return how far low frequencies of the loss move against themselves: model, domain, layer, nu_max, value.
+
+    sum |after - before| / sum |before| over |nu| <= nu_max/2, the mean over pictures and networks.
+    """
+    chosen = rows[rows["metric"] == "low_moved"]
+    return chosen.groupby([*CELL, "layer", "nu_max"], sort=False)["value"].mean().reset_index()

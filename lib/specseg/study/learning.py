@@ -1,0 +1,175 @@
+"""What a training does to the loss in each frequency band, and how cross-entropy and IoU go together.
+
+Bands hold the rims max(|u|, |v|) = nu of their range, in cycles per frame; a band's loss is the sum of Re L_ce(nu) over
+it, in nats per pixel, forward 1/N. Bands above zero are negative in a network that beats the histogram of classes.
+Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 2.1 and 3.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from specseg.data.domains import domain
+from specseg.evidence import statistics as scores
+from specseg.study.trained import Measured, Pool, over_runs
+
+BANDS = {"0 to 8": (0, 8), "9 to 16": (9, 16), "17 to 32": (17, 32), "33 to 64": (33, 64)}
+LOW, HIGHER, LATE = "0 to 8", ("9 to 16", "17 to 32", "33 to 64"), ("17 to 32", "33 to 64")
+
+
+def rims(measured: Measured, metric: str, variant: str = "periodic") -> np.ndarray:
+    """Return a record's final profile by rim, (nyquist + 1,): "loss_rim", "labels_rim" or "logits_rim".
+
+    Raises ValueError that names the network when it is not there.
+    """
+    rows = measured.rows[(measured.rows["metric"] == metric) & (measured.rows["variant"] == variant)]
+    if rows.empty:
+        raise ValueError(f"{measured.network.name}: no rows {metric}, {variant} in its record of loss_in_frequency")
+    return rows.sort_values("nu")["value"].to_numpy(float)
+
+
+def collapsed(scored_by: Sequence[Measured]) -> set[str]:
+    """Return the names of networks that find one class alone, or none: every other IoU of their record is zero.
+
+    Such a network predicts a constant map, and what it loses by truncation, nothing, says nothing about truncation.
+    `scored_by` are records of networks; one that holds no IoU of classes counts as sound.
+    """
+    names = set()
+    for m in scored_by:
+        iou = m.rows[(m.rows["metric"] == "iou") & (m.rows["predictor"] == "network")]["value"]
+        if len(iou) and (iou > 0).sum() <= 1:
+            names.add(m.network.name)
+    return names
+
+
+def pooled_rims(pool: Pool, metric: str, variant: str = "periodic") -> np.ndarray:
+    """Return the profile of a setup: the mean over the pictures of all folds, and over seeds."""
+    weights = [len(m.arrays["names"]) for m in pool.members]
+    return np.average([rims(m, metric, variant) for m in pool.members], axis=0, weights=weights)
+
+
+def share_within(profile: np.ndarray, nu_max: int) -> float:
+    """Return the part of a profile's sum over nu != 0 that lies in the box |u|, |v| <= nu_max.
+
+    >>> share_within(np.array([9.0, 3.0, 1.0]), 1)
+    0.75
+    """
+    return float(profile[1 : nu_max + 1].sum() / profile[1:].sum())
+
+
+def course(measured: Measured) -> pd.DataFrame:
+    """Return the snapshots of a training: step, share (of the training), loss (L_CE), miou, and one column per band.
+
+    `last` says whether the step is the training's last. Raises ValueError for a record without snapshots.
+    """
+    rows = measured.rows
+    if "step" not in rows or not rows["step"].notna().any():
+        raise ValueError(f"{measured.network.name}: its record holds no snapshots; only baselines have them")
+    during = rows[rows["step"].notna() & (rows["metric"] == "loss_rim")]
+    wide = during.pivot(index="step", columns="nu", values="value").sort_index()
+    out = pd.DataFrame(
+        {"step": wide.index, "share": wide.index / wide.index.max(), "loss": wide.sum(axis=1).to_numpy()}
+    )
+    for name, (first, last) in BANDS.items():
+        out[name] = wide.loc[:, [n for n in wide.columns if first <= n <= last]].sum(axis=1).to_numpy()
+    out["zero"] = wide[0.0].to_numpy()
+    miou = rows[rows["step"].notna() & (rows["metric"] == "miou")].set_index("step")["value"]
+    return out.assign(miou=miou.reindex(wide.index).to_numpy())
+
+
+def courses(found: Sequence[Measured]) -> pd.DataFrame:
+    """Return the snapshots of all trainings below one another, with domain, kind, model, fold, seed before them."""
+    parts = []
+    for m in found:
+        n = m.network
+        who = {"name": n.name, "domain": n.domain, "kind": domain(n.domain).kind, "model": n.model}
+        parts.append(course(m).assign(**who, fold=n.fold, seed=n.seed))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def half_time(share: Sequence[float], values: Sequence[float]) -> float:
+    """Return the part of the training after which a quantity has first made half of its final change.
+
+    Linear between snapshots. Raises ValueError when there is no final change.
+
+    >>> half_time([0, 0.5, 1], [4.0, 1.0, 0.0])                  # half of the way, 2, lies two thirds of the way to 1
+    0.3333333333333333
+    """
+    share, values = np.asarray(share, float), np.asarray(values, float)
+    if values[-1] == values[0]:
+        raise ValueError("half_time: the last value is the first; no change to take half of")
+    progress = (values - values[0]) / (values[-1] - values[0])
+    k = int(np.argmax(progress >= 0.5))
+    step = (0.5 - progress[k - 1]) / (progress[k] - progress[k - 1])
+    return float(share[k - 1] + step * (share[k] - share[k - 1]))
+
+
+def bands_learnt(one: pd.DataFrame) -> dict[str, float]:
+    """Return what one training (`course`) did to each band, and the differences that the paper's sentences speak of.
+
+    `fall <band>` in units of the first cross-entropy, `half <band>` the half-time; `low falls most` the low band's fall
+    minus the largest other, `low is first` the earliest half-time above 16 minus the low band's; `correlation` the
+    rank correlation of L_CE and mIoU over the snapshots.
+    """
+    from scipy import stats
+
+    first, last = one.iloc[0], one.iloc[-1]
+    fall = {b: float((first[b] - last[b]) / first["loss"]) for b in BANDS}
+    half = {b: half_time(one["share"], one[b]) for b in BANDS}
+    return {
+        **{f"fall {b}": v for b, v in fall.items()},
+        **{f"half {b}": v for b, v in half.items()},
+        "low falls most": fall[LOW] - max(fall[b] for b in HIGHER),
+        "low is first": min(half[b] for b in LATE) - half[LOW],
+        "correlation": float(stats.spearmanr(one["loss"], one["miou"]).statistic),
+        "zero at first": float(first["zero"]),
+        "zero at last": float(last["zero"]),
+    }
+
+
+def learnt(found: Sequence[Measured]) -> pd.DataFrame:
+    """Return one row per training: domain, kind, model, fold, seed and what `bands_learnt` gives."""
+    trainings = courses(found)
+    keys = ["domain", "kind", "model", "fold", "seed", "name"]
+    rows = [{**dict(zip(keys, key, strict=True)), **bands_learnt(part.sort_values("step"))}
+            for key, part in trainings.groupby(keys, sort=False)] if len(trainings) else []  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def over_trainings(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    """Return one row per domain and model: value, low, high of a column of `learnt` over its folds and seeds, and n."""
+    rows = []
+    for (name, kind, model), part in table.groupby(["domain", "kind", "model"], sort=False):
+        rows.append({"domain": name, "kind": kind, "model": model, "n": len(part), **over_runs(part[quantity])})
+    return pd.DataFrame(rows)
+
+
+def picture_scores(counts: np.ndarray, scored: Sequence[int]) -> np.ndarray:
+    """Return each picture's IoU, the mean over the scored classes that it or its prediction shows, (pictures,).
+
+    >>> picture_scores(np.array([[[1, 2, 1], [0, 0, 1]]]), [0, 1]).tolist()
+    [0.25]
+    """
+    return scores.miou(counts, scored)
+
+
+def pictures(loss: Sequence[Measured], scored_by: Sequence[Measured]) -> pd.DataFrame:
+    """Return one row per test picture of networks that have both records: L_CE, its IoU, domain, kind, model, fold.
+
+    `loss` are records of loss_in_frequency, `scored_by` of networks. Raises ValueError when their pictures differ.
+    """
+    by_name = {m.network.name: m for m in scored_by}
+    rows = []
+    for m in loss:
+        if (other := by_name.get(m.network.name)) is None:
+            continue
+        if [*map(str, m.arrays["names"])] != [*map(str, other.arrays["names"])]:
+            raise ValueError(f"{m.network.name}: its records of loss and of scores hold different pictures")
+        ious = picture_scores(other.arrays["counts"], [int(c) for c in other.arrays["scored"]])
+        n = m.network
+        part = pd.DataFrame({"picture": m.arrays["names"], "loss": m.arrays["total"][0], "iou": ious})
+        rows.append(part.assign(domain=n.domain, kind=domain(n.domain).kind, model=n.model, fold=n.fold, seed=n.seed))
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()

@@ -1,0 +1,212 @@
+"""What label maps are like, the data page, and the figures: closed forms, slow references, words on the page."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from specseg.data import datasets, loading, manifests, synthetic
+from specseg.data import page as data_page
+from specseg.data import profile as data_profile
+from specseg.data.datasets import VOID, Sample
+from specseg.evidence import config, records
+from specseg.figures import data as draw
+
+
+def disc(size: int, radius: float) -> np.ndarray:
+    y, x = (np.arange(size) + 0.5 - size / 2)[:, None], (np.arange(size) + 0.5 - size / 2)[None, :]
+    return (x * x + y * y < radius * radius).astype(np.int64)
+
+
+def test_the_contour_of_a_disc_is_its_circumference():
+    found = data_profile.measure(disc(257, 80), 2)
+    assert found["contour"] == pytest.approx(2 * np.pi * 80 / 257, rel=0.03) and found["classes"] == 2
+
+
+def test_void_along_the_contour_does_not_hide_it():
+    label = disc(257, 80)
+    band = label.copy()
+    band[disc(257, 84) - disc(257, 76) == 1] = VOID
+    bare, hidden = data_profile.measure(label, 2), data_profile.measure(band, 2)
+    assert hidden["contour"] == pytest.approx(bare["contour"], rel=0.02)
+    assert hidden["void"] == pytest.approx(np.mean(band == VOID)) and bare["void"] == 0
+    assert hidden["shares"].sum() == pytest.approx(1 - hidden["void"])
+
+
+@given(st.integers(0, 10**6), st.sampled_from(synthetic.REGIMES))
+@settings(max_examples=10, deadline=None)
+def test_tails_fall_from_below_one_and_the_largest_is_none(seed, regime):
+    label = synthetic.scene(regime, seed, 65).label
+    found = data_profile.measure(label, 21)
+    tail = found["tail"]
+    assert len(tail) == sum(nu <= 32 for nu in data_profile.LIMITS)
+    assert (np.diff(tail) <= 1e-12).all() and tail[0] < 1 and tail[-1] == pytest.approx(0, abs=1e-12)
+
+
+def test_the_tail_against_a_plain_sum_over_a_mirrored_transform():
+    label = synthetic.scene("objects", 5, 33, void=False).label
+    mirrored = np.block([[label, label[:, ::-1]], [label[::-1], label[::-1, ::-1]]])
+    power = sum(np.abs(np.fft.fft2(mirrored == c, norm="forward")) ** 2 for c in np.unique(label))
+    u = np.abs(np.fft.fftfreq(66, 1 / 66))
+    beyond = power[np.maximum(u[:, None], u[None, :]) > 2 * 8].sum() / power.sum()
+    found = data_profile.measure(label, 21)
+    assert found["tail"][data_profile.LIMITS.index(8)] == pytest.approx(beyond, rel=1e-9)
+
+
+def test_a_label_of_void_alone_is_left_out():
+    void = np.full((65, 65), VOID, np.int64)
+    assert data_profile.measure(void, 3) is None
+    with pytest.raises(ValueError, match="no label map"):
+        data_profile.rows([void], ["a", "b", "c"], 65, ["x"])
+
+
+def test_rows_are_means_with_intervals_around_them():
+    labels = [disc(65, r) for r in (5, 10, 20)]
+    table = data_profile.rows([*labels, np.full((65, 65), VOID)], ["ground", "disc"], 65, list("abcd"), draws=200)
+    mean = table[table["metric"] == "contour"].iloc[0]
+    assert mean["value"] == pytest.approx(2 * np.pi * 35 / 3 / 65, rel=0.1) and mean["n"] == 3
+    assert mean["low"] <= mean["value"] <= mean["high"] and mean["low"] < mean["high"]
+    share = table[table["name"] == "disc"]["value"].iloc[0]
+    assert share == pytest.approx(np.mean([label.mean() for label in labels]))
+    levels = table[table["metric"] == "contour_quantile"].set_index("level")["value"]
+    assert levels[0.0] < levels[0.5] < levels[1.0]
+
+
+def test_doses_raise_contour_and_tail():
+    table = data_profile.dose_rows("streets", 4, 65, doses=(0.5, 4.0))
+    contour = table[table["metric"] == "dose_contour"].set_index("dose")["value"]
+    tail = table[(table["metric"] == "dose_tail") & (table["nu_max"] == 16)].set_index("dose")["value"]
+    assert contour[4.0] > contour[0.5] and tail[4.0] > tail[0.5]
+
+
+def test_counts_are_the_papers_and_the_manifests():
+    counts = data_profile.counts()
+    assert set(counts["dataset"]) == {"voc2012", "deepglobe", "cityscapes"} and len(counts) == 10
+    assert (counts["paper"] == counts["here"]).all()
+
+
+def test_bracket_tells_inside_from_outside():
+    rows = [("objects", "dose_tail", 0.1), ("objects", "dose_tail", 0.3), ("voc2012", "tail", 0.2)]
+    rows.append(("dubai", "tail", 0.4))
+    table = pd.DataFrame(rows, columns=["dataset", "metric", "value"]).assign(nu_max=8)
+    found = data_profile.bracket(table).set_index("dataset")["inside"]
+    assert found["voc2012"] and not found["dubai"]
+
+
+def test_the_record_still_follows_from_the_code():
+    """Drift alarm: the contours of the record's own frames, and a synthetic row made again, are what was recorded."""
+    record = records.load("data_profile", size=513)
+    kept = record.probe()
+    found = [data_profile.measure(label.astype(np.int64), 5)["contour"] for label in kept["labels"]]
+    assert found == pytest.approx(kept["contours"].tolist(), rel=1e-9)
+    rows = record.rows
+    old = rows[(rows["metric"] == "dose_contour") & (rows["dataset"] == "landcover") & (rows["dose"] == 4.0)].iloc[0]
+    new = data_profile.dose_rows("landcover", int(old["n"]), 257, doses=(4.0,))
+    assert new[new["metric"] == "dose_contour"]["value"].iloc[0] == pytest.approx(old["value"], rel=1e-8)
+
+
+def test_the_bench_runs_and_compares_equal_pictures(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("SPECSEG_DATA", str(tmp_path / "none"))
+    spec = importlib.util.spec_from_file_location("bench_data", config.root() / "bench" / "bench_data.py")
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    bench.generate(tmp_path / "made", 3)
+    data = datasets.open("voc2012", "train", root=tmp_path / "made")
+    ours, theirs = loading.TorchDataset(data), bench.Theirs(data, bench.their_transform(None))
+    for k in range(3):
+        assert np.array_equal(ours[k][0], theirs[k][0]) and np.array_equal(ours[k][1], theirs[k][1][0])
+    bench.main(["--images", "3", "--rounds", "1", "--json", str(tmp_path / "out.json")])
+    assert len(json.loads((tmp_path / "out.json").read_text())["rows"]) == 6 and "ratio" in capsys.readouterr().out
+    assert bench.interval([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]) == (2.0, 8.0)  # 9 rounds: second and eighth
+
+
+# ---------------------------------------------------------------- the page
+
+
+def test_the_page_has_every_set_with_licence_access_and_how_to_get_it():
+    page = data_page.render()
+    for name in manifests.names():
+        manifest = manifests.load(name)
+        section = page.split(f"(data-{name})=")[1].split("(data-")[0]
+        assert manifest.title in section and manifest.licence in section and manifest.how in section
+        assert manifest.homepage in section and data_page.HASHES[manifest.hashes] in section
+        assert all(note in section for note in manifest.notes)
+        assert all(f"| {s.name} | {s.count:,} |" in section for s in manifest.splits)
+        assert all(c in section for c in manifest.labels.names)
+
+
+def test_unverified_hashes_are_said_on_the_page():
+    page = data_page.render()
+    for name in ("cityscapes", "deepglobe"):
+        section = page.split(f"(data-{name})=")[1].split("(data-")[0]
+        assert "No hash is public** (unverified)" in section and "sha256 unverified" in section
+    assert "never compared with the official archive" in page.split("(data-voc2012)=")[1].split("(data-")[0]
+
+
+def test_the_papers_counts_are_on_the_page_and_a_difference_would_show(monkeypatch):
+    page = data_page.render()
+    assert page.count("| equal |") == 10 and "differs" not in page
+    real = manifests.load
+
+    def changed(name):
+        manifest = real(name)
+        if name != "cityscapes":
+            return manifest
+        from dataclasses import replace
+
+        return replace(manifest, splits=(replace(manifest.splits[0], count=2974), *manifest.splits[1:]))
+
+    monkeypatch.setattr(manifests, "load", changed)
+    assert "| 2,975 | 2,974 | **differs** |" in data_page.render()
+
+
+def test_the_page_holds_no_raw_html():
+    text = data_page.render()
+    for target in manifests.names():
+        text = text.replace(f"<data-{target}>", "")
+    assert "<" not in text
+
+
+# ---------------------------------------------------------------- figures
+
+
+@pytest.fixture(scope="module")
+def table():
+    parts = [data_profile.synthetic_rows(r, 3, 65, draws=50) for r in synthetic.REGIMES]
+    return pd.concat([*parts, *(data_profile.dose_rows(r, 2, 65, doses=(0.5, 2.0)) for r in synthetic.REGIMES)])
+
+
+def test_contours_draw_the_means(table):
+    axis = draw.contours(table).axes[0]
+    dots = sorted(line.get_xdata()[0] for line in axis.lines if line.get_marker() == "o")
+    assert dots == pytest.approx(sorted(table[table["metric"] == "contour"]["value"]))
+
+
+def test_tails_draw_every_set(table):
+    axis = draw.tails(table).axes[0]
+    own = [line for line in axis.lines if not line.get_label().startswith("_")]
+    assert len(own) == 3
+    first = table[(table["dataset"] == "objects") & (table["metric"] == "tail")].sort_values("nu_max")
+    assert own[0].get_ydata() == pytest.approx(first["value"].to_numpy())
+
+
+def test_doses_draw_contour_and_energy(table):
+    left, right = draw.doses(table, nu_max=16).axes
+    assert len(left.lines) == len(right.lines) == 3 and len(left.lines[0].get_xdata()) == 2
+
+
+def test_the_sheet_shows_the_samples_and_void_is_white():
+    label = np.array([[0, 1], [VOID, 1]])
+    sample = Sample(np.full((2, 2, 3), 7, np.uint8), label.astype(np.int64), "x")
+    fig = draw.sheet(
+        {"dubai": [sample], "objects": [sample, sample]},
+        {"dubai": [[1, 2, 3], [4, 5, 6]], "objects": synthetic.palette("objects")},
+    )
+    shown = [axis for axis in fig.axes if axis.get_visible()]
+    assert len(shown) == 6
+    picture = shown[1].images[0].get_array()
+    assert picture.tolist() == [[[1, 2, 3], [4, 5, 6]], [[255, 255, 255], [4, 5, 6]]]

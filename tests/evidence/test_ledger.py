@@ -1,0 +1,385 @@
+"""Verdicts follow from stated checks; chapters cannot observe what was not claimed; pages show what was judged."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+
+import ledgers
+import pytest
+from bs4 import BeautifulSoup
+from hypothesis import given
+from hypothesis import strategies as st
+
+from specseg.evidence import accepted, pages, records
+from specseg.evidence.findings import CSS, MIME, badge, record_line
+from specseg.evidence.ledger import VERDICTS, Check, ClaimError, Findings, Judgement, Observation, judge, load_claims
+from specseg.evidence.verdicts import validate
+
+HOLDS, FAILS = 0.05, 0.5  # of the minimal claim's check: residual at most 0.1
+
+
+def obs(value: float = HOLDS, **other) -> Observation:
+    return Observation("eq01-sum", value, **other)
+
+
+def verdict(folder, *observed: Observation, **change) -> str:
+    return judge(ledgers.load(folder, change).by_id["eq01-sum"], observed).verdict
+
+
+def forms(**bounds: float) -> dict:
+    return {"checks": {f: {"kind": "at_most", "max": m, "basis": "by hand"} for f, m in bounds.items()}}
+
+
+# --- verdicts ------------------------------------------------------------------------------------------------------
+
+
+def test_identities_and_numbers(tmp_path):
+    assert verdict(tmp_path, obs(HOLDS)) == "confirmed"
+    assert verdict(tmp_path, obs(FAILS)) == "refuted"
+    assert verdict(tmp_path, obs(FAILS), if_fails="paper inconsistent", tier="R0") == "paper inconsistent"
+    assert verdict(tmp_path, obs(HOLDS), obs(FAILS)) == "refuted", "one counterexample is enough"
+    assert verdict(tmp_path) == "not run"
+
+
+@pytest.mark.parametrize("form", ["convention", "approximation", "corrected"])
+def test_corrections(tmp_path, form):
+    both = forms(printed=0.1, **{form: 0.1})
+    assert verdict(tmp_path, obs(FAILS), obs(HOLDS, form=form), **both) == "confirmed with a correction"
+    assert verdict(tmp_path, obs(FAILS), obs(FAILS, form=form), **both) == "refuted"
+    assert verdict(tmp_path, obs(HOLDS), obs(FAILS, form=form), **both) == "confirmed", "the printed form goes first"
+
+
+def test_a_corrected_form_that_is_another_statement_mends_no_verdict(tmp_path):
+    correction = {"printed": "a", "corrected": "b", "why": "c", "conclusion": "no"}
+    both = forms(printed=0.1, corrected=0.1) | {"replaces": True, "correction": correction}
+    found = [obs(FAILS), obs(HOLDS, form="corrected")]
+    assert verdict(tmp_path, *found, **both) == "refuted"
+    assert verdict(tmp_path, *found, **(both | {"replaces": False})) == "confirmed with a correction"
+    with pytest.raises(ClaimError, match="field 'replaces' needs a corrected form"):
+        verdict(tmp_path, obs(HOLDS), replaces=True)
+
+
+def test_a_correction_without_a_try_of_the_printed_form_is_refused(tmp_path):
+    both = forms(printed=0.1, corrected=0.1)
+    with pytest.raises(ValueError, match="claim eq01-sum: observed as corrected only; observe the printed form too"):
+        verdict(tmp_path, obs(HOLDS, form="corrected"), **both)
+
+
+def test_the_grade_of_a_formula(tmp_path):
+    both = forms(printed=0.1, corrected=0.1)
+    claims = ledgers.load(tmp_path, both).by_id["eq01-sum"]
+    assert judge(claims, [obs(HOLDS)]).grade == "exact"
+    assert judge(claims, [obs(FAILS), obs(HOLDS, form="corrected")]).grade == "wrong as printed"
+    number = ledgers.load(tmp_path, {**both, "kind": "number"}).by_id["eq01-sum"]
+    assert judge(number, [obs(HOLDS)]).grade == ""
+
+
+def test_intervals(tmp_path):
+    assert verdict(tmp_path, obs(0.05, low=0.01, high=0.09)) == "confirmed"
+    assert verdict(tmp_path, obs(0.05, low=0.01, high=0.2)) == "not resolved"
+    assert verdict(tmp_path, obs(0.2, low=0.05, high=0.3)) == "not resolved"
+    assert verdict(tmp_path, obs(0.5, low=0.4, high=0.6)) == "refuted"
+    assert verdict(tmp_path, obs(0.1, low=0.0, high=0.1)) == "confirmed", "the check's interval is closed"
+
+
+def test_counts(tmp_path):
+    every = {"checks": {"printed": {"kind": "count", "basis": "b"}}}
+    assert verdict(tmp_path, obs(162, n=162), **every) == "confirmed"
+    assert verdict(tmp_path, obs(161, n=162), **every) == "refuted"
+    most = {"checks": {"printed": {"kind": "count", "min_fraction": 0.9, "basis": "b"}}}
+    assert verdict(tmp_path, obs(9, n=10), **most) == "confirmed"
+    assert verdict(tmp_path, obs(8, n=10), **most) == "refuted"
+
+
+def measured(value: float, profile: str = "standard", **other) -> Observation:
+    return obs(value, record="20260101-00000000", record_profile=profile, record_freshness="fresh", **other)
+
+
+def test_measured_claims_are_judged_by_records_alone(tmp_path):
+    assert verdict(tmp_path, obs(HOLDS), tier="R3") == "not run", "a smoke run sets no verdict"
+    assert verdict(tmp_path, measured(HOLDS, "smoke"), tier="R3") == "not run"
+    assert verdict(tmp_path, measured(HOLDS), tier="R3") == "agrees in kind"
+    assert verdict(tmp_path, measured(FAILS), tier="R3") == "differs in kind"
+    assert verdict(tmp_path, measured(0.09, low=0.05, high=0.2), tier="R3") == "not resolved"
+    assert verdict(tmp_path, measured(HOLDS), tier="R4") == "not run"
+    assert verdict(tmp_path, measured(HOLDS, "paper"), tier="R4") == "confirmed"
+    assert verdict(tmp_path, measured(FAILS, "paper"), tier="R4") == "refuted"
+    claim = ledgers.load(tmp_path, {"tier": "R3"}).by_id["eq01-sum"]
+    assert judge(claim, [obs(HOLDS)]).reason == "pipeline check only"
+    assert judge(claim, [measured(FAILS), obs(HOLDS)]).verdict == "differs in kind", "the smoke run is left aside"
+
+
+def test_reasons_for_not_running(tmp_path):
+    claim = ledgers.load(tmp_path, {"blocked": "needs Cityscapes"}).by_id["eq01-sum"]
+    assert judge(claim, []).reason == "needs Cityscapes"
+    free = ledgers.load(tmp_path, {}).by_id["eq01-sum"]
+    assert judge(free, [], "no time").reason == "no time" and judge(free, []).reason == "no chapter has observed it"
+
+
+numbers = st.floats(-10, 10)
+
+
+@given(low=numbers, width=st.floats(0, 5), value=numbers, below=st.floats(0, 5), above=st.floats(0, 5))
+def test_states_are_told_apart_by_the_interval_alone(low, width, value, below, above):
+    check = Check("between", low, low + width, "by hand")
+    a, b = value - below, value + above
+    expected = "holds" if low <= a and b <= low + width else "fails" if b < low or a > low + width else "unresolved"
+    assert check.state(value, a, b) == expected
+    assert check.state(value) in ("holds", "fails")
+    if expected != "unresolved":  # a narrower interval inside cannot change a settled state
+        assert check.state(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("observation", "change", "complaint"),
+    [
+        (obs(math.nan), {}, "value is nan; expected a finite number"),
+        (obs(math.inf), {}, "value is inf; expected a finite number"),
+        (obs(0.1, low=-math.inf, high=1), {}, "low is -inf"),
+        (obs(0.1, form="corrected"), {}, r"form 'corrected' has no stated check; claims.toml states \['printed'\]"),
+        (obs(0.1, form="best"), {}, "form 'best' has no stated check"),
+        (obs(0.1, low=0.0), {}, "expected low <= value <= high, low and high both or neither"),
+        (obs(0.1, high=0.2), {}, "expected low <= value <= high"),
+        (obs(0.1, low=0.2, high=0.3), {}, "expected low <= value <= high"),
+        (obs(0.1, mutant=0.05), {}, r"the mutant \(0.05\) passes"),
+        (obs(0.1, mutant=math.nan), {}, "mutant is nan"),
+        (obs(1), {"checks": {"printed": {"kind": "count", "basis": "b"}}}, "a count check needs value k of n"),
+        (obs(3, n=2), {"checks": {"printed": {"kind": "count", "basis": "b"}}}, "a count check needs value k of n"),
+        (obs(0, n=0), {"checks": {"printed": {"kind": "count", "basis": "b"}}}, "a count check needs value k of n"),
+        (obs(1, n=2, mutant=2), {"checks": {"printed": {"kind": "count", "basis": "b"}}}, "the mutant .* passes"),
+    ],
+)
+def test_observations_that_do_not_fit_are_refused(tmp_path, observation, change, complaint):
+    with pytest.raises(ValueError, match=f"observation of eq01-sum: .*{complaint}"):
+        validate(ledgers.load(tmp_path, change).by_id["eq01-sum"], observation)
+
+
+# --- a chapter's findings ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def findings(tmp_path, monkeypatch) -> Findings:
+    monkeypatch.delenv("SPECSEG_ROOT", raising=False)
+    monkeypatch.setattr(records, "_SHOWN", {})
+    claims = ledgers.load(tmp_path, {}, {"id": "eq02-other"}, {"id": "eq03-blocked", "blocked": "no data"})
+    return Findings("10_first", "smoke", dict(claims.by_id))
+
+
+def test_observe_says_what_the_check_says(findings):
+    assert findings.observe("eq01-sum", value=HOLDS, mutant=FAILS) == "holds"
+    assert findings.observe("eq01-sum", value=FAILS) == "fails"
+    assert findings.observe("eq01-sum", value=HOLDS, low=0, high=FAILS) == "unresolved"
+
+
+@pytest.mark.parametrize("claim_id", ["eq09-nothing", ""])
+def test_unknown_claims_are_refused(findings, claim_id):
+    with pytest.raises(ValueError, match=f"10_first: no claim '{claim_id}' of this chapter"):
+        findings.observe(claim_id, value=1)
+    with pytest.raises(ValueError, match="not_run needs a claim of this chapter and a reason"):
+        findings.not_run(claim_id, "reason")
+    assert findings.observations == [] and findings.skipped == {}
+
+
+def test_not_run_needs_a_reason(findings):
+    with pytest.raises(ValueError, match="and a reason"):
+        findings.not_run("eq01-sum", "  ")
+
+
+def test_close_names_the_forgotten_claims(findings):
+    findings.observe("eq01-sum", value=HOLDS)
+    with pytest.raises(ValueError, match="10_first: claims neither observed nor not_run: eq02-other$"):
+        findings.close()
+
+
+def test_close_carries_everything(findings):
+    findings.observe("eq01-sum", value=HOLDS, note="It is <small>.")
+    findings.not_run("eq02-other", "no time & no data")
+    bundle = findings.close()._repr_mimebundle_()
+    data = bundle[MIME]
+    assert json.loads(json.dumps(data)) == data, "it must survive the notebook's JSON"
+    assert data["observations"] == [{"claim_id": "eq01-sum", "value": HOLDS, "form": "printed", "unit": "1",
+                                     "note": "It is <small>."}]  # fmt: skip
+    assert data["skipped"] == {"eq02-other": "no time & no data"} and data["profile"] == "smoke"
+    assert "specseg.evidence.findings" in data["modules"] and data["records"] == {}
+    page = BeautifulSoup(bundle["text/html"], "html.parser")
+    rows = {r["id"]: r for r in page.select("tr[id]")}
+    assert list(rows) == ["claim-eq01-sum", "claim-eq02-other", "claim-eq03-blocked"]
+    assert "It is <small>." in rows["claim-eq01-sum"].text and "confirmed" in rows["claim-eq01-sum"].text
+    assert "no time & no data" in rows["claim-eq02-other"].text
+    assert "no data" in rows["claim-eq03-blocked"].text
+    assert bundle["text/plain"].splitlines()[0].split() == ["confirmed", "eq01-sum"]
+
+
+def test_a_chapter_without_claims_says_so_and_shows_no_table(monkeypatch):
+    monkeypatch.setattr(records, "_SHOWN", {})
+    bundle = Findings("10_first", "smoke", {}).close()._repr_mimebundle_()
+    page = BeautifulSoup(bundle["text/html"], "html.parser")
+    assert page.select_one("#what-we-found").text == bundle["text/plain"] == "This chapter judges no claim."
+    assert not page.select("table") and bundle[MIME]["observations"] == []
+
+
+def record(freshness_modules: dict) -> records.Record:
+    meta = {
+        "experiment": "run", "run_id": "20260101-00000000", "profile": "standard", "device": "cpu <2>",
+        "created": "2026-01-01T00:00:00", "modules": freshness_modules,
+    }  # fmt: skip
+    return records.Record(None, meta, None)
+
+
+def test_a_stale_record_is_marked(findings):
+    gone = record({"specseg.gone": "0"})
+    assert "stale: specseg.gone (gone)" in record_line(gone, gone.freshness())
+    assert "cpu &lt;2&gt;" in record_line(gone, "fresh")
+    findings.observe("eq01-sum", value=HOLDS, record=gone)
+    findings.not_run("eq02-other", "no time")
+    bundle = findings.close()._repr_mimebundle_()
+    assert bundle[MIME]["observations"][0]["record_freshness"].startswith("stale: specseg.gone")
+    assert bundle[MIME]["records"] == {"20260101-00000000": {
+        "experiment": "run", "freshness": "stale: specseg.gone (gone) changed since"}}  # fmt: skip
+    assert "verdict-open" in BeautifulSoup(bundle["text/html"], "html.parser").select_one(".specseg-records").decode()
+
+
+def test_a_record_that_was_only_loaded_is_shown_too(findings, monkeypatch):
+    gone = record({"specseg.gone": "0"})
+    monkeypatch.setattr(records, "_SHOWN", {"path": gone})
+    for claim in ("eq01-sum", "eq02-other"):
+        findings.not_run(claim, "no time")
+    bundle = findings.close()._repr_mimebundle_()
+    assert list(bundle[MIME]["records"]) == [gone.run_id] and "stale: specseg.gone" in bundle["text/html"]
+
+
+def test_the_banner_says_claims_profile_device_and_data(findings):
+    page = findings.banner()._repr_mimebundle_()["text/html"]
+    for part in ("Judges", "3 claims", "smoke", "cores", "synthetic", "pipeline check"):
+        assert part in page
+    assert "pipeline check" not in Findings("10_first", "standard", {}).banner().page
+
+
+# --- the generated pages -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def judged(tmp_path):
+    claims = ledgers.load(
+        tmp_path,
+        {"importance": 1, "quote": "one <b> two", "amended": [{"date": "2026-01-01", "reason": "a typing error"}]},
+        {"id": "eq02-wrong", "importance": 9, "section": "A.1", **forms(printed=0.1, corrected=0.1),
+         "correction": {"printed": "$a$", "corrected": "$b$", "why": "a sign", "conclusion": "no"}},
+        {"id": "eq03-later", "importance": 5, "chapter": "30_later"},
+        {"id": "eq04-open", "section": "Abstract"},
+    )  # fmt: skip
+    seen = {
+        "eq01-sum": [Observation("eq01-sum", HOLDS, note="Holds & stays.")],
+        "eq02-wrong": [Observation("eq02-wrong", FAILS), Observation("eq02-wrong", HOLDS, form="corrected")],
+        "eq04-open": [
+            Observation("eq04-open", HOLDS, low=0, high=FAILS, record="20260101-0", record_freshness="stale")
+        ],
+    }
+    return [judge(c, seen.get(c.id, [])) for c in claims]
+
+
+def soup(text: str) -> BeautifulSoup:
+    return BeautifulSoup(text, "html.parser")
+
+
+def test_every_verdict_has_a_colour_a_meaning_and_its_word():
+    assert set(CSS) == set(VERDICTS) == set(pages.MEANING)
+    for v in VERDICTS:
+        assert v in soup(badge(v)).text
+
+
+def test_counts_add_up(judged):
+    assert pages.tally(judged) == {"confirmed": 1, "confirmed with a correction": 1, "not resolved": 1, "not run": 1}
+    links = soup(pages.counts_html(judged)).select("a.count")
+    assert sum(int(a.b.text) for a in links) == len(judged)
+    assert links[0]["href"] == "ledger.html#verdict-confirmed"
+
+
+def test_the_ledger_page_has_each_claim_once_under_its_section(judged):
+    page = soup(pages.ledger_md(judged, ["10_first"]))
+    rows = {r["id"]: r for r in page.select("tr[id]")}
+    assert sorted(rows) == sorted(f"claim-{j.claim.id}" for j in judged)
+    assert rows["claim-eq01-sum"].select_one("a")["href"] == "chapters/10_first.html#claim-eq01-sum"
+    assert not rows["claim-eq03-later"].select("a"), "a chapter that is not written is named, not linked"
+    assert "one <b> two" in rows["claim-eq01-sum"].q.text and "a typing error" in rows["claim-eq01-sum"].text
+    assert "stale" in rows["claim-eq04-open"].text and "runs.html#run-20260101-0" in str(rows["claim-eq04-open"])
+    text = pages.ledger_md(judged, [])
+    assert text.index("## Abstract") < text.index("## Section 1") < text.index("## Section A.1")
+    anchors = [s["id"] for s in page.select("span[id^=verdict-]")]
+    assert len(anchors) == len(set(anchors)) == len(pages.tally(judged))
+
+
+def test_the_front_page_shows_findings_by_importance_and_none_that_was_not_run(judged):
+    page = soup(pages.front_md(judged))
+    items = page.select("ol.specseg-headlines li")
+    assert [i.select("a")[-1]["href"] for i in items] == ["ledger.html#claim-eq02-wrong", "ledger.html#claim-eq01-sum"]
+    assert all(len(i.select("a")) >= 2 and i.select_one(".verdict") for i in items)
+    assert len(page.select("a.block")) == len(judged)
+    assert page.select_one("[role=img]")["aria-label"].startswith("4 claims of the paper by section")
+    assert len(pages.headlines(judged * 9)) == 5
+
+
+def test_the_errata_page_has_both_forms_and_how_it_was_checked(judged):
+    text = pages.errata_md(judged)
+    for part in ("$a$", "$b$", "a sign", "corrected form at most 0.1 (by hand): 0.05", "erratum-eq02-wrong"):
+        assert part in text
+    assert "eq01-sum" not in text
+    assert "No corrected form" in pages.errata_md(judged[:1])
+
+
+WRONG = ("refuted", "paper inconsistent", "confirmed with a correction")
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_whatever_is_wrong_as_printed_stands_on_the_errata_page(verdict):
+    """Every claim of the paper, with a mended form or without, once it has such a verdict."""
+    every = [Judgement(c, verdict, "because", (Observation(c.id, 2.0, n=3),)) for c in load_claims()]
+    text, rows = pages.errata_md(every), soup(pages.ledger_md(every, []))
+    on_page = set(re.findall(r'id="erratum-([a-z0-9-]+)"', text))
+    due = {j.claim.id for j in every if verdict in WRONG}
+    mended = {j.claim.id for j in every if j.claim.correction}
+    assert on_page == due | (mended if verdict not in ("confirmed", "not run") else set())
+    for claim in on_page:
+        assert rows.select_one(f'#claim-{claim} a[href="errata.html#erratum-{claim}"]'), claim
+
+
+def test_what_was_found_last_has_its_errata():
+    """The accepted verdicts: 'refuted' and its like are there, so the test above has something to hold."""
+    known = accepted.read("smoke")
+    judged = [Judgement(c, known[c.id]["verdict"], "because") for c in load_claims() if c.id in known]
+    due = [j.claim.id for j in judged if j.verdict in WRONG]
+    assert {"eq31-truncated-loss", "fig3-relu", "obs3-three-layers"} & set(due)
+    assert [i for i in due if f'id="erratum-{i}"' not in pages.errata_md(judged)] == []
+
+
+def test_an_erratum_without_a_mended_form_says_what_was_claimed_and_found(tmp_path):
+    claim = ledgers.load(tmp_path, {"quote": "a *star* of size $x_1"}).by_id["eq01-sum"]
+    text = pages.errata_md([judge(claim, [obs(FAILS, note="Half is left.")])])
+    for part in ("One and one make two.", r"a \*star\* of size \$x\_1", "Half is left.", "(by hand): 0.5", "refuted"):
+        assert part in text
+    assert "Holds" not in text
+
+
+def test_an_erratum_names_the_check_of_the_form_that_holds(tmp_path, judged):
+    other = judged[1].claim.correction | {"checked_by": "eq01-sum"}
+    claims = ledgers.load(tmp_path, {}, {"id": "eq02-wrong", "correction": other, **forms(printed=0.1, corrected=0.1)})
+    both = [judge(claims.by_id["eq01-sum"], [obs(0.01)]), judge(claims.by_id["eq02-wrong"], judged[1].used)]
+    text = pages.errata_md(both)
+    assert 'href="ledger.html#claim-eq01-sum">eq01-sum</a>, printed form residual at most 0.1 (by hand): 0.01;' in text
+    assert "eq01-sum</a>, not judged here;" in pages.errata_md(both[1:])
+    with pytest.raises(ClaimError, match="claim eq02-wrong: field 'correction.checked_by' is 'eq09-none'"):
+        ledgers.load(tmp_path, {"id": "eq02-wrong", "correction": other | {"checked_by": "eq09-none"}})
+
+
+def test_the_erratum_of_eq_5_is_checked_by_the_exact_layer():
+    claim = load_claims().by_id["eq05-rms-one"]
+    assert claim.correction["checked_by"] == "bey-exact-layer"
+
+
+def test_the_ledger_as_json(judged):
+    doc = json.loads(pages.as_json(judged, "smoke", {"10_first": {"device": "cpu", "versions": {}}}))
+    assert doc["profile"] == "smoke" and doc["counts"] == pages.tally(judged)
+    assert [c["id"] for c in doc["claims"]] == [j.claim.id for j in judged]
+    assert doc["claims"][1]["observations"][1]["form"] == "corrected"

@@ -1,0 +1,87 @@
+"""Scores from counts per picture: the same as from a confusion matrix, and intervals that move whole clusters."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from specseg.evidence import statistics as scores
+from specseg.spectral import confusion
+
+
+def maps(seed, pictures=4, classes=5, size=12):
+    rng = np.random.default_rng(seed)
+    label = rng.integers(0, classes - 1, (pictures, size, size))  # the last class is never labelled
+    pred = np.where(rng.random(label.shape) < 0.6, label, rng.integers(0, classes, label.shape))
+    label[rng.random(label.shape) < 0.1] = 255
+    return torch.from_numpy(pred), torch.from_numpy(label)
+
+
+@given(st.integers(0, 10_000))
+def test_counts_give_the_confusion_matrix_scores(seed):
+    pred, label = maps(seed)
+    counts = scores.class_counts(pred, label, 5)
+    matrix = confusion.confusion_matrix(pred, label, 5)
+    assert counts[..., 0].sum(0).tolist() == matrix.diagonal().tolist()
+    assert counts[..., 1].sum(0).tolist() == matrix.sum(1).tolist()
+    assert counts[..., 2].sum(0).tolist() == matrix.sum(0).tolist()
+    assert np.isclose(scores.miou(scores.pooled(counts)), confusion.mean_iou(matrix))
+    some = [0, 2]
+    assert np.isclose(scores.miou(scores.pooled(counts), some), confusion.class_iou(matrix)[some].mean())
+
+
+def test_bad_maps_are_named():
+    pred, label = maps(0)
+    with pytest.raises(ValueError, match="pred: values 0 .. 4"):
+        scores.class_counts(pred, label.clamp(max=3), 4)
+    with pytest.raises(ValueError, match="equal shapes"):
+        scores.class_counts(pred[:1], label, 5)
+
+
+def test_a_draw_takes_whole_clusters_and_as_many_as_there_are():
+    clusters = ["a"] * 3 + ["b"] + ["c"] * 2
+    drawn = scores.weights(clusters, 200, seed=3)
+    assert (drawn[:, 0] == drawn[:, 2]).all() and (drawn[:, 4] == drawn[:, 5]).all()
+    assert (drawn[:, 0] + drawn[:, 3] + drawn[:, 4] == 3).all()
+    assert len({tuple(row) for row in drawn}) == 10  # all multisets of three from three
+    assert np.array_equal(drawn, scores.weights(clusters, 200, seed=3))
+
+
+def test_pooled_draws_equal_counting_each_draw_by_hand():
+    pred, label = maps(1)
+    counts = scores.class_counts(pred, label, 5)
+    drawn = scores.weights(["x", "y", "y", "z"], 20)
+    for w, got in zip(drawn, scores.pooled(counts, drawn), strict=True):
+        again = np.concatenate([np.repeat(counts[i : i + 1], int(w[i]), axis=0) for i in range(4)])
+        assert np.array_equal(got, again.sum(0))
+
+
+def test_a_drop_is_paired_and_averages_seeds():
+    pred, label = maps(2, pictures=6)
+    full, none = scores.class_counts(label.clamp(max=4), label, 5), scores.class_counts(pred, label, 5)
+    value, drawn = scores.drop_draws([full], [full], list("abcdef"))
+    assert value == 0 and (drawn == 0).all()
+    one, drawn = scores.drop_draws([full], [none], list("abcdef"), draws=200)
+    before, after = scores.miou(full.sum(0)), scores.miou(none.sum(0))
+    assert np.isclose(one, (before - after) / before)
+    low, high = scores.interval(drawn)
+    assert low < one < high
+    both, drawn = scores.drop_draws([full, full], [none, full], list("abcdef"), draws=200)
+    assert np.isclose(both, one / 2)
+    assert drawn.min() < 0.01 < one - 0.05 < drawn.max()  # a draw may take one seed twice
+    with pytest.raises(ValueError, match="equal numbers"):
+        scores.drop_draws([full], [none, none], list("abcdef"))
+
+
+def test_the_interval_covers_what_it_should():
+    """Pictures that score 0.5 +- noise: the 95 % interval of their mean holds 0.5 about 95 times in 100."""
+    inside = 0
+    for seed in range(100):
+        hit = np.random.default_rng(seed).binomial(100, 0.5, 40)
+        counts = np.stack([hit, np.full(40, 100), hit], -1)[:, None]  # IoU = hit / 100
+        low, high = scores.interval(
+            scores.miou(scores.pooled(counts, scores.weights([str(i) for i in range(40)], 300)))
+        )
+        inside += low <= 0.5 <= high
+    assert 86 <= inside <= 100

@@ -1,0 +1,281 @@
+"""Networks of the experiments: names, settings, weak annotation, trained once, resumed, shared between processes."""
+
+import json
+import subprocess
+import sys
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+import torch
+
+from specseg.data import domains
+from specseg.evidence import config, provenance, records
+from specseg.nets import networks, protocol, train, weights
+from specseg.nets.networks import Network
+from specseg.spectral import blocks
+
+TINY = Network(
+    "landcover", backbone="tiny", width=8, size=65, batch=4, steps=6, precision="32-true", model="deeplabv3plus"
+)
+
+
+@pytest.mark.parametrize("profile", ["smoke", "standard", "paper"])
+def test_names_tell_all_networks_apart(profile):
+    every = protocol.networks(profile)
+    assert len({n.name for n in every}) == len(every) == len(set(every)) > 5
+    for n in every:
+        changed = [f.name for f in fields(n)[4:] if getattr(n, f.name) != f.default]
+        assert all(key in n.name for key in changed)
+
+
+def test_the_nine_groups_are_there_and_first():
+    groups = protocol.groups("standard")
+    assert list(groups)[: len(protocol.NINE)] == list(protocol.NINE)
+    count = {name: len(groups[name]) for name in protocol.NINE}
+    assert count == {
+        "voc": 1,
+        "dubai": 4,
+        "camvid": 3,
+        "doses": 12,
+        "voc seeds": 2,
+        "dan": 4,
+        "blocks": 6,
+        "pruning": 2,
+    }
+    assert {n.size for n in protocol.networks("standard")} == {257}
+    assert {(n.model, n.nu_max) for n in groups["blocks"]} == {
+        (m, k) for m in ("deeplabv3plus", "dan") for k in (32, 16, 8)
+    }
+    with pytest.raises(ValueError, match="unknown group 'cats'"):
+        protocol.networks(group="cats")
+
+
+def test_conditions_that_are_compared_share_everything_else():
+    """One policy per domain: settings differ by seed alone, and by epochs where fewer pictures make one."""
+    by_domain = {}
+    for n in protocol.networks("standard"):
+        settings = replace(n.settings(437), seed=0, snapshots=(), precision="")
+        by_domain.setdefault((n.domain, n.images), set()).add(settings)
+    assert all(len(found) == 1 for found in by_domain.values())
+
+
+def test_the_papers_policy_is_that_of_its_appendix():
+    n = next(n for n in protocol.networks("paper") if n.domain == "pascal")
+    settings = n.settings(10582)
+    assert (settings.steps, settings.lr * settings.new_layers, n.backbone, n.size, n.width) == (
+        100 * 1322, pytest.approx(0.0007), "resnet101", 513, 256,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="A.9 has settings for"):
+        train.paper_settings("camvid", 367)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"domain": "moon"}, "unknown domain 'moon'"),
+        ({"annotation": "scribble"}, "annotation 'scribble'"),
+        ({"annotation": "block"}, "block annotation needs a band limit"),
+        ({"nu_max": 8}, "full annotation has none"),
+        ({"policy": "mine"}, "policy 'mine'"),
+    ],
+)
+def test_bad_networks_are_refused(change, words):
+    with pytest.raises(ValueError, match=words):
+        replace(TINY, **change)
+
+
+def test_bad_parts_and_folds_are_named():
+    with pytest.raises(ValueError, match="part 'val'"):
+        domains.domain("dubai").open("val")
+    with pytest.raises(ValueError, match="fold 7"):
+        domains.domain("dubai").open("train", 7)
+
+
+def test_weak_annotation_is_what_the_annotator_would_give():
+    weak = networks.Annotated(TINY.data("train"), replace(TINY, annotation="block", nu_max=4))
+    full = TINY.data("train")
+    for i in (0, 5):
+        want = blocks.block_labels(torch.from_numpy(full.label(i)), 4, keep_void=False)
+        assert np.array_equal(weak.label(i), want.numpy()) and np.array_equal(weak.image(i), full.image(i))
+    few = networks.Annotated(full, replace(TINY, images=10))
+    more = networks.Annotated(full, replace(TINY, images=20))
+    assert len(few) == 10 and few.ids == more.ids[:10] and len(set(more.ids)) == 20
+    assert np.array_equal(few.label(3), full.label(few.rows[3]))
+
+
+def test_blocks_of_a_whole_picture_are_square_and_match_the_frame():
+    label = torch.randint(0, 3, (65, 129), generator=torch.Generator().manual_seed(0))
+    given = blocks.block_annotation(label, 8)
+    changes = (given[:, 1:] != given[:, :-1]).any(0).nonzero().flatten() + 1
+    downs = (given[1:] != given[:-1]).any(1).nonzero().flatten() + 1
+    step = 64 / 16  # pixels of a block: the short side has 2 x 8 of them, and half a block at its ends
+    assert torch.allclose(
+        changes.double() % step, torch.full((len(changes),), (step + 2) / 2 % step, dtype=torch.double)
+    )
+    assert len(changes) == 32 and len(downs) == 16
+    square = label[:, :65]
+    assert torch.equal(blocks.block_annotation(square, 8), blocks.block_labels(square, 8, keep_void=False))
+    for mode in ("majority", "nearest"):
+        with_void = square.clone()
+        with_void[:9, :9] = 255
+        assert int(blocks.block_annotation(with_void, 8, mode)[0, 0]) == 255
+    with pytest.raises(ValueError, match="nu_max 0"):
+        blocks.block_annotation(label, 0)
+    with pytest.raises(ValueError, match="mode 'mean'"):
+        blocks.block_annotation(label, 4, "mean")
+
+
+def test_training_happens_once_and_goes_on_where_it_stopped(tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    network = replace(TINY, prune_encoder=0.25, prune_decoder=0.2)
+
+    class Stop(Exception):
+        pass
+
+    real = train.fit
+
+    def stopping(*args, on_step, **kwargs):
+        def stop(step, loss, miou):
+            on_step(step, loss, miou)
+            if step == 3:
+                raise Stop
+
+        return real(*args, on_step=stop, **kwargs)
+
+    place = networks.ensure(network, root=whole)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "fit", stopping)
+        patch.setattr(train.Settings, "__init__", _often(train.Settings.__init__))
+        with pytest.raises(Stop):
+            networks.ensure(network, root=broken)
+    assert not (networks.folder(network, broken) / "network.json").exists()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train.Settings, "__init__", _often(train.Settings.__init__))
+        again = networks.ensure(network, root=broken)
+    a, b = (networks.load(network, root=r).state_dict() for r in (whole, broken))
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    assert networks.history(network, whole).equals(networks.history(network, broken))
+    about = networks.about(network, broken)
+    assert about["settings"]["steps"] == 6 and about["modules"] == networks.about(network, whole)["modules"]
+    assert "specseg.nets.train" in about["modules"] and "changed during the run" not in about["modules"].values()
+    assert {p.name for p in again.iterdir()} == {"history.csv", "lock", "network.json", "weights.safetensors"}
+    before = (place / "weights.safetensors").stat().st_mtime_ns
+    networks.ensure(network, root=whole)
+    assert (place / "weights.safetensors").stat().st_mtime_ns == before
+
+
+def _often(init):
+    def patched(self, *args, **kwargs):
+        init(self, *args, **{**kwargs, "checkpoint_steps": 2})
+
+    return patched
+
+
+def test_code_that_changes_during_a_training_is_told(tmp_path):
+    place = networks.folder(TINY, tmp_path)
+    place.mkdir(parents=True)
+    (place / "modules.json").write_text(json.dumps({**networks._now(), "specseg.nets.train": "older"}))
+    networks.ensure(TINY, root=tmp_path)
+    modules = networks.about(TINY, tmp_path)["modules"]
+    assert [k for k, v in modules.items() if v == "changed during the run"] == ["specseg.nets.train"]
+
+
+def test_baselines_keep_snapshots_and_half_weights(tmp_path):
+    place = networks.ensure(TINY, root=tmp_path)
+    steps = TINY.settings(200).snapshot_steps()
+    assert steps[0] == 0 and steps[-1] == 6
+    assert sorted(p.name for p in place.glob("step*")) == [f"step{s:06d}.safetensors" for s in steps]
+    last, first, final = (networks.load(TINY, step=s, root=tmp_path) for s in (6, 0, None))
+    pairs = zip(last.parameters(), final.parameters(), first.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b, _ in pairs)
+    assert any(not torch.equal(a, c) for a, c in zip(last.parameters(), first.parameters(), strict=True))
+    kernels = [p for p in final.parameters() if p.ndim > 1]
+    assert all(torch.equal(p, p.half().float()) for p in kernels)
+
+
+OPEN = replace(TINY, precision="auto")
+
+
+@pytest.mark.parametrize(
+    ("flags", "wanted"),
+    [
+        (("avx2", "avx512f", "avx512_bf16"), "bf16-mixed"), (("avx2", "avx512f", "amx_bf16"), "bf16-mixed"),
+        (("avx2", "fma"), "32-true"), (("avx2", "avx512f"), "32-true"), (("asimd", "bf16"), "32-true"),
+        ((), "32-true"),
+    ],
+)  # fmt: skip
+def test_the_precision_is_what_the_processor_does_fast(flags, wanted, monkeypatch):
+    monkeypatch.setattr(provenance, "instructions", lambda: flags)
+    assert networks.fast_precision() == wanted and OPEN.settings(100).precision == wanted
+    assert TINY.settings(100).precision == "32-true", "one that names its precision has it everywhere"
+
+
+def test_a_name_is_the_same_on_every_machine_and_the_truth_is_kept(tmp_path, monkeypatch):
+    found = {}
+    for flags in (("avx512_bf16",), ("avx2",)):
+        monkeypatch.setattr(provenance, "instructions", lambda flags=flags: flags)
+        root = tmp_path / flags[0]
+        networks.ensure(OPEN, root=root)
+        assert (root / "networks" / OPEN.name).is_dir() and "precision" not in OPEN.name
+        settings = found[flags[0]] = networks.recorded(OPEN, root)
+        assert networks.of_settings(settings) == OPEN and settings["precision"] == "auto"
+    assert [networks.trained_in(s) for s in found.values()] == ["bf16-mixed", "32-true"]
+    networks.ensure(OPEN, root=tmp_path / "told", precision="bf16-mixed")
+    assert networks.about(OPEN, tmp_path / "told")["settings"]["precision"] == "bf16-mixed"
+    networks.ensure(TINY, root=tmp_path / "told", precision="bf16-mixed")
+    assert networks.about(TINY, tmp_path / "told")["settings"]["precision"] == "32-true"
+
+
+def test_a_training_goes_on_in_the_precision_in_which_it_began(tmp_path, monkeypatch):
+    place = networks.folder(OPEN, tmp_path)
+    place.mkdir(parents=True)
+    (place / "precision.json").write_text('"bf16-mixed"')
+    monkeypatch.setattr(provenance, "instructions", lambda: ("avx2",))
+    networks.ensure(OPEN, root=tmp_path, precision="32-true")
+    assert networks.about(OPEN, tmp_path)["settings"]["precision"] == "bf16-mixed"
+    assert not (place / "precision.json").exists()
+
+
+def test_the_networks_of_old_records_keep_their_names():
+    """They hold the precision of their training under the field that now leaves it open."""
+    found = records.find("networks")
+    assert len(found) >= 34
+    of_protocol = {n.name: n for n in protocol.networks("standard")}
+    for settings in (r.meta["settings"] for r in found):
+        network = networks.of_settings(settings)
+        assert network.name == settings["name"] and network == of_protocol[network.name]
+        assert networks.trained_in(settings) == settings["training"]["precision"]
+    forced = replace(Network("voc"), precision="bf16-mixed")
+    assert networks.of_settings({**forced.describe(), "name": forced.name}) == forced != Network("voc")
+
+
+def test_two_processes_train_a_network_once(tmp_path):
+    code = (
+        "import sys, torch; torch.set_num_threads(1)\n"
+        "from specseg.nets import networks; from specseg.nets.networks import Network; from pathlib import Path\n"
+        f"n = Network(**{TINY.describe()!r})\n"
+        f"print(networks.ensure(n, root=Path({str(tmp_path)!r}), tell=print))\n"
+    )
+    two = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [p.communicate(timeout=120)[0] for p in two]
+    assert all(p.returncode == 0 for p in two)
+    assert (networks.folder(TINY, tmp_path) / "network.json").is_file()
+    history = networks.history(TINY, tmp_path)
+    assert history["step"].tolist() == list(range(6)) and len(said) == 2
+
+
+def test_published_weights_are_found_where_nothing_was_trained(tmp_path, monkeypatch):
+    for name in ("profiles.toml", "lib", "data_manifests"):
+        (tmp_path / name).symlink_to(config.root() / name)
+    monkeypatch.setenv("SPECSEG_ROOT", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="neither"):
+        weights.load(TINY)
+    with pytest.raises(FileNotFoundError, match="train"):
+        weights.publish(TINY)
+    networks.ensure(TINY)
+    before = weights.probe_logits(weights.load(TINY))
+    path = weights.publish(TINY)
+    assert weights.published() == [TINY.name] and path.stat().st_size < weights.LIMIT
+    networks.folder(TINY).rename(tmp_path / "gone")
+    assert torch.equal(weights.probe_logits(weights.load(TINY)), before) and before.shape[0] == 7

@@ -1,0 +1,34 @@
+"""The weights that travel with the project give again what their records' machine computed."""
+
+import numpy as np
+import pytest
+import torch
+
+from specseg.evidence import config, records
+from specseg.nets import networks, published, weights
+from specseg.nets.networks import Network
+
+
+@pytest.mark.parametrize("name", weights.published())
+def test_published_weights_give_their_records_probe_again(name):
+    """The committed half-precision weights, on this machine's CPU, against what the recording machine computed."""
+    found = records.find("networks", name=name)
+    assert found, f"{name}: weights without a record"
+    meta, probe = found[-1].meta["settings"], found[-1].probe()
+    network = networks.of_settings(meta)
+    net = published.load(network)
+    scale = np.abs(probe["probe_scene"]).max()
+    assert np.abs(weights.probe_logits(net).numpy() - probe["probe_scene"]).max() < 1e-3 * scale
+    if "probe_image" in probe:  # pictures that may travel do
+        image = torch.from_numpy(probe["probe_image"]).float() / 255
+    elif config.has_data_root():
+        image = next(iter(networks.test_batches(network, batch=1)))[0][0]
+    else:
+        pytest.skip(f"NOT RECOMPUTED on a real picture: no folder of data (SPECSEG_DATA) with {network.domain}")
+    again = weights.probe_logits(net, image).numpy()
+    assert np.abs(again - probe["probe_picture"]).max() < 1e-3 * np.abs(probe["probe_picture"]).max()
+
+
+def test_a_name_that_is_not_published_is_said_with_those_that_are():
+    with pytest.raises(FileNotFoundError, match="published are camvid-dan-f0-s0, camvid-deeplabv3plus-f0-s0, "):
+        published.load(Network("voc", seed=9))

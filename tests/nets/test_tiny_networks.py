@@ -1,0 +1,146 @@
+"""Committed weights: what their files hold, pages compute from them in float64, training again lands there."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import torch
+from conftest import ROOT
+from safetensors.torch import save_file
+
+from specseg.measure.gradients import study
+from specseg.nets import committed, protocol, snapshots, toy
+from specseg.study import spot
+
+SCRIPT = ROOT / "experiments" / "tiny_networks.py"
+SPREAD = ROOT / "results" / "tiny" / "spread.json"
+OBJECTS = protocol.networks("smoke", group="objects")[0]
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("tiny_networks", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def small(seed=0, **more):
+    return toy.train(size=17, steps=2, scenes_seen=4, probes=2, probe_steps=(0,), seed=seed, **more)
+
+
+def write(trained, name="toy-landcover-2-s0", **more):
+    about = {"size": 17, "probes": 2}
+    return snapshots.write(name, dict(zip(trained.steps, trained.states, strict=True)), about, **more)
+
+
+def test_what_is_written_is_what_is_loaded_but_for_half_precision(tmp_path):
+    trained = small()
+    write(trained, root=tmp_path)
+    again = toy.load(steps=2, root=tmp_path)
+    assert again.steps == trained.steps == (0, 2) and torch.equal(again.labels, trained.labels)
+    assert {x.dtype for x in (*again.logits, again.images, *again.net.parameters())} == {torch.float64}
+    for old, new, state in zip(trained.logits, again.logits, trained.states, strict=True):
+        assert (old - new).abs().max() < 2e-3 * old.abs().max()
+        exact = toy.TinyNet(7).double()
+        exact.load_state_dict({k: v.half() if v.ndim > 1 else v for k, v in state.items()})
+        assert torch.equal(exact(again.images), new), "kernels are rounded, biases are not"
+
+
+def test_loading_moves_nobody_elses_random_numbers():
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    toy.load("streets", steps=300)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_file_that_is_there_stays(tmp_path):
+    path = write(small(), root=tmp_path)
+    before = path.read_bytes()
+    with pytest.raises(FileExistsError, match="toy-landcover-2-s0.*--again"):
+        write(small(seed=1), root=tmp_path)
+    assert path.read_bytes() == before
+    write(small(seed=1), root=tmp_path, again=True)
+    assert path.read_bytes() != before and [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_bad_files_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="toy-objects-7-s0.safetensors.*tiny_networks.py"):
+        toy.load("objects", steps=7)
+    with pytest.raises(ValueError, match="nothing: no states"):
+        snapshots.write("nothing", {}, {}, root=tmp_path)
+    path = snapshots.path("other", tmp_path)
+    path.parent.mkdir(parents=True)
+    save_file({"weight": torch.zeros(1)}, path)
+    with pytest.raises(ValueError, match="other.safetensors: weight: expected <step>/<tensor>"):
+        snapshots.read("other", tmp_path)
+    with pytest.raises(KeyError, match="step 5 is not kept, expected one of 0, 4"):
+        committed.load(OBJECTS, step=5)
+
+
+def test_the_committed_files_are_those_of_the_list(script):
+    """What the command would train is there, nothing else, and each file says how it was made."""
+    known = script.trainings()
+    assert sorted(known) == sorted(p.stem for p in SPREAD.parent.glob("*.safetensors"))
+    for name, chosen in known.items():
+        states, about = snapshots.read(name)
+        wanted = chosen if isinstance(chosen, dict) else chosen.describe()
+        assert {k: about[k] for k in wanted} == json.loads(json.dumps(wanted)) and len(about["commit"]) == 40
+        assert max(states) == wanted["steps"] and snapshots.path(name).stat().st_size < 1_000_000
+        kinds = {v.dtype for v in states[max(states)].values() if v.ndim > 1}
+        assert kinds == {torch.float16}
+
+
+def test_chapters_compute_from_committed_weights():
+    """A training on a page would make its facts those of one processor."""
+    for path in sorted((ROOT / "chapters").glob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        assert "toy.train(" not in text and "networks.ensure(" not in text, path.name
+
+
+def test_the_command_leaves_what_is_there_and_names_what_it_does_not_know():
+    before = {p: p.stat().st_mtime_ns for p in SPREAD.parent.iterdir()}
+    run = subprocess.run([sys.executable, SCRIPT], capture_output=True, text=True)
+    assert run.returncode == 0 and run.stdout == "", run.stdout + run.stderr
+    assert {p: p.stat().st_mtime_ns for p in SPREAD.parent.iterdir()} == before
+    run = subprocess.run([sys.executable, SCRIPT, "--again", "cats"], capture_output=True, text=True)
+    assert run.returncode == 2 and "'cats': expected one of toy-landcover-300-s0" in run.stderr
+
+
+def test_training_again_lands_within_the_measured_spread(script):
+    """Three times the widest range of one land-cover training over settings: they are a sample of the processors."""
+    spread = json.loads(SPREAD.read_text())
+    name = "toy-landcover-200-s0"
+    assert {r["setting"] for r in spread["rows"]} == set(script.SETTINGS)
+    assert spread["range"] == script.ranges(spread["rows"])
+    ranges = [r for n, r in spread["range"].items() if n.startswith("toy-landcover")]
+    widest = {key: max(r[key] for r in ranges) for key in ("loss", "accuracy")}
+    assert len(ranges) >= 5, "more than one seed"
+    old, new = script.score(name), script.trained_again(name)
+    assert all(abs(new[key] - old[key]) <= 3 * widest[key] for key in widest), (old, new, widest)
+    other = script.score("toy-landcover-300-s0")
+    assert all(abs(other[key] - old[key]) > 3 * widest[key] for key in widest), "a tolerance that tells trainings apart"
+
+
+def test_networks_on_the_spot_are_the_committed_ones_in_float64():
+    net = committed.load(OBJECTS)
+    assert {p.dtype for p in net.parameters()} == {torch.float64} and not net.training
+    assert committed.steps(OBJECTS) == OBJECTS.settings(200).snapshot_steps()
+    (images, labels, names), *_ = committed.batches(OBJECTS, 1)
+    assert images.dtype == torch.float64 and float(images.max()) <= 1 and len(names) == len(labels) == 4
+    with torch.no_grad():
+        assert torch.allclose(net(images).float(), net.float()(images.float()), atol=1e-3)
+
+
+def test_gradients_on_the_spot_are_those_of_the_experiment(tmp_path):
+    """The same rows as of a network that lies in runs/."""
+    states, _ = snapshots.read(OBJECTS.name)
+    folder = tmp_path / "networks" / OBJECTS.name
+    folder.mkdir(parents=True)
+    save_file(states[max(states)], folder / "weights.safetensors")
+    a, b = spot.gradients(OBJECTS, 1), study(OBJECTS, 1, tmp_path)
+    pd.testing.assert_frame_equal(a[b.columns], b)

@@ -1,0 +1,63 @@
+"""The derivations for IoU close, and what they state is what numbers say."""
+
+import numpy as np
+import pytest
+import sympy as sp
+from scipy.integrate import quad
+
+from specseg.proofs import symbolic, symbolic_iou
+
+
+@pytest.mark.parametrize("name", symbolic_iou.DERIVATIONS)
+def test_derivation_closes(name):
+    found = symbolic_iou.DERIVATIONS[name]()
+    assert any(key.startswith("zero") for key in found)
+    assert symbolic.left_over(found) == []
+
+
+@pytest.mark.parametrize("s", [0.05, 0.3, 0.9, 0.999])
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_the_remainder_of_the_logarithm_lies_between_its_bounds(s, n):
+    found = symbolic_iou.log_series()
+    values = {sp.Symbol("x", positive=True): 1 - s, sp.Symbol("n", positive=True, integer=True): n}
+    low, high = (float(found[k].subs(values)) for k in ("low", "high"))
+    x, k = 1 - s, np.arange(n + 1, n + 4000)
+    rest = float(np.sum(x**k / k))  # the terms left out; the logarithm itself would lose them to rounding near S = 1
+    whole, _ = quad(lambda t: t**n / (1 - t), 0, x)
+    assert rest == pytest.approx(whole, rel=1e-9)
+    assert low <= rest <= high
+
+
+def test_the_terms_of_iou_add_up_where_they_converge_and_not_beyond():
+    xi, eta = sp.symbols("xi eta", positive=True)
+    found = symbolic_iou.iou_series(4)
+    at = {xi: 0.2, eta: 0.3}
+    partial = 1 + sum(float(found[f"term_{k}"].subs(at)) for k in range(1, 5))
+    assert partial + float(found["rest_4"].subs(at)) == pytest.approx(0.8 / 1.3)
+    assert float(found["lost"].subs(at)) == pytest.approx(1 - 0.8 / 1.3)
+    terms = [abs(float(found[f"term_{k}"].subs({xi: 0.2, eta: 1.5}))) for k in range(1, 5)]
+    assert np.all(np.diff(terms) > 0)
+
+
+def test_the_drop_is_increasing_and_concave_and_starts_with_one_plus_q():
+    found = symbolic_iou.relative_drop()
+    q = sp.Symbol("q", positive=True)
+    assert found["slope"].is_positive and found["curvature"].is_negative
+    assert found["slope_at_zero"] == 1 + q
+
+
+def test_eq_32_keeps_its_sign_and_exceeds_the_mended_form_without_bound():
+    """A class of area 0.3 with S of the same area: the smaller its loss, the more Eq. 32 overstates."""
+    found = symbolic_iou.drop_from_losses()
+    b, s, loss, kept, rate = sp.symbols("b s L K R", positive=True)
+    at = {b: 0.3, s: 0.3, loss: 0.01, kept: 0.02}
+    assert float(found["mended"].subs(at)) == pytest.approx(0.6 / 0.32 * 0.01 / 0.29)
+    assert float(found["printed"].subs(at)) == pytest.approx(0.3 / 0.32)  # R_ce = 1 times s/(s + K)
+    assert float(found["ratio"].subs(at)) == pytest.approx(14.5)
+    assert sp.limit(found["ratio"] * loss, loss, 0) == b * s / (b + s)
+    assert sp.limit(found["lost_sign"].subs(s, sp.Rational(3, 10)), kept, sp.Rational(3, 10), "-") == sp.oo
+
+
+def test_threshold_is_overlap_over_area():
+    p, c = sp.symbols("p c", positive=True)
+    assert sp.simplify(symbolic_iou.iou_threshold()["threshold"] - p / c) == 0

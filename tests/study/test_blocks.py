@@ -1,0 +1,107 @@
+"""Networks trained on blocks against fully labelled ones: drops, budgets, what the ledger is told."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from specseg.evidence import ledger
+from specseg.evidence.records import Record
+from specseg.nets.networks import Network
+from specseg.study import blocks as bt
+from specseg.study import trained
+from specseg.study.predictor_cells import Found
+from specseg.study.trained import Measured
+
+
+def measured(network: Network, share: float, *, total: int = 437, seed: int = 0) -> Measured:
+    """Eight pictures of two classes, of which a share is right, with labels that lose 0.05 of their own mIoU."""
+    rng = np.random.default_rng(seed)
+    labelled = rng.integers(400, 600, (8, 2))
+    hit = (labelled * share).astype(int)
+    counts = np.stack([hit, labelled, hit + (labelled - hit)[:, ::-1]], -1)
+    rows = [{"metric": "miou", "value": 0.5, "n": 8}, {"metric": "label_miou", "value": 0.95, "n": total}]
+    names = np.array([f"p{k}" for k in range(8)])
+    arrays = {"counts": counts, "names": names, "clusters": names, "scored": np.array([0, 1])}
+    return Measured(network, pd.DataFrame(rows), arrays)
+
+
+def found(domains=("voc", "camvid"), models=("deeplabv3plus", "dan"), few=True) -> Found:
+    shares = {"voc": {0: 0.9, 32: 0.89, 16: 0.86, 8: 0.8}, "camvid": {0: 0.9, 32: 0.8, 16: 0.7, 8: 0.6}}
+    base = {(d, m): Network(d, model=m) for d in domains for m in models}
+    whole = [measured(n, shares[d][0]) for (d, _), n in base.items()]
+    blocks = [measured(replace(n, annotation="block", nu_max=nu), shares[d][nu])
+              for (d, _), n in base.items() for nu in (8, 32, 16)]  # fmt: skip
+    if few:
+        blocks += [measured(Network("voc", images=k), 0.85) for k in (218, 109, 54)]
+    return Found([], [], [], blocks, whole)
+
+
+def test_drops_are_from_the_fully_labelled_network():
+    table = bt.table(bt.pairs(found()))
+    assert table.groupby(["domain", "model"])["nu_max"].apply(list).tolist() == [[0, 32, 16, 8]] * 4
+    data = found()
+    miou = {n.network.name: float(trained.scores.miou(n.arrays["counts"].sum(0))) for n in data.networks + data.blocks}
+    one = table.query("domain == 'camvid' and model == 'dan' and nu_max == 8").iloc[0]
+    full, weak = miou["camvid-dan-f0-s0"], miou["camvid-dan-f0-s0-annotation_block-nu_max_8"]
+    assert one["drop"] == pytest.approx(1 - weak / full) and one["miou"] == pytest.approx(weak)
+    assert one["low"] <= one["drop"] <= one["high"] and one["label_drop"] == pytest.approx(0.05)
+    assert len(bt.table([])) == 0
+
+
+def test_budgets_pair_blocks_with_as_much_labour():
+    rows = bt.equal_budget(found())
+    assert rows[["nu_max", "images"]].values.tolist() == [[32, 109], [16, 54]]  # blocks of 4 and 8 pixels of 257
+    assert (rows["domain"] == "voc").all() and (rows["model"] == "deeplabv3plus").all()
+    assert rows["value"].tolist() == pytest.approx((rows["miou"] - rows["miou_few"]).tolist())
+    assert bt.equal_budget(found(few=False)).empty
+
+
+def test_the_printed_table_has_its_own_drops():
+    table = bt.printed().set_index(["dataset", "model", "nu_max"])
+    assert len(table) == 24 and (table.xs(0, level="nu_max")["drop"] == 0).all()
+    assert table.loc[("cityscapes", "deeplabv3plus", 32), "drop"] == 0.131
+    assert table.loc[("cityscapes", "dan", 8), "kind"] == "streets"
+
+
+@pytest.mark.parametrize(("domains", "models"), [(("voc", "camvid"), ("deeplabv3plus", "dan")), (("voc",), ("dan",))])
+def test_every_observation_fits_its_claim(domains, models):
+    findings = ledger.open("75_block_annotation", profile="smoke")
+    facts, missing = bt.observations(found(domains, models))
+    states = {f["claim_id"]: findings.observe(**f) for f in facts}
+    assert states["tab3-monotone-r3"] == "holds" and states["tab3-objects-close-r3"] == "holds"
+    assert ("tab3-streets-larger-r3" in missing) == ("camvid" not in domains)
+    if "camvid" in domains:
+        assert states["tab3-streets-larger-r3"] == "holds"
+        assert states["sec21-weak-labels-cost-effective"] in ("holds", "unresolved")
+    steps = next(f for f in facts if f["claim_id"] == "tab3-monotone-r3")
+    assert steps["value"] == steps["n"] == 3 * len(domains) * len(models)
+
+
+def test_without_records_every_claim_has_a_reason():
+    facts, missing = bt.observations(Found([], [], [], [], []))
+    coarse, lacking = bt.coarse({})
+    assert not facts and not coarse and len(missing) == 4 and len(lacking) == 3
+    orphan = found(("voc",), ("dan",))._replace(networks=[])
+    assert bt.pairs(orphan) == []
+
+
+def test_coarse_labels_are_told_set_by_set():
+    values = {("miou", "block_majority"): 0.9, ("miou", "polygon_block"): 0.85, ("miou", "no contour"): 0.1,
+              ("power_beyond", "error"): 0.7, ("power_beyond", "truth"): 0.05}  # fmt: skip
+    rows = pd.DataFrame([{"nu_max": 32, "metric": m, "kind": k, "value": v, "low": v - 0.01, "high": v + 0.01}
+                         for (m, k), v in values.items()])  # fmt: skip
+    record = Record(Path("nowhere"), {}, rows)
+    facts, missing = bt.coarse({"dubai": record, "camvid": record})
+    findings = ledger.open("75_block_annotation", profile="smoke")
+    states = [findings.observe(**{k: v for k, v in f.items() if k != "record"}) for f in facts]
+    assert states == ["holds"] * 6 and not missing
+    assert facts[0]["note"].startswith("dubai: blocks agree")
+
+
+def test_the_pipeline_measures_both_networks(tmp_path):
+    base = Network("landcover", backbone="tiny", width=8, size=65, steps=2, batch=2, precision="32-true")
+    got = bt.table(bt.pairs(bt.pipeline(tmp_path, 1, base)))
+    assert got["nu_max"].tolist() == [0, 8] and got["drop"].notna().all()

@@ -1,0 +1,172 @@
+"""What training does to bands, R_ce beside Table 1, and a network measured on the spot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import trainedrecords as invented
+from scipy import stats
+
+from specseg.nets import protocol
+from specseg.nets.networks import Network
+from specseg.study import learning, spot, trained
+from specseg.study import loss as loss_tables
+
+VOC = Network("voc")
+THREE = (VOC, *(Network("dubai", fold=f) for f in range(2)), Network("camvid"))
+
+
+@pytest.fixture
+def found(tmp_path, monkeypatch):
+    root = invented.project(tmp_path / "project", monkeypatch)
+    for network in THREE:
+        invented.loss(root, network)
+        invented.networks(root, network)
+    return trained.read("loss_in_frequency")
+
+
+def test_snapshots_become_a_course_of_bands(found):
+    one = learning.course(found[0])
+    assert one["step"].tolist() == list(invented.STEPS) and one["share"].tolist() == [0, 0.25, 0.5, 1]
+    nu = np.arange(129)
+    by_hand = (1.0 / (1.0 + nu) ** 2)[:9].sum()  # before training, up to 8
+    assert one["0 to 8"].iloc[0] == pytest.approx(by_hand) and one["zero"].iloc[0] == 1
+    between = one[[*learning.BANDS]].sum(axis=1)
+    assert (between < one["loss"]).all(), "the bands end at 64; the loss has all"
+    assert one["miou"].tolist() == pytest.approx([0.1, 0.225, 0.35, 0.6])
+
+
+def test_what_is_learnt_late_has_a_later_half_time(found):
+    """The invented bands above 16 move as the square of the training: half of that is at 2/3 between 1/2 and 1."""
+    table = learning.learnt(found)
+    assert table["half 0 to 8"].tolist() == pytest.approx([0.5] * 4)
+    at_half = 0.25  # progress of the late bands at half of the training; linear to 1 at its end
+    late = 0.5 + 0.5 * (0.5 - at_half) / (1 - at_half)
+    assert table["half 33 to 64"].tolist() == pytest.approx([late] * 4)
+    assert table["low is first"].tolist() == pytest.approx([late - 0.5] * 4)
+    assert (table["low falls most"] > 0).all() and (table["correlation"] == -1).all()
+    wide = learning.over_trainings(table, "low is first")
+    assert wide["n"].tolist() == [1, 2, 1] and wide["low"].isna().tolist() == [True, False, True]
+
+
+def test_a_network_that_finds_one_class_alone_has_learnt_nothing(found):
+    scored = trained.read("networks")
+    assert learning.collapsed(scored) == set() and learning.collapsed([]) == set()
+    rows = scored[0].rows
+    own = [{"predictor": "network", "metric": "iou", "class": c, "value": v} for c, v in (("a", 0.6), ("b", 0.0))]
+    one = scored[0]._replace(rows=pd.concat([rows[rows["metric"] != "iou"], pd.DataFrame(own)]))
+    assert learning.collapsed([one, *scored[1:]]) == {one.network.name}
+    two = one._replace(rows=one.rows.assign(value=one.rows["value"].where(one.rows["value"] > 0, 1e-3)))
+    assert learning.collapsed([two]) == set()
+
+
+def test_half_time_of_a_course_that_overshoots_is_its_first_crossing():
+    assert learning.half_time([0, 0.2, 0.6, 1], [0, 4, -1, 2]) == pytest.approx(0.05)
+    with pytest.raises(ValueError, match="no change"):
+        learning.half_time([0, 1], [2, 2])
+
+
+def test_a_record_without_snapshots_says_so(found):
+    bare = found[0]._replace(rows=found[0].rows.drop(columns="step"))
+    with pytest.raises(ValueError, match="voc-deeplabv3plus-f0-s0.*only baselines"):
+        learning.course(bare)
+    with pytest.raises(ValueError, match="no rows labels_rim, mirrored"):
+        learning.rims(found[0], "labels_rim", "mirrored")
+    assert learning.courses([]).empty and learning.learnt([]).empty
+
+
+def test_pictures_join_loss_and_score_by_name(found):
+    table = learning.pictures(found, trained.read("networks"))
+    assert len(table) == 4 * invented.PICTURES and table["iou"].between(0, 1).all()
+    counts = invented.counts(VOC, 1.0)[3][[0, 1, 3]]
+    by_hand = np.mean([h / (a + b - h) for h, a, b in counts])
+    assert table["iou"].iloc[3] == pytest.approx(by_hand)
+    other = trained.read("networks")[0]
+    other.arrays["names"][0] = "another"
+    with pytest.raises(ValueError, match="hold different pictures"):
+        learning.pictures(found[:1], [other])
+
+
+def test_profiles_are_fig_1s_rows(found):
+    pools = trained.pools(found)
+    table = loss_tables.profiles(pools).set_index(["domain", "row", "nu"])["value"]
+    assert set(table.index.get_level_values("row")) == {"labels", "logits", "loss", "initial", "final"}
+    assert table["voc", "labels", 2] == pytest.approx(1 / 27 / 16)  # rim 2 has 16 bins
+    assert table["dubai", "loss", 0] == 1 and table["dubai", "initial", 0] == 1
+    assert table["voc", "final", 0] == pytest.approx(0.4)
+    assert loss_tables.grid_limit(pools[0]) == 32
+    profile = learning.pooled_rims(pools[0], "logits_rim")
+    assert 1 - learning.share_within(profile, 32) == pytest.approx(96e-8 / profile[1:].sum())
+
+
+def test_table_1_stands_above_ours(found):
+    table = loss_tables.side_by_side(trained.rates(found))
+    assert list(table.columns) == list(protocol.LIMITS)
+    order = [i for i in table.index if i[1] == "deeplabv3plus"]
+    assert [i[2] for i in order] == ["pascal", "voc", "deepglobe", "dubai", "cityscapes", "camvid"]
+    assert table.loc["streets", "deeplabv3plus", "cityscapes"][8] == 1.782
+    assert len(table) == 6 + 3, "DAN has no record here, so the paper's DAN stands alone"
+
+
+def test_claims_about_rates_follow_the_invented_law(found):
+    """R_ce = c / nu^1.5 with c six times as large on streets and 1.5 times on land cover."""
+    pools = trained.pools(found)
+    assert [loss_tables.falling_steps(p) for p in pools] == [(7, 7)] * 3
+    factor = loss_tables.factor(pools)
+    assert factor["value"] == pytest.approx(8, rel=1e-3) and factor["low"] <= factor["value"] <= factor["high"]
+    ratio = loss_tables.streets_ratio(pools)
+    assert ratio["value"] == pytest.approx(4, rel=0.2) and ratio["low"] < ratio["value"] < ratio["high"]
+    assert ratio["nu_max"] in protocol.LIMITS
+    with pytest.raises(ValueError, match="expected each of objects, land cover, streets once"):
+        loss_tables.streets_ratio(pools[:2])
+    broken = [m._replace(arrays={**m.arrays, "tail": m.arrays["tail"][:, :, ::-1]}) for m in found[:1]]
+    assert loss_tables.falling_steps(trained.pools(broken)[0]) == (1, 7), "a rate that grows with the limit"
+
+
+def test_kinds_without_a_record_are_named(found):
+    assert trained.lacking(found) == [] and trained.lacking(found[:1]) == ["land cover", "streets"]
+    pruned = found[0]._replace(network=replace(VOC, prune_encoder=0.6, prune_decoder=0.2))
+    synthetic = found[0]._replace(network=Network("objects"))
+    assert trained.lacking([pruned, synthetic]) == list(trained.KINDS)
+    assert trained.lacking([found[0]._replace(record=None)]) == list(trained.KINDS)
+    assert trained.witness([]) is None and trained.witness(found) in [m.record for m in found]
+
+
+def test_the_interval_over_trainings_is_students():
+    x = [0.1, 0.4, 0.3]
+    low, high = stats.t.interval(0.95, 2, np.mean(x), stats.sem(x))
+    told = trained.over_runs(x)
+    assert (told["low"], told["high"]) == (pytest.approx(low), pytest.approx(high))
+
+
+@pytest.fixture(scope="module")
+def made():
+    return spot.measure(protocol.networks("smoke")[0], pictures=4, limits=(8, 4))
+
+
+def test_on_the_spot_everything_has_the_form_of_a_record(made):
+    assert set(made) == {"networks", "truncation", "loss_in_frequency"} and all(m.record is None for m in made.values())
+    drops = trained.drops([made["truncation"]])
+    assert drops["grid"].unique().tolist() == [33] and {"full", "bilinear", "fourier", "encoder"} <= set(
+        drops["method"]
+    )
+    rates = trained.rates([made["loss_in_frequency"]])
+    assert set(rates["nu_max"]) == {8, 4} and np.isfinite(rates["value"]).all()
+    profiles = loss_tables.profiles(trained.pools([made["loss_in_frequency"]]))
+    assert profiles.groupby("row").size().tolist() == [65] * 5
+    one = learning.course(made["loss_in_frequency"])
+    assert one["share"].iloc[0] == 0 and one["share"].iloc[-1] == 1 and one["miou"].between(0, 1).all()
+    pictures = learning.pictures([made["loss_in_frequency"]], [made["networks"]])
+    assert len(pictures) == 4
+
+
+def test_on_the_spot_the_parts_add_up(made):
+    """The rims of the loss are the loss: profile, totals per picture and the last snapshot agree (float64)."""
+    m = made["loss_in_frequency"]
+    assert learning.rims(m, "loss_rim").sum() == pytest.approx(m.arrays["total"][0].mean(), rel=1e-12)
+    assert learning.course(m)["loss"].iloc[-1] == pytest.approx(m.arrays["total"][0].mean(), rel=1e-12)
+    rows = pd.DataFrame(made["networks"].rows).set_index(["metric", "class"])["value"]
+    assert rows["miou", "scored"] == pytest.approx(rows.loc["iou"].mean(), rel=1e-9)

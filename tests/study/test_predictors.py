@@ -1,0 +1,303 @@
+"""Predictors of the drop: cells against independent formulas, rules that never see the domain they predict, regret."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from specseg.evidence import ledger
+from specseg.nets import networks
+from specseg.nets.networks import Network
+from specseg.proofs import drop_laws
+from specseg.spectral.cross_entropy import relative_loss_rate
+from specseg.study import predictor_cells as pc
+from specseg.study import predictor_demo as demo
+from specseg.study import predictor_findings as facts
+from specseg.study import predictors as pr
+from specseg.study import trained
+from specseg.study.predictor_cells import COLUMNS, Cells, Found
+
+TINY = Network("landcover", backbone="tiny", width=8, size=129, precision="32-true")
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    net = TINY.build().eval()
+    with torch.no_grad():  # an untrained network predicts one class: give its logits some contrast
+        demo.scale_classifier(net, 30.0)
+    batches = [next(iter(networks.test_batches(TINY, batch=3)))]
+    return net, batches, demo.measured(TINY, net, batches)
+
+
+def made(domains=("voc", "dubai", "camvid"), draws=40, seed=0, real=True) -> Cells:
+    """Cells of three domains x two models whose drop is 0.6 R_ce plus a little noise."""
+    rng, parts = np.random.default_rng(seed), []
+    kinds = {"voc": "objects", "dubai": "land cover", "camvid": "streets"}
+    for d, domain in enumerate(domains):
+        for model in ("deeplabv3plus", "dan"):
+            sizes = np.array([65, 49, 33, 17])
+            rce = 0.02 * (d + 1) * 64 / (sizes - 1) * rng.uniform(0.9, 1.1)
+            drop = np.where(sizes == 65, 0.0, 0.6 * rce + 0.002 * rng.standard_normal(4))
+            table = pd.DataFrame({
+                "setup": f"{domain} {model}", "domain": domain, "kind": kinds.get(domain, "objects"), "real": real,
+                "model": model, "pruned": "", "lrg_size": sizes, "nu_max": (sizes - 1) // 2,
+                "share": (sizes - 1) / 64, "full": sizes == 65, "gflops": 1 + (sizes / 65.0) ** 2,
+                "n": 5, "clusters": 5, "folds": 1, "seeds": 1,
+                **{c: rng.uniform(0.01, 0.3, 4) for c in COLUMNS}, "rce": rce, "drop": drop, "miou": 0.5 * (1 - drop),
+            })  # fmt: skip
+            parts.append(table)
+    table = pd.concat(parts, ignore_index=True)
+    noise = 1 + 0.01 * rng.standard_normal((draws, len(table)))
+    return Cells(table, {c: table[c].to_numpy() * noise for c in COLUMNS})
+
+
+# --- cells
+
+
+def test_cells_equal_the_formulas_on_whole_batches(tiny):
+    net, [(images, labels, _)], found = tiny
+    table = pc.truncation(found).table
+    with torch.no_grad():
+        logits = net(images).double()
+    reference = drop_laws.drop_rows(logits, labels, table["nu_max"].tolist())
+    assert np.allclose(table["overlap"], reference["overlap"], atol=1e-9)
+    assert np.allclose(table["eq32"], reference["printed"], rtol=1e-6)
+    assert np.allclose(table["eq29_sign"], reference["sign_mended"], rtol=1e-6)
+    rates = relative_loss_rate(logits, labels, table["nu_max"].tolist())
+    assert np.allclose(table["rce"], rates, rtol=1e-6)
+
+
+def test_the_drop_is_that_of_the_truncated_network(tiny):
+    net, [(images, labels, _)], found = tiny
+    table = pc.truncation(found).table.set_index("lrg_size")
+    iou = {}
+    for size in (33, 9):
+        net.lrg_size = None if size == 33 else size
+        with torch.no_grad():
+            pred = net(images).argmax(1)
+        known = labels != 255
+        each = [(((pred == c) & (labels == c)).sum(), (((pred == c) | (labels == c)) & known).sum()) for c in range(7)]
+        iou[size] = float(np.mean([int(a) / int(b) for a, b in each if b]))
+    net.lrg_size = None
+    assert table["miou"][33] == pytest.approx(iou[33])
+    assert table["drop"][9] == pytest.approx(1 - iou[9] / iou[33])
+    assert table["drop"][33] == 0 and table["full"][33] and not table["full"][9]
+
+
+def test_folds_are_pooled_seeds_averaged_and_draws_are_joint(tiny):
+    _, _, found = tiny
+    cut, loss, labels = (part[0] for part in found[:3])
+    second = {"truncation": [cut, cut._replace(network=replace(cut.network, seed=1))],
+              "loss": [loss, loss._replace(network=replace(loss.network, seed=1))]}  # fmt: skip
+    once, twice = pc.truncation(found), pc.truncation(found._replace(**second))
+    assert (twice.table["seeds"] == 2).all()
+    assert np.allclose(once.table["drop"], twice.table["drop"])
+    pool = trained.Pool([labels])
+    draws = pool.draws / pool.draws.sum(1, keepdims=True)
+    density = labels.arrays["density"].astype(float)
+    assert np.allclose(once.drawn["perimeter"][:, 0], draws @ density / (once.table["lrg_size"][0] - 1))
+
+
+def test_a_setup_without_its_loss_or_labels_has_no_cells(tiny):
+    _, _, found = tiny
+    assert len(pc.truncation(found._replace(loss=[])).table) == 0
+    assert len(pc.truncation(found._replace(labels=[])).table) == 0
+    other = found.labels[0]._replace(arrays={**found.labels[0].arrays, "names": np.array(["x", "y", "z"])})
+    with pytest.raises(ValueError, match="other pictures"):
+        pc.truncation(found._replace(labels=[other]))
+
+
+def test_block_cells_take_the_fully_labelled_networks_rce(tiny):
+    _, _, found = tiny
+    cut, loss = found.truncation[0], found.loss[0]
+    weak = replace(TINY, annotation="block", nu_max=8)
+    counts = trained.counts(cut).copy()
+    counts[..., 0] //= 2  # half of the hits are gone
+    arrays = {**{k: cut.arrays[k] for k in ("names", "clusters", "scored")}, "counts": counts}
+    blocks = [trained.Measured(weak, pd.DataFrame(), arrays)]
+    own = loss._replace(network=weak, arrays={**loss.arrays, "tail": 2 * loss.arrays["tail"]})
+    cells = pc.blocks(found._replace(blocks=blocks, loss=[loss, own]))
+    row, whole = cells.table.iloc[0], pc.truncation(found).table.set_index("nu_max").loc[8]
+    assert len(cells.table) == 1 and row["lrg_size"] == 17 and not row["full"]
+    assert row["rce"] == pytest.approx(whole["rce"]) and row["rce_trained"] == pytest.approx(2 * whole["rce"])
+    assert row["drop"] == pytest.approx(1 - row["miou"] / whole["miou"] * (1 - whole["drop"]))
+
+
+def test_a_pruned_network_has_its_parents_rce_beside(tiny):
+    _, _, found = tiny
+    pruned = replace(TINY, prune_encoder=0.4, prune_decoder=0.2)
+    cut, loss = found.truncation[0], found.loss[0]
+    own = loss._replace(network=pruned, arrays={**loss.arrays, "tail": 3 * loss.arrays["tail"]})
+    cells = pc.truncation(found._replace(truncation=[cut._replace(network=pruned)], loss=[loss, own]))
+    assert np.allclose(cells.table["rce"], 3 * cells.table["rce_parent"])
+    assert cells.table["pruned"].iloc[0] == "40% / 20%"
+    assert np.isnan(pc.truncation(found._replace(truncation=[cut._replace(network=pruned)], loss=[own]))
+                    .table["rce_parent"]).all()  # fmt: skip
+
+
+# --- rules
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.floats(-1, 1), st.floats(-1, 1)), min_size=4, max_size=9))
+def test_the_line_is_least_squares(points):
+    x, y = np.array(points).T
+    if np.ptp(x) < 1e-3:
+        return
+    slope, intercept = pr.line(np.stack([x, -x]), y, np.ones((2, len(x)), bool))
+    assert np.allclose([slope[0, 0], intercept[0, 0]], np.polyfit(x, y, 1), atol=1e-6)
+    assert slope[1, 0] == pytest.approx(-slope[0, 0])
+
+
+def test_a_line_needs_three_points_and_two_abscissas():
+    assert np.isnan(pr.line(np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.array([True, True]))[0]).all()
+    assert np.isnan(pr.line(np.ones(4), np.arange(4.0), np.ones(4, bool))[0]).all()
+
+
+@pytest.mark.parametrize("one", pr.RULES, ids=lambda r: r.name)
+def test_no_rule_sees_the_domain_that_it_predicts(one):
+    values = made().values()
+    before = pr.held_out(values, one)
+    own = values["domain"] == "dubai"
+    after = pr.held_out({**values, "drop": np.where(own, 0.9, values["drop"])}, one)
+    assert np.array_equal(before[own], after[own]) and np.isfinite(before).all()
+    if one.form in ("line", "power", "same"):
+        assert not np.allclose(before[~own], after[~own])
+
+
+def test_errors_equal_a_slow_loop():
+    cells = made()
+    table, got = cells.table, pr.errors(cells)
+    for domain in ("voc", "dubai", "camvid"):
+        train = table[(table["domain"] != domain) & ~table["full"] & (table["rce"] < 0.2)]
+        test = table[(table["domain"] == domain) & ~table["full"]]
+        slope, intercept = np.polyfit(train["rce"], train["drop"], 1)
+        error = (slope * test["rce"] + intercept - test["drop"]).abs().mean()
+        assert got.table.loc[pr.OWN.name, domain] == pytest.approx(error)
+    assert got.best(pr.RULES) == got.mean().idxmin()
+    ratio = got.ratio(pr.OWN.name, "no drop")
+    assert 0 < ratio["low"] <= ratio["value"] <= ratio["high"] < 1  # the drop is linear in R_ce here
+    with pytest.raises(ValueError, match="at least two"):
+        pr.errors(cells.where(table["domain"] == "voc"))
+    with pytest.raises(ValueError, match="none of the rules"):
+        got.best([])
+
+
+def test_a_variant_that_was_not_measured_is_left_out():
+    cells = made()
+    cells.table["rce_padded"] = np.nan
+    assert pr.NAMES["rce_padded"] + ", line" not in pr.errors(cells).table.index
+    assert "R_ce, padded frame" not in set(pr.ranks(cells, ["rce", "rce_padded"])["predictor"])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=3, max_size=12))
+def test_ranks_are_spearmans(points):
+    x, y = np.array(points, float).T
+    got = pr.spearman({"rce": np.stack([x, x]), "drop": np.stack([y, -y])})
+    want = 0.0 if np.ptp(x) == 0 or np.ptp(y) == 0 else stats.spearmanr(x, y)[0]
+    assert got[0] == pytest.approx(want, abs=1e-9) and got[1] == pytest.approx(-want, abs=1e-9)
+
+
+def test_between_setups_leaves_out_what_the_size_alone_ranks():
+    values = made().where(~made().table["full"]).values()
+    assert pr.spearman({**values, "rce": -values["share"]}) > 0.4
+    assert pr.between({**values, "rce": -values["share"]}) == 0
+    assert pr.between(values) > 0.8
+
+
+def test_resampling_setups_of_unequal_length_gives_the_same_as_of_equal_length():
+    cells = made()
+    short = cells.where(~((cells.table["setup"] == "voc dan") & (cells.table["lrg_size"] == 17)))
+    one, two = (pr.resample(c, pr.spearman, ("rce", "drop")) for c in (cells, short))
+    assert abs(one["value"] - two["value"]) < 0.1 and one["low"] <= one["value"] <= one["high"] and two["low"] < 1
+
+
+def test_slopes_cover_the_true_slope_and_say_when_there_is_none():
+    rows = pr.slopes(made()).set_index("method")
+    assert rows.loc["hull", "low"] < 0.6 < rows.loc["hull", "high"]
+    assert (rows.loc["hull", "low"] <= rows["low"]).all() and (rows["high"] <= rows.loc["hull", "high"]).all()
+    with pytest.raises(ValueError, match="expected three"):
+        pr.slopes(made().where(made().table["setup"] == "voc dan"))
+
+
+def test_regret_is_that_of_the_size_chosen():
+    values = made().values()
+    fpi = values["gflops"] / values["miou"]
+    for predicted in (values["drop"], np.zeros(len(fpi)), np.where(values["lrg_size"] == 33, -9.0, 0.0)):
+        got = pr.choices(values, predicted)
+        for k, name in enumerate(got["setup"]):
+            own = values["setup"] == name
+            score = np.where(own, values["gflops"] / (1 - predicted), np.inf)
+            assert got["chosen"][k] == values["lrg_size"][score.argmin()]
+            assert got["regret"][k] == pytest.approx(fpi[score.argmin()] / fpi[own].min() - 1)
+    assert (pr.choices(values, values["drop"])["regret"] == 0).all()  # the true drop chooses the best size
+    found = pr.regrets(made(), (pr.OWN, pr.rule("no drop")))
+    assert (found["value"] >= 0).all() and (found["low"] <= found["value"]).all()
+    with pytest.raises(ValueError, match="expected one of"):
+        pr.rule("a guess")
+
+
+def test_streets_are_compared_at_the_same_size_and_model():
+    pairs = pr.streets(made())
+    assert len(pairs) == 2 * 2 * 3 and pairs["both"].all()  # models, other domains, truncated sizes
+
+
+def test_class_ranks_need_four_classes():
+    rows = pd.DataFrame({"setup": ["a"] * 4 + ["b"] * 2, "drop": [1, 2, 3, 4, 1, 2], "rce": [1, 2, 3, 4, 2, 1]})
+    got = pr.class_ranks(rows, ("rce",))
+    assert got["setup"].tolist() == ["a"] and got["value"].tolist() == [1.0]
+
+
+# --- the classifier's scale
+
+
+def test_the_scale_moves_rce_and_no_drop(tiny):
+    net, batches, _ = tiny
+    before = [p.clone() for p in net.parameters()]
+    rows = demo.scaled(net, batches, range(7), taus=(0.25, 1.0))
+    one, two = (part.reset_index(drop=True) for _, part in rows.groupby("tau"))
+    assert (one["drop"] == two["drop"]).all() and (one["rce"] < 0.9 * two["rce"]).any()
+    assert all(torch.allclose(a, b, rtol=1e-6) for a, b in zip(before, net.parameters(), strict=True))
+    with pytest.raises(ValueError, match="named classifier"):
+        demo.scale_classifier(torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1)), 2.0)
+
+
+# --- what the ledger is told
+
+
+@pytest.mark.parametrize("domains", [("voc", "dubai"), ("voc", "dubai", "camvid")])
+def test_every_observation_fits_its_claim(domains):
+    findings = ledger.open("80_predictors", profile="smoke")
+    observed, missing = facts.truncation(made(domains))
+    blocks, lacking = facts.blocks(made(domains).where(~made(domains).table["full"]))
+    for fact in observed + blocks:
+        findings.observe(**fact)
+    for claim, reason in (missing | lacking).items():
+        findings.not_run(claim, reason)
+    findings.close()
+    assert ("sec32-streets-explained-r3" in missing) == ("camvid" not in domains)
+    assert len(observed) + len(missing) == 5 and len(blocks) == 2
+
+
+def test_one_domain_judges_nothing_and_the_reason_says_so():
+    cells = made(("voc",))
+    observed, missing = facts.truncation(cells)
+    assert not observed and all("voc alone" in reason for reason in missing.values())
+    assert set(facts.panels(cells, cells)) == {"Pipeline check"}
+    empty = pc.truncation(Found([], [], [], [], []))
+    assert facts.truncation(empty)[1].keys() == missing.keys() and len(empty.table) == 0
+    assert "0 setup" in facts.blocks(empty)[1]["fig7-strong-r3"]
+
+
+def test_synthetic_domains_are_told_apart_from_real_ones():
+    real, doses = made(), made(tuple(f"objects x {d}" for d in range(4)), real=False, seed=1)
+    both = pc._together([real, doses])
+    assert list(facts.panels(both, both)) == ["Real domains", "Synthetic doses", "All together"]
+    observed, _ = facts.truncation(both)
+    assert [f["claim_id"] for f in observed].count("fig5b-positive-r3") == 2

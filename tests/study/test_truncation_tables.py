@@ -1,0 +1,240 @@
+"""Drops beside Table 4, differences on the same pictures, FPI under several costs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import trainedrecords as invented
+
+from specseg.evidence import paper
+from specseg.evidence import statistics as scores
+from specseg.nets import flops
+from specseg.nets.flops import table2
+from specseg.nets.networks import Network
+from specseg.study import fpi, trained
+from specseg.study import loss as loss_tables
+from specseg.study import truncation as tables
+
+VOC = Network("voc")
+PRUNED = replace(VOC, prune_encoder=0.6, prune_decoder=0.2)
+NETWORKS = (VOC, replace(VOC, seed=1), *(Network("dubai", fold=f) for f in range(2)), Network("camvid"), PRUNED,
+            replace(VOC, prune_decoder=0.2))  # fmt: skip
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    return invented.project(tmp_path / "project", monkeypatch)
+
+
+@pytest.fixture
+def found(root):
+    for network in NETWORKS:
+        invented.truncation(root, network)
+        invented.networks(root, network)
+        invented.loss(root, network)
+    return trained.read("truncation")
+
+
+def iou_of(error: float) -> float:
+    return (1 - error) / (1 + error)  # labelled and predicted are as many, (1 - error) of them hit
+
+
+def test_shares_of_a_grid_are_its_lrg_sizes(found):
+    pool = trained.pools(found)[0]
+    assert tables.grid(pool) == 65 and tables.sizes(pool) == [49, 41, 33, 25, 17, 9]
+    assert [tables.at_share(pool, s) for s in (1, 0.5, 0.125)] == [65, 33, 9]
+    with pytest.raises(ValueError, match="no LRG size at 0.3 of its grid of 65"):
+        tables.at_share(pool, 0.3)
+
+
+def test_table_4_stands_above_ours(found):
+    table = tables.side_by_side(trained.drops(found))
+    assert list(table.columns) == [1, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]
+    deeplab = [i for i in table.index if i[1] == "deeplabv3plus"]
+    assert [i[2] for i in deeplab] == ["pascal", "voc", "deepglobe", "dubai", "cityscapes", "camvid"]
+    assert table.loc["streets", "dan", "cityscapes"][0.125] == 0.554
+    law = 1 - iou_of(invented.error(VOC, 0.5)) / iou_of(invented.error(VOC, 1.0))
+    assert table.loc["objects", "deeplabv3plus", "voc"][0.5] == pytest.approx(law, rel=0.05)
+    pruned = tables.side_by_side(trained.drops(found), 0.6)
+    assert [i[2] for i in pruned.index] == [
+        "pascal",
+        "voc",
+        "pascal",
+        "deepglobe",
+        "deepglobe",
+        "cityscapes",
+        "cityscapes",
+    ]
+    assert pruned.loc["objects", "deeplabv3plus", "pascal"][0.5] == 0.006
+
+
+def test_printed_drops_are_those_of_the_paper():
+    rows = tables.printed()
+    assert len(rows) == 2 * 3 * 4 * 7 and rows["share"].max() == 1
+    off = rows.query("domain == 'pascal' and model == 'dan' and prune_rate == 0.4").set_index("lrg_size")
+    assert off["value"][17] == 0.169 and off["miou"][129] == 0.746
+
+
+def test_steps_that_do_not_rise_are_counted_over_sizes_and_rates(found):
+    base = [p for p in trained.pools(found) if p.setup.is_baseline]
+    assert tables.monotone(base) == (18, 18)
+    everything = trained.pools(found)
+    (line,) = tables.rate_lines(everything)
+    assert [p.setup.prune_encoder for p in line] == [0.0, 0.6], "a pruned decoder alone is no rate of the paper"
+    assert tables.monotone(everything) == (6 * 5 + 7, 6 * 5 + 7)
+    rising = found[0]._replace(arrays={**found[0].arrays, "counts": found[0].arrays["counts"].copy()})
+    k = trained.condition(rising, "bilinear", 33)
+    rising.arrays["counts"][k] = rising.arrays["counts"][0] * 1.0
+    rising.arrays["counts"][k, ..., 0] = rising.arrays["counts"][k, ..., 1]  # everything right at 33
+    assert tables.monotone(trained.pools([rising])) == (5, 6)
+
+
+def test_a_difference_of_conditions_uses_the_same_draws(found):
+    """Bilinear and ideal low pass have equal counts here: each drop has an interval, their difference has none."""
+    pool = trained.pools(found)[0]
+    same = tables.difference(pool, ("bilinear", 33), ("fourier", 33))
+    assert (same["value"], same["low"], same["high"]) == (0, 0, 0)
+    value, drawn = tables.drop(pool, "bilinear", 33)
+    assert drawn.std() > 0
+    other = tables.difference(pool, ("bilinear", 33), ("bilinear", 17))
+    assert other["value"] == pytest.approx(value - tables.drop(pool, "bilinear", 17)[0])
+    assert other["high"] - other["low"] < np.ptp(scores.interval(drawn)) + np.ptp(
+        scores.interval(tables.drop(pool, "bilinear", 17)[1])
+    )
+
+
+def test_streets_against_the_larger_of_the_others(found):
+    base = trained.pools(trained.plain(found))
+    gap = tables.streets_difference(base)
+    at = {p.setup.domain: tables.drop(p, "bilinear", 33)[0] for p in base}
+    assert gap["share"] == 0.5 and gap["value"] == pytest.approx(at["camvid"] - max(at["voc"], at["dubai"]))
+    assert 0 < gap["low"] <= gap["value"] <= gap["high"]
+    with pytest.raises(ValueError, match="expected each of objects"):
+        tables.streets_difference(base[:2])
+
+
+def test_pruning_is_compared_with_the_parent_of_the_same_seed(found):
+    table = tables.pruning_effects(trained.pools(found)).set_index(["prune_encoder", "prune_decoder"])
+    assert len(table) == 2
+    own, parent = (1 - iou_of(invented.error(n, 0.5)) / iou_of(invented.error(n, 1)) for n in (PRUNED, VOC))
+    row = table.loc[0.6, 0.2]
+    assert row["value"] == pytest.approx(row["own"] - row["parent"])
+    assert (row["own"], row["parent"]) == (pytest.approx(own, rel=0.05), pytest.approx(parent, rel=0.05))
+    only = [m for m in found if m.network in (VOC, PRUNED)]
+    assert row["parent"] == tables.pruning_effects(trained.pools(only)).iloc[0]["parent"], "seed 1 has no pruned child"
+    assert tables.pruning_effects(trained.pools([m for m in found if m.network == PRUNED])).empty
+
+
+def test_boundary_drops_stand_beside_those_of_miou(found):
+    table = tables.boundary_drops(trained.pools(found)[:1])
+    wide = table.pivot(index="share", columns="metric", values="value")
+    assert (wide.loc[1] == 0).all() and wide["boundary mIoU"][0.125] > wide["boundary mIoU"][0.5] > 0
+    by_hand = [iou_of(invented.error(VOC, s)) for s in (1, 0.25)]
+    assert wide["mIoU"][0.25] == pytest.approx(1 - by_hand[1] / by_hand[0], rel=0.05)
+
+
+def test_quality_names_the_best_histogram(found):
+    table = tables.quality(trained.plain(found), trained.read("networks")).set_index("domain")
+    assert table["colour"].tolist() == [0.2] * 3 and table["boundary"].tolist() == [0.4] * 3
+    assert table["ratio"].tolist() == pytest.approx([3] * 3)
+    assert tables.quality(trained.plain(found), [])["colour"].isna().all()
+
+
+def test_drops_meet_rates_at_half_the_lrg_size(found):
+    drops, rates = trained.drops(trained.plain(found)), loss_tables.main_reading(trained.rates())
+    bilinear = drops[drops["method"].isin(["full", "bilinear"])]
+    both = tables.against_rates(bilinear, rates[rates["block_nu_max"] == 0])
+    dubai = both[both["domain"] == "dubai"].set_index("nu_max")
+    assert sorted(dubai.index) == [4, 8, 12, 16, 20, 24, 32]
+    assert dubai["value"][32] == 0 and dubai["rce"][16] == pytest.approx(0.75 / 64, rel=0.2)
+    printed = tables.printed().query("prune_rate == 0")
+    theirs = tables.against_rates(printed, loss_tables.printed())
+    assert len(theirs) == 6 * 7
+    worst = theirs.query("domain == 'cityscapes' and model == 'dan' and nu_max == 8").iloc[0]
+    assert (worst["rce"], worst["value"]) == (2.004, 0.554)
+
+
+def test_networks_trained_at_the_grid_stand_beside_truncated_ones(root):
+    small = replace(Network("dubai"), lrg_size=17)
+    for network in (Network("dubai"), Network("dubai", fold=1), small):
+        invented.truncation(root, network)
+    (row,) = tables.retrained(trained.pools(trained.read("truncation"))).to_dict("records")
+    assert (row["lrg_size"], row["share"]) == (17, 0.25) and row["low"] <= row["trained"] <= row["high"]
+    one, two = invented.counts(Network("dubai"), 1.0), invented.counts(small, 0.25)
+    ious = [scores.miou(x.sum(0), [0, 1, 3]) for x in (one, two)]
+    assert row["trained"] == pytest.approx(1 - ious[1] / ious[0])
+
+
+# --- FPI --------------------------------------------------------------------------------
+
+
+def test_costs_are_relative_to_the_full_network():
+    latency = pd.DataFrame([
+        {"metric": "time_ratio", "precision": "fp32", "batch": 1, "model": "dan", "form": form, "prune_rate": rate,
+         "lrg_size": size, "value": value}
+        for form, rate, size, value in (("full", 0.0, 129, 1.0), ("full", 0.0, 65, 0.9), ("masked", 0.4, 129, 1.1),
+                                        ("removed", 0.4, 65, 0.5))
+    ])  # fmt: skip
+    table = fpi.costs(latency)
+    keyed = table.set_index(["cost", "model", "prune_rate", "share"])["value"]
+    assert (table[(table["share"] == 1) & (table["prune_rate"] == 0)]["value"] == 1).all()
+    assert keyed[fpi.PRINTED, "deeplabv3plus", 0.6, 0.125] == pytest.approx(28 / 139)
+    assert keyed[fpi.SECONDS, "dan", 0.4, 0.5] == 0.5 and keyed[fpi.SECONDS, "dan", 0.0, 0.5] == 0.9
+    assert len(keyed[fpi.SECONDS]) == 3, "networks with filters set to zero are no cheaper network"
+    assert fpi.SECONDS not in set(fpi.costs()["cost"])
+
+
+def test_the_papers_optima_are_found_again():
+    """The same as table 2's own function gives from the printed numbers."""
+    ours = fpi.optima(fpi.printed_values(fpi.costs()))
+    ours = ours[ours["cost"] == fpi.PRINTED].set_index(["model", "domain", "prune_rate"])["share"]
+    flop = paper.table("2").astype({"prune_rate": float, "lrg_size": int})
+    theirs = table2.fpi_optima(flop, pd.concat([paper.table("4a"), paper.table("4b")]))
+    assert len(theirs) == len(ours) == 24
+    for row in theirs.itertuples():
+        assert ours[row.model, row.dataset, row.prune_rate] == (row.lrg_size - 1) / 128
+
+
+def test_fpi_of_a_network_is_cost_over_miou(found):
+    costs = fpi.costs()
+    table = fpi.values(trained.pools(found), costs)
+    assert set(table["prune_rate"]) == {0.0, 0.6}, "a pruned decoder alone has no printed cost"
+    row = table.query("cost == @fpi.PRINTED and domain == 'camvid' and share == 0.5").iloc[0]
+    miou = trained.miou_draws(trained.pools(trained.plain(found))[2], lambda m: trained.counts(m, "bilinear", 33))[0]
+    assert row["fpi"] == pytest.approx(107 / 139 / miou)
+    best = fpi.optima(table)
+    one = best.query("cost == @fpi.PRINTED and domain == 'voc' and prune_rate == 0").iloc[0]
+    part = table.query("cost == @fpi.PRINTED and domain == 'voc' and prune_rate == 0").set_index("share")["fpi"]
+    assert one["share"] == part.idxmin() and one["sizes"] == 7
+    assert one["flat"] == pytest.approx(part.sort_values().iloc[1] / part.min() - 1)
+    spread = fpi.sensitivity(best[best["cost"] == fpi.PRINTED])
+    assert spread[["domain", "rates"]].to_numpy().tolist() == [["voc", 2]]
+
+
+def test_the_step_of_an_optimum_is_its_place():
+    who = {"cost": "c", "domain": "d", "kind": "objects", "model": "dan"}
+    rates, shares, values = [0.0] * 3 + [0.2] * 3, [1, 0.5, 0.25] * 2, [3, 1, 2, 3, 2, 1.0]
+    rows = pd.DataFrame({**who, "prune_rate": rates, "share": shares, "fpi": values})
+    best = fpi.optima(rows)
+    assert best["step"].tolist() == [1, 2] and best["flat"].tolist() == [1, 1]
+    assert fpi.sensitivity(best)["spread"].tolist() == [1]
+
+
+def test_own_costs_count_our_networks():
+    pools = trained.pools([trained.Measured(n, pd.DataFrame(), {}) for n in (VOC, PRUNED)])
+    table = fpi.own_costs(pools).set_index(["prune_rate", "share"])["value"]
+    full, half = (flops.count("deeplabv3plus", backbone="efficientnet_lite0", width=128, input_size=257, lrg_size=s,
+                              rule=flops.CONV).total for s in (65, 33))  # fmt: skip
+    assert table[0.0, 1.0] == 1 and table[0.0, 0.5] == pytest.approx(half / full) and table[0.6, 1.0] < 1
+
+
+def test_scores_and_costs_as_parts_of_the_full_network(found):
+    costs = fpi.costs()
+    table = fpi.relative_scores(fpi.values(trained.pools(found), costs), costs)
+    whole = table[(table["share"] == 1) & (table["prune_rate"] == 0)]
+    assert (whole[["cost", "miou"]] == 1).all(axis=None) and (table["miou"] <= 1).all()
+    theirs = fpi.relative_scores(fpi.printed_values(costs), costs)
+    assert len(theirs) == 168 and theirs["miou"].min() == pytest.approx(0.267 / 0.664, rel=1e-6)
