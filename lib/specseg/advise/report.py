@@ -39,7 +39,17 @@ def advise(
 ) -> Advice:
     """Return the advice for a folder of label maps; `logit_folder` holds one file of logits a label.
 
-    `options` and errors are those of `survey.survey`.
+    `options` are those of `survey.survey`: `out` (a folder for scratch, always needed), `reading`, `classes`,
+    `pattern`, `only`, `workers`. Raises FileNotFoundError where there are no labels, BadFile at the first bad one
+    unless `settings.keep_going`, and ValueError where no pixel is labelled.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from specseg.advise import example
+    >>> with TemporaryDirectory() as folder:                     # four scenes of streets, in place of your own labels
+    ...     labels = example.write(f"{folder}/labels", "streets", count=4)
+    ...     found = advise(labels, Settings(size=129, max_drop=0.1), out=f"{folder}/advice")
+    >>> found.data["recommendation"]["lrg"]["lrg_size"]
+    33
     """
     where = None if logit_folder is None else logits_of(Path(logit_folder))
     run = survey(folder, settings, **options)

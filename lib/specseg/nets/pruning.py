@@ -90,7 +90,17 @@ def asymptotic_rate(epoch: float, epochs: int, goal: float, *, fraction: float =
 
 @dataclass(frozen=True)
 class SoftFilterPruning:
-    """Soft filter pruning as a training hook: `step(model, epoch)` before training (epoch 0) and after every epoch."""
+    """Soft filter pruning as a training hook: `step(model, epoch)` before training (epoch 0) and after every epoch.
+
+    Rates are fractions of each layer's filters, from 0 to below 1; `schedule` is one of SCHEDULES. Raises ValueError
+    for others.
+
+    >>> from specseg.nets.models import build
+    >>> net = build("deeplabv3plus", backbone="tiny", num_classes=3, input_size=65, width=16)
+    >>> masks = SoftFilterPruning(0.4, decoder_rate=0.2).step(net, epoch=0)
+    >>> int(masks["aspp.project.0"].sum()), int(masks["decoder.fuse1.0"].sum())   # of 16 filters each
+    (10, 13)
+    """
 
     encoder_rate: float
     decoder_rate: float = 0.2

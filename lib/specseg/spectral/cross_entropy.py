@@ -87,6 +87,7 @@ def _precision(logits: Tensor) -> torch.dtype:
 
 def cross_entropy(logits: Tensor, labels: Tensor, *, ignore_index: int = 255) -> Tensor:
     """Return L_CE of Eq. 1 for each image, float64 (B,): -(1/N) sum_t sum_c B log softmax(Y), N the frame's pixels.
+    Raises ValueError that names what is wrong with which input (`check_inputs`).
 
     >>> cross_entropy(torch.zeros(1, 2, 1, 2), torch.tensor([[[0, 255]]])) * 2      # log 2 at the one labelled pixel
     tensor([0.6931], dtype=torch.float64)

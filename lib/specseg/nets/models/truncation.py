@@ -53,6 +53,10 @@ def truncate(x: torch.Tensor, size: int, *, grid: int, method: str = "bilinear")
     the same points. With size == grid every method returns the features on the prediction grid, bit for bit.
 
     Raises ValueError for an unknown method or a size that is even or not between 3 and `grid`.
+
+    >>> ramp = torch.arange(9.0).expand(1, 1, 9, 9)
+    >>> truncate(ramp, 3, grid=9)[0, 0, 0]                             # corners on corners
+    tensor([0., 4., 8.])
     """
     check_size(size, grid)
     if method not in METHODS:

@@ -66,6 +66,15 @@ class WrappedNet(nn.Module):
 def wrap(network: nn.Module) -> WrappedNet:
     """Return a torchvision segmentation network behind `encode`, `decode`, `grid_logits` and `forward`.
 
+    Images are (B, 3, H, W) in [0, 1]; `lrg_size` sets feature truncation and may be changed at any time.
     Raises ValueError when it has no `backbone` and `classifier`.
+
+    >>> from specseg.data._torchvision import torchvision
+    >>> plain = torchvision.models.segmentation.lraspp_mobilenet_v3_large(weights_backbone=None, num_classes=3)
+    >>> net = wrap(plain.eval())
+    >>> net.lrg_size = 5                                               # the head works on 5 x 5 points
+    >>> images = torch.zeros(1, 3, 129, 129)
+    >>> tuple(net.grid_logits(images).shape), tuple(net(images).shape)
+    ((1, 3, 5, 5), (1, 3, 129, 129))
     """
     return WrappedNet(network)
