@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Python 3.11 to 3.13 is needed; $(PYTHON) is {v[0]}.{v[1]} (make PYTHON=python3.12)")'
 	@test -x $(BIN)/python && $(BIN)/python -m pip --version >/dev/null 2>&1 || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
 	@echo "installing into $(VENV) (a few minutes the first time)"
-	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[book,test]'
+	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[train,book,test]'
 	@touch $(STAMP)
 
 setup: $(STAMP) ## make .venv and install everything with pinned versions

@@ -122,7 +122,7 @@ def third_party(folders: list[str]) -> set[str]:
 
 
 def test_the_library_imports_only_what_it_declares():
-    declared = {canonicalize_name(Requirement(t).name) for t in DECLARED[""]}
+    declared = {canonicalize_name(Requirement(t).name) for extra in ("", "train", "book") for t in DECLARED[extra]}
     assert third_party(["lib", "experiments"]) - declared == set()
 
 
@@ -193,12 +193,41 @@ def test_the_library_needs_none_of_the_book_and_test_packages():
     imported_without(BOOK, library_modules())
 
 
+def only_in(*extras: str) -> list[str]:
+    """Return the import names of what these extras declare."""
+    named = {canonicalize_name(Requirement(text).name) for extra in extras for text in DECLARED[extra]}
+    owners = metadata.packages_distributions()
+    return sorted({top for top, names in owners.items() if canonicalize_name(names[0]) in named} - {"sympy"})
+
+
+def test_without_extras_there_are_the_face_the_adviser_and_the_command(tmp_path):
+    """Not sympy: torch itself needs it. What stays away is what only training, proofs and pages need."""
+    refused = only_in("train", "book")
+    assert {"timm", "lightning_fabric", "submitit", "statsmodels", "plotly", "jupytext"} <= set(refused)
+    rooms = ("spectral", "evidence", "data", "measure", "advise", "cli")
+    whole = [name for name in library_modules() if name.split(".")[1:2] in ([room] for room in rooms)]
+    imported_without([*refused, *BOOK], [*whole, "specseg.nets.models", "specseg.nets.flops", "specseg.nets.pruning"])
+    use = (
+        "import specseg, sys\n[getattr(specseg, name) for name in specseg.FACE]\n"
+        "from specseg.advise import example\nfrom specseg.cli import main\n"
+        f"sys.argv = ['specseg', 'advise', str(example.write({str(tmp_path / 'labels')!r}, count=2)), '--size', '65', "
+        f"'--out', {str(tmp_path / 'advice')!r}]\nmain()\n"
+    )
+    code = BLOCKER.format(refused=[*refused, *BOOK], modules=[]) + use
+    shutil.copytree(ROOT / "lib" / "specseg", tmp_path / "installed" / "specseg")  # as pip leaves it: no checkout above
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "installed"), "PYTHONWARNINGS": "ignore"}
+    env.pop("SPECSEG_ROOT", None)
+    run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert (tmp_path / "advice" / "advice.html").is_file()
+
+
 def test_the_measuring_core_runs_beside_a_bare_torch():
     """An installed torch with numpy, scipy and pandas is enough for spectra, scores, records and the ledger."""
     others = {canonicalize_name(Requirement(t).name) for t in DECLARED[""]} - {"torch", "numpy", "scipy", "pandas"}
     owners = metadata.packages_distributions()
     refused = [top for top, names in owners.items() if canonicalize_name(names[0]) in others]
-    assert {"matplotlib", "typer", "timm", "torchvision"} <= set(refused)
+    assert {"matplotlib", "typer", "torchvision"} <= set(refused)
     core = [name for name in library_modules() if name.split(".")[1:2] in (["spectral"], ["evidence"])]
     refused = [r for r in refused if r not in ("sympy", "mpmath")]  # torch itself imports sympy
     imported_without(BOOK + refused, [*core, "specseg.nets.pruning"])

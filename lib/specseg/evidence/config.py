@@ -43,6 +43,14 @@ def _root(env: str | None, here: str) -> Path:
     )
 
 
+def in_checkout() -> bool:
+    """Say whether the project is at hand: an installed library alone has no profiles, records or claims."""
+    try:
+        return root().is_dir()
+    except FileNotFoundError:
+        return False
+
+
 def data_root() -> Path:
     """Return the folder of real data sets: SPECSEG_DATA, else `data/` in the project's root (it may not exist)."""
     env = os.environ.get("SPECSEG_DATA")

@@ -55,8 +55,8 @@ def versions() -> dict[str, str]:
 
 
 def library() -> Path:
-    """Return the folder of the library's source, in the project's root."""
-    return config.root() / "lib" / PACKAGE
+    """Return the folder of the library's source: in the project's root, outside a checkout the installed one."""
+    return config.root() / "lib" / PACKAGE if config.in_checkout() else Path(__file__).resolve().parents[1]
 
 
 def module_file(name: str) -> Path | None:
