@@ -88,13 +88,22 @@ def imported(path: Path) -> set[str]:
     >>> "specseg.evidence.config" in imported(library() / "evidence" / "provenance.py")
     True
     """
-    tree = _parse(Path(path).read_text(encoding="utf-8"), str(path))
-    package = ""
-    if library().resolve() in Path(path).resolve().parents:
+    path, package = Path(path), ""
+    if library().resolve() in path.resolve().parents:
         own = module_name(path)
-        package = own if Path(path).name == "__init__.py" else own.rpartition(".")[0]
+        package = own if path.name == "__init__.py" else own.rpartition(".")[0]
+    stat = path.stat()
+    plain, computed = _named(path, package, (stat.st_mtime_ns, stat.st_size))
+    found = plain.union(*map(_dynamic, computed))
+    return {name for name in found if name.split(".")[0] == PACKAGE and module_file(name)}
+
+
+@lru_cache(maxsize=1024)
+def _named(path: Path, package: str, stamp: tuple[int, int]) -> tuple[frozenset[str], tuple[ast.expr, ...]]:
+    """Return the names in a file's import statements, with their package, and what `import_module` is given."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    computed: list[ast.expr] = []
+    for node in ast.walk(_parse(path.read_text(encoding="utf-8"), str(path))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -104,8 +113,8 @@ def imported(path: Path) -> set[str]:
                 base = ".".join([*up, base] if base else up)
             found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Call) and node.args and ast.unparse(node.func).endswith("import_module"):
-            found |= _dynamic(node.args[0])
-    return {name for name in found if name.split(".")[0] == PACKAGE and module_file(name)}
+            computed.append(node.args[0])
+    return frozenset(found), tuple(computed)
 
 
 def _dynamic(name: ast.expr) -> set[str]:
