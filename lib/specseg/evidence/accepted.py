@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from specseg.evidence import config, provenance
+from specseg.evidence import config, provenance, schema
 from specseg.evidence.verdicts import Judgement
 
 
@@ -106,10 +106,7 @@ def _read(profile: str) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     again = "'make accept' writes it anew"
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as err:
-        raise ValueError(f"{path}: not JSON (line {err.lineno}: {err.msg}); {again}") from None
+    told = schema.parse_json(path.read_text(encoding="utf-8"), str(path), f"; {again}")
     if not isinstance(told, dict) or not isinstance(told.get("facts"), dict):
         raise ValueError(f"{path}: expected an object with facts and machine; {again}")
     return told

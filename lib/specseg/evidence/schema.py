@@ -127,9 +127,9 @@ def toml(path: Path, error: type[ValueError] = ValueError) -> dict[str, Any]:
         raise error(f"{path}: not TOML: {err}") from None
 
 
-def parse_json(text: str, where: str, error: type[ValueError] = ValueError) -> Any:
-    """Return what a JSON text says. Raises `error` that names where it stands when it is not JSON."""
+def parse_json(text: str, where: str, advice: str = "", error: type[ValueError] = ValueError) -> Any:
+    """Return what a JSON text says. Raises `error` that names where it stands, and ends in `advice`, for another."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as err:
-        raise error(f"{where}: not JSON (line {err.lineno}: {err.msg})") from None
+        raise error(f"{where}: not JSON (line {err.lineno}: {err.msg}){advice}") from None

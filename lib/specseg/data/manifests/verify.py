@@ -194,19 +194,13 @@ def _file(manifest: Manifest, root: Path, file: File, fast: bool, progress: Prog
     size, what = path.stat().st_size, ""
     if size != file.bytes:
         what = f"{size} bytes; expected {file.bytes}"
-    elif not fast and (digest := sha256(path)) != file.sha256:
+    elif not fast and (digest := config.sha256(path)) != file.sha256:
         what = f"sha256 {digest[:12]}...; expected {file.sha256[:12]}..."
         if manifest.hashes == "mirrors":
             what += " (that hash is a mirror's, never compared with the official archive)"
     if progress:
         progress(file.path, size)
     return True, size, Problem(_shown(root, path), what) if what else None
-
-
-def sha256(path: Path) -> str:
-    """Return the sha256 of a file as 64 hex digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _matches(manifest: Manifest, root: Path, pattern: str) -> list[tuple[str, Path]]:
