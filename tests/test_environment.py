@@ -194,8 +194,9 @@ def test_the_library_needs_none_of_the_book_and_test_packages():
 
 
 def test_the_measuring_core_runs_beside_a_bare_torch():
-    """An installed torch with numpy, scipy and pandas is enough for spectra, scores, records and the ledger."""
-    others = {canonicalize_name(Requirement(t).name) for t in DECLARED[""]} - {"torch", "numpy", "scipy", "pandas"}
+    """An installed torch with numpy, scipy, pandas and pydantic is enough for spectra, scores, records, the ledger."""
+    core = {"torch", "numpy", "scipy", "pandas", "pydantic"}
+    others = {canonicalize_name(Requirement(t).name) for t in DECLARED[""]} - core
     owners = metadata.packages_distributions()
     refused = [top for top, names in owners.items() if canonicalize_name(names[0]) in others]
     assert {"matplotlib", "typer", "timm", "torchvision"} <= set(refused)

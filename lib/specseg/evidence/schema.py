@@ -57,15 +57,13 @@ class Must:
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
         from pydantic_core import core_schema
 
-        told = {"custom_error_type": "must", "custom_error_message": f"expected {self.words}"}
-        return core_schema.no_info_after_validator_function(
-            self._check, core_schema.custom_error_schema(handler(source), **told)
-        )
+        def check(value: Any) -> Any:
+            if self.holds(value):
+                return value
+            raise ValueError
 
-    def _check(self, value: Any) -> Any:
-        if not self.holds(value):
-            raise ValueError(f"expected {self.words}")
-        return value
+        checked = core_schema.no_info_after_validator_function(check, handler(source))
+        return core_schema.custom_error_schema(checked, "must", custom_error_message=f"expected {self.words}")
 
 
 def read(model: type[T], data: Any, where: str, error: type[ValueError] = ValueError) -> T:
@@ -102,16 +100,16 @@ def _form(model: type) -> Any:
 
 def _line(error: Any, missing: bool = False) -> str:
     """Return one of pydantic's errors as "field 'splits[0].count': expected a number above 0; found -1"."""
-    told, kind, found = error.get("ctx", {}), error["type"], error["input"]
+    kind, found = error["type"], error["input"]
     place = "".join(f"[{k}]" if isinstance(k, int) else f".{k}" for k in error["loc"] if k != "[key]")
     reason = f"expected {WORDS.get(kind, error['msg'])}"
     if kind in ("must", UNKNOWN):
         reason = error["msg"] if kind == "must" else "unknown field"
     elif kind == "literal_error":
-        reason = f"expected one of {', '.join(re.findall(QUOTED, told['expected']))}"
+        reason = f"expected one of {', '.join(re.findall(QUOTED, error['ctx']['expected']))}"
     elif kind == "value_error":
-        reason = str(told["error"])
-        place += f".{told['error'].field}" if isinstance(told["error"], FieldError) else ""
+        reason = str(raised := error["ctx"]["error"])
+        place += f".{raised.field}" if isinstance(raised, FieldError) else ""
     if missing:
         reason = f"missing; {reason}"
     elif not isinstance(found, dict) and kind != UNKNOWN:
