@@ -227,7 +227,7 @@ def _renewals(file: Path) -> list[dict[str, Any]]:
     config.note_input(file)
     found = []
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines() if file.is_file() else (), 1):
-        entry = schema.parse_json(line, f"{file}, line {number}", error=RecordError)
+        entry = schema.parse_json("\n" * (number - 1) + line, str(file), error=RecordError)  # counts the file's lines
         missing = [k for k in RENEWAL if k not in entry] if isinstance(entry, dict) else list(RENEWAL)
         if missing or not isinstance(entry["modules"], dict) or not entry["modules"]:
             raise RecordError(f"{file}, line {number}: expected an object with {', '.join(RENEWAL)}")
