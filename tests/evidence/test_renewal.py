@@ -221,10 +221,10 @@ def test_an_experiment_that_compares_nothing_renews_nothing(project, edit):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("{}\n", ", line 1: expected an object with date, commit, modules"),
-        ('{"date"\n', r": not JSON \(line 1: "),
-        ("[]\n", ", line 1: expected an object"),
-        ("GOOD{\n", r": not JSON \(line 2: "),
+        ("{}\n", "line 1: field.* date, commit, .* missing; expected an object with date, commit, modules"),
+        ('{"date"\n', r"line 1: not JSON \([^l]"),
+        ("[]\n", "line 1: field.* date, .* missing; expected an object with date"),
+        ("GOOD{\n", r"line 2: not JSON \([^l]"),
     ],
 )
 def test_broken_renewals_name_the_file_and_the_line(project, edit, text, complaint):
@@ -233,7 +233,7 @@ def test_broken_renewals_name_the_file_and_the_line(project, edit, text, complai
     states()
     file = path / records.RENEWED
     file.write_text(text.replace("GOOD", file.read_text()))
-    with pytest.raises(RecordError, match=f"{records.RENEWED}{complaint}"):
+    with pytest.raises(RecordError, match=f"{records.RENEWED}, {complaint}"):
         records.read(path)
 
 

@@ -103,7 +103,10 @@ def test_files_that_are_not_what_their_name_says(tmp_path):
     with pytest.raises(Broken, match=r"a\.toml: not TOML"):
         schema.toml(tmp_path / "a.toml", Broken)
     with pytest.raises(Broken, match=r"^a\.json: not JSON \(line 2: .*\); write it anew$"):
-        schema.parse_json('{"a":\n', "a.json", "; write it anew", Broken)
+        schema.parse_json('{"a":\n', "a.json", advice="; write it anew", error=Broken)
+    for text, missing in (("[]", "a, b"), ("3", "a, b"), ('{"a": 1, "c": 2}', "b")):
+        with pytest.raises(Broken, match=rf"^a\.json: field\(s\) {missing} missing; expected an object with a, b$"):
+            schema.parse_json(text, "a.json", ("a", "b"), error=Broken)
 
 
 def test_pydantic_is_loaded_with_the_first_form_that_is_read():

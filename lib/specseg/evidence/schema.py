@@ -13,7 +13,7 @@ import operator
 import re
 import reprlib
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -125,9 +125,19 @@ def toml(path: Path, error: type[ValueError] = ValueError) -> dict[str, Any]:
         raise error(f"{path}: not TOML: {err}") from None
 
 
-def parse_json(text: str, where: str, advice: str = "", error: type[ValueError] = ValueError) -> Any:
-    """Return what a JSON text says. Raises `error` that names where it stands, and ends in `advice`, for another."""
+def parse_json(
+    text: str, where: str, needs: Sequence[str] = (), *, advice: str = "", error: type[ValueError] = ValueError
+) -> Any:
+    """Return what a JSON text says: an object with the fields that it `needs`, whatever else it has.
+
+    Raises `error` that names where it stands and what is missing, and ends in `advice`.
+    """
     try:
-        return json.loads(text)
+        found = json.loads(text)
     except json.JSONDecodeError as err:
-        raise error(f"{where}: not JSON (line {err.lineno}: {err.msg}){advice}") from None
+        line = f"line {err.lineno}: " if "\n" in text else ""
+        raise error(f"{where}: not JSON ({line}{err.msg}){advice}") from None
+    if missing := [key for key in needs if not isinstance(found, dict) or key not in found]:
+        told = f"{', '.join(missing)} missing; expected an object with {', '.join(needs)}"
+        raise error(f"{where}: field(s) {told}{advice}")
+    return found
