@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from specseg.evidence import config, schema
 from specseg.evidence.schema import FieldError, Model, Must
@@ -16,10 +16,6 @@ KINDS = ("identity", "number", "ordering", "trend", "fit")
 TIERS = ("R0", "R1", "R2", "R3", "R4")
 FORMS = ("printed", "convention", "approximation", "corrected")
 IF_FAILS = ("refuted", "paper inconsistent")
-CHECKS = {
-    "residual": ("max",), "equals": ("expected", "tolerance"), "count": (), "at_least": ("min",), "at_most": ("max",),
-    "between": ("min", "max"),
-}  # fmt: skip
 CORRECTION = ("printed", "corrected", "why", "conclusion")
 CHECKED_BY = "checked_by"  # optional in a correction: the claim whose check judged the corrected form, if not this one
 SECTIONS = (
@@ -35,6 +31,25 @@ class ClaimError(ValueError):
 Text = Annotated[str, Must("text that is not empty", str.strip)]
 
 
+class Kind(NamedTuple):
+    """One kind of check: the numbers that it states, its words, and the interval of values that it accepts."""
+
+    needs: tuple[str, ...]
+    words: str
+    interval: Callable[[Check], tuple[float, float]]
+
+
+CHECKS = {
+    "residual": Kind(("max",), "residual at most {max:g}", lambda c: (0.0, c.max)),
+    "equals": Kind(("expected", "tolerance"), "equals {expected:g} within {tolerance:g}",
+                   lambda c: (c.expected - c.tolerance, c.expected + c.tolerance)),
+    "count": Kind((), "holds in every case", lambda c: (1.0 if c.min_fraction is None else c.min_fraction, 1.0)),
+    "at_least": Kind(("min",), "at least {min:g}", lambda c: (c.min, math.inf)),
+    "at_most": Kind(("max",), "at most {max:g}", lambda c: (-math.inf, c.max)),
+    "between": Kind(("min", "max"), "between {min:g} and {max:g}", lambda c: (c.min, c.max)),
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Check(Model):
     """One stated check: it accepts the observed values of a closed interval, `low` to `high`."""
@@ -45,30 +60,24 @@ class Check(Model):
     max: float | None = None
     expected: float | None = None
     tolerance: float | None = None
-    min_fraction: float | None = None
+    min_fraction: float | None = None  # of a count: less than every case
 
     def __post_init__(self) -> None:
         given = {k for k, v in vars(self).items() if v is not None} - {"kind", "basis"}
-        needed = CHECKS[self.kind]
-        if given - ({"min_fraction"} if self.kind == "count" else set()) != set(needed):
-            names = ", ".join(needed) or "none"
+        needs = CHECKS[self.kind].needs
+        if given - ({"min_fraction"} if self.kind == "count" else set()) != set(needs):
+            names = ", ".join(needs) or "none"
             raise ValueError(f"a {self.kind} check needs the number(s) {names}; it has {sorted(given)}")
         if self.low > self.high:
             raise ValueError(f"accepts nothing ({self.low} > {self.high})")
 
     @property
     def low(self) -> float:
-        if self.kind == "equals":
-            return self.expected - self.tolerance
-        if self.kind == "count":
-            return 1.0 if self.min_fraction is None else self.min_fraction
-        return (0.0 if self.kind == "residual" else -math.inf) if self.min is None else self.min
+        return CHECKS[self.kind].interval(self)[0]
 
     @property
     def high(self) -> float:
-        if self.kind == "equals":
-            return self.expected + self.tolerance
-        return (1.0 if self.kind == "count" else math.inf) if self.max is None else self.max
+        return CHECKS[self.kind].interval(self)[1]
 
     def state(self, value: float, low: float | None = None, high: float | None = None) -> str:
         """Return "holds", "fails" or, when the interval [low, high] lies on both sides, "unresolved".
@@ -83,13 +92,9 @@ class Check(Model):
 
     def describe(self) -> str:
         """Return the check in words, e.g. "value at most 1e-10"."""
-        if self.kind == "count":
-            return "holds in every case" if self.low >= 1 else f"holds in {self.low:.0%} of the cases or more"
-        s = {k: f"{getattr(self, k):g}" for k in CHECKS[self.kind]}
-        return {
-            "residual": "residual at most {max}", "equals": "equals {expected} within {tolerance}",
-            "at_least": "at least {min}", "at_most": "at most {max}", "between": "between {min} and {max}",
-        }[self.kind].format(**s)  # fmt: skip
+        if self.low < 1 and self.kind == "count":
+            return f"holds in {self.low:.0%} of the cases or more"
+        return CHECKS[self.kind].words.format(**vars(self))
 
 
 @dataclass(frozen=True)
