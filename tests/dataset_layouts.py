@@ -148,7 +148,7 @@ def hashed(name: str, home: Path, **changes) -> manifests.Manifest:
     for path in sorted(p for p in home.rglob("*") if p.is_file()):
         data = path.read_bytes()
         inside = path.relative_to(home).as_posix()
-        files.append(manifests.File(inside, len(data), hashlib.sha256(data).hexdigest()))
+        files.append(manifests.File(inside, len(data), hashlib.sha256(data).hexdigest(), ()))
     splits = []
     for split in manifest.splits:
         listing = home / split.list

@@ -223,8 +223,9 @@ def test_without_extras_there_are_the_face_the_adviser_and_the_command(tmp_path)
 
 
 def test_the_measuring_core_runs_beside_a_bare_torch():
-    """An installed torch with numpy, scipy and pandas is enough for spectra, scores, records and the ledger."""
-    others = {canonicalize_name(Requirement(t).name) for t in DECLARED[""]} - {"torch", "numpy", "scipy", "pandas"}
+    """An installed torch with numpy, scipy, pandas and pydantic is enough for spectra, scores, records, the ledger."""
+    core = {"torch", "numpy", "scipy", "pandas", "pydantic"}
+    others = {canonicalize_name(Requirement(t).name) for t in DECLARED[""]} - core
     owners = metadata.packages_distributions()
     refused = [top for top, names in owners.items() if canonicalize_name(names[0]) in others]
     assert {"matplotlib", "typer", "torchvision"} <= set(refused)

@@ -136,19 +136,29 @@ def test_numbers_through_a_map_file(tmp_path):
     assert [c["share"] for c in data["classes"]] == pytest.approx([0.5, 0.5])
 
 
+A, B = (f'\n[[classes]]\nname = "{name}"\n' for name in "ab")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("classes = 3", r"no \[\[classes\]\]"),
-        ("[[class]]", "unknown key"),
+        ("classes = 3", "field 'classes': expected a list; found 3"),
+        ("classes = []", "field 'classes': expected 1 .. 254 classes; found 0"),
+        ("ignore = [1]", "field 'classes': missing; expected a list"),
+        ("[[class]]", "field 'class': unknown field; expected one of classes, ignore"),
         ("a = ", "not TOML"),
-        ('[[classes]]\nname = "a"\n', r"classes\[0\] \(a\): keys \[\]; expected name and one of"),
-        ('[[classes]]\nid = 1\n', r"classes\[0\].name: None"),
-        ('[[classes]]\nname = "a"\nid = 300\n', r"classes\[0\].id: 300; expected a whole number 0 .. 255"),
-        ('[[classes]]\nname = "a"\ncolor = "red"\n', r'classes\[0\].color: .red.; expected "RRGGBB" or'),
-        ('[[classes]]\nname = "a"\nid = 1\n[[classes]]\nname = "b"\nid = 1\n', "id: 1 already belongs to a"),
-        ('[[classes]]\nname = "a"\nid = 1\n[[classes]]\nname = "b"\ncolor = "000000"\n', "one of the two for all"),
-        ('ignore = [1]\n[[classes]]\nname = "a"\nid = 1\n', r"ignore: 1 is also a class \(a\)"),
+        (A, r"field 'classes\[0\]': a has no stored value; expected color, colors, id or ids"),
+        ("[[classes]]\nid = 1", r"field 'classes\[0\].name': missing; expected words"),
+        (f"{A}id = 300", r"field 'classes\[0\].id': expected a whole number 0 .. 255; found 300"),
+        (f"{A}id = true", r"field 'classes\[0\].id': expected a whole number 0 .. 255; found True"),
+        (f'{A}color = "red"', r"field 'classes\[0\].color': expected .RRGGBB. or \[r, g, b\]; found 'red'"),
+        (f"{A}colors = [[1, 2]]", r"field 'classes\[0\].colors\[0\]': expected .RRGGBB. or \[r, g, b\]; found"),
+        (f"{A}id = 1{B}id = 1", r"field 'classes\[1\]': 1 already belongs to a"),
+        (f"{A}id = 1{A}id = 2", r"field 'classes\[1\].name': expected words of its own; found 'a'"),
+        (f'{A}id = 1{B}color = "000000"', "one of the two for all"),
+        (f'ignore = ["000000"]{A}id = 1', "one of the two for all"),
+        (f"ignore = [1]{A}id = 1", r"field 'ignore': 1 is also a class \(a\)"),
+        (f"ignore = [300]{A}id = 1", r"field 'ignore\[0\]': expected a number 0 .. 255 or a colour; found 300"),
     ],
 )  # fmt: skip
 def test_a_map_file_that_is_wrong_is_told_where(tmp_path, text, words):

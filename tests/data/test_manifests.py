@@ -43,7 +43,7 @@ palette = [[0, 0, 1], [0, 0, 2]]
 path = "a.png"
 bytes = 3
 sha256 = "%s"
-url = "http://localhost/a.png"
+urls = ["http://localhost/a.png"]
 [[splits]]
 name = "all"
 count = 1
@@ -135,30 +135,33 @@ def test_a_good_manifest_is_read(tmp_path):
     "old, new, words",
     [
         ('name = "tiny"', 'name = "other"', "field 'name': expected 'tiny'; found 'other'"),
-        ('licence = "CC0"\n', "", "field 'licence': missing; expected str"),
+        ('licence = "CC0"\n', "", "field 'licence': missing; expected text"),
         ('access = "open"', 'access = "free"', "field 'access': expected one of open, registration, generated; found"),
         (
             "redistributable = true",
             'redistributable = "yes"',
-            "field 'redistributable': expected bool, found str 'yes'",
+            "field 'redistributable': expected true or false; found 'yes'",
         ),
         ('hashes = "publisher"', 'hashes = "unverified"', "field 'hashes': 'unverified' does not go with access"),
         ("bytes = 3", "bytes = 0", r"field 'files\[0\].bytes': expected a number above 0; found 0"),
-        ("bytes = 3", "bytes = true", r"field 'files\[0\].bytes': expected int"),
+        ("bytes = 3", "bytes = true", r"field 'files\[0\].bytes': expected a whole number; found True"),
         ('sha256 = "%s"' % ("0" * 64), 'sha256 = "unverified"', r"field 'files\[0\].sha256': expected 64 hex digits"),
         ('sha256 = "0', 'sha256 = "Z', r"field 'files\[0\].sha256': expected 64 hex digits"),
         ('path = "a.png"', 'path = "../a.png"', r"field 'files\[0\].path': expected a relative path"),
         ('path = "a.png"', 'path = "a.png"\ncolour = 1', r"field 'files\[0\].colour': unknown field"),
         ('rule = "every file"\n', "", r"field 'splits\[0\].list': expected a list file, or a rule"),
         ("count = 1", "count = -1", r"field 'splits\[0\].count': expected a number above 0"),
-        ("000002 = 1", "000002 = 2", r"field 'labels.map.000002': expected a class 0 .. 1 or 255, found 2"),
+        ("000002 = 1", "000002 = 2", r"field 'labels.map.000002': expected a class 0 .. 1 or 255; found 2"),
         ("000002 = 1", "00000G = 1", "field 'labels.map.00000G': expected a colour as six"),
         ("000002 = 1\n", "", "field 'labels.map': expected an entry for every class 0 .. 1"),
-        ("[0, 0, 2]]", "[0, 0, 256]]", "field 'labels.palette': expected 2 triples"),
-        ('prefixes = ["tiny"]', "prefixes = [1]", "field 'prefixes': expected a list of strings"),
+        ("[0, 0, 2]]", "[0, 0, 256]]", r"field 'labels.palette\[1\]\[2\]': expected a number 0 .. 255; found 256"),
+        (", [0, 0, 2]]", "]", "field 'labels.palette': expected 2 triples of 0 .. 255"),
+        ('prefixes = ["tiny"]', "prefixes = [1]", r"field 'prefixes\[0\]': expected text; found 1"),
         ('how = "how"', "how = how", "not TOML"),
         ('how = "how"', 'how = "how"\nfile_list = "files/none.tsv"', "field 'file_list': no such file files/none.tsv"),
-        ("[[splits]]", "[[parts]]", "field 'parts': unknown field"),
+        ("[[splits]]", "[[parts]]", "field 'parts': unknown field; expected one of name, title, licence"),
+        ('urls = ["http://localhost/a.png"]', "", r"field 'files\[0\].urls': missing; expected a list of one address"),
+        ("bytes = 3", 'bytes = 3\nunpack = "7z"', r"field 'files\[0\].unpack': expected one of .*tar, zip; found '7z'"),
     ],
 )
 def test_a_wrong_field_is_named_with_its_file(tmp_path, old, new, words):

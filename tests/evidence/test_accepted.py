@@ -95,11 +95,16 @@ def test_the_file_is_stable_and_a_broken_one_is_named(project):
     before = path.read_bytes()
     accepted.accept("smoke", judged(project))
     assert path.read_bytes() == before and json.loads(before)["facts"]["eq01-sum"]["verdict"] == "confirmed"
-    path.write_text('{"a":')
-    with pytest.raises(ValueError, match="smoke.json: not JSON .line 1.*'make accept' writes it anew"):
+    path.write_text('{"a":\n')
+    with pytest.raises(ValueError, match="smoke.json: not JSON .line 2.*'make accept' writes it anew"):
+        accepted.read("smoke")
+    path.write_text('{"facts": 3, "machine": {}}')
+    with pytest.raises(ValueError, match="smoke.json: field 'facts': expected an object of claims; 'make accept'"):
         accepted.read("smoke")
     path.write_text('{"eq01-sum": {}}')
-    with pytest.raises(ValueError, match="smoke.json: expected an object with facts and machine; 'make accept'"):
+    with pytest.raises(
+        ValueError, match="smoke.json: .*facts, machine missing; expected an object with facts, machine; 'make accept'"
+    ):
         accepted.read("smoke")
 
 

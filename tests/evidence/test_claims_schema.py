@@ -15,47 +15,77 @@ def printed(**check) -> dict:
     return {"checks": {"printed": {"basis": "by hand", **check}}}
 
 
-@pytest.mark.parametrize("field", ["locator", "section", "kind", "statement", "tier", "chapter"])
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ("locator", "text that is not empty"), ("statement", "text that is not empty"),
+        ("chapter", "text that is not empty"), ("section", "one of Abstract, 1, 2"),
+        ("kind", "one of identity, number"), ("tier", "one of R0, R1"),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("value", [None, "", "  ", 3])
-def test_required_text(tmp_path, field, value):
-    with pytest.raises(ClaimError, match=f"claims.toml: claim eq01-sum: field '{field}' must be text and not empty"):
+def test_required_text(tmp_path, field, expected, value):
+    missing = "missing; " if value is None else ""
+    with pytest.raises(ClaimError, match=f"claims.toml: claim eq01-sum: field '{field}': {missing}expected {expected}"):
         ledgers.load(tmp_path, {field: value})
 
 
 def test_a_claim_without_an_id_is_named_by_its_number(tmp_path):
-    with pytest.raises(ClaimError, match="claim number 2: field 'id' must be text"):
+    with pytest.raises(ClaimError, match="claim number 2: field 'id': missing; expected kebab-case"):
         ledgers.load(tmp_path, {}, {"id": None})
 
 
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"id": "Eq1"}, "field 'id' must be kebab-case"),
-        ({"id": "eq1"}, "field 'id' must be kebab-case"),
-        ({"kind": "fact"}, "field 'kind' is 'fact', expected one of identity, number"),
-        ({"tier": "R5"}, "field 'tier' is 'R5', expected one of R0"),
-        ({"section": "5"}, "field 'section' is '5', expected one of Abstract"),
-        ({"if_fails": "wrong"}, "field 'if_fails' is 'wrong', expected one of refuted, paper inconsistent"),
-        ({"colour": "red"}, r"unknown field\(s\) \['colour'\]"),
-        ({"checks": {}}, "field 'checks.printed' is missing"),
-        ({"checks": None}, "field 'checks.printed' is missing"),
-        ({"checks": {"corrected": {"kind": "count", "basis": "x"}}}, "field 'checks.printed' is missing"),
-        (printed(kind="near"), "field 'checks.printed.kind' is 'near', expected one of residual"),
-        (printed(), "field 'checks.printed.kind' is None"),
-        ({"checks": {"printed": {"kind": "count"}}}, "field 'checks.printed.basis' is missing"),
-        ({"checks": {"printed": {"kind": "count", "basis": " "}}}, "field 'checks.printed.basis' is missing"),
+        ({"id": "Eq1"}, "field 'id': expected kebab-case such as eq02-decomposition; found 'Eq1'"),
+        ({"id": "eq1"}, "field 'id': expected kebab-case such as eq02-decomposition; found 'eq1'"),
+        ({"kind": "fact"}, "field 'kind': expected one of identity, number, ordering, trend, fit; found 'fact'"),
+        ({"tier": "R5"}, "field 'tier': expected one of R0, R1, R2, R3, R4; found 'R5'"),
+        ({"section": "5"}, "field 'section': expected one of Abstract, 1, 2.*, Beyond the paper; found '5'"),
+        ({"if_fails": "wrong"}, "field 'if_fails': expected one of refuted, paper inconsistent; found 'wrong'"),
+        ({"colour": "red"}, "field 'colour': unknown field; expected one of id, locator, section"),
+        ({"checks": {}}, "field 'checks.printed': missing; a claim states its check beforehand"),
+        ({"checks": None}, "field 'checks.printed': missing; a claim states its check beforehand"),
+        (
+            {"checks": {"corrected": {"kind": "count", "basis": "x"}}},
+            "field 'checks.printed': missing; a claim states its check beforehand",
+        ),
+        (
+            printed(kind="near"),
+            "field 'checks.printed.kind': expected one of residual, equals, count, at_least, .*; found 'near'",
+        ),
+        (printed(), "field 'checks.printed.kind': missing; expected one of residual"),
+        (
+            {"checks": {"printed": {"kind": "count"}}},
+            "field 'checks.printed.basis': missing; expected words that say why",
+        ),
+        (
+            {"checks": {"printed": {"kind": "count", "basis": " "}}},
+            "field 'checks.printed.basis': expected words that say why",
+        ),
         (printed(kind="residual"), r"field 'checks.printed': a residual check needs the number\(s\) max"),
-        (printed(kind="residual", max="1"), "field 'checks.printed': a residual check needs"),
-        (printed(kind="residual", max=True), "field 'checks.printed': a residual check needs"),
-        (printed(kind="residual", max=1, min=0), "field 'checks.printed': a residual check needs"),
+        (printed(kind="residual", max="1"), "field 'checks.printed.max': expected a number; found '1'"),
+        (printed(kind="residual", max=True), "field 'checks.printed.max': expected a number; found True"),
+        (
+            printed(kind="residual", max=1, min=0),
+            r"field 'checks.printed': a residual check needs the number\(s\) max; it has \['max', 'min'\]",
+        ),
         (printed(kind="residual", max=-1), "field 'checks.printed': accepts nothing"),
         (printed(kind="equals", expected=1), r"needs the number\(s\) expected, tolerance"),
         (printed(kind="equals", expected=1, tolerance=-1), "field 'checks.printed': accepts nothing"),
         (printed(kind="between", min=2, max=1), "field 'checks.printed': accepts nothing"),
         (printed(kind="count", max=1), r"a count check needs the number\(s\) none"),
         (printed(kind="count", min_fraction=1.5), "field 'checks.printed': accepts nothing"),
-        ({"checks": {**ledgers.MINIMAL["checks"], "other": {"kind": "count", "basis": "x"}}}, "field 'checks.other'"),
-        ({"correction": {"printed": "a"}}, r"field 'correction' has \['printed'\], expected"),
+        (printed(kind="count", low=1), "field 'checks.printed.low': unknown field"),
+        ({"covers": "eq:1"}, "field 'covers': expected a list; found 'eq:1'"),
+        ({"drift": "much"}, "field 'drift': expected a number; found 'much'"),
+        ({"replaces": True}, "field 'replaces': expected a corrected form beside it: checks.corrected"),
+        (
+            {"checks": {**ledgers.MINIMAL["checks"], "other": {"kind": "count", "basis": "x"}}},
+            "field 'checks.other': expected one of printed, convention, approximation, corrected",
+        ),
+        ({"correction": {"printed": "a"}}, r"field 'correction': expected \['conclusion', .*; found \['printed'\]"),
     ],
 )
 def test_breaches_name_claim_and_field(tmp_path, change, field):
@@ -71,7 +101,7 @@ def test_breaches_name_claim_and_field(tmp_path, change, field):
         ("x = [", "not TOML"),
         ("", r"no \[\[claim\]\] in it"),
         ("planned_chapters = []\n", r"no \[\[claim\]\] in it"),
-        ("claims = []\n", r"unknown top-level key\(s\) \['claims'\]"),
+        ("claims = []\n", "claims.toml: field 'claims': unknown field; expected one of planned_chapters, claim"),
     ],
 )
 def test_files_that_are_no_claims(tmp_path, text, complaint):

@@ -194,7 +194,10 @@ def test_the_running_program_records_what_it_has_loaded(project, monkeypatch):
         (lambda p: (p / "rows.csv").unlink(), "rows.csv: missing"),
         (lambda p: (p / "record.json").unlink(), "record.json: missing"),
         (lambda p: (p / "record.json").write_text('{"experiment":\n'), r"record.json: not JSON \(line 2"),
-        (lambda p: (p / "record.json").write_text("[]"), "record.json: expected an object of fields, found list"),
+        (
+            lambda p: (p / "record.json").write_text("[]"),
+            "record.json: field.* experiment, run_id, .* missing; expected an object with experiment",
+        ),
         (lambda p: (p / "record.json").write_text("{}"), "record.json: field.* experiment, run_id"),
         (lambda p: p.rename(p.with_name("20200101-00000000")), "run_id is .*, expected the folder's name"),
     ],

@@ -221,10 +221,10 @@ def test_an_experiment_that_compares_nothing_renews_nothing(project, edit):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("{}\n", "line 1: expected an object with date, commit, modules"),
-        ('{"date"\n', "line 1: not JSON"),
-        ("[]\n", "line 1: expected an object"),
-        ("GOOD{\n", "line 2: not JSON"),
+        ("{}\n", "line 1: field.* date, commit, .* missing; expected an object with date, commit, modules"),
+        ('{"date"\n', r"line 1: not JSON \([^l]"),
+        ("[]\n", "line 1: field.* date, .* missing; expected an object with date"),
+        ("GOOD{\n", r"line 2: not JSON \([^l]"),
     ],
 )
 def test_broken_renewals_name_the_file_and_the_line(project, edit, text, complaint):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 
 from specseg.data import _files, manifests
 from specseg.data.datasets import VOID
 from specseg.data.manifests import Labels, encoding
+from specseg.evidence import schema
+from specseg.evidence.schema import Model, Must
 
 MOST_UNASKED = 64  # more class numbers than this are asked about: a folder of pictures would look like 256 classes
 
@@ -105,20 +108,23 @@ class Reader:
         if self.labels is None:
             raise ValueError("the classes are not known yet")
         color = self.labels.encoding == "color"
-        try:
+        with _named(color):
             stored = _files.read_colors(path) if color else _files.read_numbers(path)
             return encoding.decode(stored, self.labels, _table(self.labels), str(path))
-        except (ValueError, OSError) as err:
-            hint = "; colour maps need --map or --manifest" if not color and "of mode" in str(err) else ""
-            raise BadFile(f"{err}{hint}") from None
 
     def values(self, path: Path) -> np.ndarray:
         """Return how often each stored number 0 .. 255 occurs, int64 (256,). Raises BadFile that names the file."""
-        try:
+        with _named(color=False):
             return np.bincount(_files.read_numbers(path).ravel(), minlength=256)
-        except (ValueError, OSError) as err:
-            hint = "; colour maps need --map or --manifest" if "of mode" in str(err) else ""
-            raise BadFile(f"{err}{hint}") from None
+
+
+@contextmanager
+def _named(color: bool) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, OSError) as err:
+        hint = "; colour maps need --map or --manifest" if not color and "of mode" in str(err) else ""
+        raise BadFile(f"{err}{hint}") from None
 
 
 def value_counts(context, item: Item) -> dict[str, np.ndarray]:
@@ -151,7 +157,7 @@ def numbered(count: int, ignore: int = VOID) -> Labels:
         raise ValueError(
             f"ignore {ignore}: lies among the classes 0 .. {count - 1}; give a map file that leaves it out"
         )
-    return Labels(tuple(f"class {k}" for k in range(count)), "index", (ignore,), {}, ())
+    return Labels(tuple(f"class {k}" for k in range(count)), "index", (ignore,))
 
 
 def from_values(totals: np.ndarray, ignore: int) -> Labels:
@@ -173,12 +179,49 @@ def from_values(totals: np.ndarray, ignore: int) -> Labels:
         )
     kept = [v for v in range(max(seen) + 1) if v != ignore]
     mapped = {} if ignore > max(seen) else {str(v): k for k, v in enumerate(kept)}
-    return Labels(tuple(f"class {v}" for v in kept), "index", (ignore,), mapped, ())
+    return Labels(tuple(f"class {v}" for v in kept), "index", (ignore,), mapped)
 
 
 def from_manifest(name: str) -> Labels:
     """Return how a known data set stores its labels. Raises ValueError that lists the known names."""
     return manifests.load(name).labels
+
+
+def _code(value: Any) -> str:
+    """Return a stored value as `Labels.map` has it, a number or "RRGGBB"; "" for what is neither."""
+    if isinstance(value, str):
+        return value.removeprefix("#").upper() if re.fullmatch("#?[0-9A-Fa-f]{6}", value) else ""
+    if type(value) is int:
+        return str(value) if 0 <= value <= 255 else ""
+    rgb = isinstance(value, list) and len(value) == 3 and all(type(n) is int and 0 <= n <= 255 for n in value)
+    return "{:02X}{:02X}{:02X}".format(*value) if rgb else ""
+
+
+Color = Annotated[Any, Must('"RRGGBB" or [r, g, b]', lambda value: len(_code(value)) == 6)]
+Number = Annotated[Any, Must("a whole number 0 .. 255", lambda value: type(value) is int and _code(value))]
+
+
+@dataclass(frozen=True)
+class Entry(Model):
+    """One class of a map file: its name and its stored values, numbers or colours."""
+
+    name: Annotated[str, Must("words", str.strip)]
+    color: Color = None
+    colors: tuple[Color, ...] = ()
+    id: Number = None
+    ids: tuple[Number, ...] = ()
+
+    @property
+    def codes(self) -> list[str]:
+        return [_code(v) for v in (self.color, self.id, *self.colors, *self.ids) if v is not None]
+
+
+@dataclass(frozen=True)
+class MapFile(Model):
+    """A map file: the classes in their order, and the stored values that count nowhere (None: 255 among numbers)."""
+
+    classes: tuple[Entry, ...]
+    ignore: tuple[Annotated[Any, Must("a number 0 .. 255 or a colour", _code)], ...] | None = None
 
 
 def from_map(path: Path) -> Labels:
@@ -189,53 +232,23 @@ def from_map(path: Path) -> Labels:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such map file")
-    try:
-        doc = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
-        raise ValueError(f"{path}: not TOML: {err}") from None
-    if unknown := set(doc) - {"classes", "ignore"}:
-        raise ValueError(f"{path}: unknown key(s) {', '.join(sorted(unknown))}; expected ignore and [[classes]]")
-    entries = doc.get("classes")
-    if not isinstance(entries, list) or not entries or not all(isinstance(e, dict) for e in entries):
-        raise ValueError(f"{path}: no [[classes]]; expected at least one with name and color or id")
-    names, mapped, kinds = [], {}, set()
-    for number, entry in enumerate(entries):
-        where = f"{path}: classes[{number}]"
-        name = entry.get("name")
-        if not isinstance(name, str) or not name.strip() or name in names:
-            raise ValueError(f"{where}.name: {name!r}; expected words of its own")
-        keys = set(entry) - {"name"}
-        if len(keys) != 1 or not keys <= {"color", "colors", "id", "ids"}:
-            raise ValueError(f"{where} ({name}): keys {sorted(keys)}; expected name and one of color, colors, id, ids")
-        key = keys.pop()
-        stored = entry[key] if key in ("colors", "ids") else [entry[key]]
-        kinds.add("color" if key.startswith("color") else "id")
-        if not isinstance(stored, list) or not stored:
-            raise ValueError(f"{where}.{key}: {stored!r}; expected a list")
-        for value in stored:
-            code = _code(value, key, where)
-            if code in mapped:
-                raise ValueError(f"{where}.{key}: {code} already belongs to {names[mapped[code]]}")
-            mapped[code] = len(names)
-        names.append(name)
-    if len(kinds) > 1:
-        raise ValueError(f"{path}: some classes have colours and some ids; expected one of the two for all")
-    if len(names) > 254:
-        raise ValueError(f"{path}: {len(names)} classes; expected at most 254")
-    kind = kinds.pop()
-    ignore = [_code(value, kind, f"{path}: ignore") for value in doc.get("ignore", [] if kind == "color" else [VOID])]
-    if both := [c for c in ignore if c in mapped]:
-        raise ValueError(f"{path}: ignore: {both[0]} is also a class ({names[mapped[both[0]]]})")
-    return Labels(tuple(names), kind, tuple(c if kind == "color" else int(c) for c in ignore), mapped, ())
-
-
-def _code(value, key: str, where: str) -> str:
-    if key.startswith("id"):
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 255:
-            raise ValueError(f"{where}.{key}: {value!r}; expected a whole number 0 .. 255")
-        return str(value)
-    if isinstance(value, str) and re.fullmatch(r"#?[0-9A-Fa-f]{6}", value):
-        return value.removeprefix("#").upper()
-    if isinstance(value, list) and len(value) == 3 and all(isinstance(v, int) and 0 <= v <= 255 for v in value):
-        return "{:02X}{:02X}{:02X}".format(*value)
-    raise ValueError(f'{where}.{key}: {value!r}; expected "RRGGBB" or [r, g, b]')
+    form = schema.read(MapFile, schema.toml(path), str(path))
+    names, owner = [entry.name for entry in form.classes], {}
+    if not 1 <= len(names) <= 254:
+        raise ValueError(f"{path}: field 'classes': expected 1 .. 254 classes; found {len(names)}")
+    for k, entry in enumerate(form.classes):
+        where = f"{path}: field 'classes[{k}]"
+        if entry.name in names[:k]:
+            raise ValueError(f"{where}.name': expected words of its own; found {entry.name!r} again")
+        if not entry.codes:
+            raise ValueError(f"{where}': {entry.name} has no stored value; expected color, colors, id or ids")
+        if taken := owner.keys() & set(entry.codes):
+            raise ValueError(f"{where}': {min(taken)} already belongs to {names[owner[min(taken)]]}")
+        owner |= dict.fromkeys(entry.codes, k)
+    color = len(form.classes[0].codes[0]) == 6
+    ignore = [_code(v) for v in (form.ignore if form.ignore is not None else [] if color else [VOID])]
+    if any((len(code) == 6) != color for code in (*owner, *ignore)):
+        raise ValueError(f"{path}: some stored values are colours and some ids; expected one of the two for all")
+    if both := [code for code in ignore if code in owner]:
+        raise ValueError(f"{path}: field 'ignore': {both[0]} is also a class ({names[owner[both[0]]]})")
+    return Labels(tuple(names), "color" if color else "id", tuple(ignore if color else map(int, ignore)), owner)

@@ -177,13 +177,12 @@ def write_sheet(data: datasets.DataSet, path: Path, images: int = 8, size: int =
 @app.command("hash")
 def hash_(folder: Annotated[Path, typer.Argument(help="folder of a data set")], pattern: str = "**/*") -> None:
     """Print the file list of a folder (path, bytes, sha256): what a new manifest's file_list holds."""
-    from specseg.data import manifests
 
     if not folder.is_dir():
         raise typer.BadParameter(f"{folder}: no such folder")
     print("path\tbytes\tsha256")
     for path in sorted(p for p in folder.glob(pattern) if p.is_file()):
-        print(f"{path.relative_to(folder).as_posix()}\t{path.stat().st_size}\t{manifests.sha256(path)}")
+        print(f"{path.relative_to(folder).as_posix()}\t{path.stat().st_size}\t{config.sha256(path)}")
 
 
 def human(count: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from specseg.evidence import config, provenance
+from specseg.evidence import config, provenance, schema
 from specseg.evidence.verdicts import Judgement
 
 
@@ -105,13 +105,10 @@ def _read(profile: str) -> dict[str, Any] | None:
     path = accepted_file(profile)
     if not path.is_file():
         return None
-    again = "'make accept' writes it anew"
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as err:
-        raise ValueError(f"{path}: not JSON (line {err.lineno}: {err.msg}); {again}") from None
-    if not isinstance(told, dict) or not isinstance(told.get("facts"), dict):
-        raise ValueError(f"{path}: expected an object with facts and machine; {again}")
+    advice = "; 'make accept' writes it anew"
+    told = schema.parse_json(path.read_text(encoding="utf-8"), str(path), ("facts", "machine"), advice=advice)
+    if not isinstance(told["facts"], dict):
+        raise ValueError(f"{path}: field 'facts': expected an object of claims{advice}")
     return told
 
 

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NamedTuple
 
-from specseg.evidence import config
+from specseg.evidence import config, schema
+from specseg.evidence.schema import FieldError, Model, Must
 
 KINDS = ("identity", "number", "ordering", "trend", "fit")
 TIERS = ("R0", "R1", "R2", "R3", "R4")
 FORMS = ("printed", "convention", "approximation", "corrected")
 IF_FAILS = ("refuted", "paper inconsistent")
-CHECKS = {
-    "residual": ("max",), "equals": ("expected", "tolerance"), "count": (), "at_least": ("min",), "at_most": ("max",),
-    "between": ("min", "max"),
-}  # fmt: skip
 CORRECTION = ("printed", "corrected", "why", "conclusion")
 CHECKED_BY = "checked_by"  # optional in a correction: the claim whose check judged the corrected form, if not this one
-FIELDS = {
-    "id", "locator", "section", "covers", "kind", "statement", "quote", "tables", "unit", "tier", "chapter", "if_fails",
-    "blocked", "checks", "correction", "importance", "amended", "drift", "replaces",
-}  # fmt: skip
 SECTIONS = (
     "Abstract", "1", "2", "2.1", "2.2", "3", "3.1", "3.2", "3.3", "4",
     "A.1", "A.2", "A.3", "A.4", "A.5", "A.6", "A.7", "A.8", "A.9", "A.10", "Beyond the paper",
@@ -36,20 +28,61 @@ class ClaimError(ValueError):
     """A claim that breaks the schema; the message names the file, the claim and the field."""
 
 
-@dataclass(frozen=True)
-class Check:
-    """One stated check: it accepts the observed values of a closed interval."""
+Text = Annotated[str, Must("text that is not empty", str.strip)]
 
-    kind: str
-    low: float
-    high: float
-    basis: str
-    settings: dict[str, float] = field(default_factory=dict)
+
+class Kind(NamedTuple):
+    """One kind of check: the numbers that it states, its words, and the interval of values that it accepts."""
+
+    needs: tuple[str, ...]
+    words: str
+    interval: Callable[[Check], tuple[float, float]]
+
+
+CHECKS = {
+    "residual": Kind(("max",), "residual at most {max:g}", lambda c: (0.0, c.max)),
+    "equals": Kind(("expected", "tolerance"), "equals {expected:g} within {tolerance:g}",
+                   lambda c: (c.expected - c.tolerance, c.expected + c.tolerance)),
+    "count": Kind((), "holds in every case", lambda c: (1.0 if c.min_fraction is None else c.min_fraction, 1.0)),
+    "at_least": Kind(("min",), "at least {min:g}", lambda c: (c.min, math.inf)),
+    "at_most": Kind(("max",), "at most {max:g}", lambda c: (-math.inf, c.max)),
+    "between": Kind(("min", "max"), "between {min:g} and {max:g}", lambda c: (c.min, c.max)),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Check(Model):
+    """One stated check: it accepts the observed values of a closed interval, `low` to `high`."""
+
+    kind: Literal[*CHECKS]
+    basis: Annotated[str, Must("words that say why this tolerance", str.strip)]
+    min: float | None = None
+    max: float | None = None
+    expected: float | None = None
+    tolerance: float | None = None
+    min_fraction: float | None = None  # of a count: less than every case
+
+    def __post_init__(self) -> None:
+        given = {k for k, v in vars(self).items() if v is not None} - {"kind", "basis"}
+        needs = CHECKS[self.kind].needs
+        if given - ({"min_fraction"} if self.kind == "count" else set()) != set(needs):
+            names = ", ".join(needs) or "none"
+            raise ValueError(f"a {self.kind} check needs the number(s) {names}; it has {sorted(given)}")
+        if self.low > self.high:
+            raise ValueError(f"accepts nothing ({self.low} > {self.high})")
+
+    @property
+    def low(self) -> float:
+        return CHECKS[self.kind].interval(self)[0]
+
+    @property
+    def high(self) -> float:
+        return CHECKS[self.kind].interval(self)[1]
 
     def state(self, value: float, low: float | None = None, high: float | None = None) -> str:
         """Return "holds", "fails" or, when the interval [low, high] lies on both sides, "unresolved".
 
-        >>> Check("at_least", 0.5, math.inf, "by hand").state(0.7, 0.4, 0.9)
+        >>> Check("at_least", "by hand", min=0.5).state(0.7, 0.4, 0.9)
         'unresolved'
         """
         a, b = (value if low is None else low), (value if high is None else high)
@@ -59,42 +92,50 @@ class Check:
 
     def describe(self) -> str:
         """Return the check in words, e.g. "value at most 1e-10"."""
-        s = {k: f"{v:g}" for k, v in self.settings.items()}
-        return {
-            "residual": lambda: f"residual at most {s['max']}",
-            "equals": lambda: f"equals {s['expected']} within {s['tolerance']}",
-            "count": lambda: (
-                "holds in every case" if self.low >= 1 else f"holds in {self.low:.0%} of the cases or more"
-            ),
-            "at_least": lambda: f"at least {s['min']}",
-            "at_most": lambda: f"at most {s['max']}",
-            "between": lambda: f"between {s['min']} and {s['max']}",
-        }[self.kind]()
+        if self.low < 1 and self.kind == "count":
+            return f"holds in {self.low:.0%} of the cases or more"
+        return CHECKS[self.kind].words.format(**vars(self))
 
 
 @dataclass(frozen=True)
-class Claim:
+class Claim(Model):
     """One statement of the paper that can be judged, with its place, tier, chapter and checks."""
 
-    id: str
-    locator: str
-    section: str
-    kind: str
-    statement: str
-    tier: str
-    chapter: str
-    checks: dict[str, Check]
+    id: Annotated[str, Must("kebab-case such as eq02-decomposition", re.compile(r"[a-z0-9]+(-[a-z0-9]+)+").fullmatch)]
+    locator: Text
+    section: Literal[*SECTIONS]
+    kind: Literal[*KINDS]
+    statement: Text
+    tier: Literal[*TIERS]
+    chapter: Text
+    checks: dict[Literal[*FORMS], Check] = field(default_factory=dict)
     covers: tuple[str, ...] = ()
     quote: str = ""
     tables: tuple[str, ...] = ()
     unit: str = "1"
-    if_fails: str = "refuted"
+    if_fails: Literal[*IF_FAILS] = "refuted"
     blocked: str = ""
     correction: dict[str, str] | None = None
     importance: int = 0
     drift: float = 1e-6
     replaces: bool = False  # the corrected form is another statement: it mends no verdict
     amended: tuple[dict[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.blocked and "printed" not in self.checks:
+            raise FieldError("checks.printed", "missing; a claim states its check beforehand")
+        if self.correction is not None and set(self.correction) - {CHECKED_BY} != set(CORRECTION):
+            raise FieldError("correction", f"expected {sorted(CORRECTION)}; found {sorted(self.correction)}")
+        if self.replaces and not ("corrected" in self.checks and self.correction):
+            raise FieldError("replaces", "expected a corrected form beside it: checks.corrected and a correction")
+
+
+@dataclass(frozen=True)
+class Form(Model):
+    """The file: its claims as they stand there, and the chapters that are planned."""
+
+    planned_chapters: tuple[str, ...] = ()
+    claim: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,19 +164,15 @@ def claims_file() -> Path:
 def load_claims(path: Path | None = None) -> Claims:
     """Read and check all claims. Raises ClaimError that names the file, the claim's id and the field."""
     path = path or claims_file()
-    try:
-        doc = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ClaimError(f"{path}: missing; the paper's claims are expected there") from None
-    except tomllib.TOMLDecodeError as err:
-        raise ClaimError(f"{path}: not TOML: {err}") from None
-    if unknown := set(doc) - {"planned_chapters", "claim"}:
-        raise ClaimError(f"{path}: unknown top-level key(s) {sorted(unknown)}; expected planned_chapters and [[claim]]")
+    if not path.is_file():
+        raise ClaimError(f"{path}: missing; the paper's claims are expected there")
+    form = schema.read(Form, schema.toml(path, ClaimError), str(path), ClaimError)
     by_id: dict[str, Claim] = {}
-    for n, raw in enumerate(doc.get("claim", []), 1):
-        claim = _claim(raw, f"{path.name}: claim {raw.get('id') or f'number {n}'}")
+    for n, raw in enumerate(form.claim, 1):
+        where = f"{path.name}: claim {raw.get('id') or f'number {n}'}"
+        claim = schema.read(Claim, raw, where, ClaimError)
         if claim.id in by_id:
-            raise ClaimError(f"{path.name}: claim {claim.id}: id given twice")
+            raise ClaimError(f"{where}: id given twice")
         by_id[claim.id] = claim
     if not by_id:
         raise ClaimError(f"{path}: no [[claim]] in it")
@@ -143,62 +180,5 @@ def load_claims(path: Path | None = None) -> Claims:
         other = (claim.correction or {}).get(CHECKED_BY, claim.id)
         if other not in by_id:
             where = f"{path.name}: claim {claim.id}: field 'correction.{CHECKED_BY}'"
-            raise ClaimError(f"{where} is {other!r}; expected another claim's id")
-    return Claims(by_id, tuple(doc.get("planned_chapters", ())))
-
-
-def _claim(raw: dict[str, Any], where: str) -> Claim:
-    if unknown := set(raw) - FIELDS:
-        raise ClaimError(f"{where}: unknown field(s) {sorted(unknown)}")
-    for key in ("id", "locator", "section", "kind", "statement", "tier", "chapter"):
-        if not isinstance(raw.get(key), str) or not raw[key].strip():
-            raise ClaimError(f"{where}: field '{key}' must be text and not empty")
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", raw["id"]):
-        raise ClaimError(f"{where}: field 'id' must be kebab-case such as eq02-decomposition")
-    for key, allowed in (("kind", KINDS), ("tier", TIERS), ("section", SECTIONS)):
-        if raw[key] not in allowed:
-            raise ClaimError(f"{where}: field '{key}' is {raw[key]!r}, expected one of {', '.join(allowed)}")
-    if raw.get("if_fails", "refuted") not in IF_FAILS:
-        raise ClaimError(f"{where}: field 'if_fails' is {raw['if_fails']!r}, expected one of {', '.join(IF_FAILS)}")
-    checks = raw.get("checks") or {}
-    if not raw.get("blocked") and "printed" not in checks:
-        raise ClaimError(f"{where}: field 'checks.printed' is missing; a claim states its check beforehand")
-    correction = raw.get("correction")
-    if correction is not None and set(correction) - {CHECKED_BY} != set(CORRECTION):
-        raise ClaimError(f"{where}: field 'correction' has {sorted(correction)}, expected {sorted(CORRECTION)}")
-    if raw.get("replaces") and not ("corrected" in checks and correction):
-        raise ClaimError(f"{where}: field 'replaces' needs a corrected form: checks.corrected and a correction")
-    kept = {k: v for k, v in raw.items() if k not in ("checks", "covers", "tables", "amended")}
-    return Claim(
-        **kept,
-        checks={form: _check(form, c, where) for form, c in checks.items()},
-        covers=tuple(raw.get("covers", ())), tables=tuple(raw.get("tables", ())), amended=tuple(raw.get("amended", ())),
-    )  # fmt: skip
-
-
-def _check(form: str, raw: Any, where: str) -> Check:
-    if form not in FORMS:
-        raise ClaimError(f"{where}: field 'checks.{form}': expected one of {', '.join(FORMS)}")
-    where = f"{where}: field 'checks.{form}"
-    kind = raw.get("kind") if isinstance(raw, dict) else None
-    if kind not in CHECKS:
-        raise ClaimError(f"{where}.kind' is {kind!r}, expected one of {', '.join(CHECKS)}")
-    if not str(raw.get("basis", "")).strip():
-        raise ClaimError(f"{where}.basis' is missing: say why this tolerance")
-    needed = CHECKS[kind]
-    extra = set(raw) - {"kind", "basis", *needed} - ({"min_fraction"} if kind == "count" else set())
-    if extra or any(not isinstance(raw.get(k), int | float) or isinstance(raw.get(k), bool) for k in needed):
-        names = ", ".join(needed) or "none"
-        raise ClaimError(f"{where}': a {kind} check needs the number(s) {names}; it has {sorted(raw)}")
-    low, high = -math.inf, math.inf
-    if kind == "residual":
-        low, high = 0.0, raw["max"]
-    elif kind == "equals":
-        low, high = raw["expected"] - raw["tolerance"], raw["expected"] + raw["tolerance"]
-    elif kind == "count":
-        low, high = raw.get("min_fraction", 1.0), 1.0
-    else:
-        low, high = raw.get("min", low), raw.get("max", high)
-    if low > high:
-        raise ClaimError(f"{where}': accepts nothing ({low} > {high})")
-    return Check(kind, float(low), float(high), raw["basis"], {k: float(raw[k]) for k in needed})
+            raise ClaimError(f"{where}: expected another claim's id; found {other!r}")
+    return Claims(by_id, form.planned_chapters)

@@ -6,11 +6,12 @@ import hashlib
 import json
 import os
 import random
-import tomllib
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from specseg.evidence import schema
 
 _INPUTS: dict[str, str] = {}
 
@@ -99,11 +100,7 @@ def profile(name: str) -> Profile:
 
 
 def _read_profiles() -> dict[str, dict[str, Any]]:
-    path = root() / "profiles.toml"
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as err:
-        raise ValueError(f"{path}: not TOML: {err}") from None
+    return schema.toml(root() / "profiles.toml")
 
 
 def _profile_hash(values: dict[str, Any]) -> str:

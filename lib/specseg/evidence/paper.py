@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import Any
 
 import pandas as pd
 
-from specseg.evidence import config
+from specseg.evidence import config, schema
 
 TABLES = {
     "1": "table1", "2": "table2", "3a": "table3", "3b": "table3", "4a": "table4", "4b": "table4", "a1": "a1_constants",
@@ -46,4 +45,4 @@ def rounding_interval(value: float, decimals: int) -> tuple[float, float]:
 def inventory() -> list[dict[str, Any]]:
     """Return the paper's items that need a claim, each with `id` and `locator` (paper/inventory.toml)."""
     path = config.note_input(config.root() / "paper" / "inventory.toml")
-    return tomllib.loads(path.read_text(encoding="utf-8"))["item"]
+    return schema.toml(path)["item"]

@@ -37,8 +37,8 @@ _PARSER = threading.Lock()  # Python 3.11's ast keeps one recursion counter for 
 SWEEP = ("", ".board", ".cells", ".command", ".energy", ".folder", ".launchers", ".options", ".slurm", ".work")
 PLUMBING = (
     "specseg", "specseg.evidence", "specseg.evidence.config", "specseg.evidence.records", "specseg.evidence.renewal",
-    "specseg.evidence.provenance", "specseg.data", "specseg.data._torchvision", "specseg.spectral", "specseg.nets",
-    "specseg.measure", "specseg.proofs", "specseg.study", "specseg.nets.protocol",
+    "specseg.evidence.provenance", "specseg.evidence.schema", "specseg.data", "specseg.data._torchvision",
+    "specseg.spectral", "specseg.nets", "specseg.measure", "specseg.proofs", "specseg.study", "specseg.nets.protocol",
     *(f"specseg.sweep{part}" for part in SWEEP),
 )  # fmt: skip
 

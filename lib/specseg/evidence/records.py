@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from specseg.evidence import config, provenance
+from specseg.evidence import config, provenance, schema
 
 _STARTED = time.time()  # code written later than this is not the code that runs here
 REQUIRED = (
@@ -207,15 +207,7 @@ def read(path: Path) -> Record:
     for file in (meta_file, rows_file):
         if not file.is_file():
             raise RecordError(f"{file}: missing; a record needs record.json and rows.csv")
-    try:
-        meta = json.loads(meta_file.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as err:
-        raise RecordError(f"{meta_file}: not JSON (line {err.lineno}: {err.msg})") from None
-    if not isinstance(meta, dict):
-        raise RecordError(f"{meta_file}: expected an object of fields, found {type(meta).__name__}")
-    missing = [key for key in REQUIRED if key not in meta]
-    if missing:
-        raise RecordError(f"{meta_file}: field(s) {', '.join(missing)} missing")
+    meta = schema.parse_json(meta_file.read_text(encoding="utf-8"), str(meta_file), REQUIRED, error=RecordError)
     if meta["run_id"] != path.name:
         raise RecordError(f"{meta_file}: run_id is {meta['run_id']!r}, expected the folder's name {path.name!r}")
     if config.sha256(rows_file) != meta["rows_sha256"]:
@@ -230,13 +222,9 @@ def _renewals(file: Path) -> list[dict[str, Any]]:
     config.note_input(file)
     found = []
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines() if file.is_file() else (), 1):
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError as err:
-            raise RecordError(f"{file}, line {number}: not JSON ({err.msg})") from None
-        missing = [k for k in RENEWAL if k not in entry] if isinstance(entry, dict) else list(RENEWAL)
-        if missing or not isinstance(entry["modules"], dict) or not entry["modules"]:
-            raise RecordError(f"{file}, line {number}: expected an object with {', '.join(RENEWAL)}")
+        entry = schema.parse_json(line, f"{file}, line {number}", RENEWAL, error=RecordError)
+        if not isinstance(entry["modules"], dict) or not entry["modules"]:
+            raise RecordError(f"{file}, line {number}: field 'modules': expected module names and their hashes")
         found.append(entry)
     return found
 

@@ -5,7 +5,7 @@
 
 from specseg.data.manifests.fetch import FetchError, RegistrationNeeded, fetch
 from specseg.data.manifests.schema import Check, File, Labels, Manifest, ManifestError, Split, folder, load, names, read
-from specseg.data.manifests.verify import Have, Problem, Report, list_hash, sha256, verify
+from specseg.data.manifests.verify import Have, Problem, Report, list_hash, verify
 
 __all__ = [
     "Check",
@@ -25,6 +25,5 @@ __all__ = [
     "load",
     "names",
     "read",
-    "sha256",
     "verify",
 ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from specseg.data.manifests.schema import File, Manifest
-from specseg.data.manifests.verify import find_file, present_ids, sha256
+from specseg.data.manifests.verify import find_file, present_ids
 from specseg.evidence import config
 
 CHUNK = 1 << 18
@@ -76,7 +76,7 @@ def _one(file: File, target: Path, progress) -> int:
     """Download one file unless the right one is there; return the bytes downloaded (0: kept)."""
     import pooch
 
-    if target.is_file() and target.stat().st_size == file.bytes and sha256(target) == file.sha256:
+    if target.is_file() and target.stat().st_size == file.bytes and config.sha256(target) == file.sha256:
         return 0
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{file.sha256[:8]}.part")

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from specseg.data.manifests import encoding
-from specseg.evidence import config
+from specseg.evidence import config, schema
+from specseg.evidence.schema import FieldError, Model, Must
 
-ACCESS = ("open", "registration", "generated")
-HASHES = ("publisher", "reported", "mirrors", "unverified", "generated")
 UNVERIFIED = "unverified"
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -25,19 +22,34 @@ class ManifestError(ValueError):
     """A manifest that does not have the expected form; the message names the file and the field."""
 
 
+def _relative(path: str) -> bool:
+    return not path.startswith("/") and ".." not in path.split("/") and "\\" not in path
+
+
+def _stored(value: int | str) -> bool:
+    return 0 <= value <= 255 if isinstance(value, int) else bool(re.fullmatch("[0-9A-F]{6}", value))
+
+
+Positive = Annotated[int, Must("a number above 0", lambda n: n > 0)]
+Byte = Annotated[int, Must("a number 0 .. 255", lambda n: 0 <= n <= 255)]
+RelativePath = Annotated[str, Must("a relative path without ..", _relative)]
+Sha256 = Annotated[str, Must("64 hex digits", lambda text: text in ("", UNVERIFIED) or _HASH.fullmatch(text))]
+Stored = Annotated[int | str, Must("a number 0 .. 255 or six upper-case hex digits", _stored)]
+
+
 @dataclass(frozen=True)
-class File:
+class File(Model):
     """One file: where it lies, its bytes, its sha256 ("unverified" only behind a registration) and its addresses."""
 
-    path: str
+    path: RelativePath
     bytes: int
-    sha256: str
-    urls: tuple[str, ...] = ()
-    unpack: str = ""
+    sha256: Sha256
+    urls: Annotated[tuple[str, ...], Must("a list of one address or more", len)]
+    unpack: Literal["", "tar", "zip"] = ""
 
 
 @dataclass(frozen=True)
-class Split:
+class Split(Model):
     """One split: its name, how many it lists, the list's file and hash, the paper's count (None: not in the paper).
 
     `image` and `label` are paths with {id} for the name of a sample; `rule` says in words how a split without a
@@ -45,55 +57,82 @@ class Split:
     """
 
     name: str
-    count: int
-    list: str = ""
-    list_sha256: str = ""
-    paper_count: int | None = None
+    count: Positive
+    list: RelativePath = ""
+    list_sha256: Sha256 = ""
+    paper_count: Positive | None = None
     image: str = ""
     label: str = ""
     rule: str = ""
     part_of: str = ""
 
+    def __post_init__(self) -> None:
+        if not (self.list or self.rule):
+            raise FieldError("list", "expected a list file, or a rule in words")
+
 
 @dataclass(frozen=True)
-class Labels:
+class Labels(Model):
     """How labels are stored: class names, encoding, the map from stored values to 0 .. C-1 or 255, and a palette.
 
     `encoding` is "index" (stored value = class), "id" (map from stored id) or "color" (map from "RRGGBB").
     """
 
     names: tuple[str, ...]
-    encoding: str
-    ignore: tuple[int | str, ...]
-    map: dict[str, int]
-    palette: tuple[tuple[int, int, int], ...]
-    paper_classes: int | None = None
-    threshold: int = 0  # colours: each channel is cut to 0 or 255 here before the lookup (0: not cut)
+    encoding: Literal["index", "id", "color"]
+    ignore: tuple[Stored, ...]
+    map: dict[str, int] = field(default_factory=dict)
+    palette: tuple[tuple[Byte, Byte, Byte], ...] = ()
+    paper_classes: Positive | None = None
+    threshold: Byte = 0  # colours: each channel is cut to 0 or 255 here before the lookup (0: not cut)
+
+    def __post_init__(self) -> None:
+        last = len(self.names) - 1
+        for key, value in self.map.items():
+            if not 0 <= value <= last and value != encoding.VOID:
+                raise FieldError(f"map.{key}", f"expected a class 0 .. {last} or 255; found {value!r}")
+            if self.encoding == "color" and not re.fullmatch("[0-9A-F]{6}", key):
+                raise FieldError(f"map.{key}", "expected a colour as six upper-case hex digits")
+            if self.encoding == "id" and not key.isdigit():
+                raise FieldError(f"map.{key}", "expected a stored id")
+        if self.encoding != "index" and not set(range(last + 1)) <= set(self.map.values()):
+            raise FieldError("map", f"expected an entry for every class 0 .. {last}")
 
 
 @dataclass(frozen=True)
-class Check:
+class Check(Model):
     """What can be checked without a hash: how many files match (0: any number), their kind, size and values."""
 
-    pattern: str
-    count: int
-    kind: str  # "image", "label" or "mat"
-    size: tuple[int, int] | None = None
+    pattern: RelativePath
+    count: Annotated[int, Must("0 or more", lambda n: n >= 0)]
+    kind: Literal["image", "label", "mat"]
+    size: Annotated[tuple[int, int] | None, Must("[width, height]")] = None
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """One data set. `prefixes` are the folders below the data root in which its files are recognised."""
+class Alias(Model):
+    """The same files in the set's other published layout: a regular expression of paths, and what it becomes there."""
+
+    pattern: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Manifest(Model):
+    """One data set. `prefixes` are the folders below the data root in which its files are recognised.
+
+    `file_list` names a list beside the manifest: path, bytes and sha256 a line, below each address of `file_urls`.
+    """
 
     name: str
     title: str
     licence: str
     licence_url: str
-    access: str
+    access: Literal["open", "registration", "generated"]
     redistributable: bool
     homepage: str
     citation: str
-    hashes: str
+    hashes: Literal["publisher", "reported", "mirrors", "unverified", "generated"]
     how: str
     preprocessing: str
     prefixes: tuple[str, ...]
@@ -101,11 +140,30 @@ class Manifest:
     splits: tuple[Split, ...]
     archives: tuple[File, ...] = ()
     files: tuple[File, ...] = ()
-    aliases: tuple[tuple[str, str], ...] = ()
+    file_list: str = ""
+    file_urls: tuple[str, ...] = ()
+    aliases: tuple[Alias, ...] = ()
     checks: tuple[Check, ...] = ()
     notes: tuple[str, ...] = ()
     generator: dict[str, Any] = field(default_factory=dict)
     source: str = ""
+
+    def __post_init__(self) -> None:
+        hidden = self.access == "registration"
+        if (self.hashes == UNVERIFIED and not hidden) or (self.hashes == "generated") != (self.access == "generated"):
+            raise FieldError("hashes", f'{self.hashes!r} does not go with access = "{self.access}"')
+        for key in () if hidden else ("archives", "files"):
+            for k, file in enumerate(getattr(self, key)):
+                if not _HASH.fullmatch(file.sha256):
+                    raise FieldError(f"{key}[{k}].sha256", f"expected 64 hex digits; found {file.sha256!r}")
+                if file.bytes <= 0:
+                    raise FieldError(f"{key}[{k}].bytes", f"expected a number above 0; found {file.bytes}")
+        if len(self.labels.palette) != (classes := len(self.labels.names)):
+            raise FieldError("labels.palette", f"expected {classes} triples of 0 .. 255")
+        if not self.splits:
+            raise FieldError("splits", "expected at least one split")
+        if not (self.files or self.file_list or self.checks or self.generator):
+            raise FieldError("files", "expected files with hashes, checks, or a generator")
 
     def split(self, name: str) -> Split:
         """The split of that name. Raises ValueError that lists the known ones."""
@@ -130,14 +188,10 @@ class Manifest:
 
     def alias(self, path: str) -> str:
         """The path of the same file in the set's other published layout ("" where there is none)."""
-        for pattern, other in self._patterns:
-            if match := pattern.fullmatch(path):
-                return match.expand(other)
+        for other in self.aliases:
+            if match := re.fullmatch(other.pattern, path):
+                return match.expand(other.path)
         return ""
-
-    @cached_property
-    def _patterns(self) -> list[tuple[re.Pattern, str]]:
-        return [(re.compile(pattern), other) for pattern, other in self.aliases]
 
 
 def folder() -> Path:
@@ -159,190 +213,25 @@ def load(name: str) -> Manifest:
 
 def read(path: Path) -> Manifest:
     """Read one manifest. Raises ManifestError that names the file, the field and the value expected."""
-    try:
-        table = tomllib.loads(Path(config.note_input(path)).read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as err:
-        raise ManifestError(f"{path.name}: not TOML: {err}") from None
-    return _manifest(_Fields(path.name, "", table), path)
+    table = schema.toml(config.note_input(path), ManifestError)
+    manifest = schema.read(Manifest, {**table, "source": str(path)}, path.name, ManifestError)
+    if manifest.name != path.stem:
+        raise ManifestError(f"{path.name}: field 'name': expected {path.stem!r}; found {manifest.name!r}")
+    return replace(manifest, files=(*manifest.files, *_listed(manifest, path))) if manifest.file_list else manifest
 
 
-class _Fields:
-    """A table whose fields are taken out one by one; what is left at the end is an unknown field."""
-
-    def __init__(self, file: str, where: str, table: Any) -> None:
-        self.file, self.where = file, where
-        if not isinstance(table, dict):
-            raise ManifestError(f"{file}: {where or 'top'}: expected a table, found {type(table).__name__}")
-        self._table = dict(table)
-
-    def fail(self, key: str, words: str) -> ManifestError:
-        return ManifestError(f"{self.file}: field '{self.where}{key}': {words}")
-
-    def take(self, key: str, kind: type, default: Any = ..., check: Callable[[Any], str] | None = None) -> Any:
-        if key not in self._table:
-            if default is ...:
-                raise self.fail(key, f"missing; expected {kind.__name__}")
-            return default
-        value = self._table.pop(key)
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise self.fail(key, f"expected {kind.__name__}, found {type(value).__name__} {value!r}")
-        if check and (words := check(value)):
-            raise self.fail(key, f"{words}; found {value!r}")
-        return value
-
-    def texts(self, key: str, default: Any = ...) -> tuple[str, ...]:
-        values = self.take(key, list, default)
-        if not all(isinstance(v, str) for v in values):
-            raise self.fail(key, f"expected a list of strings, found {values!r}")
-        return tuple(values)
-
-    def tables(self, key: str) -> list[_Fields]:
-        rows = self.take(key, list, [])
-        return [_Fields(self.file, f"{self.where}{key}[{k}].", row) for k, row in enumerate(rows)]
-
-    def done(self) -> None:
-        if self._table:
-            raise self.fail(sorted(self._table)[0], "unknown field")
-
-
-def _one_of(*allowed: str) -> Callable[[str], str]:
-    return lambda value: "" if value in allowed else f"expected one of {', '.join(allowed)}"
-
-
-def _positive(value: int) -> str:
-    return "" if value > 0 else "expected a number above 0"
-
-
-def _hash_or(*words: str) -> Callable[[str], str]:
-    return lambda v: (
-        "" if v in words or _HASH.fullmatch(v) else "expected 64 hex digits" + "".join(f' or "{w}"' for w in words if w)
-    )
-
-
-def _relative(path: str) -> str:
-    parts = path.split("/")
-    return "expected a relative path without .." if path.startswith("/") or ".." in parts or "\\" in path else ""
-
-
-def _manifest(fields: _Fields, path: Path) -> Manifest:
-    access = fields.take("access", str, check=_one_of(*ACCESS))
-    hidden = (UNVERIFIED,) if access == "registration" else ()
-    hashes = fields.take("hashes", str, check=_one_of(*HASHES))
-    if (hashes == UNVERIFIED and not hidden) or (hashes == "generated") != (access == "generated"):
-        raise fields.fail("hashes", f'{hashes!r} does not go with access = "{access}"')
-    manifest = Manifest(
-        name=fields.take("name", str, check=lambda v: "" if v == path.stem else f"expected {path.stem!r}"),
-        title=fields.take("title", str), licence=fields.take("licence", str),
-        licence_url=fields.take("licence_url", str), access=access,
-        redistributable=fields.take("redistributable", bool), homepage=fields.take("homepage", str),
-        citation=fields.take("citation", str), hashes=hashes, how=fields.take("how", str),
-        preprocessing=fields.take("preprocessing", str), prefixes=fields.texts("prefixes"),
-        labels=_labels(_Fields(path.name, "labels.", fields.take("labels", dict))),
-        splits=tuple(_split(row) for row in fields.tables("splits")),
-        archives=tuple(_file(row, hidden) for row in fields.tables("archives")),
-        files=_listed(fields, path, hidden), aliases=_aliases(fields),
-        checks=tuple(_check(row) for row in fields.tables("checks")), notes=fields.texts("notes", []),
-        generator=fields.take("generator", dict, {}), source=str(path),
-    )  # fmt: skip
-    fields.done()
-    if not manifest.splits:
-        raise fields.fail("splits", "expected at least one split")
-    if not (manifest.files or manifest.checks or manifest.generator):
-        raise fields.fail("files", "expected files with hashes, checks, or a generator")
-    return manifest
-
-
-def _file(row: _Fields, hidden: tuple[str, ...]) -> File:
-    file = File(
-        row.take("path", str, check=_relative), row.take("bytes", int, check=None if hidden else _positive),
-        row.take("sha256", str, check=_hash_or(*hidden)), (row.take("url", str), *row.texts("mirrors", [])),
-        row.take("unpack", str, "", _one_of("", "tar", "zip")),
-    )  # fmt: skip
-    row.done()
-    return file
-
-
-def _listed(fields: _Fields, path: Path, hidden: tuple[str, ...]) -> tuple[File, ...]:
-    """Files typed in the manifest, or the lines of a list beside it: path, bytes, sha256, below each base address."""
-    files = [_file(row, hidden) for row in fields.tables("files")]
-    if not (name := fields.take("file_list", str, "")):
-        return tuple(files)
-    bases, listing = fields.texts("file_urls", []), path.parent / name
-    if not listing.is_file():
-        raise fields.fail("file_list", f"no such file {name}")
-    lines = Path(config.note_input(listing)).read_text(encoding="utf-8").splitlines()
-    if not lines or lines[0].split("\t") != ["path", "bytes", "sha256"]:
+def _listed(manifest: Manifest, path: Path) -> list[File]:
+    name = manifest.file_list
+    if not (listing := path.parent / name).is_file():
+        raise ManifestError(f"{path.name}: field 'file_list': no such file {name}")
+    head, *lines = config.note_input(listing).read_text(encoding="utf-8").splitlines() or [""]
+    if head != "path\tbytes\tsha256":
         raise ManifestError(f"{name}: line 1: expected the columns path, bytes, sha256 set apart by tabs")
-    for number, line in enumerate(lines[1:], 2):
-        row = line.split("\t")
-        if len(row) != 3 or not row[1].isdigit() or not _HASH.fullmatch(row[2]) or _relative(row[0]):
+    files = []
+    for number, line in enumerate(lines, 2):
+        row = re.fullmatch(r"([^\t]+)\t([1-9]\d*)\t([0-9a-f]{64})", line)
+        if not row or not _relative(row[1]):
             raise ManifestError(f"{name}: line {number}: expected path, bytes and 64 hex digits, found {line!r}")
-        urls = tuple(base + row[0].replace(" ", "%20") for base in bases)
-        files.append(File(row[0], int(row[1]), row[2], urls))
-    return tuple(files)
-
-
-def _aliases(fields: _Fields) -> tuple[tuple[str, str], ...]:
-    rows = []
-    for row in fields.tables("aliases"):
-        rows.append((row.take("pattern", str), row.take("path", str)))
-        row.done()
-    return tuple(rows)
-
-
-def _split(row: _Fields) -> Split:
-    split = Split(
-        row.take("name", str), row.take("count", int, check=_positive), row.take("list", str, "", _relative),
-        row.take("list_sha256", str, "", _hash_or("", UNVERIFIED)), row.take("paper_count", int, None, _positive),
-        row.take("image", str, ""), row.take("label", str, ""), row.take("rule", str, ""),
-        row.take("part_of", str, ""),
-    )  # fmt: skip
-    row.done()
-    if not (split.list or split.rule):
-        raise row.fail("list", "expected a list file, or a rule in words")
-    return split
-
-
-def _labels(fields: _Fields) -> Labels:
-    names = fields.texts("names")
-    encoding = fields.take("encoding", str, check=_one_of("index", "id", "color"))
-    ignore = tuple(fields.take("ignore", list))
-    table = fields.take("map", dict, {})
-    allowed = set(range(len(names))) | {255}
-    for key, value in table.items():
-        if value not in allowed:
-            raise fields.fail(f"map.{key}", f"expected a class 0 .. {len(names) - 1} or 255, found {value!r}")
-        if encoding == "color" and not re.fullmatch(r"[0-9A-F]{6}", key):
-            raise fields.fail(f"map.{key}", "expected a colour as six upper-case hex digits")
-        if encoding == "id" and not key.isdigit():
-            raise fields.fail(f"map.{key}", "expected a stored id")
-    if encoding != "index" and not set(range(len(names))) <= set(table.values()):
-        raise fields.fail("map", f"expected an entry for every class 0 .. {len(names) - 1}")
-    palette = fields.take("palette", list)
-    if len(palette) != len(names) or any(
-        len(c) != 3 or not all(isinstance(v, int) and 0 <= v <= 255 for v in c) for c in palette
-    ):
-        raise fields.fail("palette", f"expected {len(names)} triples of 0 .. 255")
-    labels = Labels(
-        names,
-        encoding,
-        ignore,
-        dict(table),
-        tuple(tuple(c) for c in palette),
-        fields.take("paper_classes", int, None, _positive),
-        fields.take("threshold", int, 0, _positive),
-    )
-    fields.done()
-    return labels
-
-
-def _check(row: _Fields) -> Check:
-    size = row.take("size", list, None, lambda v: "" if len(v) == 2 else "expected [width, height]")
-    check = Check(
-        row.take("pattern", str, check=_relative),
-        row.take("count", int, check=lambda v: "" if v >= 0 else "expected 0 or more"),
-        row.take("kind", str, check=_one_of("image", "label", "mat")),
-        tuple(size) if size else None,
-    )
-    row.done()
-    return check
+        urls = tuple(base + row[1].replace(" ", "%20") for base in manifest.file_urls)
+        files.append(File(row[1], int(row[2]), row[3], urls))
+    return files

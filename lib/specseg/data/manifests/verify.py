@@ -167,15 +167,11 @@ def list_path(manifest: Manifest, root: Path, split: Split) -> Path | None:
     """Return the file that lists a split's names: in the set's folder, or ("manifest:...") beside the manifest."""
     if split.list.startswith("manifest:"):
         return Path(manifest.source).parent / split.list.removeprefix("manifest:")
-    return _where(manifest, root, split.list)
+    return find_file(manifest, root, split.list)
 
 
 def find_file(manifest: Manifest, root: Path, path: str) -> Path | None:
     """Return where a file of the set lies, in its first layout or in the other one; None when it is absent."""
-    return _where(manifest, root, path)
-
-
-def _where(manifest: Manifest, root: Path, path: str) -> Path | None:
     for candidate in (path, manifest.alias(path)):
         if candidate and (found := manifest.locate(root, candidate)):
             return found
@@ -188,25 +184,19 @@ def _shown(root: Path, path: Path) -> str:
 
 def _file(manifest: Manifest, root: Path, file: File, fast: bool, progress: Progress | None):
     """(is it there, bytes, problem) of one listed file."""
-    path = _where(manifest, root, file.path)
+    path = find_file(manifest, root, file.path)
     if path is None:
         return False, 0, None
     size, what = path.stat().st_size, ""
     if size != file.bytes:
         what = f"{size} bytes; expected {file.bytes}"
-    elif not fast and (digest := sha256(path)) != file.sha256:
+    elif not fast and (digest := config.sha256(path)) != file.sha256:
         what = f"sha256 {digest[:12]}...; expected {file.sha256[:12]}..."
         if manifest.hashes == "mirrors":
             what += " (that hash is a mirror's, never compared with the official archive)"
     if progress:
         progress(file.path, size)
     return True, size, Problem(_shown(root, path), what) if what else None
-
-
-def sha256(path: Path) -> str:
-    """Return the sha256 of a file as 64 hex digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _matches(manifest: Manifest, root: Path, pattern: str) -> list[tuple[str, Path]]:
