@@ -23,7 +23,7 @@ from specseg.evidence import statistics as scores
 from specseg.measure import truncation as study
 from specseg.nets import networks, protocol, weights
 from specseg.nets.networks import Network
-from specseg.spectral import blocks
+from specseg.spectral import labels as annotation
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ def agreement(network: Network) -> np.ndarray:
     weak = networks.Annotated(network.data("train"), network)
     counts = []
     for i in range(len(weak)):
-        true = blocks.check_labels(weak.inner.label(weak.rows[i]))[None]
-        given = blocks.check_labels(weak.label(i))[None]
+        true = annotation.check_labels(weak.inner.label(weak.rows[i]))[None]
+        given = annotation.check_labels(weak.label(i))[None]
         counts.append(
             scores.class_counts(given.where(given != 255, 0), true.where(given != 255, 255), weak.num_classes)
         )

@@ -27,7 +27,7 @@ from specseg.evidence import config, provenance
 from specseg.nets import train
 from specseg.nets.models import SegmentationNet, build
 from specseg.nets.pruning import SoftFilterPruning
-from specseg.spectral import blocks
+from specseg.spectral import labels as annotation
 
 SNAPSHOTS = (0.0, 0.0625, 0.125, 0.25, 0.5, 0.75, 1.0)
 ANNOTATIONS = ("full", "block", "block_nearest")
@@ -171,7 +171,7 @@ class Annotated(DataSet):
         if self.network.annotation == "full":
             return label
         mode = "nearest" if self.network.annotation == "block_nearest" else "majority"
-        return blocks.block_annotation(label, self.network.nu_max, mode).numpy()
+        return annotation.block_annotation(label, self.network.nu_max, mode).numpy()
 
 
 def folder(network: Network, root: Path | None = None) -> Path:

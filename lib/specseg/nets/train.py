@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from specseg.data.datasets import VOID
 from specseg.evidence import config
 from specseg.nets.pruning import SoftFilterPruning
-from specseg.spectral.confusion import class_iou, confusion_matrix, mean_iou
+from specseg.spectral.iou import class_iou, confusion_matrix, mean_iou
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
