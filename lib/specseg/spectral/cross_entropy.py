@@ -22,6 +22,7 @@ from torch import Tensor
 
 from specseg.spectral import _low_band as low_band
 from specseg.spectral import spectrum as sp
+from specseg.spectral.labels import check_labels
 
 CHUNK = 8  # planes transformed at once: bounds the memory of one image to a few of them
 CROSSOVER = 192  # cycles per frame above which an FFT of everything is faster (measured at 513 pixels, 21 classes)
@@ -55,30 +56,18 @@ def _checked(logits: Tensor, labels: Tensor, ignore_index: int, *, grid: bool = 
     name = "grid_logits" if grid else "logits"
     if logits.ndim != 4 or not logits.is_floating_point():
         raise ValueError(f"{name}: expected floating (B, C, H, W), got {logits.dtype} {tuple(logits.shape)}")
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise ValueError(f"labels: expected whole-number class indices, got {labels.dtype}")
     b, c, h, w = logits.shape
     if grid and (labels.ndim != 3 or labels.shape[0] != b):
         raise ValueError(f"labels: expected shape ({b}, H, W) for {b} images, got {tuple(labels.shape)}")
     if not grid and tuple(labels.shape) != (b, h, w):
         raise ValueError(f"labels: expected shape {(b, h, w)} for logits {(b, c, h, w)}, got {tuple(labels.shape)}")
-    if not logits.numel() or not labels.numel():
+    if not logits.numel():
         raise ValueError(f"{name}: empty, {tuple(logits.shape)}")
     low, high = (float(x) for x in torch.aminmax(logits.detach()))
     if not math.isfinite(high - low):
         bad = int((~torch.isfinite(logits)).sum())
         raise ValueError(f"{name}: {bad} of {logits.numel()} values are not finite")
-    labels = labels.long()
-    first, last = (int(x) for x in torch.aminmax(labels))
-    if first < 0 or last >= c:
-        first, last = (int(x) for x in torch.aminmax(labels.where(labels != ignore_index, 0)))
-    if first < 0 or last >= c:
-        known = labels[labels != ignore_index]
-        raise ValueError(
-            f"labels: values {int(known.min())} .. {int(known.max())}, but {name} have {c} classes: "
-            f"expected 0 .. {c - 1} or ignore_index {ignore_index}"
-        )
-    return logits, labels
+    return logits, check_labels(labels, c, ignore_index=ignore_index, of=name)
 
 
 def _precision(logits: Tensor) -> torch.dtype:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from specseg.spectral import spectrum as sp
+from specseg.spectral.labels import one_hot
 
 _PLANES = 8  # class planes transformed at once
 _ROWS = 1024  # label values, void between them, that one histogram of label and prediction may span
@@ -97,12 +98,8 @@ def _soft_planes(probabilities: Tensor, labels: Tensor, ignore_index: int) -> tu
     if float(probabilities.min()) < 0 or float(probabilities.max()) > 1 + 1e-6:
         low, high = float(probabilities.min()), float(probabilities.max())
         raise ValueError(f"probabilities: {low:.3g} .. {high:.3g}, expected 0 .. 1 (softmax of the logits)")
-    labels, c = labels.long(), probabilities.shape[1]
-    known = labels != ignore_index
-    if known.any() and (int(labels[known].min()) < 0 or int(labels[known].max()) >= c):
-        raise ValueError(f"labels: up to {int(labels[known].max())}, expected 0 .. {c - 1} or {ignore_index}")
-    onehot = torch.stack([labels == k for k in range(c)], dim=1).double()
-    return probabilities.double() * known[:, None], onehot
+    onehot = one_hot(labels, probabilities.shape[1], ignore_index=ignore_index).double()
+    return probabilities.double() * (labels != ignore_index)[:, None], onehot
 
 
 def soft_iou(probabilities: Tensor, labels: Tensor, *, ignore_index: int = 255, per_image: bool = False) -> Tensor:
