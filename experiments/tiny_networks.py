@@ -28,7 +28,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from specseg.evidence import config, provenance
-from specseg.nets import committed, networks, protocol, snapshots, toy
+from specseg.nets import committed, networks, protocol, snapshots, tiny
 
 COURSE = (0, 10, 20, 40, 80, 140, 200)
 TOYS = (
@@ -53,15 +53,15 @@ MEASURED = ("toy-landcover-300-s0", "toy-landcover-300-s1", "toy-landcover-300-s
 def trainings() -> dict[str, dict | networks.Network]:
     """Return name -> settings of a toy training, or a network of the smoke protocol."""
     toys = [DEFAULTS | t for t in TOYS]
-    tiny = [n for group in CHOSEN for n in protocol.networks("smoke", group=group)]
-    return {toy.name(t["regime"], t["steps"], t["seed"], t["void"]): t for t in toys} | {n.name: n for n in tiny}
+    smoke = [n for group in CHOSEN for n in protocol.networks("smoke", group=group)]
+    return {tiny.name(t["regime"], t["steps"], t["seed"], t["void"]): t for t in toys} | {n.name: n for n in smoke}
 
 
 def train(name: str, *, again: bool = False, root: Path | None = None) -> Path:
     """Train one of them, write its weights and return the file."""
     chosen, made = trainings()[name], {"commit": provenance.commit()[0], "versions": provenance.versions()}
     if isinstance(chosen, dict):
-        trained = toy.train(**chosen)
+        trained = tiny.train(**chosen)
         states, about = dict(zip(trained.steps, trained.states, strict=True)), chosen
     else:
         states, about = _network(chosen)
@@ -82,7 +82,7 @@ def score(name: str, root: Path | None = None) -> dict[str, float]:
     """Return loss in nat and share of right pixels of committed weights on their probes or first test pictures."""
     chosen = trainings()[name]
     if isinstance(chosen, dict):
-        found = toy.load(**{k: chosen[k] for k in ("regime", "steps", "seed", "void")}, root=root)
+        found = tiny.load(**{k: chosen[k] for k in ("regime", "steps", "seed", "void")}, root=root)
         return _score(found.logits[-1], found.labels)
     net, (batch,) = committed.load(chosen, root=root), committed.batches(chosen, 1)
     return _score(net(batch[0]), batch[1])

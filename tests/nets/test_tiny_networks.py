@@ -12,7 +12,7 @@ from conftest import ROOT
 from safetensors.torch import save_file
 
 from specseg.measure.gradients import study
-from specseg.nets import committed, protocol, snapshots, toy
+from specseg.nets import committed, protocol, snapshots, tiny
 from specseg.study import spot
 
 SCRIPT = ROOT / "experiments" / "tiny_networks.py"
@@ -29,7 +29,7 @@ def script():
 
 
 def small(seed=0, **more):
-    return toy.train(size=17, steps=2, scenes_seen=4, probes=2, probe_steps=(0,), seed=seed, **more)
+    return tiny.train(size=17, steps=2, scenes_seen=4, probes=2, probe_steps=(0,), seed=seed, **more)
 
 
 def write(trained, name="toy-landcover-2-s0", **more):
@@ -40,12 +40,12 @@ def write(trained, name="toy-landcover-2-s0", **more):
 def test_what_is_written_is_what_is_loaded_but_for_half_precision(tmp_path):
     trained = small()
     write(trained, root=tmp_path)
-    again = toy.load(steps=2, root=tmp_path)
+    again = tiny.load(steps=2, root=tmp_path)
     assert again.steps == trained.steps == (0, 2) and torch.equal(again.labels, trained.labels)
     assert {x.dtype for x in (*again.logits, again.images, *again.net.parameters())} == {torch.float64}
     for old, new, state in zip(trained.logits, again.logits, trained.states, strict=True):
         assert (old - new).abs().max() < 2e-3 * old.abs().max()
-        exact = toy.TinyNet(7).double()
+        exact = tiny.TinyNet(7).double()
         exact.load_state_dict({k: v.half() if v.ndim > 1 else v for k, v in state.items()})
         assert torch.equal(exact(again.images), new), "kernels are rounded, biases are not"
 
@@ -54,7 +54,7 @@ def test_loading_moves_nobody_elses_random_numbers():
     torch.manual_seed(1)
     expected = torch.rand(3)
     torch.manual_seed(1)
-    toy.load("streets", steps=300)
+    tiny.load("streets", steps=300)
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -70,7 +70,7 @@ def test_a_file_that_is_there_stays(tmp_path):
 
 def test_bad_files_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="toy-objects-7-s0.safetensors.*tiny_networks.py"):
-        toy.load("objects", steps=7)
+        tiny.load("objects", steps=7)
     with pytest.raises(ValueError, match="nothing: no states"):
         snapshots.write("nothing", {}, {}, root=tmp_path)
     path = snapshots.path("other", tmp_path)
@@ -99,7 +99,7 @@ def test_chapters_compute_from_committed_weights():
     """A training on a page would make its facts those of one processor."""
     for path in sorted((ROOT / "chapters").glob("*.py")):
         text = path.read_text(encoding="utf-8")
-        assert "toy.train(" not in text and "networks.ensure(" not in text, path.name
+        assert "tiny.train(" not in text and "networks.ensure(" not in text, path.name
 
 
 def test_the_command_leaves_what_is_there_and_names_what_it_does_not_know():
