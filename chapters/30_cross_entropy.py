@@ -36,7 +36,7 @@ sizes = config.profile(profile)
 findings = ledger.open("30_cross_entropy", profile=profile)
 findings.banner()
 # %%
-nets = [tiny.load("landcover", steps=300, seed=s) for s in range(sizes.seeds)]
+nets = [tiny.probed("landcover", steps=300, seed=s) for s in range(sizes.seeds)]
 net = nets[0]
 course = pd.DataFrame(
     [{"step": s, **rce_laws.cancellation(y, net.labels, nu_max=8)} for s, y in zip(net.steps, net.logits, strict=True)]
@@ -296,7 +296,7 @@ _ = findings.observe("obs1-cancellation", value=course["held"].sum(), n=course["
 # prediction grid of 17 have both at 4 cycles per frame. That is the harder case: tails of the same scenes shrink as the
 # limit grows. So three kinds of scenes:
 # %%
-others = [tiny.load(kind, steps=300) for kind in ("objects", "streets")]
+others = [tiny.probed(kind, steps=300) for kind in ("objects", "streets")]
 kinds = dict(zip(("landcover", "objects", "streets"), (net, *others), strict=True))
 tails = pd.DataFrame([
     {"scenes": kind, **rce_laws.cancellation(n.logits[-1], n.labels, nu_max=4)} for kind, n in kinds.items()

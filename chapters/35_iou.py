@@ -40,7 +40,7 @@ sizes = config.profile(profile)
 findings = ledger.open("35_iou", profile=profile)
 findings.banner()
 # %%
-net = tiny.load("landcover", steps=200)
+net = tiny.probed("landcover", steps=200)
 logits, labels = net.logits[-1], net.labels
 drops = drop_laws.drop_rows(logits, labels, [2, 3, 4, 6, 8, 12, 16])
 figures.show(

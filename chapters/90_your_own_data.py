@@ -172,7 +172,7 @@ for name in real:
 # what the network's own maps lose when their logits are cut. A small network with committed weights serves for that.
 # $R_{ce}$ moves with the scale of the logits, so it is given raw and at the temperature that calibrates them.
 # %%
-net = tiny.load("landcover", steps=200, void=True)
+net = tiny.probed("landcover", steps=200, void=True)
 small = scratch / "landcover"
 for kind in ("labels", "logits"):
     (small / kind).mkdir(parents=True)

@@ -153,7 +153,7 @@ def test_training_happens_once_and_goes_on_where_it_stopped(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train.Settings, "__init__", _often(train.Settings.__init__))
         again = networks.ensure(network, root=broken)
-    a, b = (networks.load(network, root=r).state_dict() for r in (whole, broken))
+    a, b = (weights.load(network, runs=r).state_dict() for r in (whole, broken))
     assert all(torch.equal(a[k], b[k]) for k in a)
     assert networks.history(network, whole).equals(networks.history(network, broken))
     about = networks.about(network, broken)
@@ -186,7 +186,7 @@ def test_baselines_keep_snapshots_and_half_weights(tmp_path):
     steps = TINY.settings(200).snapshot_steps()
     assert steps[0] == 0 and steps[-1] == 6
     assert sorted(p.name for p in place.glob("step*")) == [f"step{s:06d}.safetensors" for s in steps]
-    last, first, final = (networks.load(TINY, step=s, root=tmp_path) for s in (6, 0, None))
+    last, first, final = (weights.load(TINY, step=s, runs=tmp_path) for s in (6, 0, None))
     pairs = zip(last.parameters(), final.parameters(), first.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b, _ in pairs)
     assert any(not torch.equal(a, c) for a, c in zip(last.parameters(), first.parameters(), strict=True))
@@ -269,7 +269,7 @@ def test_published_weights_are_found_where_nothing_was_trained(tmp_path, monkeyp
     for name in ("profiles.toml", "lib", "data_manifests"):
         (tmp_path / name).symlink_to(config.root() / name)
     monkeypatch.setenv("SPECSEG_ROOT", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match="neither"):
+    with pytest.raises(FileNotFoundError, match=f"networks/{TINY.name}/weights.safet.*, nor .*results/weights/.* nor"):
         weights.load(TINY)
     with pytest.raises(FileNotFoundError, match="train"):
         weights.publish(TINY)

@@ -15,7 +15,7 @@ from specseg.spectral import iou as metrics
 @pytest.fixture(scope="module")
 def page():
     """The network of the chapter."""
-    net = tiny.load("landcover", steps=200)
+    net = tiny.probed("landcover", steps=200)
     return net.logits[-1].double(), net.labels
 
 

@@ -281,17 +281,14 @@ def loss_rate(parts: Truncated, *, average: str = "ratio_of_means") -> Tensor:
 
 
 def _half_components(logits: Tensor, labels: Tensor, lse: Tensor, void: int | None, boundary: str) -> Tensor:
-    """Return L_ce(nu) of one image for the bins of `rfft2`, or of `cosine_spectrum` (there real), in float64.
+    """Return L_ce(nu) of one image for the bins of `spectrum.half_spectrum`, in float64.
 
     A class without a pixel has b = 0 and adds nothing, so its planes need no transform.
     """
     classes = torch.unique(labels)
     classes = classes if void is None else classes[classes != void]
-    if boundary == "periodic":
-        transform, shape = partial(torch.fft.rfft2, norm="forward"), (labels.shape[0], labels.shape[1] // 2 + 1)
-        out = torch.zeros(shape, dtype=torch.complex128, device=labels.device)
-    else:
-        transform, out = sp.cosine_spectrum, torch.zeros(labels.shape, dtype=torch.float64, device=labels.device)
+    transform = partial(sp.half_spectrum, boundary=boundary)
+    out = transform(torch.zeros_like(labels, dtype=torch.float64))
     for part in classes.split(CHUNK) if len(classes) else ():
         b = transform((labels[None] == part[:, None, None]).double())
         out = out - (b.conj() * transform(logits[part].double() - lse)).sum(0)
@@ -309,9 +306,5 @@ def _unfold(half: Tensor, shape: tuple[int, int], boundary: str) -> Tensor:
 
 def _outside(logits: Tensor, labels: Tensor, lse: Tensor, void: int | None, boundary: str) -> Tensor:
     """Return Re L_ce(nu) of one image summed OUTSIDE the boxes 0 .. Nyquist, by FFT: no difference of large sums."""
-    shape = tuple(labels.shape)
-    index = sp.box_index(shape, boundary=boundary, half=boundary == "periodic")[: shape[0], : shape[1]]
     parts = _half_components(logits, labels, lse, void, boundary).real
-    parts = (parts * sp.multiplicity(shape, boundary=boundary).to(parts.device)).flatten()
-    rims = parts.new_zeros(max(shape) // 2 + 1).index_add(0, index.flatten().to(parts.device), parts)
-    return F.pad(rims.flip(-1).cumsum(-1).flip(-1)[1:], (0, 1))
+    return sp.beyond(sp.rim_sums(parts, tuple(labels.shape), boundary=boundary))
