@@ -37,7 +37,6 @@ from specseg.proofs import symbolic_gradient as sym
 from specseg.proofs import symbolic_layers as sl
 from specseg.spectral import gradient as sg
 from specseg.spectral import spectrum
-from specseg.spectral.labels import one_hot
 
 sizes = config.profile(profile)
 seeds = 8 if profile == "smoke" else 32
@@ -573,7 +572,7 @@ findings.observe(
 # %% tags=["hide-input"]
 for void in (False, True):
     planes = ig.random_tail(rng, (5, 6), void=void)
-    hot = one_hot(planes.labels, 3).double()
+    hot = sg.one_hot(planes.labels, 3).double()
     masked = hot.sum(0) * planes.probabilities - hot
     at_minus = spectrum.spectrum(masked).conj()  # of real maps: the value at -nu
     total = (planes.kernels * at_minus).sum(0)
