@@ -78,7 +78,7 @@ def class_rims(logits: Tensor, labels: Tensor, *, boundary: str = "periodic", ig
     planes = (labels[None] == classes[:, None, None]).double()
     out = torch.zeros(len(logits), max(shape) // 2 + 1, dtype=torch.float64)
     if len(classes):
-        out[classes] = -_rims(planes, logp, boundary)
+        out[classes] = -sp.rim_products(planes, logp, boundary=boundary)
     return out
 
 
@@ -109,12 +109,6 @@ def course_rows(
                  for nu, v in enumerate((sum(rims) / len(rims)).tolist())]  # fmt: skip
         rows.append({**shared, "metric": "miou", "value": float(miou(np.concatenate(counts).sum(0), scored))})
     return rows
-
-
-def _rims(a: Tensor, b: Tensor, boundary: str = "periodic") -> Tensor:
-    """Return Re sum over rims of conj(F a) F b for stacks of planes (n, H, W): (n, nyquist + 1)."""
-    one, two = (sp.half_spectrum(x, boundary=boundary) for x in (a, b))
-    return sp.rim_sums((one.conj() * two).real, tuple(a.shape[-2:]), boundary=boundary)
 
 
 @torch.no_grad()
@@ -183,7 +177,7 @@ def loss_parts(
         tails.append(torch.stack([tail for _, tail in read]))
         for y, t in zip(resize(logits, labels.shape[-1]), labels, strict=True):
             rims.append(torch.stack([class_rims(y, t, boundary=b) for b in sp.BOUNDARIES]))
-            powers.append([_rims(x, x).sum(0) for x in (one_hot(t, len(y)).double(), y)])
+            powers.append([sp.rim_products(x, x).sum(0) for x in (one_hot(t, len(y)).double(), y)])
             soft.append(_soft_parts(y, t, limits))
         names += who
         tell(f"{len(names)} pictures")
@@ -225,7 +219,7 @@ def _soft_parts(logits: Tensor, labels: Tensor, limits: Sequence[int]) -> np.nda
     present = b.flatten(1).any(1)
     overlap = torch.zeros(len(logits), labels.shape[-1] // 2 + 1, dtype=torch.float64)
     if bool(present.any()):
-        overlap[present] = _rims(b[present], s[present])
+        overlap[present] = sp.rim_products(b[present], s[present])
     whole = overlap.sum(1, keepdim=True)
     area = (s.mean((1, 2)) + b.mean((1, 2)))[:, None]
     return torch.cat([whole - sp.beyond(overlap)[:, list(limits)], whole, area], 1).numpy()

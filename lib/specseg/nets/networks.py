@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -128,28 +127,6 @@ class Network:
     def describe(self) -> dict:
         """Return its fields, for records."""
         return asdict(self)
-
-
-def named(name: str) -> Network:
-    """Return the network that has this name. Raises ValueError for a name that none can have.
-
-    >>> found = named("objects-dan-f0-s1-dose_0.5-precision_32-true")
-    >>> found.seed, found.dose, found.precision
-    (1, 0.5, '32-true')
-    """
-    kinds = {f.name: type(f.default) for f in fields(Network)[4:]}
-    head = re.match(r"(?P<domain>[^-]+)-(?P<model>[^-]+)-f(?P<fold>\d+)-s(?P<seed>\d+)(?P<rest>-.*)?$", name)
-    if not head:
-        raise ValueError(f"{name!r} is no network's name: expected <domain>-<model>-f<fold>-s<seed> and what differs")
-    rest = re.findall(rf"-({'|'.join(kinds)})_(.+?)(?=-(?:{'|'.join(kinds)})_|$)", head["rest"] or "")
-    try:
-        found = Network(head["domain"], head["model"], int(head["fold"]), int(head["seed"]),
-                        **{k: kinds[k](v) for k, v in rest})  # fmt: skip
-    except ValueError as err:
-        raise ValueError(f"{name!r} is no network's name: {err}") from None
-    if found.name != name:
-        raise ValueError(f"{name!r} is no network's name: expected {found.name}")
-    return found
 
 
 def of_settings(settings: Mapping[str, Any]) -> Network:

@@ -20,11 +20,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from specseg.data import synthetic
 from specseg.evidence import config
+from specseg.nets.train import save_state
 
 State = dict[str, Tensor]
 OFFSET = {"train": 0, "val": 500_000}  # scene numbers of the two splits never meet
@@ -160,17 +160,9 @@ def write(
         raise FileExistsError(f"{target}: is there; facts rest on it, --again trains it again")
     if not states:
         raise ValueError(f"{name}: no states, expected at least that of the last step")
-    tensors = {f"{step}/{key}": _rounded(value) for step, state in states.items() for key, value in state.items()}
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_suffix(".part")
-    save_file(tensors, part, metadata={"about": json.dumps(dict(about), sort_keys=True)})
-    part.replace(target)
-    return target
-
-
-def _rounded(value: Tensor) -> Tensor:
-    value = value.detach().cpu().contiguous()
-    return value.half() if value.is_floating_point() and value.ndim > 1 else value
+    tensors = {f"{step}/{key}": value for step, state in states.items() for key, value in state.items()}
+    about = {"about": json.dumps(dict(about), sort_keys=True)}
+    return save_state(tensors, target, half=True, about=about)
 
 
 def read(name: str, root: Path | None = None) -> tuple[dict[int, State], dict[str, Any]]:

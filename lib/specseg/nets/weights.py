@@ -21,7 +21,7 @@ from torch import nn
 
 from specseg.data import synthetic
 from specseg.evidence import config
-from specseg.nets import networks, tiny, train
+from specseg.nets import networks, protocol, tiny, train
 from specseg.nets.models import SegmentationNet, wrap
 from specseg.nets.networks import Network
 
@@ -48,13 +48,13 @@ def load(
 ) -> nn.Module:  # fmt: skip
     """Return a trained network in evaluation mode from the first of `sources` that has it.
 
-    `network` is one of the experiments' or a name: theirs, a committed tiny one's, a third-party file's. `step` asks
-    for a snapshot of its training instead of its end. No data set is needed: classes are counted in the file. `root`
-    is the project's root, `runs` the folder of runs, by default `root`/runs. Logits come from `net(images)` for images
-    (B, 3, s, s) in [0, 1]; a `tiny.TinyNet` takes -1 .. 1.
+    `network` is one of the experiments' or a name: the protocol's, a committed tiny one's, a third-party file's.
+    `step` asks for a snapshot of its training instead of its end. No data set is needed: classes are counted in the
+    file. `root` is the project's root, `runs` the folder of runs, by default `root`/runs. Logits come from
+    `net(images)` for images (B, 3, s, s) in [0, 1]; a `tiny.TinyNet` takes -1 .. 1.
 
     Raises FileNotFoundError that lists where it looked, KeyError where a committed network has not this step, and
-    ValueError for an unknown source, a name that no network has and a file that does not fit.
+    ValueError for an unknown source, a name that the protocol does not have and a file that does not fit.
     """
     if unknown := set(sources) - set(SOURCES):
         raise ValueError(f"sources {sorted(unknown)}: expected some of {', '.join(SOURCES)}")
@@ -103,7 +103,7 @@ def _empty(network: Network | str, shapes: dict[str, tuple[int, ...]]) -> nn.Mod
     with torch.random.fork_rng(devices=[]):
         if "classify.weight" in shapes:
             return tiny.TinyNet(shapes["classify.weight"][0])
-        network = networks.named(network) if isinstance(network, str) else network
+        network = protocol.named(network) if isinstance(network, str) else network
         return network.build(num_classes=shapes.get("decoder.classifier.weight", (2,))[0])
 
 

@@ -223,8 +223,6 @@ def relative_loss_rate(
     >>> relative_loss_rate(logits, labels, [0, 1]).round(decimals=4)
     tensor([2.6545, 0.0000], dtype=torch.float64)
     """
-    if average not in AVERAGES:
-        raise ValueError(f"average {average!r}: expected one of {', '.join(AVERAGES)}")
     return loss_rate(
         truncated_cross_entropy(logits, labels, nu_max, boundary=boundary, ignore_index=ignore_index), average=average
     )
@@ -249,8 +247,6 @@ def relative_loss_rate_from_grid(
     >>> bool(torch.allclose(rate, relative_loss_rate(full, labels, 0)))
     True
     """
-    if average not in AVERAGES:
-        raise ValueError(f"average {average!r}: expected one of {', '.join(AVERAGES)}")
     return loss_rate(
         truncated_from_grid(grid_logits, labels, nu_max, boundary=boundary, ignore_index=ignore_index), average=average
     )

@@ -135,20 +135,9 @@ def spectral_iou(
     """
     s, b = _soft_planes(probabilities, labels, ignore_index)
     shape = tuple(s.shape[-2:])
-    mask = sp.box_mask(shape, max(shape) // 2 if nu_max is None else nu_max, boundary=boundary).to(s.device)
-    hit = torch.cat(
-        [
-            (
-                (
-                    sp.spectrum(s[:, k : k + _PLANES], boundary=boundary)
-                    * sp.spectrum(b[:, k : k + _PLANES], boundary=boundary).conj()
-                ).real
-                * mask
-            ).sum((2, 3))
-            for k in range(0, s.shape[1], _PLANES)
-        ],
-        dim=1,
-    )
+    limit = max(shape) // 2 if nu_max is None else sp.check_nu_max(nu_max, shape)
+    groups = zip(s.split(_PLANES, 1), b.split(_PLANES, 1), strict=True)
+    hit = torch.cat([sp.rim_products(x, y, boundary=boundary)[..., : limit + 1].sum(-1) for x, y in groups], 1)
     area = s.mean((2, 3)) + b.mean((2, 3))  # s(0) + b(0), by Lemma 4
     if not per_image:
         hit, area = hit.sum(0), area.sum(0)
@@ -222,13 +211,19 @@ def boundary_iou(
         return (s & b).sum().double() / (s | b).sum()
     if num_classes is None:
         raise ValueError("boundary_iou: class maps need num_classes; bool masks do not")
+    both, either = boundary_counts(pred, label, width, num_classes, ignore_index=ignore_index).unbind(1)
+    return both.double() / either
+
+
+def boundary_counts(pred: Tensor, label: Tensor, width: int, num_classes: int, *, ignore_index: int = 255) -> Tensor:
+    """Return the pixels of intersection and union of `boundary_iou` for each class of two maps, int64 (C, 2)."""
     pred, label = pred.long(), label.long()
     known = label != ignore_index
     maps = [torch.where(known & (x >= 0) & (x < num_classes), x, num_classes) for x in (label, pred)]
     near = [torch.where(_near_contour(x, width, num_classes), x, num_classes) for x in maps]
     both = torch.where(near[0] == near[1], near[0], num_classes)
     b, s, hit = (torch.bincount(x.flatten(), minlength=num_classes + 1)[:num_classes] for x in (*near, both))
-    return hit.double() / (b + s - hit)
+    return torch.stack([hit, b + s - hit], 1)
 
 
 def relative_drop(full, reduced):

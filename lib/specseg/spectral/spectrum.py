@@ -221,6 +221,19 @@ def rim_sums(values: Tensor, shape: tuple[int, int], *, boundary: str = "periodi
     return _bin_sums(values, index, max(shape) // 2 + 1)
 
 
+def rim_products(a: Tensor, b: Tensor, *, boundary: str = "periodic") -> Tensor:
+    """Return Re sum over each rim of the boxes of conj(F a) F b, for real frames (..., H, W): (..., nyquist + 1).
+
+    Over all rims it is the mean over pixels of a b (Lemma 3); with a = b the power of each rim.
+
+    >>> x = torch.tensor([[1., 1., 0.]])
+    >>> rim_products(x, x).round(decimals=4)                      # the mean 2/3 and twice |x(1)|^2 = 1/9
+    tensor([0.4444, 0.2222])
+    """
+    one, two = (half_spectrum(x, boundary=boundary) for x in (a, b))
+    return rim_sums((one.conj() * two).real, tuple(a.shape[-2:]), boundary=boundary)
+
+
 def beyond(rims: Tensor) -> Tensor:
     """Return the sums of rims (..., nyquist + 1) beyond each band limit, without differences of large numbers.
 
