@@ -92,22 +92,11 @@ def block_labels(
     >>> block_labels(torch.tensor([[0, 1, 1, 1, 1]]), lrg_size=1).tolist()      # lrg_size 1: one block
     [[1, 1, 1, 1, 1]]
     """
-    if mode not in MODES:
-        raise ValueError(f"mode {mode!r}: expected one of {', '.join(MODES)}")
     if (nu_max is None) == (lrg_size is None):
         raise ValueError("block_labels: give nu_max or lrg_size, one of them")
     labels = check_labels(labels, ignore_index=ignore_index)
     size = sp.lrg_size(nu_max) if lrg_size is None else int(lrg_size)
-    h, w = labels.shape[-2:]
-    (rows, row_of), (cols, col_of) = (cells(n, min(size, n) if n == 1 else size) for n in (h, w))
-    if mode == "nearest":
-        coarse = labels[..., rows[:, None], cols[None, :]]
-    else:
-        flat = labels.reshape(-1, h, w)
-        index = row_of[:, None] * len(cols) + col_of[None, :]
-        coarse = torch.stack([_majority(plane, index, len(rows) * len(cols), ignore_index) for plane in flat])
-        coarse = coarse.reshape(*labels.shape[:-2], len(rows), len(cols))
-    out = coarse[..., row_of[:, None], col_of[None, :]]
+    out = _blocks(labels, [min(size, n) if n == 1 else size for n in labels.shape[-2:]], mode, ignore_index)
     return torch.where(labels == ignore_index, ignore_index, out) if keep_void else out
 
 
@@ -127,15 +116,21 @@ def block_annotation(label, nu_max: int, mode: str = "majority", *, ignore_index
     label = check_labels(label, ignore_index=ignore_index)
     short = min(label.shape)
     sizes = [min(n, round(2 * nu_max * (n - 1) / max(short - 1, 1)) + 1) for n in label.shape]
-    (rows, row_of), (cols, col_of) = (cells(n, size) for n, size in zip(label.shape, sizes, strict=True))
-    if mode == "nearest":
-        coarse = label[rows[:, None], cols[None, :]]
-    elif mode == "majority":
-        index = row_of[:, None] * len(cols) + col_of[None, :]
-        coarse = _majority(label, index, len(rows) * len(cols), ignore_index).reshape(len(rows), len(cols))
-    else:
+    return _blocks(label, sizes, mode, ignore_index)
+
+
+def _blocks(labels: Tensor, sizes: list[int], mode: str, ignore_index: int) -> Tensor:
+    """Return labels (..., H, W) with one label per block of a grid of so many points an axis."""
+    if mode not in MODES:
         raise ValueError(f"mode {mode!r}: expected one of {', '.join(MODES)}")
-    return coarse[row_of[:, None], col_of[None, :]]
+    (rows, row_of), (cols, col_of) = (cells(n, size) for n, size in zip(labels.shape[-2:], sizes, strict=True))
+    coarse = labels[..., rows[:, None], cols[None, :]]
+    if mode == "majority":
+        index = row_of[:, None] * len(cols) + col_of[None, :]
+        flat = labels.reshape(-1, *labels.shape[-2:])
+        votes = [_majority(plane, index, len(rows) * len(cols), ignore_index) for plane in flat]
+        coarse = torch.stack(votes).reshape(coarse.shape)
+    return coarse[..., row_of[:, None], col_of[None, :]]
 
 
 def _majority(labels: Tensor, index: Tensor, blocks: int, ignore_index: int) -> Tensor:
