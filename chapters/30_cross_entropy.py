@@ -27,7 +27,7 @@ from myst_nb import glue
 from specseg import figures
 from specseg.evidence import config, ledger
 from specseg.figures import cross_entropy as draw
-from specseg.nets import toy
+from specseg.nets import tiny
 from specseg.proofs import conventions, identities, rce_laws, symbolic
 from specseg.spectral import cross_entropy as ce
 from specseg.spectral import spectrum as sp
@@ -36,7 +36,7 @@ sizes = config.profile(profile)
 findings = ledger.open("30_cross_entropy", profile=profile)
 findings.banner()
 # %%
-nets = [toy.load("landcover", steps=300, seed=s) for s in range(sizes.seeds)]
+nets = [tiny.probed("landcover", steps=300, seed=s) for s in range(sizes.seeds)]
 net = nets[0]
 course = pd.DataFrame(
     [{"step": s, **rce_laws.cancellation(y, net.labels, nu_max=8)} for s, y in zip(net.steps, net.logits, strict=True)]
@@ -296,7 +296,7 @@ _ = findings.observe("obs1-cancellation", value=course["held"].sum(), n=course["
 # prediction grid of 17 have both at 4 cycles per frame. That is the harder case: tails of the same scenes shrink as the
 # limit grows. So three kinds of scenes:
 # %%
-others = [toy.load(kind, steps=300) for kind in ("objects", "streets")]
+others = [tiny.probed(kind, steps=300) for kind in ("objects", "streets")]
 kinds = dict(zip(("landcover", "objects", "streets"), (net, *others), strict=True))
 tails = pd.DataFrame([
     {"scenes": kind, **rce_laws.cancellation(n.logits[-1], n.labels, nu_max=4)} for kind, n in kinds.items()
@@ -486,6 +486,6 @@ figures.show(
 findings.close()
 # %% [markdown]
 # ## Check yourself
-# - Let `nets.toy.train` learn objects (size 65, 300 steps) and draw its zero frequency. Does it end above its start?
+# - Let `nets.tiny.train` learn objects (size 65, 300 steps) and draw its zero frequency. Does it end above its start?
 # - Give every pixel of one image the same label. What is the floor of $L_{ce}(0)$ then, and what is left elsewhere?
 # - Find the $\tau$ at which $R_{ce}(4)$ equals the relative mIoU-drop. Is it the same for another band limit?

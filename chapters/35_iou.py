@@ -28,7 +28,7 @@ from specseg import figures
 from specseg.data import synthetic
 from specseg.evidence import config, ledger
 from specseg.figures import iou as draw
-from specseg.nets import toy
+from specseg.nets import tiny
 from specseg.proofs import drop_laws, identities, identities_iou, iou_laws, symbolic
 from specseg.proofs import symbolic_iou as derive
 from specseg.spectral import cross_entropy as ce
@@ -40,7 +40,7 @@ sizes = config.profile(profile)
 findings = ledger.open("35_iou", profile=profile)
 findings.banner()
 # %%
-net = toy.load("landcover", steps=200)
+net = tiny.probed("landcover", steps=200)
 logits, labels = net.logits[-1], net.labels
 drops = drop_laws.drop_rows(logits, labels, [2, 3, 4, 6, 8, 12, 16])
 figures.show(
@@ -523,7 +523,7 @@ figures.show(
 # The term at $\nu = 0$ is the class's area; a small or thin class needs high frequencies. Three kinds of synthetic
 # scenes (regimes) are tried: a few objects, land cover that fills the frame, and streets with thin parts.
 # %%
-scenes = {regime: toy.scenes(regime, sizes.images, sizes.size, split="val")[1]
+scenes = {regime: tiny.scenes(regime, sizes.images, sizes.size, split="val")[1]
           for regime in ("objects", "landcover", "streets")}
 shares = pd.concat([iou_laws.overlap_share(maps, 16).assign(regime=regime) for regime, maps in scenes.items()])
 dealt = pd.concat([iou_laws.overlap_share(iou_laws.shuffle_pixels(maps), 16).assign(regime=regime)

@@ -502,7 +502,7 @@ figures.show(
 good, boxes, count = 0, 0, 0
 for seed in range(2 * sizes.draws):
     noise = ig.random_labels(np.random.default_rng(seed), (12, 13), 3, void=bool(seed % 2))
-    hot = sg.one_hot(noise, 3).double()
+    hot = an.one_hot(noise, 3).double()
     loud = (1 + seed % 5) * (hot + ig.normal(np.random.default_rng(seed), 3, 12, 13) / 4)
     for n in (0, 2, 4):
         low = spectrum.band_limit(hot, n)

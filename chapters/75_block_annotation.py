@@ -32,6 +32,7 @@ from specseg.data import coarse_labels, label_spectra, synthetic
 from specseg.evidence import ledger, records
 from specseg.figures import block_training as draw
 from specseg.spectral import labels as an
+from specseg.spectral import laws
 from specseg.study import blocks, predictor_cells, trained
 
 findings = ledger.open("75_block_annotation", profile=profile)
@@ -73,7 +74,7 @@ advised = {r.meta["settings"]["dataset"]: r for r in records.find("advise_labels
 tables = [r.rows[(r.rows["table"] == "ceilings") & (r.rows["metric"] == "miou")] for r in advised.values()]
 source = "records of advise_labels"
 if not tables:
-    made = {r: an.ceiling([x], len(synthetic.CLASSES[r]), [32, 16, 8], kind=kind).assign(dataset=r, kind=kind)
+    made = {r: laws.ceiling([x], len(synthetic.CLASSES[r]), [32, 16, 8], kind=kind).assign(dataset=r, kind=kind)
             for r, x in scenes.items() for kind in ("majority",)}  # fmt: skip
     tables, source = list(made.values()), "this chapter"
 ceilings = pd.concat(tables)

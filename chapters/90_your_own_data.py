@@ -39,7 +39,7 @@ from specseg.advise import example, labels, page, recommend, relation, report
 from specseg.advise.settings import Settings
 from specseg.evidence import config, ledger, records
 from specseg.figures import advise as draw
-from specseg.nets import toy
+from specseg.nets import tiny
 from specseg.study import advice as validation
 from specseg.study import predictor_cells as cells
 from specseg.study import trained
@@ -172,7 +172,7 @@ for name in real:
 # what the network's own maps lose when their logits are cut. A small network with committed weights serves for that.
 # $R_{ce}$ moves with the scale of the logits, so it is given raw and at the temperature that calibrates them.
 # %%
-net = toy.load("landcover", steps=200, void=True)
+net = tiny.probed("landcover", steps=200, void=True)
 small = scratch / "landcover"
 for kind in ("labels", "logits"):
     (small / kind).mkdir(parents=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +86,7 @@ def run(cell: BandLimit, folder: Path, tell) -> pd.DataFrame:
     network = cell.network
     if network.name not in weights.published():
         networks.ensure(network, device=str(sweep.device()), precision=sweep.precision(), tell=tell)
-    net, data = weights.load(network), network.data("test")
+    net, data = weights.load(network, sources=weights.TRAINED), network.data("test")
     net.lrg_size = None
     sizes = [s for s in protocol.lrg_sizes(net.prediction_grid) if s < net.prediction_grid]
     chosen = set(map(str, data.ids[:: EVERY.get(network.domain, 1)]))
@@ -111,11 +110,11 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
     rows = rows_of(parts, sizes, kept["clusters"].tolist(), scored)
     old = record.rows[record.rows["metric"].isin(set(rows["metric"]))].reset_index(drop=True)
     yield renewal.rows_again("all rows without a fit from the parts of every picture", rows, old)
-    net = weights.load(network)
+    net = weights.load(network, sources=weights.TRAINED)
     net.lrg_size = None
     limits = [spectrum.nu_max(s) for s in sizes]
     chosen = set(parts.names[:2])
-    got = study.band_limit_parts(net, islice(networks.test_batches(network), 2), limits, keep=chosen.__contains__)
+    got = study.band_limit_parts(net, networks.test_batches(network, count=2), limits, keep=chosen.__contains__)
     renewal.same_pictures(got.names, kept["names"])
     few = slice(len(got.names))
     worst = max(renewal.deviation(getattr(got, k), kept[k][..., few] if kept[k].ndim < 4 else kept[k][:, few])

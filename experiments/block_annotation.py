@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ from specseg.evidence import statistics as scores
 from specseg.measure import truncation as study
 from specseg.nets import networks, protocol, weights
 from specseg.nets.networks import Network
-from specseg.spectral import blocks
+from specseg.spectral import labels as annotation
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,8 @@ def agreement(network: Network) -> np.ndarray:
     weak = networks.Annotated(network.data("train"), network)
     counts = []
     for i in range(len(weak)):
-        true = blocks.check_labels(weak.inner.label(weak.rows[i]))[None]
-        given = blocks.check_labels(weak.label(i))[None]
+        true = annotation.check_labels(weak.inner.label(weak.rows[i]))[None]
+        given = annotation.check_labels(weak.label(i))[None]
         counts.append(
             scores.class_counts(given.where(given != 255, 0), true.where(given != 255, 255), weak.num_classes)
         )
@@ -55,7 +54,7 @@ def run(cell: Weak, folder: Path, tell) -> pd.DataFrame:
     """Return tidy rows: mIoU and boundary mIoU on true labels, IoU per class, and the labels' own agreement."""
     network = cell.network
     networks.ensure(network, device=str(sweep.device()), precision=sweep.precision(), tell=tell)
-    net = weights.load(network)
+    net = weights.load(network, sources=weights.TRAINED)
     data = network.data("test")
     scored = network.home.scored_indices(data.classes)
     full = [study.Condition(study.FULL, net.prediction_grid)]
@@ -101,13 +100,13 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
     label = pd.DataFrame([label_row(replace(network, model="deeplabv3plus"), tuple(scored))])
     yield renewal.rows_again("the training labels' agreement", label, record.rows[metric == "label_miou"])
     try:
-        net, said = weights.load(network), "the network"
+        net, said = weights.load(network, sources=weights.TRAINED), "the network"
     except FileNotFoundError:
         network = replace(network, annotation="full", nu_max=0, images=0)
-        net, other = weights.load(network), records.find("networks", name=network.name)[-1]
+        net, other = weights.load(network, sources=weights.TRAINED), records.find("networks", name=network.name)[-1]
         said, kept = f"{network.name}, as in networks/{other.run_id}", other.probe()
     full = [study.Condition(study.FULL, net.prediction_grid)]
-    got = study.truncation_counts(net, islice(networks.test_batches(network), 1), full, boundary=())
+    got = study.truncation_counts(net, networks.test_batches(network, count=1), full, boundary=())
     renewal.same_pictures(got.names, kept["names"])
     worst = renewal.turned(got.counts[0], kept["counts"][: len(got.names)], network.size**2)
     yield renewal.Check(f"counts of the first {len(got.names)} pictures by {said}", worst, renewal.TURNED)

@@ -73,45 +73,29 @@ def some(network: Network, part: str, count: int):
         yield image[None].float() / 255, label[None].long(), (name,)
 
 
-def during(network: Network, tell) -> list[dict]:
-    """Return rows per snapshot: L_CE, L_ce by rim, power by rim, mIoU, on the probe pictures."""
-    rows, scored = [], network.home.scored_indices(network.data("test").classes)
-    for step in network.settings(len(network.data("train"))).snapshot_steps():
-        net = networks.load(network, step=step)
-        total, counts, n = 0.0, [], 0
-        with torch.no_grad():
-            for images, labels, _ in some(network, "test", PROBES):
-                logits = net(images)
-                total = total + study.class_rims(logits[0], labels[0]).sum(0)
-                counts.append(scores.class_counts(logits.argmax(1), labels, net.num_classes))
-                n += 1
-        rims, shared = (total / n).tolist(), {"step": step, "n": n, "unit": "nat"}
-        rows += [{**shared, "metric": "loss_rim", "nu": nu, "value": v} for nu, v in enumerate(rims)]
-        value = float(scores.miou(np.concatenate(counts).sum(0), scored))
-        rows.append({**shared, "metric": "miou", "value": value, "unit": "1"})
-        tell(f"{network.name} step {step}: loss {sum(rims):.3f} mIoU {value:.3f}")
-    return rows
+def during(network: Network) -> list[dict]:
+    """Return rows per snapshot: L_ce by rim, whose sum is L_CE, and mIoU, on the probe pictures."""
+    steps = network.settings(len(network.data("train"))).snapshot_steps()
+    nets = ((step, weights.load(network, step=step, sources=("run",))) for step in steps)
+    scored = network.home.scored_indices(network.data("test").classes)
+    rows = study.course_rows(nets, list(some(network, "test", PROBES)), scored)
+    return [{**row, "unit": "nat" if row["metric"] == "loss_rim" else "1"} for row in rows]
 
 
 def run(cell: Loss, folder: Path, tell) -> pd.DataFrame:
     """Return tidy rows: R_ce by variant, average and limit with intervals; rims of loss and spectra; snapshots."""
     network = cell.network
     networks.ensure(network, device=str(sweep.device()), precision=sweep.precision(), tell=tell)
-    net = weights.load(network)
+    net = weights.load(network, sources=weights.TRAINED)
     temperature = study.calibrated_temperature(net, some(network, "train", CALIBRATION))
     parts = study.loss_parts(net, networks.test_batches(network), limits(network.size), temperature=temperature,
                              padded=padded(network) if network.is_baseline else None, tell=tell)  # fmt: skip
     clusters = [network.home.cluster(name) for name in parts.names]
     shared = {"n": len(parts.names), "unit": "1"}
     rows = [{**shared, "metric": "temperature", "value": temperature}, *rate_rows(parts, clusters)]
-    for b, boundary in enumerate(("periodic", "mirrored")):
-        rims = parts.class_rims[b].sum(0)
-        rows += [{**shared, "metric": "loss_rim", "variant": boundary, "nu": nu, "value": v, "unit": "nat"}
-                 for nu, v in enumerate(rims)]  # fmt: skip
-    rows += [{**shared, "metric": f"{name}_rim", "variant": "periodic", "nu": nu, "value": v}
-             for name, power in parts.power.items() for nu, v in enumerate(power)]  # fmt: skip
+    rows += [{**shared, **row, "unit": "nat" if row["metric"] == "loss_rim" else "1"} for row in study.rim_rows(parts)]
     if network.is_baseline:
-        rows += during(network, tell)
+        rows += during(network)
     np.savez_compressed(
         folder / "probe.npz", total=parts.total.astype(np.float32), tail=parts.tail.astype(np.float32),
         soft=parts.soft.astype(np.float32), class_rims=parts.class_rims.astype(np.float32),
@@ -148,12 +132,12 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
     old = record.rows[record.rows["metric"] == "r_ce"]
     rows = pd.DataFrame(rate_rows(again, kept["clusters"]))
     yield renewal.rows_again("the rows of R_ce from the parts of every picture", rows, old, KEPT)
-    net = weights.load(network)
+    net = weights.load(network, sources=weights.TRAINED)
     temperature = study.calibrated_temperature(net, some(network, "train", CALIBRATION))
     worst = renewal.deviation(temperature, kept["temperature"])
     yield renewal.Check(f"the temperature on {CALIBRATION} training pictures", worst, renewal.FLOAT32)
     frames = islice(padded(network), 1) if network.is_baseline else None
-    got = study.loss_parts(net, islice(networks.test_batches(network), 1), nus, temperature=float(kept["temperature"]),
+    got = study.loss_parts(net, networks.test_batches(network, count=1), nus, temperature=float(kept["temperature"]),
                            padded=frames)  # fmt: skip
     renewal.same_pictures(got.names, kept["names"])
     few = slice(len(got.names))

@@ -57,7 +57,7 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
     The record's rows have five digits. The loss's rows and their shares are ratios of small sums of float32 features.
     """
     network, count = networks.of_settings(record.meta["settings"]), record.meta["settings"]["test_images"]
-    net = weights.load(network)
+    net = weights.load(network, sources=weights.TRAINED)
     torch.set_num_threads(1)
     first = network_gradients.cases(network, count)[:1]
     found = network_gradients.measure(net, first)

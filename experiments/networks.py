@@ -44,7 +44,7 @@ def rival(network: Network) -> dict[str, np.ndarray]:
 def run(network: Network, folder: Path, tell) -> pd.DataFrame:
     """Train (or go on), then return tidy rows of the training and of the test; counts go to counts.npz."""
     networks.ensure(network, device=str(sweep.device()), precision=sweep.precision(), tell=tell)
-    net, about = weights.load(network), networks.about(network)
+    net, about = weights.load(network, sources=weights.TRAINED), networks.about(network)
     data = network.data("test")
     scored = network.home.scored_indices(data.classes)
     full = [study.Condition(study.FULL, net.prediction_grid)]
@@ -97,7 +97,7 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
         found = [r for name, counts in rival(network).items() for r in score_rows(name, counts, *shared)]
         told = "the colour histogram's scores"
         yield renewal.rows_again(told, pd.DataFrame(found).assign(unit="1"), rows[rows["predictor"] != "network"])
-    net = weights.load(network)
+    net = weights.load(network, sources=weights.TRAINED)
     images, labels, names = next(iter(networks.test_batches(network)))
     renewal.same_pictures(names, kept["names"])
     picture = torch.from_numpy(kept["probe_image"]).float() / 255 if "probe_image" in kept else images[0]

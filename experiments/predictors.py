@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +94,7 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
     rows = table(again, kept["clusters"], kept["scored"].tolist())
     yield renewal.rows_again("all rows from the numbers of every map", rows, record.rows, KEPT)
     data = network.data("test")
-    got = study.label_counts(islice(networks.test_batches(network, batch=2), 1), data.num_classes, lrg)
+    got = study.label_counts(networks.test_batches(network, batch=2, count=1), data.num_classes, lrg)
     renewal.same_pictures(got.names, kept["names"])
     few = len(got.names)
     worst = renewal.turned(got.counts, kept["counts"][:, :, :few], network.size**2)

@@ -28,7 +28,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from specseg.evidence import config, provenance
-from specseg.nets import committed, networks, protocol, snapshots, toy
+from specseg.nets import networks, protocol, tiny, weights
 
 COURSE = (0, 10, 20, 40, 80, 140, 200)
 TOYS = (
@@ -53,22 +53,22 @@ MEASURED = ("toy-landcover-300-s0", "toy-landcover-300-s1", "toy-landcover-300-s
 def trainings() -> dict[str, dict | networks.Network]:
     """Return name -> settings of a toy training, or a network of the smoke protocol."""
     toys = [DEFAULTS | t for t in TOYS]
-    tiny = [n for group in CHOSEN for n in protocol.networks("smoke", group=group)]
-    return {toy.name(t["regime"], t["steps"], t["seed"], t["void"]): t for t in toys} | {n.name: n for n in tiny}
+    smoke = [n for group in CHOSEN for n in protocol.networks("smoke", group=group)]
+    return {tiny.name(t["regime"], t["steps"], t["seed"], t["void"]): t for t in toys} | {n.name: n for n in smoke}
 
 
 def train(name: str, *, again: bool = False, root: Path | None = None) -> Path:
     """Train one of them, write its weights and return the file."""
     chosen, made = trainings()[name], {"commit": provenance.commit()[0], "versions": provenance.versions()}
     if isinstance(chosen, dict):
-        trained = toy.train(**chosen)
+        trained = tiny.train(**chosen)
         states, about = dict(zip(trained.steps, trained.states, strict=True)), chosen
     else:
         states, about = _network(chosen)
-    return snapshots.write(name, states, {**about, **made}, again=again, root=root)
+    return tiny.write(name, states, {**about, **made}, again=again, root=root)
 
 
-def _network(network: networks.Network) -> tuple[dict[int, snapshots.State], dict]:
+def _network(network: networks.Network) -> tuple[dict[int, tiny.State], dict]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = networks.ensure(network, root=Path(scratch))
         states = {int(p.stem.removeprefix("step")): load_file(p) for p in sorted(folder.glob("step*.safetensors"))}
@@ -82,9 +82,10 @@ def score(name: str, root: Path | None = None) -> dict[str, float]:
     """Return loss in nat and share of right pixels of committed weights on their probes or first test pictures."""
     chosen = trainings()[name]
     if isinstance(chosen, dict):
-        found = toy.load(**{k: chosen[k] for k in ("regime", "steps", "seed", "void")}, root=root)
+        found = tiny.probed(**{k: chosen[k] for k in ("regime", "steps", "seed", "void")}, root=root)
         return _score(found.logits[-1], found.labels)
-    net, (batch,) = committed.load(chosen, root=root), committed.batches(chosen, 1)
+    net = weights.load(chosen, sources=("committed",), root=root)
+    batch = next(networks.test_batches(chosen, dtype=torch.float64))
     return _score(net(batch[0]), batch[1])
 
 
@@ -146,11 +147,11 @@ def main() -> None:
         commit, dirty = provenance.commit()
         found = {"command": "python experiments/tiny_networks.py --spread", "commit": commit + "-dirty" * dirty,
                  "versions": provenance.versions(), "settings": SETTINGS, **spread()}  # fmt: skip
-        file = snapshots.path("spread").with_suffix(".json")
+        file = tiny.path("spread").with_suffix(".json")
         file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         print(*(f"{name:100} {found['range'][name]}" for name in found["range"]), sep="\n")
     else:
-        for name in [asked.again] if asked.again else [n for n in known if not snapshots.path(n).is_file()]:
+        for name in [asked.again] if asked.again else [n for n in known if not tiny.path(n).is_file()]:
             start = time.perf_counter()
             path = train(name, again=bool(asked.again))
             scored = {k: round(v, 4) for k, v in score(name).items()}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +38,7 @@ def run(cell: Truncation, folder: Path, tell) -> pd.DataFrame:
     """Return tidy rows: mIoU, boundary mIoU and relative drop per condition, IoU per class at the full grid."""
     network = cell.network
     networks.ensure(network, device=str(sweep.device()), precision=sweep.precision(), tell=tell)
-    net = weights.load(network)
+    net = weights.load(network, sources=weights.TRAINED)
     net.lrg_size = None
     data = network.data("test")
     scored = network.home.scored_indices(data.classes)
@@ -80,10 +79,10 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
     again = study.Counts(chosen, kept["names"].tolist(), kept["counts"], kept["boundary"])
     rows = table(again, kept["clusters"], scored, data.classes)
     yield renewal.rows_again("all rows from the counts of every picture", rows, record.rows)
-    net = weights.load(network)
+    net = weights.load(network, sources=weights.TRAINED)
     net.lrg_size = None
     chosen = study.conditions(net, protocol.lrg_sizes(net.prediction_grid))
-    got = study.truncation_counts(net, islice(networks.test_batches(network), 1), chosen, scored=scored)
+    got = study.truncation_counts(net, networks.test_batches(network, count=1), chosen, scored=scored)
     renewal.same_pictures(got.names, kept["names"])
     few = slice(len(got.names))
     worst = max(renewal.turned(new, old[:, few], network.size**2)

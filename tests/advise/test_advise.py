@@ -93,7 +93,7 @@ def test_rows_of_several_maps_against_the_library():
     rows = summary.ceilings(sums, GRID)
     batch = [torch.from_numpy(m.astype(np.int64)) for m in maps]
     for kind, limits in (("band", GRID.band), ("majority", GRID.blocks), ("nearest", GRID.blocks)):
-        slow = an.ceiling(batch, 3, limits, kind=kind, boundary="mirrored").set_index("nu_max")
+        slow = laws.ceiling(batch, 3, limits, kind=kind, boundary="mirrored").set_index("nu_max")
         for nu in limits:
             own = rows[(rows.kind == kind) & (rows.nu_max == nu)].set_index("metric")["value"]
             assert own["miou"] == pytest.approx(slow.value[nu], abs=3e-4)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from specseg.evidence import statistics as scores
-from specseg.spectral import confusion
+from specseg.spectral import iou
 
 
 def maps(seed, pictures=4, classes=5, size=12):
@@ -22,13 +22,13 @@ def maps(seed, pictures=4, classes=5, size=12):
 def test_counts_give_the_confusion_matrix_scores(seed):
     pred, label = maps(seed)
     counts = scores.class_counts(pred, label, 5)
-    matrix = confusion.confusion_matrix(pred, label, 5)
+    matrix = iou.confusion_matrix(pred, label, 5)
     assert counts[..., 0].sum(0).tolist() == matrix.diagonal().tolist()
     assert counts[..., 1].sum(0).tolist() == matrix.sum(1).tolist()
     assert counts[..., 2].sum(0).tolist() == matrix.sum(0).tolist()
-    assert np.isclose(scores.miou(scores.pooled(counts)), confusion.mean_iou(matrix))
+    assert np.isclose(scores.miou(scores.pooled(counts)), iou.mean_iou(matrix))
     some = [0, 2]
-    assert np.isclose(scores.miou(scores.pooled(counts), some), confusion.class_iou(matrix)[some].mean())
+    assert np.isclose(scores.miou(scores.pooled(counts), some), iou.class_iou(matrix)[some].mean())
 
 
 def test_bad_maps_are_named():

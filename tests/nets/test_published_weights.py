@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from specseg.evidence import config, records
-from specseg.nets import networks, published, weights
+from specseg.nets import networks, weights
 from specseg.nets.networks import Network
 
 
@@ -16,7 +16,7 @@ def test_published_weights_give_their_records_probe_again(name):
     assert found, f"{name}: weights without a record"
     meta, probe = found[-1].meta["settings"], found[-1].probe()
     network = networks.of_settings(meta)
-    net = published.load(network)
+    net = weights.load(network, sources=("published",))
     scale = np.abs(probe["probe_scene"]).max()
     assert np.abs(weights.probe_logits(net).numpy() - probe["probe_scene"]).max() < 1e-3 * scale
     if "probe_image" in probe:  # pictures that may travel do
@@ -31,4 +31,4 @@ def test_published_weights_give_their_records_probe_again(name):
 
 def test_a_name_that_is_not_published_is_said_with_those_that_are():
     with pytest.raises(FileNotFoundError, match="published are camvid-dan-f0-s0, camvid-deeplabv3plus-f0-s0, "):
-        published.load(Network("voc", seed=9))
+        weights.load(Network("voc", seed=9), sources=("published",))

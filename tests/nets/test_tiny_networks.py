@@ -12,7 +12,7 @@ from conftest import ROOT
 from safetensors.torch import save_file
 
 from specseg.measure.gradients import study
-from specseg.nets import committed, protocol, snapshots, toy
+from specseg.nets import networks, protocol, tiny, weights
 from specseg.study import spot
 
 SCRIPT = ROOT / "experiments" / "tiny_networks.py"
@@ -29,23 +29,23 @@ def script():
 
 
 def small(seed=0, **more):
-    return toy.train(size=17, steps=2, scenes_seen=4, probes=2, probe_steps=(0,), seed=seed, **more)
+    return tiny.train(size=17, steps=2, scenes_seen=4, probes=2, probe_steps=(0,), seed=seed, **more)
 
 
 def write(trained, name="toy-landcover-2-s0", **more):
     about = {"size": 17, "probes": 2}
-    return snapshots.write(name, dict(zip(trained.steps, trained.states, strict=True)), about, **more)
+    return tiny.write(name, dict(zip(trained.steps, trained.states, strict=True)), about, **more)
 
 
 def test_what_is_written_is_what_is_loaded_but_for_half_precision(tmp_path):
     trained = small()
     write(trained, root=tmp_path)
-    again = toy.load(steps=2, root=tmp_path)
+    again = tiny.probed(steps=2, root=tmp_path)
     assert again.steps == trained.steps == (0, 2) and torch.equal(again.labels, trained.labels)
     assert {x.dtype for x in (*again.logits, again.images, *again.net.parameters())} == {torch.float64}
     for old, new, state in zip(trained.logits, again.logits, trained.states, strict=True):
         assert (old - new).abs().max() < 2e-3 * old.abs().max()
-        exact = toy.TinyNet(7).double()
+        exact = tiny.TinyNet(7).double()
         exact.load_state_dict({k: v.half() if v.ndim > 1 else v for k, v in state.items()})
         assert torch.equal(exact(again.images), new), "kernels are rounded, biases are not"
 
@@ -54,7 +54,7 @@ def test_loading_moves_nobody_elses_random_numbers():
     torch.manual_seed(1)
     expected = torch.rand(3)
     torch.manual_seed(1)
-    toy.load("streets", steps=300)
+    tiny.probed("streets", steps=300)
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -70,16 +70,16 @@ def test_a_file_that_is_there_stays(tmp_path):
 
 def test_bad_files_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="toy-objects-7-s0.safetensors.*tiny_networks.py"):
-        toy.load("objects", steps=7)
+        tiny.probed("objects", steps=7)
     with pytest.raises(ValueError, match="nothing: no states"):
-        snapshots.write("nothing", {}, {}, root=tmp_path)
-    path = snapshots.path("other", tmp_path)
+        tiny.write("nothing", {}, {}, root=tmp_path)
+    path = tiny.path("other", tmp_path)
     path.parent.mkdir(parents=True)
     save_file({"weight": torch.zeros(1)}, path)
     with pytest.raises(ValueError, match="other.safetensors: weight: expected <step>/<tensor>"):
-        snapshots.read("other", tmp_path)
+        tiny.read("other", tmp_path)
     with pytest.raises(KeyError, match="step 5 is not kept, expected one of 0, 4"):
-        committed.load(OBJECTS, step=5)
+        weights.load(OBJECTS, sources=("committed",), step=5)
 
 
 def test_the_committed_files_are_those_of_the_list(script):
@@ -87,10 +87,10 @@ def test_the_committed_files_are_those_of_the_list(script):
     known = script.trainings()
     assert sorted(known) == sorted(p.stem for p in SPREAD.parent.glob("*.safetensors"))
     for name, chosen in known.items():
-        states, about = snapshots.read(name)
+        states, about = tiny.read(name)
         wanted = chosen if isinstance(chosen, dict) else chosen.describe()
         assert {k: about[k] for k in wanted} == json.loads(json.dumps(wanted)) and len(about["commit"]) == 40
-        assert max(states) == wanted["steps"] and snapshots.path(name).stat().st_size < 1_000_000
+        assert max(states) == wanted["steps"] and tiny.path(name).stat().st_size < 1_000_000
         kinds = {v.dtype for v in states[max(states)].values() if v.ndim > 1}
         assert kinds == {torch.float16}
 
@@ -99,7 +99,7 @@ def test_chapters_compute_from_committed_weights():
     """A training on a page would make its facts those of one processor."""
     for path in sorted((ROOT / "chapters").glob("*.py")):
         text = path.read_text(encoding="utf-8")
-        assert "toy.train(" not in text and "networks.ensure(" not in text, path.name
+        assert "tiny.train(" not in text and "networks.ensure(" not in text, path.name
 
 
 def test_the_command_leaves_what_is_there_and_names_what_it_does_not_know():
@@ -127,10 +127,10 @@ def test_training_again_lands_within_the_measured_spread(script):
 
 
 def test_networks_on_the_spot_are_the_committed_ones_in_float64():
-    net = committed.load(OBJECTS)
+    net = weights.load(OBJECTS, sources=("committed",))
     assert {p.dtype for p in net.parameters()} == {torch.float64} and not net.training
-    assert committed.steps(OBJECTS) == OBJECTS.settings(200).snapshot_steps()
-    (images, labels, names), *_ = committed.batches(OBJECTS, 1)
+    assert list(tiny.read(OBJECTS.name)[0]) == OBJECTS.settings(200).snapshot_steps()
+    ((images, labels, names),) = networks.test_batches(OBJECTS, count=1, dtype=torch.float64)
     assert images.dtype == torch.float64 and float(images.max()) <= 1 and len(names) == len(labels) == 4
     with torch.no_grad():
         assert torch.allclose(net(images).float(), net.float()(images.float()), atol=1e-3)
@@ -138,7 +138,7 @@ def test_networks_on_the_spot_are_the_committed_ones_in_float64():
 
 def test_gradients_on_the_spot_are_those_of_the_experiment(tmp_path):
     """The same rows as of a network that lies in runs/."""
-    states, _ = snapshots.read(OBJECTS.name)
+    states, _ = tiny.read(OBJECTS.name)
     folder = tmp_path / "networks" / OBJECTS.name
     folder.mkdir(parents=True)
     save_file(states[max(states)], folder / "weights.safetensors")

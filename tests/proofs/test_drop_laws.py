@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from specseg.nets import toy
+from specseg.nets import tiny
 from specseg.proofs import drop_laws, identities, symbolic_iou
 from specseg.spectral import cross_entropy as ce
 from specseg.spectral import iou as metrics
@@ -15,7 +15,7 @@ from specseg.spectral import iou as metrics
 @pytest.fixture(scope="module")
 def page():
     """The network of the chapter."""
-    net = toy.load("landcover", steps=200)
+    net = tiny.probed("landcover", steps=200)
     return net.logits[-1].double(), net.labels
 
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from specseg.nets import toy
+from specseg.nets import tiny
 from specseg.proofs import rce_laws
 from specseg.spectral import cross_entropy as ce
 from specseg.spectral import spectrum as sp
@@ -252,7 +252,7 @@ def test_both_averages_are_those_of_the_library():
 
 def test_the_zero_frequency_of_the_committed_network_falls_and_then_rises():
     """The course that chapter 30 states: from the committed weights in float64, so the same on every processor."""
-    net = toy.load("landcover", steps=300)
+    net = tiny.probed("landcover", steps=300)
     zero = {s: rce_laws.cancellation(y, net.labels, nu_max=8)["zero"]
             for s, y in zip(net.steps, net.logits, strict=True)}  # fmt: skip
     assert min(zero, key=zero.get) == 10 and max(zero, key=zero.get) == 300

@@ -11,6 +11,7 @@ from specseg.proofs import layer_study as study
 from specseg.proofs.identities_gradient import circular_conv
 from specseg.spectral import cross_entropy as ce
 from specseg.spectral import gradient as sg
+from specseg.spectral.labels import one_hot
 from specseg.spectral.spectrum import signed_frequencies
 
 FRAMES = st.sampled_from([(1, 5), (1, 6), (3, 3), (4, 3), (2, 4), (5, 1)])
@@ -128,7 +129,7 @@ def test_loss_row_is_the_backward_pass_of_the_printed_sum_also_in_float32(nu):
         return 3 * F.interpolate(F.conv2d(v, weights.to(v)), size=(17, 17), mode="bilinear", align_corners=True)
 
     v = x.clone().requires_grad_()
-    b = torch.fft.fft2(sg.one_hot(labels, 21).double(), norm="forward")
+    b = torch.fft.fft2(one_hot(labels, 21).double(), norm="forward")
     logp = torch.fft.fft2(tail(v)[0].log_softmax(0), norm="forward")
     component = -(b[:, -nu[0], -nu[1]] * logp[:, nu[0], nu[1]]).sum()
     parts = [torch.autograd.grad(part, v, retain_graph=True)[0][0] for part in (component.real, component.imag)]
@@ -227,7 +228,7 @@ def test_relu_row_follows_the_arcsine_law():
     (lambda: sg.loss_row(lambda x: x, torch.zeros(1, 2, 2, 2), torch.full((2, 2), 2), (0, 0)), "0 .. 1"),
     (lambda: sg.loss_row(lambda x: x, torch.zeros(1, 2, 2, 2), torch.zeros(2, 3, dtype=torch.long), (0, 0)), "labels"),
     (lambda: sg.loss_row(lambda x: x / 0, torch.ones(1, 2, 2, 2), torch.zeros(2, 2).long(), (0, 0)), "not finite"),
-    (lambda: sg.loss_row(lambda x: x, torch.zeros(1, 2, 2, 2), torch.zeros(2, 2), (0, 0)), "whole numbers"),
+    (lambda: sg.loss_row(lambda x: x, torch.zeros(1, 2, 2, 2), torch.zeros(2, 2), (0, 0)), "whole-number class"),
     (lambda: sg.row_energy(torch.zeros(2, 2), (0, 0)), "zero"),
     (lambda: study.operation("pooling", 9), "expected one of"),
     (lambda: study.stack(0), "depth 0"),

@@ -154,20 +154,20 @@ def test_void_in_transitions_and_filling():
 
 def test_ceilings():
     labels = [random_labels(k, (33, 33), smooth=5) for k in range(3)]
-    table = pd.concat([an.ceiling(labels, 3, [2, 4, 8, 16], kind=k) for k in ("majority", "nearest", "band")])
+    table = pd.concat([laws.ceiling(labels, 3, [2, 4, 8, 16], kind=k) for k in ("majority", "nearest", "band")])
     for _, lines in table.groupby("kind"):
         assert lines.sort_values("nu_max")["value"].is_monotonic_increasing
         assert lines["value"].iloc[-1] == 1.0  # Nyquist: nothing is lost
     assert (table.query("kind == 'majority'")["error"].values <= table.query("kind == 'nearest'")["error"].values).all()
-    assert an.choose_nu_max(table.query("kind == 'band'"), 0.0) in (8, 16)
+    assert laws.choose_nu_max(table.query("kind == 'band'"), 0.0) in (8, 16)
 
 
 def test_a_block_at_a_void_point_counts_as_wrong():
     labels = torch.tensor([[255, 0, 0]])
-    table = an.ceiling([labels], 1, [0], kind="nearest")
+    table = laws.ceiling([labels], 1, [0], kind="nearest")
     assert table["value"].tolist() == [1.0]  # the middle point has a label
     labels = torch.tensor([[0, 255, 0]])
-    assert an.ceiling([labels], 1, [0], kind="nearest")[["value", "error"]].values.tolist() == [[0.0, 1.0]]
+    assert laws.ceiling([labels], 1, [0], kind="nearest")[["value", "error"]].values.tolist() == [[0.0, 1.0]]
 
 
 @settings(max_examples=25, deadline=None)
@@ -203,10 +203,10 @@ def test_second_order_is_third_order_accurate():
     (lambda: an.perimeter(torch.full((3, 3), 4), 3), "0 .. 2"),
     (lambda: an.check_labels(torch.zeros(3).long()), "shape"),
     (lambda: an.fill_void(torch.full((3, 3), 255)), "void"),
-    (lambda: an.ceiling([], 2, [1]), "no label map"),
-    (lambda: an.ceiling([torch.zeros(3, 3).long()], 2, [1], kind="best"), "kind"),
-    (lambda: an.choose_nu_max(pd.DataFrame({"kind": ["band"], "nu_max": [8], "value": [0.5]}), 0.1), "ceiling"),
-    (lambda: an.choose_nu_max(pd.DataFrame({"kind": ["band", "nearest"], "nu_max": 8, "value": 1.0}), 0.1), "one kind"),
+    (lambda: laws.ceiling([], 2, [1]), "no label map"),
+    (lambda: laws.ceiling([torch.zeros(3, 3).long()], 2, [1], kind="best"), "kind"),
+    (lambda: laws.choose_nu_max(pd.DataFrame({"kind": ["band"], "nu_max": [8], "value": [0.5]}), 0.1), "ceiling"),
+    (lambda: laws.choose_nu_max(pd.DataFrame({"kind": ["band", "nearest"], "nu_max": 8, "value": 1}), 0.1), "one kind"),
     (lambda: laws.tail_law(torch.zeros(3, 4).long(), [1], 1), "square"),
     (lambda: laws.block_error_spectral(torch.full((3, 3), 255), 2, 2), "void"),
     (lambda: laws.displacement_spectrum(4, 5), "block 5"),

@@ -87,11 +87,8 @@ class ScaleCrop:
         """Cut, scale (bilinear with antialiasing; nearest for the mask) and pad one of the pair."""
         (top, rows, tall, above), (left, cols, wide, before) = params["y"], params["x"]
         cut = _crop(part, top, left, rows, cols)
-        out = _resize(cut, (tall, wide), mask)
         edges = [before, above, self.size - wide - before, self.size - tall - above]
-        if any(edges):
-            out = _pad(out, edges, mask)
-        return out
+        return _pad(_resize(cut, (tall, wide), mask), edges, mask)
 
 
 def training(
@@ -181,12 +178,4 @@ def _resize(part: Tensor, size: tuple[int, int], mask: bool) -> Tensor:
 
 def _pad(part: Tensor, edges: list[int], mask: bool) -> Tensor:
     """Pad left, top, right, bottom: void for a mask, the mean colour for an image."""
-    left, top, right, bottom = edges
-    if not any(edges):
-        return part
-    rows, cols = part.shape[-2:]
-    out = part.new_empty((part.shape[0], rows + top + bottom, cols + left + right))
-    out[:] = torch.tensor([VOID] if mask else MEAN, dtype=part.dtype)[:, None, None]
-    out[:, top : top + rows, left : left + cols] = part
-    tv_tensors, _ = _operators()
-    return tv_tensors.wrap(out, like=part)
+    return _operators()[1].functional.pad(part, edges, fill=VOID if mask else MEAN) if any(edges) else part

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from specseg.nets.models import SegmentationNet
-from specseg.spectral.spectrum import box_index, cosine_spectrum, multiplicity, spectrum
+from specseg.spectral.spectrum import beyond, half_spectrum, rim_sums
 
 COLUMNS = ("part", "layer", "image", "nu_i_u", "nu_i_v", "nu_j_u", "nu_j_v", "within", "nu_max", "quantile", "metric",
            "value", "unit", "n", "spread")  # fmt: skip
@@ -214,15 +214,10 @@ def high_share(x: Tensor, nu_max: int, *, boundary: str = "periodic") -> float:
     x = x.detach().double()[0]
     if bool((x == x[..., :1, :1]).all()):
         raise ValueError("features: constant in every channel, so no power has a share")
-    shape = (x.shape[-2], x.shape[-1])
-    if boundary == "mirrored":
-        power = cosine_spectrum(x).pow(2).sum(0) * multiplicity(shape, boundary=boundary)
-        index = box_index(shape, boundary=boundary)[: shape[0], : shape[1]]
-    else:
-        power = spectrum(x).abs().pow(2).sum(0)
-        index = box_index(shape)
+    power = half_spectrum(x, boundary=boundary).abs().square().sum(0)
     power[0, 0] = 0
-    return float(power[index > nu_max].sum() / power.sum())
+    rims = rim_sums(power, (x.shape[-2], x.shape[-1]), boundary=boundary)
+    return float(beyond(rims)[nu_max] / rims.sum())
 
 
 @torch.no_grad()

@@ -23,7 +23,7 @@ from specseg.data import loading, transforms
 from specseg.data.datasets import VOID
 from specseg.measure import features as network_features
 from specseg.measure.features import COLUMNS, averaged, rounded
-from specseg.nets import networks, protocol
+from specseg.nets import protocol, weights
 from specseg.nets.models import SegmentationNet
 from specseg.nets.models.truncation import resize
 from specseg.nets.networks import Network
@@ -344,7 +344,7 @@ def study(network: Network, count: int, root: Path | None = None) -> pd.DataFram
 
     Raises FileNotFoundError when it has not been trained (`networks.ensure`).
     """
-    rows = measure(networks.load(network, root=root), cases(network, count))
+    rows = measure(weights.load(network, sources=("run",), runs=root), cases(network, count))
     for k, name in enumerate(IDENTITY):
         rows.insert(k, name, getattr(network, name))
     return rows

@@ -1,7 +1,8 @@
 """A trained network's cross-entropy in frequency on a test set: rims of L_ce, spectra, R_ce in every reading (Fig. 1).
 
-`class_rims` splits Re L_ce(nu) by the class of the label and by the rim of the growing boxes; their cumulated sums are
-the truncated CE of Eq. 9 at every band limit at once. Forward 1/N, nu in cycles per frame, means over all pixels.
+R_ce comes from the kernels of `spectral.cross_entropy`, on the prediction grid where the network has one. `class_rims`
+splits Re L_ce(nu) by the class of the label and by the rim of the growing boxes: what Fig. 1 draws. Forward 1/N, nu in
+cycles per frame, means over all pixels.
 Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 2.1 and 3.1.
 """
 
@@ -13,18 +14,32 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import fft
 from torch import Tensor
 
-from specseg.data.label_spectra import rim_power
+from specseg.evidence.statistics import class_counts, miou
 from specseg.nets.models import SegmentationNet
+from specseg.nets.models.truncation import resize
 from specseg.spectral import spectrum as sp
-from specseg.spectral.labels import fill_void
+from specseg.spectral.cross_entropy import Truncated, truncated_cross_entropy, truncated_from_grid
+from specseg.spectral.labels import fill_void, one_hot
 
-VARIANTS = (
-    "periodic", "mirrored", "periodic, calibrated", "mirrored, calibrated", "periodic, void filled",
-    "periodic, padded frame",
-)  # fmt: skip
+
+class Reading(NamedTuple):
+    """One way to read the loss of a frame: its boundary; logits over the temperature; void filled; the padded frame."""
+
+    boundary: str = "periodic"
+    calibrated: bool = False
+    filled: bool = False
+    padded: bool = False
+
+
+READINGS = {
+    "periodic": Reading(), "mirrored": Reading("mirrored"), "periodic, calibrated": Reading(calibrated=True),
+    "mirrored, calibrated": Reading("mirrored", calibrated=True), "periodic, void filled": Reading(filled=True),
+    "periodic, padded frame": Reading(padded=True),
+}  # fmt: skip
+VARIANTS = tuple(READINGS)
+Pair = tuple[Tensor, Tensor]  # logits and labels of a batch
 
 
 class LossParts(NamedTuple):
@@ -63,33 +78,37 @@ def class_rims(logits: Tensor, labels: Tensor, *, boundary: str = "periodic", ig
     planes = (labels[None] == classes[:, None, None]).double()
     out = torch.zeros(len(logits), max(shape) // 2 + 1, dtype=torch.float64)
     if len(classes):
-        out[classes] = -_rims(planes, logp, boundary)
+        out[classes] = -sp.rim_products(planes, logp, boundary=boundary)
     return out
 
 
-def _rims(a: Tensor, b: Tensor, boundary: str) -> Tensor:
-    """Return Re sum over rims of conj(F a) F b for stacks of planes (n, H, W): (n, nyquist + 1)."""
-    shape = tuple(a.shape[-2:])
-    weights = sp.multiplicity(shape, boundary=boundary)
-    if boundary == "mirrored":
-        norm = 4 * shape[0] * shape[1]
-        one, two = (torch.from_numpy(fft.dctn(x.numpy(), type=2, axes=(-2, -1)) / norm) for x in (a, b))
-        product, index = one * two, sp.box_index(shape, boundary=boundary)[: shape[0], : shape[1]]
-    else:
-        one, two = torch.fft.rfft2(a, norm="forward"), torch.fft.rfft2(b, norm="forward")
-        product, index = one.real * two.real + one.imag * two.imag, sp.box_index(shape, half=True)
-    out = torch.zeros(len(a), max(shape) // 2 + 1, dtype=torch.float64)
-    return out.index_add_(1, index.flatten(), (product * weights).flatten(1))
+def rim_rows(parts: LossParts) -> list[dict]:
+    """Return tidy rows metric, variant, nu, value of the loss by rim (both boundaries) and of the spectra's power."""
+    values = {("loss_rim", b): rims.sum(0) for b, rims in zip(sp.BOUNDARIES, parts.class_rims, strict=True)}
+    values |= {(f"{name}_rim", "periodic"): power for name, power in parts.power.items()}
+    return [{"metric": metric, "variant": variant, "nu": nu, "value": v}
+            for (metric, variant), rims in values.items() for nu, v in enumerate(rims)]  # fmt: skip
 
 
-def tails(rims: Tensor, limits: Sequence[int]) -> Tensor:
-    """Return the sums beyond each limit of rims (..., nyquist + 1): (..., K), without differences of large numbers.
-
-    >>> tails(torch.tensor([5.0, 3.0, 1.0]), [0, 1, 2])
-    tensor([4., 1., 0.])
-    """
-    beyond = torch.cat([rims[..., 1:].flip(-1).cumsum(-1).flip(-1), torch.zeros_like(rims[..., :1])], -1)
-    return beyond[..., [min(n, rims.shape[-1] - 1) for n in limits]]
+@torch.no_grad()
+def course_rows(
+    nets: Iterable[tuple[int, SegmentationNet]],
+    batches: Sequence[tuple[Tensor, Tensor, Sequence[str]]],
+    scored: Sequence[int] | None = None,
+) -> list[dict]:
+    """Return tidy rows step, n, metric, nu, value of (step, network) pairs: L_ce by rim, mIoU of the scored classes."""
+    rows = []
+    for step, net in nets:
+        rims, counts = [], []
+        for images, labels, _ in batches:
+            logits = net(images)
+            rims += [class_rims(y, t).sum(0) for y, t in zip(logits, labels, strict=True)]
+            counts.append(class_counts(logits.argmax(1), labels, net.num_classes))
+        shared = {"step": step, "n": len(rims)}
+        rows += [{**shared, "metric": "loss_rim", "nu": nu, "value": v}
+                 for nu, v in enumerate((sum(rims) / len(rims)).tolist())]  # fmt: skip
+        rows.append({**shared, "metric": "miou", "value": float(miou(np.concatenate(counts).sum(0), scored))})
+    return rows
 
 
 @torch.no_grad()
@@ -146,51 +165,64 @@ def loss_parts(
     without it that variant is NaN. Raises ValueError without a batch.
     """
     net.eval()
-    names, totals, tail, soft = [], [], [], []
-    by_class, power = 0.0, {"labels": 0.0, "logits": 0.0}
+    names, totals, tails, soft, rims, powers = [], [], [], [], [], []
     others = iter(padded) if padded is not None else None
     for images, labels, who in batches:
-        full = net(images).double()
+        logits, truncated = _logits(net, images)
         frames = next(others) if others is not None else None
-        framed = net(frames[0]).double() if frames is not None else None
-        for i, name in enumerate(who):
-            y, t = full[i], labels[i]
-            rims = [class_rims(y, t), class_rims(y, t, boundary="mirrored")]
-            rims += [class_rims(y / temperature, t, boundary=b) for b in ("periodic", "mirrored")]
-            rims.append(class_rims(y, fill_void(t)) if bool((t != 255).any()) else rims[0])
-            rims.append(class_rims(framed[i], frames[1][i]) if frames is not None else rims[0] * float("nan"))
-            by_class = by_class + torch.stack(rims[:2])
-            whole = torch.stack([r.sum(0) for r in rims])
-            names.append(name)
-            totals.append(whole.sum(-1))
-            tail.append(tails(whole, limits))
+        frames = None if frames is None else (_logits(net, frames[0])[0], frames[1])
+        seen = logits, labels
+        read = [_read(how, seen, frames, truncated, limits, temperature) for how in READINGS.values()]
+        totals.append(torch.stack([total for total, _ in read]))
+        tails.append(torch.stack([tail for _, tail in read]))
+        for y, t in zip(resize(logits, labels.shape[-1]), labels, strict=True):
+            rims.append(torch.stack([class_rims(y, t, boundary=b) for b in sp.BOUNDARIES]))
+            powers.append([sp.rim_products(x, x).sum(0) for x in (one_hot(t, len(y)).double(), y)])
             soft.append(_soft_parts(y, t, limits))
-            power["labels"] = power["labels"] + rim_power(_planes(t, len(y)))
-            power["logits"] = power["logits"] + rim_power(y)
+        names += who
         tell(f"{len(names)} pictures")
     if not names:
         raise ValueError("batches: expected at least one picture")
-    n = len(names)
-    return LossParts(
-        VARIANTS, tuple(limits), names, torch.stack(totals, 1).numpy(), torch.stack(tail, 1).numpy(),
-        (by_class / n).numpy(), {k: (v / n).numpy() for k, v in power.items()}, np.stack(soft),
-    )  # fmt: skip
+    power = {
+        k: (sum(p) / len(names)).numpy() for k, p in zip(("labels", "logits"), zip(*powers, strict=True), strict=True)
+    }
+    return LossParts(VARIANTS, tuple(limits), names, torch.cat(totals, 1).numpy(), torch.cat(tails, 1).numpy(),
+                     (sum(rims) / len(names)).numpy(), power, np.stack(soft))  # fmt: skip
 
 
-def _planes(labels: Tensor, classes: int) -> Tensor:
-    return (labels[None] == torch.arange(classes)[:, None, None]).double()
+def _read(
+    reading: Reading, seen: Pair, frames: Pair | None, truncated: Callable[..., Truncated], limits: Sequence[int],
+    temperature: float,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Return L_CE (B,) and the tail beyond each limit (B, K) of a batch in one reading; NaN without its frames."""
+    if reading.padded and frames is None:
+        missing = torch.full((len(seen[1]), 1 + len(limits)), float("nan"), dtype=torch.float64)
+        return missing[:, 0], missing[:, 1:]
+    logits, labels = frames if reading.padded else seen
+    if reading.filled:
+        labels = torch.stack([fill_void(x) if bool((x != 255).any()) else x for x in labels])
+    logits = logits / temperature if reading.calibrated else logits
+    total, kept, _ = truncated(logits, labels, limits, boundary=reading.boundary)
+    return total, total[:, None] - kept
+
+
+def _logits(net: SegmentationNet, images: Tensor) -> tuple[Tensor, Callable[..., Truncated]]:
+    """Return logits in float64 and what truncates their loss: on the grid where the network reads them linearly."""
+    if isinstance(net, SegmentationNet):  # corners on corners; a wrapped network has pixel centres
+        return net.grid_logits(images).double(), truncated_from_grid
+    return net(images).double(), truncated_cross_entropy
 
 
 def _soft_parts(logits: Tensor, labels: Tensor, limits: Sequence[int]) -> np.ndarray:
     known = labels != 255
-    s, b = torch.softmax(logits, 0) * known, _planes(labels, len(logits))
+    s, b = torch.softmax(logits, 0) * known, one_hot(labels, len(logits)).double()
     present = b.flatten(1).any(1)
     overlap = torch.zeros(len(logits), labels.shape[-1] // 2 + 1, dtype=torch.float64)
     if bool(present.any()):
-        overlap[present] = _rims(b[present], s[present], "periodic")
+        overlap[present] = sp.rim_products(b[present], s[present])
     whole = overlap.sum(1, keepdim=True)
     area = (s.mean((1, 2)) + b.mean((1, 2)))[:, None]
-    return torch.cat([whole - tails(overlap, limits), whole, area], 1).numpy()
+    return torch.cat([whole - sp.beyond(overlap)[:, list(limits)], whole, area], 1).numpy()
 
 
 def rates(parts: LossParts, variant: str, *, average: str = "ratio_of_means", weights: np.ndarray | None = None):

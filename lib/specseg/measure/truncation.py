@@ -124,7 +124,6 @@ def truncation_counts(
         features = net.encode(images)
         with encoder_truncated(net, next((c.lrg_size for c in chosen if c.method == ENCODER), encoder_grid(net))):
             other = net.encode(images) if any(c.method == ENCODER for c in chosen) else None
-        regions = _regions(labels, labels, scored, net.num_classes)
         part, near = [], []
         for method, size in chosen:
             kept = (size, method) if method not in (FULL, ENCODER) else (None, "bilinear")
@@ -132,7 +131,7 @@ def truncation_counts(
                 logits = resize(net.decode(other if method == ENCODER else features), net.input_size)
             pred = logits.argmax(1)
             part.append(class_counts(pred, labels, net.num_classes))
-            near.append(_edges(pred, labels, regions, scored, net.num_classes) if method in boundary else None)
+            near.append(_edges(pred, labels, scored, net.num_classes) if method in boundary else None)
         names += list(who)
         counts.append(np.stack(part))
         blank = np.full((len(labels), net.num_classes, 2), -1, np.int64)
@@ -143,21 +142,12 @@ def truncation_counts(
     return Counts(list(chosen), names, np.concatenate(counts, 1), np.concatenate(edges, 1))
 
 
-def _regions(which: Tensor, labels: Tensor, scored, num_classes: int) -> dict[int, Tensor]:
-    """Class -> boundary region (B, H, W) of a map, for the scored classes that it shows; void is taken out first."""
-    known, width = labels != 255, boundary_width(labels.shape[-1])
-    chosen = range(num_classes) if scored is None else scored
-    masks = {c: (which == c) & known for c in chosen}
-    return {c: metrics.inner_boundary(m, width) for c, m in masks.items() if bool(m.any())}
-
-
-def _edges(pred: Tensor, labels: Tensor, regions: dict[int, Tensor], scored, num_classes: int) -> np.ndarray:
-    mine = _regions(pred, labels, scored, num_classes)
-    out = np.zeros((len(labels), num_classes, 2), np.int64)
-    nothing = torch.zeros_like(labels, dtype=torch.bool)
-    for c in mine.keys() | regions.keys():
-        a, b = mine.get(c, nothing), regions.get(c, nothing)
-        out[:, c, 0], out[:, c, 1] = ((f(a, b)).sum((1, 2)).numpy() for f in (torch.logical_and, torch.logical_or))
+def _edges(pred: Tensor, labels: Tensor, scored: Sequence[int] | None, num_classes: int) -> np.ndarray:
+    """Return `iou.boundary_counts` of each picture, (B, C, 2); 0 for classes that are not scored."""
+    width, out = boundary_width(labels.shape[-1]), np.zeros((len(labels), num_classes, 2), np.int64)
+    chosen = list(range(num_classes) if scored is None else scored)
+    for k, (p, t) in enumerate(zip(pred, labels, strict=True)):
+        out[k, chosen] = metrics.boundary_counts(p, t, width, num_classes)[chosen].numpy()
     return out
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from specseg.evidence import config, provenance
 from specseg.nets import train
 from specseg.nets.models import SegmentationNet, build
 from specseg.nets.pruning import SoftFilterPruning
-from specseg.spectral import blocks
+from specseg.spectral import labels as annotation
 
 SNAPSHOTS = (0.0, 0.0625, 0.125, 0.25, 0.5, 0.75, 1.0)
 ANNOTATIONS = ("full", "block", "block_nearest")
@@ -114,12 +115,13 @@ class Network:
             **policy,
         )  # fmt: skip
 
-    def build(self, *, pretrained: bool = False) -> SegmentationNet:
-        """Return the untrained network, initialised by its seed."""
+    def build(self, *, pretrained: bool = False, num_classes: int | None = None) -> SegmentationNet:
+        """Return the untrained network, initialised by its seed; `num_classes` None asks its test set."""
         torch.manual_seed(self.seed)
         return build(
-            self.model, backbone=self.backbone, num_classes=self.data("test").num_classes, input_size=self.size,
-            width=self.width, lrg_size=self.lrg_size or None, pretrained=pretrained and self.backbone != "tiny",
+            self.model, backbone=self.backbone, num_classes=num_classes or self.data("test").num_classes,
+            input_size=self.size, width=self.width, lrg_size=self.lrg_size or None,
+            pretrained=pretrained and self.backbone != "tiny",
         )  # fmt: skip
 
     def describe(self) -> dict:
@@ -171,12 +173,12 @@ class Annotated(DataSet):
         if self.network.annotation == "full":
             return label
         mode = "nearest" if self.network.annotation == "block_nearest" else "majority"
-        return blocks.block_annotation(label, self.network.nu_max, mode).numpy()
+        return annotation.block_annotation(label, self.network.nu_max, mode).numpy()
 
 
-def folder(network: Network, root: Path | None = None) -> Path:
+def folder(network: Network | str, root: Path | None = None) -> Path:
     """Return where a network's files lie: runs/networks/<name> in the project's root."""
-    return (root or config.root() / "runs") / "networks" / network.name
+    return (root or config.root() / "runs") / "networks" / (network if isinstance(network, str) else network.name)
 
 
 def ensure(
@@ -262,16 +264,6 @@ def _claim(path: Path) -> Iterator[None]:
         yield
 
 
-def load(network: Network, *, step: int | None = None, root: Path | None = None) -> SegmentationNet:
-    """Return a trained network in evaluation mode, or its snapshot after `step` steps.
-
-    Raises FileNotFoundError when it has not been trained or kept.
-    """
-    name = "weights" if step is None else f"step{step:06d}"
-    net = network.build()
-    return train.load_weights(net, folder(network, root) / f"{name}.safetensors").eval()
-
-
 def about(network: Network, root: Path | None = None) -> dict:
     """Return what network.json says of a trained network: settings, images, device, seconds."""
     return json.loads((folder(network, root) / "network.json").read_text())
@@ -288,7 +280,13 @@ def history(network: Network, root: Path | None = None) -> pd.DataFrame:
     return pd.read_csv(folder(network, root) / "history.csv")
 
 
-def test_batches(network: Network, *, batch: int = 4, mode: str = "crop") -> Iterator[tuple[Tensor, Tensor, tuple]]:
-    """Yield its test split once in the evaluation's frame: images in [0, 1], labels, names."""
+def test_batches(
+    network: Network, *, batch: int = 4, mode: str = "crop", count: int | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Iterator[tuple[Tensor, Tensor, tuple]]:  # fmt: skip
+    """Yield the first `count` batches of its test split (None: all) in the evaluation's frame.
+
+    Images (batch, 3, s, s) in [0, 1] of `dtype`, labels (batch, s, s), names.
+    """
     items = loading.evaluation_loader(network.data("test"), transforms.evaluation(network.size, mode), batch)
-    return ((images.float() / 255.0, labels, names) for images, labels, names in items)
+    return (((images.float() / 255.0).to(dtype), labels, names) for images, labels, names in islice(items, count))

@@ -51,6 +51,18 @@ def networks(profile: str = "standard", *, group: str | None = None) -> list[Net
     return list(dict.fromkeys(network for part in chosen for network in part))
 
 
+def named(name: str) -> Network:
+    """Return the network of any profile that has this name. Raises ValueError where none has.
+
+    >>> named("objects-deeplabv3plus-f0-s0-dose_0.5-backbone_tiny-width_32-precision_32-true").dose
+    0.5
+    """
+    for network in (n for profile in (_smoke, _standard, _paper) for group in profile().values() for n in group):
+        if network.name == name:
+            return network
+    raise ValueError(f"{name!r}: no network of the protocol has this name; give a Network instead")
+
+
 def _standard() -> dict[str, tuple[Network, ...]]:
     voc, models = Network("voc"), ("deeplabv3plus", "dan")
     seeds = tuple(replace(voc, seed=s) for s in (1, 2))

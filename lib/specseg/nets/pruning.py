@@ -28,6 +28,22 @@ def prunable(model: nn.Module) -> dict[str, nn.Conv2d]:
     return {n: m for n, m in model.named_modules() if isinstance(m, nn.Conv2d) and n not in exempt}
 
 
+def removed(filters: int, rate: float, rounding: str = "floor") -> int:
+    """Return how many of a layer's filters a pruning rate takes: int(filters x rate), as in He et al.'s code.
+
+    A product that is whole but for rounding counts as whole. Raises ValueError for a rate outside [0, 1).
+
+    >>> removed(48, 0.2), removed(256, 0.6), removed(10, 0.3)
+    (9, 153, 3)
+    """
+    if not 0.0 <= rate < 1.0:
+        raise ValueError(f"prune_rate {rate!r}: expected a fraction from 0 to below 1")
+    exact = filters * rate
+    if rounding == "round":
+        return round(exact)
+    return int(-(-(exact - 1e-9) // 1)) if rounding == "ceil" else int(exact + 1e-9)
+
+
 def keep_mask(weight: Tensor, rate: float) -> Tensor:
     """Return a bool mask over a layer's filters: False for the int(filters x rate) of smallest L2 norm.
 
@@ -36,11 +52,9 @@ def keep_mask(weight: Tensor, rate: float) -> Tensor:
     >>> keep_mask(torch.tensor([[3.0], [-1.0], [2.0], [0.5]]), 0.5).tolist()
     [True, False, True, False]
     """
-    if not 0.0 <= rate < 1.0:
-        raise ValueError(f"prune_rate {rate!r}: expected a fraction from 0 to below 1")
     mask = torch.ones(len(weight), dtype=torch.bool, device=weight.device)
-    count = int(len(weight) * rate + 1e-9)
-    mask[torch.argsort(weight.detach().flatten(1).norm(dim=1), stable=True)[:count]] = False
+    weakest = torch.argsort(weight.detach().flatten(1).norm(dim=1), stable=True)
+    mask[weakest[: removed(len(weight), rate)]] = False
     return mask
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from specseg.data.datasets import VOID
 from specseg.evidence import config
 from specseg.nets.pruning import SoftFilterPruning
-from specseg.spectral.confusion import class_iou, confusion_matrix, mean_iou
+from specseg.spectral.iou import class_iou, confusion_matrix, mean_iou
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -304,12 +304,17 @@ def save_weights(model: nn.Module, path: Path, *, half: bool = False) -> Path:
 
     `half` rounds kernels to float16 and keeps vectors (biases, normalisation), which cost little, as they are.
     """
+    return save_state(model.state_dict(), path, half=half)
+
+
+def save_state(state: dict[str, Tensor], path: Path, *, half: bool = False, about: dict | None = None) -> Path:
+    """Write tensors as `save_weights` does, with the file's metadata (strings)."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    state = {k: v.detach().cpu().contiguous() for k, v in state.items()}
     if half:
         state = {k: v.half() if v.is_floating_point() and v.ndim > 1 else v for k, v in state.items()}
     part = path.with_suffix(path.suffix + ".part")
-    save_file(state, part)
+    save_file(state, part, metadata=about)
     part.replace(path)
     return path
 

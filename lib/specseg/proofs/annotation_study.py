@@ -17,7 +17,7 @@ from specseg.proofs.shapes import closed_shapes
 from specseg.spectral import labels as an
 from specseg.spectral import laws
 from specseg.spectral.cost import band_cost, truncation_cost
-from specseg.spectral.gradient import one_hot
+from specseg.spectral.labels import one_hot
 from specseg.spectral.spectrum import band_limit
 
 Maps = Mapping[str, Sequence[Tensor]]
@@ -107,7 +107,7 @@ def ceiling_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int],
     for regime, labels in maps.items():
         used = [an.fill_void(m) if fill else m for m in labels]
         for kind in (*an.MODES, "band"):
-            parts.append(an.ceiling(used, classes[regime], nu_max, kind=kind).assign(regime=regime))
+            parts.append(laws.ceiling(used, classes[regime], nu_max, kind=kind).assign(regime=regime))
         stack = torch.stack(list(used))
         values = [float(laws.predicted_ceiling(stack, classes[regime], n).nanmean()) for n in nu_max]
         parts.append(pd.DataFrame({"regime": regime, "nu_max": nu_max, "kind": "predicted", "value": values}))

@@ -71,7 +71,7 @@ def _mask(label: torch.Tensor) -> NDArray:
 def inner_region(mask: NDArray, width: float) -> NDArray:
     """Return the pixels of a binary map within `width` pixels (Euclidean) of a pixel outside; outside is the frame too.
 
-    Along an axis these are `boundary_band.inner_band`'s (3 x 3 erosions); across a diagonal those reach farther, by
+    Along an axis these are `iou.inner_boundary`'s (3 x 3 erosions); across a diagonal those reach farther, by
     sqrt 2. Raises ValueError for a width below 1.
 
     >>> inner_region(np.ones((3, 5), bool), 1).astype(int)[1]

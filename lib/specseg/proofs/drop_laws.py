@@ -18,10 +18,7 @@ from specseg.proofs import rce_laws
 from specseg.spectral import cross_entropy as ce
 from specseg.spectral import iou as metrics
 from specseg.spectral import spectrum as sp
-
-
-def _planes(labels: Tensor, classes: int) -> Tensor:
-    return torch.stack([labels == c for c in range(classes)], 1).double()
+from specseg.spectral.labels import one_hot
 
 
 def class_drops(logits: Tensor, labels: Tensor, nu_max: int, *, boundary: str = "periodic") -> pd.DataFrame:
@@ -32,7 +29,7 @@ def class_drops(logits: Tensor, labels: Tensor, nu_max: int, *, boundary: str = 
     with p1 = b - L and p2 = b - K. Raises ValueError as `cross_entropy.check_inputs`, or for nu_max beyond Nyquist.
     """
     logits, labels = ce.check_inputs(logits, labels)
-    onehot = _planes(labels, logits.shape[1])
+    onehot = one_hot(labels, logits.shape[1]).double()
     there = onehot.sum((0, 2, 3)) > 0
     soft, logp = logits.softmax(1) * (labels != 255)[:, None], logits.log_softmax(1)
     low = sp.band_limit(onehot, nu_max, boundary=boundary)
@@ -82,7 +79,7 @@ def drop_limit(labels: Tensor, nu_max: int, classes: int, *, boundary: str = "pe
     >>> drop_limit(torch.tensor([[[0, 0, 1]]]), 0, 2).round(3).values.tolist()    # areas 2/3, 1/3 = shares of nu = 0
     [[0.0, 0.667, 0.333, 0.5, 0.667], [1.0, 0.333, 0.667, 0.8, 0.333]]
     """
-    onehot = _planes(torch.as_tensor(labels), classes)
+    onehot = one_hot(labels, classes).double()
     low = sp.band_limit(onehot, nu_max, boundary=boundary)
     area, kept = onehot.mean((0, 2, 3)), (onehot * low).mean((0, 2, 3))
     there = area > 0
@@ -127,7 +124,7 @@ def with_rate(
     labels = torch.as_tensor(labels).long()
     if (labels == 255).any() or scale <= 0 or rce < 0:
         raise ValueError(f"with_rate: expected labels without void, scale > 0, rce >= 0; got {scale:g}, {rce:g}")
-    onehot = _planes(labels, classes)
+    onehot = one_hot(labels, classes).double()
     low = sp.band_limit(onehot, nu_max, boundary=boundary)
     under = (-low).clamp(min=0) * (1 - onehot)
     gain = float((under**2).sum(1).mean())

@@ -13,6 +13,7 @@ from scipy import special
 
 from specseg.proofs.identities_gradient import Checked, relative
 from specseg.spectral import boundary as bb
+from specseg.spectral.iou import inner_boundary
 from specseg.spectral.spectrum import spectrum
 
 
@@ -20,7 +21,7 @@ def eq33(rng: np.random.Generator, shape: tuple[int, int]) -> Checked:
     """Eq. 33: the set form equals 1/((s(0) + b(0))/sum_nu s(nu) b(-nu) - 1) of the bands; the mutant is Dice's."""
     size = (max(8, 3 * shape[0]), max(8, 3 * shape[1]))
     maps = [rng.random(size) < 0.8 for _ in range(2)]
-    s, b = (bb.inner_band(m, 1) for m in maps)
+    s, b = (inner_boundary(torch.from_numpy(m), 1).numpy() for m in maps)
     sets = (s & b).sum() / (s | b).sum()
     s_nu, b_nu = (spectrum(torch.from_numpy(m.astype(float))) for m in (s, b))
     both = float((s_nu * b_nu.conj()).sum().real)

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from specseg.spectral import gradient as sg
+from specseg.spectral.labels import one_hot
 from specseg.spectral.spectrum import signed_frequencies, spectrum
 
 SHAPES = ((1, 7), (1, 8), (5, 5), (4, 6), (3, 4), (6, 1))
@@ -277,7 +278,7 @@ def eq53(rng: np.random.Generator, shape: tuple[int, int]) -> Checked:
     """Eq. 53: sum_c b(-nu, c) is the Kronecker delta where every pixel has a label; the mutant has void pixels."""
     delta = torch.zeros(shape, dtype=torch.complex128)
     delta[0, 0] = 1
-    sums = [spectrum(sg.one_hot(random_labels(rng, shape, 3, void=v), 3).double()).sum(0) for v in (False, True)]
+    sums = [spectrum(one_hot(random_labels(rng, shape, 3, void=v), 3).double()).sum(0) for v in (False, True)]
     return Checked(relative(sums[0], delta), relative(sums[1], delta))
 
 
@@ -286,7 +287,7 @@ def all_rows(tail: Tail) -> tuple[Tensor, Tensor, Tensor]:
 
     Each is complex (H*W, H, W), rows in the order of `fft2`. The exact ones are autograd's, of all L_ce(nu) of Eq. 2.
     """
-    planes = sg.one_hot(tail.labels, len(tail.kernels)).double()
+    planes = one_hot(tail.labels, len(tail.kernels)).double()
     b, logits = spectrum(planes).conj(), tail.fn(tail.x)
 
     def components(y: Tensor) -> Tensor:
@@ -310,7 +311,7 @@ def eq54(rng: np.random.Generator, shape: tuple[int, int], *, void: bool = False
     """
     tail = random_tail(rng, shape, void=void, activation=F.softplus)
     _, right, left = all_rows(tail)
-    b = spectrum(sg.one_hot(tail.labels, 3).double())
+    b = spectrum(one_hot(tail.labels, 3).double())
     minus = torch.roll(b.flip(-2, -1), (1, 1), (-2, -1))  # b(-nu, c)
     mutant = right + 2 * torch.diag((tail.kernels * minus).sum(0).flatten()).reshape(right.shape)
     return Checked(relative(left / 2, right / 2), relative(left / 2, mutant / 2))

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from specseg.spectral import gradient as sg
+from specseg.spectral.labels import one_hot
 from specseg.spectral.spectrum import band_limit
 
 CONFIDENCES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
@@ -26,7 +27,7 @@ def lrg_prediction(labels: Tensor, num_classes: int, size: int, *, confidence: f
     The logits are `confidence` (2 p - 1), p the class shares around each LRG pixel; the tail up-samples them bilinearly
     to the labels' grid, as decoders do. Logits: float64 (1, C, size, size).
     """
-    planes = sg.one_hot(labels, num_classes).double()[None]
+    planes = one_hot(labels, num_classes).double()[None]
     shape = (labels.shape[0], labels.shape[1])
     logits = confidence * (2 * F.interpolate(planes, (size, size), mode="bilinear", antialias=True) - 1)
     return logits, lambda x: F.interpolate(x, shape, mode="bilinear", align_corners=True)
@@ -40,7 +41,7 @@ def observation4_table(labels: Tensor, num_classes: int, size: int, *, confidenc
     The wave (0, nu) is the same in every row, so that means over rows of S, B and m S are all that enters.
     """
     features, tail = lrg_prediction(labels, num_classes, size, confidence=confidence)
-    planes = sg.one_hot(labels, num_classes).double()
+    planes = one_hot(labels, num_classes).double()
     mask, soft, width = planes.sum(0), torch.softmax(tail(features)[0], 0), labels.shape[1]
     s, b, known, masked = soft.mean(1), planes.mean(1), mask.mean(0), (mask * soft).mean(1)
     t, lines = torch.arange(width).double(), []
@@ -79,7 +80,7 @@ def removal_table(
     Raises ValueError for a nu_max beyond the Nyquist limit of `size`.
     """
     features, tail = lrg_prediction(labels, num_classes, size, confidence=1.0)
-    planes, low = sg.one_hot(labels, num_classes).double(), nu_max // 2 if low is None else low
+    planes, low = one_hot(labels, num_classes).double(), nu_max // 2 if low is None else low
     mask, b, lines = planes.sum(0), _low(planes, low).conj(), []
     zero = torch.zeros(2 * low + 1, 2 * low + 1, dtype=torch.bool)
     zero[low, low] = True
@@ -157,7 +158,7 @@ def void_share(labels: Tensor, probabilities: Tensor) -> float:
     >>> void_share(torch.tensor([[0, 1]]), torch.tensor([[[0.9, 0.2]], [[0.1, 0.8]]]))
     0.0
     """
-    planes = sg.one_hot(labels, len(probabilities)).double()
+    planes = one_hot(labels, len(probabilities)).double()
     b, s = (torch.fft.fft2(x.double(), norm="forward").flatten(1) for x in (planes, probabilities))
     mask = torch.fft.fft2(planes.sum(0), norm="forward").flatten()
     off = mask[1:].abs().pow(2).sum() * s[:, 1:].abs().pow(2).sum()

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage, optimize, special
+from scipy import optimize, special
 
 from specseg.spectral.spectrum import box_mask, spectrum
 
@@ -204,20 +204,6 @@ def fitted_sigma() -> tuple[float, float]:
 
     best = optimize.minimize_scalar(squared, bounds=(0.05, 5.0), method="bounded")
     return float(best.x), math.sqrt(float(best.fun))
-
-
-def inner_band(mask: NDArray, width: int) -> NDArray:
-    """Return the pixels of a binary map within `width` pixels of its outside, as Cheng et al. have it (3 x 3 erosions).
-
-    Beyond the frame counts as outside. Raises ValueError for a width below 1.
-
-    >>> inner_band(np.ones((1, 5), bool), 1).astype(int)              # every pixel of a line touches the outside
-    array([[1, 1, 1, 1, 1]])
-    """
-    if width < 1:
-        raise ValueError(f"width {width!r}: expected at least 1 pixel")
-    mask = np.asarray(mask, dtype=bool)
-    return mask & ~ndimage.binary_erosion(mask, np.ones((3, 3), bool), iterations=int(width))
 
 
 def energy_above(band: NDArray, nu_max: int) -> float:

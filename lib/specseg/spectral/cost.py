@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from specseg.spectral import spectrum as sp
-from specseg.spectral.gradient import one_hot
+from specseg.spectral.labels import one_hot
 
 
 class Cost(NamedTuple):

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from specseg.spectral import _low_band as low_band
 from specseg.spectral import spectrum as sp
+from specseg.spectral.labels import check_labels
 
 CHUNK = 8  # planes transformed at once: bounds the memory of one image to a few of them
 CROSSOVER = 192  # cycles per frame above which an FFT of everything is faster (measured at 513 pixels, 21 classes)
@@ -55,30 +56,18 @@ def _checked(logits: Tensor, labels: Tensor, ignore_index: int, *, grid: bool = 
     name = "grid_logits" if grid else "logits"
     if logits.ndim != 4 or not logits.is_floating_point():
         raise ValueError(f"{name}: expected floating (B, C, H, W), got {logits.dtype} {tuple(logits.shape)}")
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise ValueError(f"labels: expected whole-number class indices, got {labels.dtype}")
     b, c, h, w = logits.shape
     if grid and (labels.ndim != 3 or labels.shape[0] != b):
         raise ValueError(f"labels: expected shape ({b}, H, W) for {b} images, got {tuple(labels.shape)}")
     if not grid and tuple(labels.shape) != (b, h, w):
         raise ValueError(f"labels: expected shape {(b, h, w)} for logits {(b, c, h, w)}, got {tuple(labels.shape)}")
-    if not logits.numel() or not labels.numel():
+    if not logits.numel():
         raise ValueError(f"{name}: empty, {tuple(logits.shape)}")
     low, high = (float(x) for x in torch.aminmax(logits.detach()))
     if not math.isfinite(high - low):
         bad = int((~torch.isfinite(logits)).sum())
         raise ValueError(f"{name}: {bad} of {logits.numel()} values are not finite")
-    labels = labels.long()
-    first, last = (int(x) for x in torch.aminmax(labels))
-    if first < 0 or last >= c:
-        first, last = (int(x) for x in torch.aminmax(labels.where(labels != ignore_index, 0)))
-    if first < 0 or last >= c:
-        known = labels[labels != ignore_index]
-        raise ValueError(
-            f"labels: values {int(known.min())} .. {int(known.max())}, but {name} have {c} classes: "
-            f"expected 0 .. {c - 1} or ignore_index {ignore_index}"
-        )
-    return logits, labels
+    return logits, check_labels(labels, c, ignore_index=ignore_index, of=name)
 
 
 def _precision(logits: Tensor) -> torch.dtype:
@@ -235,8 +224,6 @@ def relative_loss_rate(
     >>> relative_loss_rate(logits, labels, [0, 1]).round(decimals=4)
     tensor([2.6545, 0.0000], dtype=torch.float64)
     """
-    if average not in AVERAGES:
-        raise ValueError(f"average {average!r}: expected one of {', '.join(AVERAGES)}")
     return loss_rate(
         truncated_cross_entropy(logits, labels, nu_max, boundary=boundary, ignore_index=ignore_index), average=average
     )
@@ -261,8 +248,6 @@ def relative_loss_rate_from_grid(
     >>> bool(torch.allclose(rate, relative_loss_rate(full, labels, 0)))
     True
     """
-    if average not in AVERAGES:
-        raise ValueError(f"average {average!r}: expected one of {', '.join(AVERAGES)}")
     return loss_rate(
         truncated_from_grid(grid_logits, labels, nu_max, boundary=boundary, ignore_index=ignore_index), average=average
     )
@@ -293,17 +278,14 @@ def loss_rate(parts: Truncated, *, average: str = "ratio_of_means") -> Tensor:
 
 
 def _half_components(logits: Tensor, labels: Tensor, lse: Tensor, void: int | None, boundary: str) -> Tensor:
-    """Return L_ce(nu) of one image for the bins of `rfft2`, or of `cosine_spectrum` (there real), in float64.
+    """Return L_ce(nu) of one image for the bins of `spectrum.half_spectrum`, in float64.
 
     A class without a pixel has b = 0 and adds nothing, so its planes need no transform.
     """
     classes = torch.unique(labels)
     classes = classes if void is None else classes[classes != void]
-    if boundary == "periodic":
-        transform, shape = partial(torch.fft.rfft2, norm="forward"), (labels.shape[0], labels.shape[1] // 2 + 1)
-        out = torch.zeros(shape, dtype=torch.complex128, device=labels.device)
-    else:
-        transform, out = sp.cosine_spectrum, torch.zeros(labels.shape, dtype=torch.float64, device=labels.device)
+    transform = partial(sp.half_spectrum, boundary=boundary)
+    out = transform(torch.zeros_like(labels, dtype=torch.float64))
     for part in classes.split(CHUNK) if len(classes) else ():
         b = transform((labels[None] == part[:, None, None]).double())
         out = out - (b.conj() * transform(logits[part].double() - lse)).sum(0)
@@ -321,9 +303,5 @@ def _unfold(half: Tensor, shape: tuple[int, int], boundary: str) -> Tensor:
 
 def _outside(logits: Tensor, labels: Tensor, lse: Tensor, void: int | None, boundary: str) -> Tensor:
     """Return Re L_ce(nu) of one image summed OUTSIDE the boxes 0 .. Nyquist, by FFT: no difference of large sums."""
-    shape = tuple(labels.shape)
-    index = sp.box_index(shape, boundary=boundary, half=boundary == "periodic")[: shape[0], : shape[1]]
     parts = _half_components(logits, labels, lse, void, boundary).real
-    parts = (parts * sp.multiplicity(shape, boundary=boundary).to(parts.device)).flatten()
-    rims = parts.new_zeros(max(shape) // 2 + 1).index_add(0, index.flatten().to(parts.device), parts)
-    return F.pad(rims.flip(-1).cumsum(-1).flip(-1)[1:], (0, 1))
+    return sp.beyond(sp.rim_sums(parts, tuple(labels.shape), boundary=boundary))

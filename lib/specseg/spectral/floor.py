@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from specseg.spectral.gradient import one_hot
+from specseg.spectral.labels import one_hot
 from specseg.spectral.spectrum import check_nu_max, signed_frequencies
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from specseg.spectral.labels import check_labels, one_hot
 from specseg.spectral.spectrum import signed_frequencies
 
 Map = Callable[[Tensor], Tensor]
@@ -198,34 +199,10 @@ def loss_row(
 
 def _label_spectrum(labels: Tensor, num_classes: int, wave: Tensor, ignore_index: int) -> Tensor:
     """Return b(nu, c) for the frequency of one wave, complex (num_classes,): each pixel's wave goes to its class."""
-    check_labels(labels, num_classes, ignore_index)
-    index = torch.where(labels != ignore_index, labels, num_classes).long().flatten()
+    labels = check_labels(labels, num_classes, ignore_index=ignore_index)
+    index = torch.where(labels != ignore_index, labels, num_classes).flatten()
     parts = [torch.bincount(index, part.flatten().double(), num_classes + 1) for part in (wave.real, wave.imag)]
     return torch.complex(*parts)[:num_classes].to(wave.dtype) / labels.numel()
-
-
-def one_hot(labels: Tensor, num_classes: int, *, ignore_index: int = 255) -> Tensor:
-    """Return B of Eq. 1 as bool planes (num_classes, H, W); void pixels are in no plane.
-
-    Raises ValueError for labels that are not whole numbers or out of 0 .. num_classes - 1.
-
-    >>> one_hot(torch.tensor([[1, 255]]), 2).int().tolist()
-    [[[0, 0]], [[1, 0]]]
-    """
-    labels = check_labels(labels, num_classes, ignore_index)
-    return labels[None].long() == torch.arange(num_classes, device=labels.device)[:, None, None]
-
-
-def check_labels(labels: Tensor, num_classes: int, ignore_index: int) -> Tensor:
-    """Return `labels` as a tensor; raise ValueError unless they are whole numbers in 0 .. num_classes - 1 or void."""
-    labels = torch.as_tensor(labels)
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise ValueError(f"labels: expected whole numbers, got {labels.dtype}")
-    known = labels[labels != ignore_index]
-    if known.numel() and (int(known.min()) < 0 or int(known.max()) >= num_classes):
-        got = f"{int(known.min())} .. {int(known.max())}"
-        raise ValueError(f"labels: expected 0 .. {num_classes - 1} or void {ignore_index}, got {got}")
-    return labels
 
 
 def loss_row_linear(

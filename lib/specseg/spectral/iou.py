@@ -12,11 +12,79 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from specseg.spectral import spectrum as sp
-from specseg.spectral.confusion import class_iou as class_iou
-from specseg.spectral.confusion import confusion_matrix as confusion_matrix
-from specseg.spectral.confusion import mean_iou as mean_iou
+from specseg.spectral.labels import one_hot
 
 _PLANES = 8  # class planes transformed at once
+_ROWS = 1024  # label values, void between them, that one histogram of label and prediction may span
+
+
+def confusion_matrix(pred: Tensor, label: Tensor, num_classes: int, *, ignore_index: int = 255) -> Tensor:
+    """Return pixel counts (C, C), int64: rows are labels, columns predictions; void labels are left out.
+
+    Raises ValueError for unequal shapes and for values outside 0 .. C-1.
+
+    >>> confusion_matrix(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 255]), 2)
+    tensor([[1, 1],
+            [0, 0]])
+    """
+    pred, label = torch.as_tensor(pred).long(), torch.as_tensor(label).long()
+    if pred.shape != label.shape:
+        raise ValueError(f"pred {tuple(pred.shape)} and label {tuple(label.shape)}: expected equal shapes")
+    counts = _joint_counts(pred, label, num_classes, ignore_index)
+    if counts is not None:
+        return counts
+    known = label != ignore_index
+    pred, label = pred[known], label[known]
+    for name, x in (("pred", pred), ("label", label)):
+        if x.numel() and (int(x.min()) < 0 or int(x.max()) >= num_classes):
+            raise ValueError(f"{name}: values {int(x.min())} .. {int(x.max())}, expected 0 .. {num_classes - 1}")
+    return torch.bincount(label * num_classes + pred, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def _joint_counts(pred: Tensor, label: Tensor, num_classes: int, ignore_index: int) -> Tensor | None:
+    """Return the counts (C, C) from one histogram with a row for void too, or None where it does not apply.
+
+    Leaving void pixels out beforehand costs more than the counting. None: nothing to count, a prediction out of range
+    (allowed under void), or a label that is neither a class nor void or that would need a long histogram.
+    """
+    if not label.numel():
+        return None
+    (first, last), (low, high) = ([int(v) for v in torch.aminmax(x)] for x in (label, pred))
+    first = min(first, 0)
+    if low < 0 or high >= num_classes or last - first >= max(2 * num_classes, _ROWS):
+        return None
+    index = torch.add(pred, label, alpha=num_classes).sub_(first * num_classes)
+    rows = max(last - first + 1, num_classes - first)
+    counts = torch.bincount(index.flatten(), minlength=rows * num_classes).reshape(rows, num_classes)
+    if 0 <= ignore_index - first < rows:
+        counts[ignore_index - first] = 0
+    classes = slice(-first, num_classes - first)
+    return counts[classes].clone() if counts.sum() == counts[classes].sum() else None
+
+
+def class_iou(confusion: Tensor) -> Tensor:
+    """Return |B and S| / |B or S| for each class from a confusion matrix, float64 (C,); NaN where a class is nowhere.
+
+    >>> class_iou(torch.tensor([[1, 1], [0, 0]]))
+    tensor([0.5000, 0.0000], dtype=torch.float64)
+    """
+    confusion = torch.as_tensor(confusion).double()
+    hit = confusion.diagonal()
+    return hit / (confusion.sum(0) + confusion.sum(1) - hit)
+
+
+def mean_iou(confusion: Tensor) -> float:
+    """Return the mean IoU over the classes that occur in the labels or the predictions.
+
+    Raises ValueError where there is none.
+
+    >>> mean_iou(torch.tensor([[1, 1], [0, 0]]))
+    0.25
+    """
+    iou = class_iou(confusion)
+    if bool(iou.isnan().all()):
+        raise ValueError("confusion: no labelled pixel, so there is no IoU")
+    return float(iou.nanmean())
 
 
 def _soft_planes(probabilities: Tensor, labels: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
@@ -30,12 +98,8 @@ def _soft_planes(probabilities: Tensor, labels: Tensor, ignore_index: int) -> tu
     if float(probabilities.min()) < 0 or float(probabilities.max()) > 1 + 1e-6:
         low, high = float(probabilities.min()), float(probabilities.max())
         raise ValueError(f"probabilities: {low:.3g} .. {high:.3g}, expected 0 .. 1 (softmax of the logits)")
-    labels, c = labels.long(), probabilities.shape[1]
-    known = labels != ignore_index
-    if known.any() and (int(labels[known].min()) < 0 or int(labels[known].max()) >= c):
-        raise ValueError(f"labels: up to {int(labels[known].max())}, expected 0 .. {c - 1} or {ignore_index}")
-    onehot = torch.stack([labels == k for k in range(c)], dim=1).double()
-    return probabilities.double() * known[:, None], onehot
+    onehot = one_hot(labels, probabilities.shape[1], ignore_index=ignore_index).double()
+    return probabilities.double() * (labels != ignore_index)[:, None], onehot
 
 
 def soft_iou(probabilities: Tensor, labels: Tensor, *, ignore_index: int = 255, per_image: bool = False) -> Tensor:
@@ -78,20 +142,9 @@ def spectral_iou(
     """
     s, b = _soft_planes(probabilities, labels, ignore_index)
     shape = tuple(s.shape[-2:])
-    mask = sp.box_mask(shape, max(shape) // 2 if nu_max is None else nu_max, boundary=boundary).to(s.device)
-    hit = torch.cat(
-        [
-            (
-                (
-                    sp.spectrum(s[:, k : k + _PLANES], boundary=boundary)
-                    * sp.spectrum(b[:, k : k + _PLANES], boundary=boundary).conj()
-                ).real
-                * mask
-            ).sum((2, 3))
-            for k in range(0, s.shape[1], _PLANES)
-        ],
-        dim=1,
-    )
+    limit = max(shape) // 2 if nu_max is None else sp.check_nu_max(nu_max, shape)
+    groups = zip(s.split(_PLANES, 1), b.split(_PLANES, 1), strict=True)
+    hit = torch.cat([sp.rim_products(x, y, boundary=boundary)[..., : limit + 1].sum(-1) for x, y in groups], 1)
     area = s.mean((2, 3)) + b.mean((2, 3))  # s(0) + b(0), by Lemma 4
     if not per_image:
         hit, area = hit.sum(0), area.sum(0)
@@ -165,13 +218,19 @@ def boundary_iou(
         return (s & b).sum().double() / (s | b).sum()
     if num_classes is None:
         raise ValueError("boundary_iou: class maps need num_classes; bool masks do not")
+    both, either = boundary_counts(pred, label, width, num_classes, ignore_index=ignore_index).unbind(1)
+    return both.double() / either
+
+
+def boundary_counts(pred: Tensor, label: Tensor, width: int, num_classes: int, *, ignore_index: int = 255) -> Tensor:
+    """Return the pixels of intersection and union of `boundary_iou` for each class of two maps, int64 (C, 2)."""
     pred, label = pred.long(), label.long()
     known = label != ignore_index
     maps = [torch.where(known & (x >= 0) & (x < num_classes), x, num_classes) for x in (label, pred)]
     near = [torch.where(_near_contour(x, width, num_classes), x, num_classes) for x in maps]
     both = torch.where(near[0] == near[1], near[0], num_classes)
     b, s, hit = (torch.bincount(x.flatten(), minlength=num_classes + 1)[:num_classes] for x in (*near, both))
-    return hit.double() / (b + s - hit)
+    return torch.stack([hit, b + s - hit], 1)
 
 
 def relative_drop(full, reduced):

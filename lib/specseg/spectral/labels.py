@@ -1,28 +1,145 @@
-"""Weak annotation from label maps alone: block-wise and band-limited labels, contour lengths, ceilings (section 3.3).
+"""Weak annotation from label maps alone: block-wise and band-limited labels, contour lengths (section 3.3).
 
 Label maps are whole numbers (H, W) or (B, H, W), `ignore_index` (255) for void. The block annotation of band limit
 nu_max has one label per point of the low-resolution grid of 2 nu_max + 1 points that spans the frame (on 64k + 1
-pixels: every (N - 1)/(2 nu_max) pixels), and each pixel takes its nearest point's label. `annotation_laws` predicts
-its cost.
+pixels: every (N - 1)/(2 nu_max) pixels), and each pixel takes its nearest point's label. `laws` predicts its cost.
 Source: Chen, Chiu and Wu, arXiv 2012.14123, section 3.3; Crofton's formula: Santalo, Integral Geometry, 1976.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 
-import pandas as pd
 import torch
 from scipy import ndimage
 from torch import Tensor
 
-from specseg.spectral import iou as metrics
 from specseg.spectral import spectrum as sp
-from specseg.spectral.blocks import MODES as MODES
-from specseg.spectral.blocks import block_labels as block_labels
-from specseg.spectral.blocks import cells as cells
-from specseg.spectral.blocks import check_labels as check_labels
+
+MODES = ("majority", "nearest")
+
+
+def check_labels(labels, num_classes: int | None = None, *, ignore_index: int = 255, of: str = "") -> Tensor:
+    """Return labels as int64 (H, W) or (B, H, W), or raise ValueError that names what is wrong.
+
+    `of` names in the message whose `num_classes` they are, such as "logits".
+
+    >>> check_labels(torch.tensor([[0, 255]])).tolist()
+    [[0, 255]]
+    """
+    labels = torch.as_tensor(labels)
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise ValueError(f"labels: expected whole-number class indices, got {labels.dtype}")
+    if labels.ndim not in (2, 3) or 0 in labels.shape:
+        raise ValueError(f"labels: expected shape (H, W) or (B, H, W), got {tuple(labels.shape)}")
+    labels = labels.long()
+    top = math.inf if num_classes is None else num_classes - 1
+    first, last = (int(x) for x in torch.aminmax(labels))
+    if first < 0 or last > top:  # void among them, or wrong: only then are pixels picked out
+        known = labels[labels != ignore_index]
+        first, last = (int(x) for x in torch.aminmax(known)) if known.numel() else (0, 0)
+    if first < 0 or last > top:
+        have = f", but {of} have {num_classes} classes" if of else ""
+        raise ValueError(f"labels: values {first} .. {last}{have}: expected 0 .. {top} or {ignore_index} (void)")
+    return labels
+
+
+def one_hot(labels, num_classes: int, *, ignore_index: int = 255) -> Tensor:
+    """Return B of Eq. 1 as bool planes (..., num_classes, H, W); void pixels are in no plane.
+
+    Raises ValueError as `check_labels`.
+
+    >>> one_hot(torch.tensor([[1, 255]]), 2).int().tolist()
+    [[[0, 0]], [[1, 0]]]
+    """
+    labels = check_labels(labels, num_classes, ignore_index=ignore_index)
+    planes = labels.unsqueeze(-3) == torch.arange(num_classes, device=labels.device)[:, None, None]
+    return planes & (labels != ignore_index).unsqueeze(-3) if ignore_index < num_classes else planes
+
+
+def cells(n: int, size: int) -> tuple[Tensor, Tensor]:
+    """Return (pixel of each of `size` points that span n pixels, point of each pixel: the nearest, lower first).
+
+    Raises ValueError unless 1 <= size <= n. One point stands in the middle.
+
+    >>> [v.tolist() for v in cells(5, 3)]                             # points 0, 2, 4; pixel 1 lies between 0 and 2
+    [[0, 2, 4], [0, 0, 1, 1, 2]]
+    """
+    if not 1 <= size <= n:
+        raise ValueError(f"lrg_size {size}: expected 1 .. {n}, the frame's pixels")
+    points = torch.tensor([(n - 1) // 2]) if size == 1 else torch.arange(size) * (n - 1) / (size - 1)
+    pixels = torch.floor(points + 0.5).long()
+    distance = (torch.arange(n)[:, None] - pixels[None, :]).abs()
+    return pixels, distance.argmin(dim=1)
+
+
+def block_labels(
+    labels,
+    nu_max: int | None = None,
+    mode: str = "majority",
+    *,
+    lrg_size: int | None = None,
+    ignore_index: int = 255,
+    keep_void: bool = True,
+) -> Tensor:
+    """Return the block-wise annotation of section 3.3, int64 in the shape of `labels`.
+
+    Give `nu_max` (grid of 2 nu_max + 1 points) or `lrg_size`. "nearest": each block takes the label at its grid point;
+    "majority": the label that most of its labelled pixels have (smallest index among equals). `keep_void` leaves void
+    pixels void; without it they take their block's label. A block without a label is void.
+    Raises ValueError for an unknown mode, both or none of the sizes, a grid finer than the frame, or bad labels.
+
+    >>> block_labels(torch.tensor([[0, 1, 1, 1, 1]]), lrg_size=1).tolist()      # lrg_size 1: one block
+    [[1, 1, 1, 1, 1]]
+    """
+    if (nu_max is None) == (lrg_size is None):
+        raise ValueError("block_labels: give nu_max or lrg_size, one of them")
+    labels = check_labels(labels, ignore_index=ignore_index)
+    size = sp.lrg_size(nu_max) if lrg_size is None else int(lrg_size)
+    out = _blocks(labels, [min(size, n) if n == 1 else size for n in labels.shape[-2:]], mode, ignore_index)
+    return torch.where(labels == ignore_index, ignore_index, out) if keep_void else out
+
+
+def block_annotation(label, nu_max: int, mode: str = "majority", *, ignore_index: int = 255) -> Tensor:
+    """Return the block-wise annotation of a whole picture of any shape, int64 (H, W): square blocks over all of it.
+
+    The short side has the 2 nu_max + 1 points of section 3.3, the long side as many as keep the blocks square, so that
+    the centre square, which the evaluation sees, has blocks of band limit nu_max. Nothing is kept from the full
+    annotation: a void pixel takes its block's label, and a block is void where none of its pixels has a label.
+    Raises ValueError as `block_labels`, and for nu_max < 1.
+
+    >>> block_annotation(torch.tensor([[0, 0, 0, 0, 1, 1], [0, 0, 0, 0, 1, 1], [0, 0, 0, 0, 1, 1]]), 1).tolist()[0]
+    [0, 0, 0, 0, 1, 1]
+    """
+    if nu_max < 1:
+        raise ValueError(f"nu_max {nu_max}: expected at least 1")
+    label = check_labels(label, ignore_index=ignore_index)
+    short = min(label.shape)
+    sizes = [min(n, round(2 * nu_max * (n - 1) / max(short - 1, 1)) + 1) for n in label.shape]
+    return _blocks(label, sizes, mode, ignore_index)
+
+
+def _blocks(labels: Tensor, sizes: list[int], mode: str, ignore_index: int) -> Tensor:
+    """Return labels (..., H, W) with one label per block of a grid of so many points an axis."""
+    if mode not in MODES:
+        raise ValueError(f"mode {mode!r}: expected one of {', '.join(MODES)}")
+    (rows, row_of), (cols, col_of) = (cells(n, size) for n, size in zip(labels.shape[-2:], sizes, strict=True))
+    coarse = labels[..., rows[:, None], cols[None, :]]
+    if mode == "majority":
+        index = row_of[:, None] * len(cols) + col_of[None, :]
+        flat = labels.reshape(-1, *labels.shape[-2:])
+        votes = [_majority(plane, index, len(rows) * len(cols), ignore_index) for plane in flat]
+        coarse = torch.stack(votes).reshape(coarse.shape)
+    return coarse[..., row_of[:, None], col_of[None, :]]
+
+
+def _majority(labels: Tensor, index: Tensor, blocks: int, ignore_index: int) -> Tensor:
+    valid = labels != ignore_index
+    classes = torch.unique(labels[valid])
+    if classes.numel() == 0:
+        return torch.full((blocks,), ignore_index)
+    votes = torch.stack([torch.bincount(index[labels == c], minlength=blocks) for c in classes])
+    return torch.where(votes.sum(0) > 0, classes[votes.argmax(0)], ignore_index)
 
 
 def band_limited_labels(labels, nu_max: int, boundary: str = "periodic", *, ignore_index: int = 255) -> Tensor:
@@ -111,70 +228,3 @@ def perimeter(labels, num_classes: int, ignore_index: int = 255, *, wrap: bool =
     """
     t = transitions(labels, num_classes, ignore_index, wrap=wrap)
     return math.pi / 8 * (t[:, 0] + t[:, 1] + (t[:, 2] + t[:, 3]) / math.sqrt(2))
-
-
-def ceiling(
-    labels: Iterable,
-    num_classes: int,
-    nu_max: Sequence[int],
-    *,
-    kind: str = "majority",
-    boundary: str = "periodic",
-    ignore_index: int = 255,
-) -> pd.DataFrame:
-    """Return the mIoU of weak labels against the true ones: what no training is needed for, one line per nu_max.
-
-    `kind`: "majority", "nearest" (block-wise) or "band" (band-limited, argmax). mIoU from the confusion matrix of all
-    maps together. Columns: kind, nu_max, lrg_size, metric (miou), value, error (share of labelled pixels), n (maps).
-    Raises ValueError for an unknown kind and for no maps.
-
-    >>> ceiling([torch.tensor([[0, 0, 0, 1, 1]])], 2, [0]).value.tolist()        # all 0: IoU 3/5 and 0
-    [0.3]
-    """
-    if kind not in (*MODES, "band"):
-        raise ValueError(f"kind {kind!r}: expected majority, nearest or band")
-    confusion = {n: torch.zeros(num_classes + 1, num_classes + 1, dtype=torch.long) for n in nu_max}
-    count = 0
-    for plane in labels:
-        plane, count = check_labels(plane, num_classes, ignore_index=ignore_index), count + 1
-        for n in nu_max:
-            if kind == "band":
-                weak = band_limited_labels(plane, n, boundary, ignore_index=ignore_index)
-            else:
-                weak = block_labels(plane, n, kind, ignore_index=ignore_index)
-            # a block whose grid point is void has no label: its pixels count as wrong, in a column of their own
-            weak = torch.where((weak == ignore_index) & (plane != ignore_index), num_classes, weak)
-            confusion[n] += metrics.confusion_matrix(weak, plane, num_classes + 1, ignore_index=ignore_index)
-    if count == 0:
-        raise ValueError("labels: no label map given")
-    lines = [
-        (
-            kind,
-            n,
-            sp.lrg_size(n),
-            "miou",
-            float(metrics.class_iou(m)[:-1].nanmean()),
-            1 - float(m.diagonal().sum() / m.sum()),
-            count,
-        )
-        for n, m in confusion.items()
-    ]
-    return pd.DataFrame(lines, columns=["kind", "nu_max", "lrg_size", "metric", "value", "error", "n"])
-
-
-def choose_nu_max(table: pd.DataFrame, max_drop: float) -> int:
-    """Return the smallest nu_max whose ceiling lies at most `max_drop` (relative) below a perfect score of 1.
-
-    `table` as `ceiling` gives it, one kind. Raises ValueError where no nu_max of the table is good enough.
-
-    >>> rows = pd.DataFrame({"kind": ["band"] * 3, "nu_max": [8, 16, 32], "value": [0.7, 0.9, 0.97]})
-    >>> choose_nu_max(rows, 0.1)
-    16
-    """
-    if table["kind"].nunique() != 1:
-        raise ValueError(f"table: expected one kind, got {sorted(table['kind'].unique())}")
-    good = table[table["value"] >= 1 - max_drop]
-    if good.empty:
-        best = table["value"].max()
-        raise ValueError(f"max_drop {max_drop}: the best ceiling of the table is {best:.3f}; add a larger nu_max")
-    return int(good["nu_max"].min())

@@ -1,4 +1,4 @@
-"""What weak labels cost, from the annotation alone: tail energies, bounds without a transform, block errors.
+"""What weak labels cost, from the annotation alone: tail energies, bounds without a transform, block errors, ceilings.
 
 Beyond the paper, which asks for it (section 4: "it remains unclear that how to determine the efficient band limit").
 Frames are square, N pixels a side; E_c(nu_max) is the energy of class c's label plane outside the box |u|, |v| <=
@@ -8,12 +8,14 @@ nu_max (spectra 1/N forward), so that sum_c E_c is the mean squared error of ban
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
+from specseg.spectral import iou as metrics
 from specseg.spectral import labels as an
 from specseg.spectral import spectrum as sp
 
@@ -219,3 +221,70 @@ def predicted_ceiling(labels, num_classes: int, nu_max: int, *, ignore_index: in
     error = block_error_law(an.perimeter(labels, num_classes), (n - 1) / (2 * nu_max), labels.numel())
     # blocks of one pixel change nothing; the law is that of a continuous displacement
     return iou_law(area, error if n > 2 * nu_max + 1 else torch.zeros_like(error))
+
+
+def ceiling(
+    labels: Iterable,
+    num_classes: int,
+    nu_max: Sequence[int],
+    *,
+    kind: str = "majority",
+    boundary: str = "periodic",
+    ignore_index: int = 255,
+) -> pd.DataFrame:
+    """Return the mIoU of weak labels against the true ones: what no training is needed for, one line per nu_max.
+
+    `kind`: "majority", "nearest" (block-wise) or "band" (band-limited, argmax). mIoU from the confusion matrix of all
+    maps together. Columns: kind, nu_max, lrg_size, metric (miou), value, error (share of labelled pixels), n (maps).
+    Raises ValueError for an unknown kind and for no maps.
+
+    >>> ceiling([torch.tensor([[0, 0, 0, 1, 1]])], 2, [0]).value.tolist()        # all 0: IoU 3/5 and 0
+    [0.3]
+    """
+    if kind not in (*an.MODES, "band"):
+        raise ValueError(f"kind {kind!r}: expected majority, nearest or band")
+    confusion = {n: torch.zeros(num_classes + 1, num_classes + 1, dtype=torch.long) for n in nu_max}
+    count = 0
+    for plane in labels:
+        plane, count = an.check_labels(plane, num_classes, ignore_index=ignore_index), count + 1
+        for n in nu_max:
+            if kind == "band":
+                weak = an.band_limited_labels(plane, n, boundary, ignore_index=ignore_index)
+            else:
+                weak = an.block_labels(plane, n, kind, ignore_index=ignore_index)
+            # a block whose grid point is void has no label: its pixels count as wrong, in a column of their own
+            weak = torch.where((weak == ignore_index) & (plane != ignore_index), num_classes, weak)
+            confusion[n] += metrics.confusion_matrix(weak, plane, num_classes + 1, ignore_index=ignore_index)
+    if count == 0:
+        raise ValueError("labels: no label map given")
+    lines = [
+        (
+            kind,
+            n,
+            sp.lrg_size(n),
+            "miou",
+            float(metrics.class_iou(m)[:-1].nanmean()),
+            1 - float(m.diagonal().sum() / m.sum()),
+            count,
+        )
+        for n, m in confusion.items()
+    ]
+    return pd.DataFrame(lines, columns=["kind", "nu_max", "lrg_size", "metric", "value", "error", "n"])
+
+
+def choose_nu_max(table: pd.DataFrame, max_drop: float) -> int:
+    """Return the smallest nu_max whose ceiling lies at most `max_drop` (relative) below a perfect score of 1.
+
+    `table` as `ceiling` gives it, one kind. Raises ValueError where no nu_max of the table is good enough.
+
+    >>> rows = pd.DataFrame({"kind": ["band"] * 3, "nu_max": [8, 16, 32], "value": [0.7, 0.9, 0.97]})
+    >>> choose_nu_max(rows, 0.1)
+    16
+    """
+    if table["kind"].nunique() != 1:
+        raise ValueError(f"table: expected one kind, got {sorted(table['kind'].unique())}")
+    good = table[table["value"] >= 1 - max_drop]
+    if good.empty:
+        best = table["value"].max()
+        raise ValueError(f"max_drop {max_drop}: the best ceiling of the table is {best:.3f}; add a larger nu_max")
+    return int(good["nu_max"].min())

@@ -203,6 +203,46 @@ def multiplicity(shape: tuple[int, int], *, boundary: str = "periodic") -> Tenso
     return v[None, :].expand(h, -1).clone()
 
 
+def half_spectrum(x, *, boundary: str = "periodic") -> Tensor:
+    """Return the bins of a real frame's spectrum that tell the rest: of `rfft2`, or `cosine_spectrum` (real)."""
+    return torch.fft.rfft2(_frame(x), norm="forward") if check_boundary(boundary) == "periodic" else cosine_spectrum(x)
+
+
+def rim_sums(values: Tensor, shape: tuple[int, int], *, boundary: str = "periodic") -> Tensor:
+    """Return `box_profile` of a full spectrum from real values on the bins of `half_spectrum`: (..., nyquist + 1).
+
+    `shape` is the frame's (H, W), which the bins alone do not tell.
+
+    >>> rim_sums(torch.ones(3, 2), (3, 3))
+    tensor([1., 8.])
+    """
+    index = box_index(shape, boundary=boundary, half=boundary == "periodic")[: shape[0], : shape[1]]
+    values = values * multiplicity(shape, boundary=boundary).to(values)
+    return _bin_sums(values, index, max(shape) // 2 + 1)
+
+
+def rim_products(a: Tensor, b: Tensor, *, boundary: str = "periodic") -> Tensor:
+    """Return Re sum over each rim of the boxes of conj(F a) F b, for real frames (..., H, W): (..., nyquist + 1).
+
+    Over all rims it is the mean over pixels of a b (Lemma 3); with a = b the power of each rim.
+
+    >>> x = torch.tensor([[1., 1., 0.]])
+    >>> rim_products(x, x).round(decimals=4)                      # the mean 2/3 and twice |x(1)|^2 = 1/9
+    tensor([0.4444, 0.2222])
+    """
+    one, two = (half_spectrum(x, boundary=boundary) for x in (a, b))
+    return rim_sums((one.conj() * two).real, tuple(a.shape[-2:]), boundary=boundary)
+
+
+def beyond(rims: Tensor) -> Tensor:
+    """Return the sums of rims (..., nyquist + 1) beyond each band limit, without differences of large numbers.
+
+    >>> beyond(torch.tensor([5.0, 3.0, 1.0]))
+    tensor([4., 1., 0.])
+    """
+    return torch.cat([rims[..., 1:].flip(-1).cumsum(-1).flip(-1), torch.zeros_like(rims[..., :1])], -1)
+
+
 def box_profile(values, *, boundary: str = "periodic") -> Tensor:
     """Return the sums of a full-spectrum array over the rims of the growing boxes: (..., nyquist + 1).
 

@@ -20,7 +20,7 @@ import pandas as pd
 from specseg.evidence import paper
 from specseg.evidence.records import Record
 from specseg.measure import truncation as study
-from specseg.nets import networks, protocol
+from specseg.nets import networks, protocol, weights
 from specseg.nets.networks import Network
 from specseg.study import trained
 from specseg.study.predictor_cells import Found
@@ -214,10 +214,9 @@ def pipeline(root: Path, batches: int = 2, base: Network | None = None) -> Found
     measured = []
     for network in (base, replace(base, annotation="block", nu_max=8)):
         networks.ensure(network, root=root)
-        net, data = networks.load(network, root=root), network.data("test")
+        net, data = weights.load(network, sources=("run",), runs=root), network.data("test")
         full = [study.Condition(study.FULL, net.prediction_grid)]
-        pictures = itertools.islice(networks.test_batches(network), batches)
-        got = study.truncation_counts(net, pictures, full, boundary=())
+        got = study.truncation_counts(net, networks.test_batches(network, count=batches), full, boundary=())
         arrays = {"counts": got.counts[0], "names": np.array(got.names),
                   "clusters": np.array([network.home.cluster(n) for n in got.names]),
                   "scored": np.array(network.home.scored_indices(data.classes))}  # fmt: skip

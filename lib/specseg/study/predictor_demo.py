@@ -8,20 +8,20 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from specseg.data import label_predictors
 from specseg.evidence import statistics as scores
 from specseg.measure import loss as loss_study
 from specseg.measure import truncation as study
-from specseg.nets import committed, protocol
+from specseg.nets import protocol
 from specseg.nets.models import SegmentationNet
 from specseg.nets.networks import Network
 from specseg.spectral import spectrum as sp
+from specseg.study import spot
 from specseg.study.predictor_cells import Found
+from specseg.study.spot import Batches
 from specseg.study.trained import Measured
-
-Batches = Sequence[tuple[Tensor, Tensor, Sequence[str]]]
 
 
 def measured(network: Network, net: SegmentationNet, batches: Batches) -> Found:
@@ -30,26 +30,17 @@ def measured(network: Network, net: SegmentationNet, batches: Batches) -> Found:
     R_ce variants that need more than these pictures (padded frame, calibration on training pictures) are NaN or as
     uncalibrated.
     """
-    data = network.data("test")
-    scored, sizes = network.home.scored_indices(data.classes), protocol.lrg_sizes(net.prediction_grid)
-    full = study.Condition(study.FULL, net.prediction_grid)
-    chosen = [full, *(study.Condition("bilinear", s) for s in sizes[1:])]
-    cut = study.truncation_counts(net, batches, chosen, scored=scored, boundary=())
-    parts = loss_study.loss_parts(net, batches, [sp.nu_max(s) for s in sizes])
+    data, sizes = network.data("test"), protocol.lrg_sizes(net.prediction_grid)
+    chosen = [study.Condition(study.FULL, net.prediction_grid), *(study.Condition("bilinear", s) for s in sizes[1:])]
+    scored = network.home.scored_indices(data.classes)
+    cut = spot.truncation(network, net, batches, chosen, scored=scored, boundary=())
+    loss = spot.loss_in_frequency(network, net, batches, [sp.nu_max(s) for s in sizes])
     weak = label_predictors.label_counts(batches, data.num_classes, sizes)
-    shared = {"names": np.array(cut.names), "clusters": np.array([network.home.cluster(n) for n in cut.names]),
-              "scored": np.array(scored)}  # fmt: skip
-    iou = pd.DataFrame({"metric": "iou", "method": "full", "class": [data.classes[c] for c in scored]})
-    truncation = {"counts": cut.counts, "methods": np.array([c.method for c in chosen]),
-                  "lrg_sizes": np.array([c.lrg_size for c in chosen])}  # fmt: skip
-    loss = {"total": parts.total, "tail": parts.tail, "soft": parts.soft, "class_rims": parts.class_rims,
-            "variants": np.array(parts.variants), "limits": np.array(parts.limits)}  # fmt: skip
     labels = {"counts": weak.counts, "kinds": np.array(label_predictors.KINDS), "lrg_sizes": np.array(sizes),
               "density": weak.density, "beyond": weak.beyond}  # fmt: skip
+    labels |= {k: cut.arrays[k] for k in ("names", "clusters", "scored")}
     test = Network(network.domain, fold=network.fold, dose=network.dose, size=network.size)
-    none = pd.DataFrame()
-    return Found([Measured(network, iou, shared | truncation)], [Measured(network, none, shared | loss)],
-                 [Measured(test, none, shared | labels)], [], [])  # fmt: skip
+    return Found([cut], [loss], [Measured(test, pd.DataFrame(), labels)], [], [])
 
 
 def pipeline(doses: Sequence[float] = (0.5, 1.0, 2.27), batches: int = 1) -> tuple[SegmentationNet, Found]:
@@ -58,16 +49,16 @@ def pipeline(doses: Sequence[float] = (0.5, 1.0, 2.27), batches: int = 1) -> tup
     Each dose counts as a domain: all statistics of the chapter run, and say nothing about networks or domains.
     """
     (base,) = protocol.networks("smoke", group="landcover")
-    net = committed.load(base)
+    net = spot.committed(base)
     tested = [replace(base, dose=dose) for dose in doses]
-    parts = [measured(n, net, committed.batches(n, batches)) for n in tested]
+    parts = [measured(n, net, spot.test_batches(n, batches)) for n in tested]
     return net, together(parts)
 
 
 def pictures(found: Found) -> tuple[list, list[int]]:
     """Return one batch of test pictures of the first measurement, and its scored classes."""
     first = found.truncation[0]
-    return committed.batches(first.network, 1), [int(c) for c in first.arrays["scored"]]
+    return spot.test_batches(first.network, 1), [int(c) for c in first.arrays["scored"]]
 
 
 def together(parts: Sequence[Found]) -> Found:

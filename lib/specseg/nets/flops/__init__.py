@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from specseg.nets.flops.layers import Layer, conv_flops, trace
 from specseg.nets.models import build
 from specseg.nets.models.links import Link
+from specseg.nets.pruning import removed
 
 __all__ = [
     "CONV",
@@ -88,22 +89,6 @@ class FlopCount:
     def parameters(self) -> int:
         """Parameters of both parts."""
         return self.encoder_parameters + self.decoder_parameters
-
-
-def removed(filters: int, rate: float, rounding: str = "floor") -> int:
-    """Return how many of a layer's filters a pruning rate takes: int(filters x rate), as in He et al.'s code.
-
-    A product that is whole but for rounding counts as whole. Raises ValueError for a rate outside [0, 1).
-
-    >>> removed(48, 0.2), removed(256, 0.6), removed(10, 0.3)
-    (9, 153, 3)
-    """
-    if not 0.0 <= rate < 1.0:
-        raise ValueError(f"prune_rate {rate!r}: expected a fraction from 0 to below 1")
-    exact = filters * rate
-    if rounding == "round":
-        return round(exact)
-    return int(-(-(exact - 1e-9) // 1)) if rounding == "ceil" else int(exact + 1e-9)
 
 
 def count(

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from specseg.nets import toy
+from specseg.nets import tiny
 from specseg.spectral import cross_entropy as ce
 
 
 def small(seed=0, **more):
-    return toy.train(size=33, steps=60, scenes_seen=32, probes=8, probe_steps=(0, 10), seed=seed, **more)
+    return tiny.train(size=33, steps=60, scenes_seen=32, probes=8, probe_steps=(0, 10), seed=seed, **more)
 
 
 def test_training_learns_and_probes_where_asked():
@@ -34,17 +34,17 @@ def test_one_seed_one_net_and_no_side_effect():
 def test_void_is_left_out():
     trained = small(void=True)
     assert torch.isfinite(trained.logits[-1]).all()
-    images, labels = toy.scenes("objects", 3, 33)
-    assert (labels == 255).any() and not (toy.scenes("objects", 3, 33, void=False)[1] == 255).any()
+    images, labels = tiny.scenes("objects", 3, 33)
+    assert (labels == 255).any() and not (tiny.scenes("objects", 3, 33, void=False)[1] == 255).any()
 
 
 def test_splits_never_meet():
-    train, val = (toy.scenes("streets", 2, 33, split=s)[0] for s in ("train", "val"))
+    train, val = (tiny.scenes("streets", 2, 33, split=s)[0] for s in ("train", "val"))
     assert not torch.equal(train, val)
 
 
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="size 64: expected 4 k"):
-        toy.train(size=64)
+        tiny.train(size=64)
     with pytest.raises(ValueError, match="split 'test'"):
-        toy.scenes("objects", 1, 33, split="test")
+        tiny.scenes("objects", 1, 33, split="test")

@@ -2,21 +2,31 @@
 
 Random synthetic scenes (`specseg.data.synthetic`), cross-entropy with void left out, Adam, one seed for all. It is
 a microscope for the mathematics of section 2.1, not a model of the paper's networks. `train` takes seconds, but a
-training amplifies the rounding of the processor that it runs on: what a page states comes from `load`.
+training amplifies the rounding of the processor that it runs on: what a page states comes from `probed`.
+
+Weights of small trainings at several of their steps lie in one committed file each, `results/tiny/<name>.safetensors`:
+a tensor is called `<step>/<name in the network's state>`, kernels are float16, vectors as they were; the file's
+metadata say how the network was trained. `experiments/tiny_networks.py` writes them.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from specseg.data import synthetic
-from specseg.nets import snapshots
+from specseg.evidence import config
+from specseg.nets.train import save_state
 
+State = dict[str, Tensor]
 OFFSET = {"train": 0, "val": 500_000}  # scene numbers of the two splits never meet
 
 
@@ -113,6 +123,13 @@ def train(
     return Trained(net, tuple(wanted), tuple(kept), probe_images, probe_labels, tuple(states))
 
 
+def _fresh(classes: int, seed: int) -> TinyNet:
+    # A forked generator: training in a chapter must not move anyone else's random numbers.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return TinyNet(classes)
+
+
 def name(regime: str, steps: int, seed: int, void: bool) -> str:
     """Return the name of a committed training.
 
@@ -122,16 +139,61 @@ def name(regime: str, steps: int, seed: int, void: bool) -> str:
     return f"toy-{regime}-{steps}-s{seed}" + "-void" * void
 
 
+def path(name: str, root: Path | None = None) -> Path:
+    """Return the file of a training's snapshots, in `root` or the project's root.
+
+    >>> path("a", Path("x")).as_posix()
+    'x/results/tiny/a.safetensors'
+    """
+    return (root or config.root()) / "results" / "tiny" / f"{name}.safetensors"
+
+
+def write(
+    name: str, states: Mapping[int, State], about: Mapping[str, Any], *, again: bool = False, root: Path | None = None
+) -> Path:
+    """Write step -> state of a training and how it was made, whole or not at all, and return the file.
+
+    Raises FileExistsError for a file that is there, unless `again`; ValueError without a state.
+    """
+    target = path(name, root)
+    if target.exists() and not again:
+        raise FileExistsError(f"{target}: is there; facts rest on it, --again trains it again")
+    if not states:
+        raise ValueError(f"{name}: no states, expected at least that of the last step")
+    tensors = {f"{step}/{key}": value for step, state in states.items() for key, value in state.items()}
+    about = {"about": json.dumps(dict(about), sort_keys=True)}
+    return save_state(tensors, target, half=True, about=about)
+
+
+def read(name: str, root: Path | None = None) -> tuple[dict[int, State], dict[str, Any]]:
+    """Return step -> state, in order, kernels as float16, and how they were trained.
+
+    Raises FileNotFoundError that says how to make the file, ValueError for a file of another form.
+    """
+    file = path(name, root)
+    if not file.is_file():
+        raise FileNotFoundError(f"{file}: no such weights; add them to experiments/tiny_networks.py and run it")
+    states: dict[int, State] = {}
+    with safe_open(config.note_input(file), "pt") as tensors:
+        about = (tensors.metadata() or {}).get("about")
+        for key in tensors.keys():
+            step, sign, rest = key.partition("/")
+            if about is None or not sign or not step.isdigit():
+                raise ValueError(f"{file}: {key}: expected <step>/<tensor> and metadata named about")
+            states.setdefault(int(step), {})[rest] = tensors.get_tensor(key)
+    return dict(sorted(states.items())), json.loads(about)
+
+
 @torch.no_grad()
-def load(
+def probed(
     regime: str = "landcover", *, steps: int = 200, seed: int = 0, void: bool = False, root: Path | None = None
 ) -> Trained:
-    """Return a training from its committed weights, evaluated in float64: the same numbers on every processor.
+    """Return a training from its committed weights, probed in float64: the same numbers on every processor.
 
     Size, probes and probe steps are those of its training (`experiments/tiny_networks.py`). Raises FileNotFoundError
     for a training that is not committed.
     """
-    states, about = snapshots.read(name(regime, steps, seed, void), root)
+    states, about = read(name(regime, steps, seed, void), root)
     images, labels = scenes(regime, about["probes"], about["size"], split="val", void=void)
     net, images = _fresh(len(synthetic.CLASSES[regime]), seed).double(), images.double()
     logits = []
@@ -139,10 +201,3 @@ def load(
         net.load_state_dict(state)
         logits.append(net(images))
     return Trained(net, tuple(states), tuple(logits), images, labels, tuple(states.values()))
-
-
-def _fresh(classes: int, seed: int) -> TinyNet:
-    # A forked generator: training in a chapter must not move anyone else's random numbers.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return TinyNet(classes)

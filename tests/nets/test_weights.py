@@ -1,0 +1,89 @@
+"""One way to a trained network by its name: each source, the order among them, and an error that lists all places."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from specseg import nets
+from specseg.evidence import config
+from specseg.nets import networks, protocol, tiny, train, weights
+from specseg.nets.networks import Network
+
+OBJECTS = protocol.networks("smoke", group="objects")[0]
+
+
+def test_every_name_of_the_protocol_is_read_back():
+    for profile in ("smoke", "standard", "paper"):
+        for network in protocol.networks(profile):
+            assert protocol.named(network.name) == network
+
+
+def test_a_name_that_no_network_has_is_refused(tmp_path):
+    train.save_weights(torch.nn.Linear(1, 1), networks.folder("cats", tmp_path) / "weights.safetensors")
+    with pytest.raises(ValueError, match="'cats': no network of the protocol has this name; give a Network"):
+        nets.load("cats", runs=tmp_path)
+
+
+def test_a_committed_name_gives_the_network_in_float64_and_moves_no_random_numbers():
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    net, toy = nets.load(OBJECTS.name, sources=("committed",)), nets.load("toy-streets-300-s0")
+    assert torch.equal(torch.rand(3), expected)
+    assert isinstance(toy, tiny.TinyNet) and not net.training and not toy.training
+    assert {p.dtype for n in (net, toy) for p in n.parameters()} == {torch.float64}
+    found = tiny.probed("streets", steps=300)
+    with torch.no_grad():
+        assert torch.equal(toy(found.images), found.logits[-1])
+
+
+def test_a_published_network_needs_no_data(monkeypatch, tmp_path):
+    monkeypatch.setenv("SPECSEG_DATA", str(tmp_path / "none"))
+    net = nets.load("dubai-dan-f0-s0", runs=tmp_path)
+    assert net.num_classes == 5 and net.input_size == 257 and not net.training
+
+
+def test_a_run_of_this_machine_comes_first(tmp_path):
+    own = Network("dubai", model="dan").build(num_classes=5)
+    train.save_weights(own, networks.folder("dubai-dan-f0-s0", tmp_path) / "weights.safetensors")
+    found = nets.load("dubai-dan-f0-s0", runs=tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(found.parameters(), own.parameters(), strict=True))
+
+
+def test_a_network_of_torchvision_is_wrapped(tmp_path):
+    from specseg.data._torchvision import torchvision
+
+    make = torchvision.models.segmentation.lraspp_mobilenet_v3_large
+    theirs = make(weights=None, weights_backbone=None, num_classes=5).eval()
+    (tmp_path / "third_party").mkdir()
+    save_file(theirs.state_dict(), tmp_path / "third_party" / "lraspp_mobilenet_v3_large-mine.safetensors")
+    net, images = nets.load("lraspp_mobilenet_v3_large-mine", runs=tmp_path), torch.rand(1, 3, 65, 65)
+    with torch.no_grad():
+        scaled = (images - net.mean) / net.std
+        assert torch.allclose(net(images), theirs(scaled)["out"], atol=1e-5)
+
+
+def test_other_architectures_bring_what_builds_them(tmp_path, monkeypatch):
+    (tmp_path / "third_party").mkdir()
+    save_file({"weight": torch.ones(2, 3, 1, 1)}, tmp_path / "third_party" / "dots-one.safetensors")
+    with pytest.raises(ValueError, match="dots-one.safetensors: unknown architecture 'dots': expected one of .*lraspp"):
+        nets.load("dots-one", runs=tmp_path)
+    monkeypatch.setitem(
+        weights.BUILDERS, "dots", lambda file: train.load_weights(torch.nn.Conv2d(3, 2, 1, bias=False), file)
+    )
+    assert float(nets.load("dots-one", runs=tmp_path)(torch.ones(1, 3, 1, 1)).detach().sum()) == 6
+
+
+def test_one_error_lists_where_it_looked(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        nets.load("voc-dan-f0-s7", runs=tmp_path)
+    said, home = str(caught.value), config.root() / "results"
+    for place in (tmp_path / "networks" / "voc-dan-f0-s7" / "weights", home / "weights" / "voc-dan-f0-s7",
+                  home / "tiny" / "voc-dan-f0-s7", tmp_path / "third_party" / "voc-dan-f0-s7"):  # fmt: skip
+        assert f"{place}.safetensors" in said
+    with pytest.raises(FileNotFoundError, match="after step 9: no such weights: not in .*step000009.safetensors"):
+        nets.load("voc-dan-f0-s7", step=9)
+    with pytest.raises(ValueError, match=r"sources \['web'\]: expected some of run, published, committed, third party"):
+        nets.load("voc-dan-f0-s7", sources=("run", "web"))
+    with pytest.raises(AttributeError, match="save"):
+        nets.save  # noqa: B018
