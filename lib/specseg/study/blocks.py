@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from specseg.evidence import paper
+from specseg.evidence import paper, statistics
 from specseg.evidence.records import Record
 from specseg.measure import truncation as study
 from specseg.nets import networks, protocol
@@ -64,8 +64,8 @@ def table(found: Sequence[Pair]) -> pd.DataFrame:
         about = {k: v for k, v in pair.weak.describe().items()
                  if k in ("domain", "kind", "model", "annotation", "folds", "seeds", "n")}  # fmt: skip
         labels = [m.rows.query("metric == 'label_miou'")["value"] for m in pair.weak.members if len(m.rows)]
-        full, weak = (trained.interval(*trained.miou_draws(p)) for p in pair)
-        drop = trained.interval(*trained.drop_draws(pair.base, pair.weak))
+        full, weak = (statistics.estimate(*trained.miou_draws(p)) for p in pair)
+        drop = statistics.estimate(*trained.drop_draws(pair.base, pair.weak))
         lost = float(1 - pd.concat(labels).mean()) if labels else float("nan")
         rows.append({**about, "nu_max": 0, "miou": full["value"], "drop": 0.0, "low": 0.0, "high": 0.0,
                      "label_drop": 0.0})  # fmt: skip
@@ -102,7 +102,7 @@ def equal_budget(found: Found) -> pd.DataFrame:
                 one, two = trained.shared(pool, other)
                 (a, drawn_a), (b, drawn_b) = trained.miou_draws(one), trained.miou_draws(two)
                 rows.append({"domain": domain, "model": model, "nu_max": n.nu_max, "images": images,
-                             "miou": a, "miou_few": b, **trained.interval(a - b, drawn_a - drawn_b)})  # fmt: skip
+                             "miou": a, "miou_few": b, **statistics.estimate(a - b, drawn_a - drawn_b)})  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -133,7 +133,7 @@ def observations(found: Found) -> tuple[list[dict], dict[str, str]]:
         missing["tab3-monotone-r3"] = "no network trained on blocks has a record yet"
     near = [p for p in blocks if p.nu_max == 32 and p.weak.describe()["kind"] in CLOSE_KINDS]
     for pair in near:
-        drop = trained.interval(*trained.drop_draws(*pair))
+        drop = statistics.estimate(*trained.drop_draws(*pair))
         facts.append({"claim_id": "tab3-objects-close-r3", **drop, "mutant": 1.0,
                       "note": f"{_who([pair])}: {drop['value']:.1%} of the mIoU lost at nu_max = 32."})  # fmt: skip
     if not near:
@@ -180,7 +180,7 @@ def _gaps(found: Sequence[Pair]) -> list[dict]:
         same = (one.nu_max, one.weak.setup.model) == (other.nu_max, other.weak.setup.model)
         if same and other.weak.describe()["kind"] != "streets":
             (a, drawn_a), (b, drawn_b) = drops[one], drops[other]
-            gaps.append({**trained.interval(a - b, drawn_a - drawn_b), "nu_max": one.nu_max,
+            gaps.append({**statistics.estimate(a - b, drawn_a - drawn_b), "nu_max": one.nu_max,
                          "model": one.weak.setup.model, "other": other.weak.setup.domain})  # fmt: skip
     return gaps
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from specseg.data.domains import domain
 from specseg.evidence import statistics as scores
-from specseg.study.trained import Measured, Pool, over_runs
+from specseg.study.trained import Measured, Pool
 
 BANDS = {"0 to 8": (0, 8), "9 to 16": (9, 16), "17 to 32": (17, 32), "33 to 64": (33, 64)}
 LOW, HIGHER, LATE = "0 to 8", ("9 to 16", "17 to 32", "33 to 64"), ("17 to 32", "33 to 64")
@@ -143,7 +143,9 @@ def over_trainings(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
     """Return one row per domain and model: value, low, high of a column of `learnt` over its folds and seeds, and n."""
     rows = []
     for (name, kind, model), part in table.groupby(["domain", "kind", "model"], sort=False):
-        rows.append({"domain": name, "kind": kind, "model": model, "n": len(part), **over_runs(part[quantity])})
+        rows.append(
+            {"domain": name, "kind": kind, "model": model, "n": len(part), **scores.mean_of_runs(part[quantity])}
+        )
     return pd.DataFrame(rows)
 
 

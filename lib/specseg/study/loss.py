@@ -14,7 +14,7 @@ import pandas as pd
 
 from specseg.data import label_spectra
 from specseg.data.domains import domain
-from specseg.evidence import paper
+from specseg.evidence import paper, statistics
 from specseg.nets import protocol
 from specseg.study import learning, trained
 from specseg.study.trained import PAPER_KIND, Pool
@@ -109,7 +109,7 @@ def factor(pools: Sequence[Pool], low: int = 8, high: int = 32) -> dict[str, flo
         value, draws = trained.rate_draws(pool, **MAIN)
         logs.append(np.log(value[k[0]] / value[k[1]]))
         drawn.append(np.log(draws[:, k[0]] / draws[:, k[1]]))
-    return trained.interval(float(np.exp(np.mean(logs))), np.exp(np.mean(drawn, axis=0)))
+    return statistics.estimate(float(np.exp(np.mean(logs))), np.exp(np.mean(drawn, axis=0)))
 
 
 def streets_ratio(pools: Sequence[Pool]) -> dict[str, float]:
@@ -127,4 +127,4 @@ def streets_ratio(pools: Sequence[Pool]) -> dict[str, float]:
     value = found["streets"][0][at["streets"]] / np.max([found[k][0][at[k]] for k in others], axis=0)
     drawn = found["streets"][1][:, at["streets"]] / np.max([found[k][1][:, at[k]] for k in others], axis=0)
     k = int(np.argmin(value))
-    return {**trained.interval(value[k], drawn[:, k]), "nu_max": protocol.LIMITS[k]}
+    return {**statistics.estimate(value[k], drawn[:, k]), "nu_max": protocol.LIMITS[k]}

@@ -165,9 +165,7 @@ class Pool:
         """Return the mean over seeds of value(None, k), and its draws: value(draws, k) with seeds drawn too."""
         each = np.stack([value(None, k) for k in range(len(self.seeds))])
         drawn = np.stack([value(self.draws, k) for k in range(len(self.seeds))])  # (seeds, draws, ...)
-        rng = np.random.default_rng(zlib.crc32(self.setup.domain.encode()) + 1)
-        pick = rng.integers(0, len(each), drawn.shape[:2])
-        return each.mean(0), np.stack([drawn[p, np.arange(drawn.shape[1])] for p in pick]).mean(0)
+        return each.mean(0), scores.mean_anew(drawn, seed=zlib.crc32(self.setup.domain.encode()) + 1)
 
     def describe(self) -> dict:
         """Return the columns by which rows of this setup are told apart, and how much stands behind them."""
@@ -223,35 +221,6 @@ def conditions(pool: Pool) -> list[tuple[str, int]]:
     return [c for c in each[0] if all(c in other for other in each[1:])]
 
 
-def interval(value: float, drawn: np.ndarray) -> dict[str, float]:
-    """Return value, low, high: the percentile interval of draws, widened to hold the value (bootstraps have a bias).
-
-    NaN where no draw is finite.
-
-    >>> interval(2.0, np.array([0.0, 1.0, 1.0]))["high"]
-    2.0
-    """
-    if not np.isfinite(drawn).any():
-        return {"value": float(value), "low": float("nan"), "high": float("nan")}
-    low, high = scores.interval(drawn)
-    return {"value": float(value), "low": min(low, float(value)), "high": max(high, float(value))}
-
-
-def over_runs(values: Sequence[float]) -> dict[str, float]:
-    """Return value, low, high: mean over trainings and its 95 % t-interval; of one training, low and high are NaN.
-
-    >>> {k: round(v, 2) for k, v in over_runs([1.0, 3.0]).items()}      # t(0.975, 1) = 12.71, standard error 1
-    {'value': 2.0, 'low': -10.71, 'high': 14.71}
-    """
-    from scipy import stats
-
-    x = np.asarray(values, float)
-    if len(x) < 2:
-        return {"value": float(x.mean()), "low": float("nan"), "high": float("nan")}
-    half = float(stats.t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
-    return {"value": float(x.mean()), "low": float(x.mean()) - half, "high": float(x.mean()) + half}
-
-
 def miou_draws(pool: Pool, take: Take = None) -> tuple[float, np.ndarray]:
     """Return a setup's mIoU over scored classes, mean over seeds, and its draws; `take` gives a record's counts."""
     arrays = pool.stack(take or counts)
@@ -302,12 +271,12 @@ def drops(found: Sequence[Measured] | None = None, profile: str = "standard", **
         grid = dict(known)[FULL]
         for method, size in known:
             drawn = drop_draws(pool, pool, counts, lambda m, c=(method, size): counts(m, *c))
-            miou = interval(*miou_draws(pool, lambda m, c=(method, size): counts(m, *c)))
+            miou = scores.estimate(*miou_draws(pool, lambda m, c=(method, size): counts(m, *c)))
             edges = pool.stack(lambda m, c=(method, size): m.arrays["boundary"][condition(m, *c)])
             measured = min(e.max() for e in edges) >= 0
             edge = float(np.mean([boundary_miou(e, pool.scored) for e in edges])) if measured else float("nan")
             rows.append({**pool.describe(), "method": method, "lrg_size": size, "grid": grid,
-                         "share": (size - 1) / (grid - 1), **interval(*drawn), "miou": miou["value"],
+                         "share": (size - 1) / (grid - 1), **scores.estimate(*drawn), "miou": miou["value"],
                          "miou_low": miou["low"], "miou_high": miou["high"], "boundary_miou": edge})  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -338,6 +307,6 @@ def rates(found: Sequence[Measured] | None = None, profile: str = "standard", **
             for average in ("ratio_of_means", "mean_of_ratios"):
                 value, drawn = rate_draws(pool, variant, average)
                 rows += [{**pool.describe(), "variant": variant, "average": average, "nu_max": nu,
-                          **interval(value[k], drawn[:, k])}
+                          **scores.estimate(value[k], drawn[:, k])}
                          for k, nu in enumerate(limits(pool)) if np.isfinite(value[k])]  # fmt: skip
     return pd.DataFrame(rows)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from specseg.data.domains import domain
-from specseg.evidence import paper
+from specseg.evidence import paper, statistics
 from specseg.measure.truncation import FULL, boundary_miou
 from specseg.study import trained
 from specseg.study.trained import PAPER_KIND, Measured, Pool
@@ -51,7 +51,7 @@ def drop(pool: Pool, method: str, lrg_size: int | None = None) -> tuple[float, n
 def difference(pool: Pool, one: tuple[str, int], two: tuple[str, int]) -> dict[str, float]:
     """Return drop(one) - drop(two) of two conditions (method, lrg_size): value, low, high, on the same draws."""
     (a, drawn_a), (b, drawn_b) = drop(pool, *one), drop(pool, *two)
-    return trained.interval(a - b, drawn_a - drawn_b)
+    return statistics.estimate(a - b, drawn_a - drawn_b)
 
 
 def printed() -> pd.DataFrame:
@@ -149,7 +149,7 @@ def streets_difference(pools: Sequence[Pool], largest: float = 0.5) -> dict[str,
         gap = value - max(v for v, _ in others)
         found.append((gap, drawn - np.max([d for _, d in others], axis=0), share))
     gap, drawn, share = min(found, key=lambda f: f[0])
-    return {**trained.interval(gap, drawn), "share": share}
+    return {**statistics.estimate(gap, drawn), "share": share}
 
 
 def pruning_effects(pools: Sequence[Pool], share: float = 0.5) -> pd.DataFrame:
@@ -169,7 +169,7 @@ def pruning_effects(pools: Sequence[Pool], share: float = 0.5) -> pd.DataFrame:
         rows.append({
             "domain": n.domain, "kind": domain(n.domain).kind, "model": n.model, "prune_encoder": n.prune_encoder,
             "prune_decoder": n.prune_decoder, "parent": a, "own": b, "cost": trained.drop_draws(parent, own)[0],
-            **trained.interval(b - a, drawn_b - drawn_a),
+            **statistics.estimate(b - a, drawn_b - drawn_a),
         })  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -206,7 +206,7 @@ def quality(found: Sequence[Measured], scored_by: Sequence[Measured]) -> pd.Data
         own = [t[(t["metric"] == "miou") & (t["predictor"] == "network")]["value"].max() for t in tables]
         colour = [t[(t["metric"] == "miou") & (t["predictor"] != "network")]["value"].max() for t in tables]
         edge = [t[t["metric"] == "boundary_miou"]["value"].max() for t in tables]
-        miou = trained.interval(*trained.miou_draws(pool))
+        miou = statistics.estimate(*trained.miou_draws(pool))
         colour_miou, own_miou, edge_miou = (float(np.mean(x)) if x else float("nan") for x in (colour, own, edge))
         rows.append({**pool.describe(), **miou, "colour": colour_miou, "ratio": own_miou / colour_miou,
                      "boundary": edge_miou})  # fmt: skip
@@ -224,7 +224,7 @@ def retrained(pools: Sequence[Pool]) -> pd.DataFrame:
         n = pool.setup
         if not n.lrg_size or (parent := parents.get((n.domain, n.model))) is None:
             continue
-        own = trained.interval(
+        own = statistics.estimate(
             *trained.drop_draws(parent, pool, None, lambda m, s=n.lrg_size: trained.counts(m, "bilinear", s))
         )
         rows.append({
