@@ -47,13 +47,9 @@ def pairs(found: Found, annotation: str = "block") -> list[Pair]:
     out = []
     for pool in trained.pools(found.blocks, annotation=annotation):
         base = whole.get(replace(pool.setup, annotation="full", nu_max=0))
-        if base and {_key(m) for m in base.members} & {_key(m) for m in pool.members}:
+        if base and base.keys & pool.keys:
             out.append(Pair(*trained.shared(base, pool)))
     return sorted(out, key=lambda p: -p.nu_max)
-
-
-def _key(m: Measured) -> tuple[int, int]:
-    return m.network.fold, m.network.seed
 
 
 def table(found: Sequence[Pair]) -> pd.DataFrame:

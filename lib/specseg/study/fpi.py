@@ -13,7 +13,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from specseg.data.domains import domain
 from specseg.evidence import paper
 from specseg.measure.truncation import FULL
 from specseg.nets import flops
@@ -87,7 +86,7 @@ def values(pools: Sequence[Pool], cost: pd.DataFrame) -> pd.DataFrame:
             continue
         for method, size in [(FULL, tables.grid(pool)), *(("bilinear", s) for s in tables.sizes(pool))]:
             miou, _ = trained.miou_draws(pool, lambda m, c=(method, size): trained.counts(m, *c))
-            rows.append({"domain": n.domain, "kind": domain(n.domain).kind, "model": n.model, "miou": miou,
+            rows.append({**trained.who(n), "miou": miou,
                          "prune_rate": n.prune_encoder, "lrg_size": size,
                          "share": (size - 1) / (tables.grid(pool) - 1)})  # fmt: skip
     return cost_of.fpi(pd.DataFrame(rows), cost)

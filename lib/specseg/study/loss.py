@@ -13,18 +13,12 @@ import numpy as np
 import pandas as pd
 
 from specseg.data import label_spectra
-from specseg.data.domains import domain
 from specseg.evidence import paper, statistics
 from specseg.nets import protocol
 from specseg.study import learning, trained
 from specseg.study.trained import PAPER_KIND, Pool
 
 MAIN = {"variant": "periodic", "average": "ratio_of_means"}
-
-
-def _who(pool: Pool) -> dict[str, str]:
-    n = pool.setup
-    return {"domain": n.domain, "kind": domain(n.domain).kind, "model": n.model}
 
 
 def grid_limit(pool: Pool) -> int:
@@ -44,7 +38,7 @@ def profiles(pools: Sequence[Pool]) -> pd.DataFrame:
         found = {f: learning.pooled_rims(pool, f"{f}_rim") / bins for f in ("labels", "logits")}
         found["loss"] = learning.pooled_rims(pool, "loss_rim")
         found["initial"], found["final"] = ends(pool)
-        parts += [pd.DataFrame({**_who(pool), "row": row, "nu": np.arange(len(v)), "value": v})
+        parts += [pd.DataFrame({**trained.who(pool.setup), "row": row, "nu": np.arange(len(v)), "value": v})
                   for row, v in found.items()]  # fmt: skip
     return pd.concat(parts, ignore_index=True)
 
@@ -118,9 +112,7 @@ def streets_ratio(pools: Sequence[Pool]) -> dict[str, float]:
     `pools` are those of one model, one of each kind. value, low, high (at that limit) and nu_max.
     Raises ValueError when a kind is missing or comes twice.
     """
-    by_kind = {domain(p.setup.domain).kind: p for p in pools}
-    if sorted(by_kind) != sorted(trained.KINDS) or len(pools) != len(by_kind):
-        raise ValueError(f"streets_ratio: kinds {sorted(by_kind)}: expected each of {', '.join(trained.KINDS)} once")
+    by_kind = trained.one_of_each_kind(pools, "streets_ratio")
     found = {kind: trained.rate_draws(p, **MAIN) for kind, p in by_kind.items()}
     at = {kind: [trained.limits(p).index(n) for n in protocol.LIMITS] for kind, p in by_kind.items()}
     others = [k for k in trained.KINDS if k != "streets"]

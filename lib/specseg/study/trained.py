@@ -108,6 +108,11 @@ def setup(network: Network) -> Network:
     return replace(network, fold=0, seed=0)
 
 
+def who(network: Network) -> dict[str, str]:
+    """Return the columns domain, kind and model of a network."""
+    return {"domain": network.domain, "kind": domain(network.domain).kind, "model": network.model}
+
+
 Take = Callable[[Measured], np.ndarray] | None
 
 
@@ -130,6 +135,11 @@ class Pool:
     def members(self) -> list[Measured]:
         """All measurements that are pooled."""
         return [m for part in self.by_seed for m in part]
+
+    @cached_property
+    def keys(self) -> set[tuple[int, int]]:
+        """The (fold, seed) of each member."""
+        return {(m.network.fold, m.network.seed) for m in self.members}
 
     @cached_property
     def names(self) -> list[str]:
@@ -171,7 +181,7 @@ class Pool:
         """Return the columns by which rows of this setup are told apart, and how much stands behind them."""
         n = self.setup
         return {
-            "domain": n.domain, "kind": domain(n.domain).kind, "model": n.model, "dose": n.dose,
+            **who(n), "dose": n.dose,
             "annotation": n.annotation, "block_nu_max": n.nu_max, "prune_encoder": n.prune_encoder,
             "prune_decoder": n.prune_decoder, "trained_lrg": n.lrg_size, "images": n.images,
             "folds": len(self.folds), "seeds": len(self.seeds), "n": len(self.names),
@@ -184,6 +194,14 @@ def pools(found: Sequence[Measured], **where) -> list[Pool]:
     kept = [m for m in found if all(getattr(m.network, k) == v for k, v in where.items())]
     order = dict.fromkeys(setup(m.network) for m in kept)
     return [Pool([m for m in kept if setup(m.network) == key]) for key in order]
+
+
+def one_of_each_kind(pools: Sequence[Pool], what: str) -> dict[str, Pool]:
+    """Return kind -> setup. Raises ValueError, in the name of `what`, when a kind is missing or comes twice."""
+    found = {domain(p.setup.domain).kind: p for p in pools}
+    if sorted(found) != sorted(KINDS) or len(pools) != len(found):
+        raise ValueError(f"{what}: kinds {sorted(found)}: expected each of {', '.join(KINDS)} once")
+    return found
 
 
 def plain(found: Sequence[Measured]) -> list[Measured]:
@@ -250,8 +268,7 @@ def drop_draws(
 
 def shared(one: Pool, two: Pool) -> tuple[Pool, Pool]:
     """Return two setups with the folds and seeds that both have. Raises ValueError when they share none."""
-    keys = [{(m.network.fold, m.network.seed) for m in p.members} for p in (one, two)]
-    if not (both := keys[0] & keys[1]):
+    if not (both := one.keys & two.keys):
         raise ValueError(f"{one.setup.name} and {two.setup.name}: no fold and seed in common")
     kept = [Pool([m for m in p.members if (m.network.fold, m.network.seed) in both]) for p in (one, two)]
     if kept[0].names != kept[1].names:

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from specseg.data.domains import domain
 from specseg.evidence import paper, statistics
 from specseg.measure.truncation import FULL, boundary_miou
 from specseg.study import trained
@@ -134,11 +133,7 @@ def streets_difference(pools: Sequence[Pool], largest: float = 0.5) -> dict[str,
     `pools` are those of one model, one of each kind: value, low, high, and the share where it is smallest.
     Raises ValueError when a kind is missing or comes twice.
     """
-    by_kind = {domain(p.setup.domain).kind: p for p in pools}
-    if sorted(by_kind) != sorted(trained.KINDS) or len(pools) != len(by_kind):
-        raise ValueError(
-            f"streets_difference: kinds {sorted(by_kind)}: expected each of {', '.join(trained.KINDS)} once"
-        )
+    by_kind = trained.one_of_each_kind(pools, "streets_difference")
     streets = by_kind["streets"]
     shares = [(s - 1) / (grid(streets) - 1) for s in sizes(streets)]
     found = []
@@ -167,7 +162,7 @@ def pruning_effects(pools: Sequence[Pool], share: float = 0.5) -> pd.DataFrame:
         parent, own = trained.shared(parents[n.domain, n.model], pool)
         (a, drawn_a), (b, drawn_b) = (drop(p, "bilinear", at_share(p, share)) for p in (parent, own))
         rows.append({
-            "domain": n.domain, "kind": domain(n.domain).kind, "model": n.model, "prune_encoder": n.prune_encoder,
+            **trained.who(n), "prune_encoder": n.prune_encoder,
             "prune_decoder": n.prune_decoder, "parent": a, "own": b, "cost": trained.drop_draws(parent, own)[0],
             **statistics.estimate(b - a, drawn_b - drawn_a),
         })  # fmt: skip
@@ -185,7 +180,7 @@ def boundary_drops(pools: Sequence[Pool]) -> pd.DataFrame:
                      lambda m, c=c: m.arrays["boundary"][trained.condition(m, *c)])])
                  for c in [(FULL, grid(pool)), *(("bilinear", s) for s in sizes(pool))]}  # fmt: skip
         whole = edges[FULL, grid(pool)]
-        who = {"domain": pool.setup.domain, "kind": domain(pool.setup.domain).kind, "model": pool.setup.model}
+        who = trained.who(pool.setup)
         for (method, size), edge in edges.items():
             at = {**who, "share": (size - 1) / (grid(pool) - 1)}
             rows.append({**at, "metric": "boundary mIoU", "value": (whole - edge) / whole})
@@ -228,7 +223,7 @@ def retrained(pools: Sequence[Pool]) -> pd.DataFrame:
             *trained.drop_draws(parent, pool, None, lambda m, s=n.lrg_size: trained.counts(m, "bilinear", s))
         )
         rows.append({
-            "domain": n.domain, "kind": domain(n.domain).kind, "model": n.model, "lrg_size": n.lrg_size,
+            **trained.who(n), "lrg_size": n.lrg_size,
             "share": (n.lrg_size - 1) / (grid(parent) - 1), "trained": own["value"], "low": own["low"],
             "high": own["high"], "truncated": drop(trained.shared(parent, pool)[0], "bilinear", n.lrg_size)[0],
         })  # fmt: skip
