@@ -17,13 +17,15 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from specseg.evidence import paper, statistics
+from specseg.evidence import statistics
 from specseg.evidence.records import Record
 from specseg.measure import truncation as study
 from specseg.nets import networks, protocol
 from specseg.nets.networks import Network
 from specseg.study import trained
 from specseg.study.predictor_cells import Found
+from specseg.study.printed.tables import Tables
+from specseg.study.printed.tables import blocks as weak_labels
 from specseg.study.trained import PAPER_KIND, Measured, Pool
 
 CLOSE_KINDS = ("objects", "land cover")
@@ -75,11 +77,9 @@ def table(found: Sequence[Pair]) -> pd.DataFrame:
 
 def printed() -> pd.DataFrame:
     """Return Tables 3a and 3b as dataset, kind, model, nu_max (0: full labels), miou, drop."""
-    rows = pd.concat([paper.table("3a"), paper.table("3b")])
-    wide = rows.pivot(index=["dataset", "model", "nu_max"], columns="metric", values="value").reset_index()
-    wide["nu_max"] = wide["nu_max"].astype(int).replace(256, 0)
-    wide["kind"] = wide["dataset"].map(PAPER_KIND)
-    return wide.rename(columns={"miou_drop": "drop"})
+    rows = weak_labels(Tables.read()).sort_values(["dataset", "model", "nu_max"], ignore_index=True)
+    rows = rows.assign(kind=rows["dataset"].map(PAPER_KIND), nu_max=rows["nu_max"].replace(256, 0))
+    return rows[["dataset", "kind", "model", "nu_max", "miou", "miou_drop"]].rename(columns={"miou_drop": "drop"})
 
 
 def equal_budget(found: Found) -> pd.DataFrame:

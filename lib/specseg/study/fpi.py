@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from specseg.evidence import paper
-from specseg.measure.truncation import FULL
 from specseg.nets import flops
 from specseg.nets.flops import table2
 from specseg.study import cost as cost_of
@@ -84,8 +83,8 @@ def values(pools: Sequence[Pool], cost: pd.DataFrame) -> pd.DataFrame:
         n = pool.setup
         if n.lrg_size or n.prune_decoder != (0.2 if n.prune_encoder else 0.0):
             continue
-        for method, size in [(FULL, tables.grid(pool)), *(("bilinear", s) for s in tables.sizes(pool))]:
-            miou, _ = trained.miou_draws(pool, lambda m, c=(method, size): trained.counts(m, *c))
+        for method, size in tables.steps(pool):
+            miou, _ = trained.miou_draws(pool, trained.under(method, size))
             rows.append({**trained.who(n), "miou": miou,
                          "prune_rate": n.prune_encoder, "lrg_size": size,
                          "share": (size - 1) / (tables.grid(pool) - 1)})  # fmt: skip

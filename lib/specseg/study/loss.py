@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from specseg.data import label_spectra
-from specseg.evidence import paper, statistics
+from specseg.evidence import statistics
 from specseg.nets import protocol
 from specseg.study import learning, trained
+from specseg.study.printed.tables import Tables, curves
 from specseg.study.trained import PAPER_KIND, Pool
 
 MAIN = {"variant": "periodic", "average": "ratio_of_means"}
@@ -61,11 +62,10 @@ def main_reading(rates: pd.DataFrame) -> pd.DataFrame:
 
 def printed() -> pd.DataFrame:
     """Return Table 1 as domain, kind, model, nu_max, value; the column 256, where R_ce is 0, is left out."""
-    rows = paper.table("1")
-    rows = rows[rows["nu_max"].astype(int) < 256]
+    rows = curves(Tables.read()).query("nu_max < 256")
     return pd.DataFrame({
         "domain": rows["dataset"], "kind": rows["dataset"].map(PAPER_KIND), "model": rows["model"],
-        "nu_max": rows["nu_max"].astype(int), "value": rows["value"].astype(float),
+        "nu_max": rows["nu_max"], "value": rows["rce"],
     })  # fmt: skip
 
 

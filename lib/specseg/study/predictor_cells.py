@@ -92,7 +92,7 @@ def truncation(found: Found) -> Cells:
         known = trained.conditions(cut)
         grid = dict(known)[trained.FULL]
         takes = {grid: trained.counts}
-        takes |= {s: lambda m, s=s: trained.counts(m, "bilinear", s) for name, s in known if name == "bilinear"}
+        takes |= {s: trained.under("bilinear", s) for name, s in known if name == "bilinear"}
         parent = _others(loss, found, prune_encoder=0.0, prune_decoder=0.0)
         rates = {"rce_parent": parent and _rates(parent, list(takes), "rce")}
         parts.append(_cells(cut, loss, labels, list(takes), _drops(cut, list(takes.values())), rates))
@@ -135,7 +135,7 @@ def classes(found: Found, share: float = 0.5) -> pd.DataFrame:
         cut, loss, labels = joined
         size = round(share * (dict(trained.conditions(cut))[trained.FULL] - 1)) + 1
         nu, known = sp.nu_max(size), [int(s) for s in labels.members[0].arrays["lrg_sizes"]]
-        takes = (trained.counts, lambda m, size=size: trained.counts(m, "bilinear", size))
+        takes = (trained.counts, trained.under("bilinear", size))
         full, after = (np.mean([scores.iou(x.sum(0)) for x in cut.stack(take)], 0) for take in takes)
         rims = np.mean([m.arrays["class_rims"][0].astype(float) for m in loss.members], 0)
         weak = {k: scores.iou(sum(m.arrays["counts"][j, known.index(size)].sum(0) for m in labels.members))

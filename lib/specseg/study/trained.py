@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -223,6 +223,11 @@ def counts(measured: Measured, method: str = FULL, lrg_size: int | None = None) 
     return array if array.ndim == 3 else array[condition(measured, method, lrg_size)]
 
 
+def under(method: str = FULL, lrg_size: int | None = None) -> Callable[[Measured], np.ndarray]:
+    """Return what takes the `counts` of a record under a condition."""
+    return partial(counts, method=method, lrg_size=lrg_size)
+
+
 def condition(measured: Measured, method: str = FULL, lrg_size: int | None = None) -> int:
     """Return the index of a truncation condition (without an LRG size: the only one of that method)."""
     pairs = zip(measured.arrays["methods"], measured.arrays["lrg_sizes"], strict=True)
@@ -287,8 +292,8 @@ def drops(found: Sequence[Measured] | None = None, profile: str = "standard", **
         known = conditions(pool)
         grid = dict(known)[FULL]
         for method, size in known:
-            drawn = drop_draws(pool, pool, counts, lambda m, c=(method, size): counts(m, *c))
-            miou = scores.estimate(*miou_draws(pool, lambda m, c=(method, size): counts(m, *c)))
+            drawn = drop_draws(pool, pool, counts, under(method, size))
+            miou = scores.estimate(*miou_draws(pool, under(method, size)))
             edges = pool.stack(lambda m, c=(method, size): m.arrays["boundary"][condition(m, *c)])
             measured = min(e.max() for e in edges) >= 0
             edge = float(np.mean([boundary_miou(e, pool.scored) for e in edges])) if measured else float("nan")

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from specseg.evidence import paper, statistics
+from specseg.evidence import statistics
 from specseg.measure.truncation import FULL, boundary_miou
 from specseg.study import trained
+from specseg.study.printed.tables import Tables, cells
 from specseg.study.trained import PAPER_KIND, Measured, Pool
 
 KEYS = ["domain", "kind", "model"]
@@ -42,9 +43,14 @@ def sizes(pool: Pool) -> list[int]:
     return [s for m, s in trained.conditions(pool) if m == "bilinear"]
 
 
+def steps(pool: Pool) -> list[tuple[str, int]]:
+    """Return the conditions of the main reading: the full grid, then the bilinear LRG sizes, largest first."""
+    return [(FULL, grid(pool)), *(("bilinear", s) for s in sizes(pool))]
+
+
 def drop(pool: Pool, method: str, lrg_size: int | None = None) -> tuple[float, np.ndarray]:
     """Return a setup's relative mIoU-drop under a condition, and its draws."""
-    return trained.drop_draws(pool, pool, None, lambda m: trained.counts(m, method, lrg_size))
+    return trained.drop_draws(pool, pool, None, trained.under(method, lrg_size))
 
 
 def difference(pool: Pool, one: tuple[str, int], two: tuple[str, int]) -> dict[str, float]:
@@ -55,14 +61,11 @@ def difference(pool: Pool, one: tuple[str, int], two: tuple[str, int]) -> dict[s
 
 def printed() -> pd.DataFrame:
     """Return Tables 4a and 4b as domain, kind, model, prune_rate, lrg_size, share, miou, value (drop)."""
-    rows = pd.concat([paper.table("4a"), paper.table("4b")])
-    keys = ["dataset", "model", "prune_rate", "lrg_size"]
-    wide = rows.pivot(index=keys, columns="metric", values="value").reset_index()
-    size = wide["lrg_size"].astype(int)
+    rows = cells(Tables.read()).sort_values(["dataset", "model", "prune_rate", "lrg_size"], ignore_index=True)
     return pd.DataFrame({
-        "domain": wide["dataset"], "kind": wide["dataset"].map(PAPER_KIND), "model": wide["model"],
-        "prune_rate": wide["prune_rate"].astype(float), "lrg_size": size, "share": (size - 1) / 128,
-        "miou": wide["miou"].astype(float), "value": wide["miou_drop"].astype(float),
+        "domain": rows["dataset"], "kind": rows["dataset"].map(PAPER_KIND), "model": rows["model"],
+        "prune_rate": rows["prune_rate"], "lrg_size": rows["lrg_size"], "share": rows["nu_max"] / 64,
+        "miou": rows["miou"], "value": rows["miou_drop"],
     })  # fmt: skip
 
 
@@ -101,14 +104,13 @@ def monotone(pools: Sequence[Pool]) -> tuple[int, int]:
     """
     held, total = 0, 0
     for pool in pools:
-        full = [(FULL, grid(pool)), *(("bilinear", s) for s in sizes(pool))]
-        scores = [trained.miou_draws(pool, lambda m, c=c: trained.counts(m, *c))[0] for c in full]
+        scores = [trained.miou_draws(pool, trained.under(*c))[0] for c in steps(pool)]
         held += sum(b <= a for a, b in zip(scores, scores[1:], strict=False))
         total += len(scores) - 1
     for line in rate_lines(pools):
         for less, more in zip(line, line[1:], strict=False):
-            for c in [(FULL, None), *(("bilinear", s) for s in sizes(less))]:
-                fall, _ = trained.drop_draws(less, more, *[lambda m, c=c: trained.counts(m, *c)] * 2)
+            for c in steps(less):
+                fall, _ = trained.drop_draws(less, more, trained.under(*c), trained.under(*c))
                 held, total = held + (fall >= 0), total + 1
     return int(held), total
 
@@ -178,7 +180,7 @@ def boundary_drops(pools: Sequence[Pool]) -> pd.DataFrame:
     for pool in pools:
         edges = {c: np.mean([boundary_miou(e, pool.scored) for e in pool.stack(
                      lambda m, c=c: m.arrays["boundary"][trained.condition(m, *c)])])
-                 for c in [(FULL, grid(pool)), *(("bilinear", s) for s in sizes(pool))]}  # fmt: skip
+                 for c in steps(pool)}  # fmt: skip
         whole = edges[FULL, grid(pool)]
         who = trained.who(pool.setup)
         for (method, size), edge in edges.items():
@@ -219,9 +221,7 @@ def retrained(pools: Sequence[Pool]) -> pd.DataFrame:
         n = pool.setup
         if not n.lrg_size or (parent := parents.get((n.domain, n.model))) is None:
             continue
-        own = statistics.estimate(
-            *trained.drop_draws(parent, pool, None, lambda m, s=n.lrg_size: trained.counts(m, "bilinear", s))
-        )
+        own = statistics.estimate(*trained.drop_draws(parent, pool, None, trained.under("bilinear", n.lrg_size)))
         rows.append({
             **trained.who(n), "lrg_size": n.lrg_size,
             "share": (n.lrg_size - 1) / (grid(parent) - 1), "trained": own["value"], "low": own["low"],
