@@ -33,7 +33,7 @@ findings.banner()
 # %%
 tables = audit.Tables.read()
 cells, blocks = audit.cells(tables), audit.blocks(tables)
-line = fits.line(*fits.select(cells)[["rce", "miou_drop"]].to_numpy().T)
+line = fits.stated(cells)
 ways = fits.clustered(cells)
 robust = ways.set_index("method").loc["cluster-robust, 6 curves"]
 # %% tags=["hide-input"]
@@ -259,7 +259,7 @@ figures.show(
 by_threshold = fits.thresholds(cells, np.geomspace(0.05, 0.6, 60))
 full = by_threshold[by_threshold.full_grid]
 edge = cells[cells.rce < fits.PRINTED["threshold"]].rce.max()
-inside = fits.line(*fits.select(cells, edge)[["rce", "miou_drop"]].to_numpy().T)
+inside = fits.stated(cells, edge)
 limits = fits.thresholds(cells, about_fits.LIMITS).query("full_grid")
 # %% tags=["hide-input"]
 told = [f"{r.slope:.2f} with a threshold of {r.threshold:g}" for r in limits.itertuples()]

@@ -25,7 +25,7 @@ from myst_nb import glue
 from scipy import stats
 
 from specseg import figures
-from specseg.evidence import ledger
+from specseg.evidence import ledger, statistics
 from specseg.figures import loss as draw
 from specseg.nets import protocol
 from specseg.study import learning, spot, trained
@@ -97,12 +97,12 @@ rows, power = [], []
 for pool in pools:
     within = {q: learning.share_within(learning.pooled_rims(pool, f"{q}_rim"), 32) for q in ("labels", "logits")}
     beyond = [1 - learning.share_within(learning.rims(m, "logits_rim"), limit) for m in pool.members]
-    runs = trained.over_runs(beyond)
+    runs = statistics.mean_of_runs(beyond)
     value, drawn = trained.rate_draws(pool, **loss_tables.MAIN)
     k = trained.limits(pool).index(limit)
     row = {"who": draw.who(pool.setup.domain, pool.setup.model), "labels within 32": within["labels"],
            "logits within 32": within["logits"], "logits beyond grid": runs["value"], "low": runs["low"],
-           "high": runs["high"], **{f"R_ce {n}": v for n, v in trained.interval(value[k], drawn[:, k]).items()}}
+           "high": runs["high"], **{f"R_ce {n}": v for n, v in statistics.estimate(value[k], drawn[:, k]).items()}}
     rows.append({**row, "record": trained.witness(pool.members)})
     power += within.values()
 ends = pd.DataFrame(rows).set_index("who")

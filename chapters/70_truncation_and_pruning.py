@@ -25,11 +25,11 @@ from IPython.display import HTML, display
 from myst_nb import glue
 
 from specseg import figures
-from specseg.evidence import ledger, records
+from specseg.evidence import ledger, records, statistics
 from specseg.figures import loss as names
 from specseg.figures import truncation as draw
 from specseg.nets import protocol
-from specseg.study import fpi, learning, spot, trained
+from specseg.study import cost, fpi, learning, spot, trained
 from specseg.study import loss as loss_tables
 from specseg.study import truncation as tables
 
@@ -109,7 +109,7 @@ table.rename(index=names.DOMAIN_NAMES, level="domain").style.format("{:.1%}", na
 # %% tags=["hide-input"]
 for pool in base:
     who, share = names.who(pool.setup.domain, pool.setup.model), tables.at_share(pool, 0.5)
-    half = trained.interval(*tables.drop(pool, "bilinear", share))
+    half = statistics.estimate(*tables.drop(pool, "bilinear", share))
     if pool.describe()["kind"] != "streets":
         note = f"{who}: {half['value']:.2%} [{half['low']:.2%}, {half['high']:.2%}]."
         told["tab4-drop-small-r3"].append({**half, "record": witness, "note": note})
@@ -211,9 +211,10 @@ figures.show(
 )
 # %% tags=["hide-input"]
 judged = fpi.values(able, costs)  # without those that have learnt nothing
-best = pd.concat([fpi.optima(theirs).assign(who="paper"), fpi.optima(judged).assign(who="ours")])
+keys = ["cost", *tables.KEYS, "prune_rate"]
+best = pd.concat([cost.optima(rows, keys).assign(who=who) for who, rows in (("paper", theirs), ("ours", judged))])
 best = best[best["sizes"] == len(draw.SHARES)]  # pruned networks were timed at three sizes only
-inside = best.assign(inside=best["share"].between(0.25, 0.5), near=best["flat"] < 0.01)
+inside = best.assign(inside=best["share"].between(0.25, 0.5), near=best["margin"] < 0.01)
 own_for_paper = (inside["who"] == "paper") & (inside["cost"] == fpi.OWN)  # the paper's scores are other networks'
 summary = inside[~own_for_paper].groupby(["who", "cost"], sort=False).agg(
     setups=("inside", "size"), inside=("inside", "sum"), flat=("near", "sum"))

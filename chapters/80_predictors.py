@@ -29,7 +29,7 @@ from specseg.study import predictor_cells as cells
 from specseg.study import predictor_demo as demo
 from specseg.study import predictor_findings as facts
 from specseg.study import predictors as pr
-from specseg.study import trained
+from specseg.study import rules, trained
 from specseg.study import truncation as truncation_tables
 
 findings = ledger.open("80_predictors", profile=profile)
@@ -48,7 +48,7 @@ what = (
 )
 enough = facts.fits_a_line(shown)
 figures.show(
-    draw.drop_rce(shown.table, pr.PRINTED, pr.slopes(shown) if enough else None),
+    draw.drop_rce(shown.table, rules.PRINTED, pr.slopes(shown) if enough else None),
     caption=f"{what}: relative mIoU-drop of truncated networks against R<sub>ce</sub>, one "
             "curve per domain, model and pruning. Grey band: 95 % of our line's slope.",
     alt="Scatter of drop against R_ce with rising curves, one per setup; on the right the part "
@@ -82,7 +82,7 @@ counts["measured"].agg(["sum", "size"]).set_axis(["with a record", "of"], axis=1
 # this size. Rules from the network: $R_{ce}$ in eight readings, and the paper's own way by IoU (Eqs 27 to 32), printed
 # and mended ({doc}`35_iou`).
 #
-# ```{literalinclude} /lib/specseg/study/predictors.py
+# ```{literalinclude} /lib/specseg/study/rules.py
 # :pyobject: held_out
 # ```
 # %% [markdown]
@@ -92,7 +92,7 @@ counts["measured"].agg(["sum", "size"]).set_axis(["with a record", "of"], axis=1
 # chosen in hindsight, in favour of the rivals; so the best of all rules with $R_{ce}$ is named beside it.
 # %%
 errors = {name: pr.errors(part) for name, part in panels.items()}
-needs = {r.name: r.needs for r in pr.RULES}
+needs = {r.name: r.needs for r in rules.RULES}
 tables = {name: e.table for name, e in errors.items()}
 # %% tags=["hide-input"]
 figures.show(
@@ -125,7 +125,7 @@ for claim, reason in missing.items():
 # *Between setups* asks what is left: at one LRG size, are the setups with the larger $R_{ce}$ those that lose more?
 # %%
 columns = ("rce", "rce_mirrored", "rce_calibrated", "rce_mirrored_calibrated", "rce_parent",
-           "overlap", "eq32", "lrg", *pr.CEILINGS, "advice", "perimeter", "energy")  # fmt: skip
+           "overlap", "eq32", "lrg", *rules.CEILINGS, "advice", "perimeter", "energy")  # fmt: skip
 ranked = {name: pr.ranks(part, columns) for name, part in panels.items()}
 # %% tags=["hide-input"]
 figures.show(
@@ -141,7 +141,7 @@ figures.show(
 # The slope of the cells with $R_{ce} < 0.2$, by three kinds of interval; the verdict takes the hull of all, since with
 # few setups each is too narrow in its own way. The paper prints {glue:text}`pr_printed`.
 # %% tags=["hide-input"]
-line = f"{pr.PRINTED['slope']} R_ce + {pr.PRINTED['intercept']}"
+line = f"{rules.PRINTED['slope']} R_ce + {rules.PRINTED['intercept']}"
 glue("pr_printed", line, display=False)
 fits = {name: pr.slopes(part) for name, part in panels.items() if facts.fits_a_line(part)}
 fits = pd.concat(fits, names=["domains"]).reset_index(level=0) if fits else pd.DataFrame()
@@ -152,11 +152,11 @@ fits.reindex(columns=show).style.format(precision=3).hide(axis="index")
 # GFLOPs over one minus the predicted drop picks a size for each setup, its domain held out; the regret is how far the
 # FPI there lies above the smallest. FLOPs are those of our networks' convolutions, with pruned channels removed.
 # %%
-rules = [pr.OWN, *(pr.rule(n) for n in (
+compared = [rules.OWN, *(rules.rule(n) for n in (
     "R_ce, the printed line", "R_ce itself", "R_ce, mirrored, line", "overlap cut to the box",
     "LRG size, power law", "LRG size, mean elsewhere", "block ceiling, majority",
     "band ceiling over that of the whole grid", "perimeter law, line", "no drop"))]  # fmt: skip
-regret = {name: pr.regrets(part, rules) for name, part in panels.items()}
+regret = {name: pr.regrets(part, compared) for name, part in panels.items()}
 # %% tags=["hide-input"]
 figures.show(
     draw.regret(regret, 0.01),
@@ -176,7 +176,7 @@ by_class = cells.classes(found) if len(truncated.table) else cells.classes(on_th
 class_ranks = pr.class_ranks(by_class)
 # %% tags=["hide-input"]
 middle = class_ranks.groupby("column", sort=False)["value"].median()
-told = [f"{v:+.2f} ({pr.NAMES.get(c, c)})" for c, v in middle.items()]
+told = [f"{v:+.2f} ({rules.NAMES.get(c, c)})" for c, v in middle.items()]
 glue("pr_classes", ", ".join(told), display=False)
 figures.show(
     draw.classes(by_class, class_ranks),
@@ -226,7 +226,7 @@ said = f"Setups with records: {setups}." if setups else "No network trained on b
 glue("pr_blocks", said, display=False)
 # %% tags=["hide-input"]
 seven = figures.show(
-    draw.blocks(trained_on_blocks.table, pr.PRINTED),
+    draw.blocks(trained_on_blocks.table, rules.PRINTED),
     caption="Fig. 7 with our networks: drop after training on block-wise labels against "
             "R<sub>ce</sub> (dashed: the printed line) and against what the labels lose.",
     alt="Two scatter plots of drop, against R_ce and against one minus the block labels' mIoU.",

@@ -18,7 +18,7 @@ from specseg.advise import settings as st
 from specseg.advise.measure import COUNTS, Grid
 from specseg.data import label_spectra
 from specseg.data.datasets import VOID
-from specseg.evidence import config, records
+from specseg.evidence import config, records, statistics
 from specseg.spectral import iou as metrics
 from specseg.spectral import labels as an
 from specseg.spectral import laws
@@ -153,7 +153,7 @@ def test_the_stream_s_bootstrap_has_the_spread_of_the_usual_one():
     sums = stream.Sums(2000, 0, ("v",))
     sums.add({"v": np.stack([hit, all_], 1)}, [f"map {k}" for k in range(60)])
     own = summary.interval(sums.drawn["v"][:, 0] / sums.drawn["v"][:, 1])
-    times = label_spectra.resampled(range(60), 2000, 0)
+    times = statistics.resampled(range(60), 2000, 0)
     usual = summary.interval((times @ hit) / (times @ all_))
     assert own["value"] == pytest.approx(usual["value"])
     for key in ("se", "low", "high"):

@@ -160,13 +160,6 @@ def pd_series(where):
     return pd.Series(where)
 
 
-def test_bootstrap_keeps_groups_together():
-    times = ls.resampled(list("aabbb"), 200, 1)
-    assert (times[:, 0] == times[:, 1]).all() and (times[:, 2] == times[:, 4]).all()
-    assert times[1:, 0].min() == 0 and set(times[1:, 0] + times[1:, 2]) == {2.0}
-    assert np.array_equal(times, ls.resampled(list("aabbb"), 200, 1))
-
-
 @pytest.mark.parametrize(
     ("call", "words"),
     [

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from specseg.evidence import statistics as scores
 from specseg.spectral import iou
@@ -85,3 +86,55 @@ def test_the_interval_covers_what_it_should():
         )
         inside += low <= 0.5 <= high
     assert 86 <= inside <= 100
+
+
+def test_the_multinomial_stream_keeps_clusters_together():
+    times = scores.resampled(list("aabbb"), 200, 1)
+    assert (times[:, 0] == times[:, 1]).all() and (times[:, 2] == times[:, 4]).all() and (times[0] == 1).all()
+    assert times[1:, 0].min() == 0 and set(times[1:, 0] + times[1:, 2]) == {2.0}
+    assert np.array_equal(times, scores.resampled(list("aabbb"), 200, 1))
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=30), st.floats(-5, 5))
+def test_an_estimate_is_widened_to_hold_its_value(drawn, value):
+    found = scores.estimate(value, np.array([*drawn, np.nan]))
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    assert found["low"] == pytest.approx(min(low, value), abs=1e-12)
+    assert found["high"] == pytest.approx(max(high, value), abs=1e-12) and found["value"] == value
+
+
+@pytest.mark.parametrize("drawn", [[], [np.nan, np.nan]])
+def test_an_estimate_without_draws_has_no_interval(drawn):
+    found = scores.estimate(1.0, np.array(drawn))
+    assert found["value"] == 1 and np.isnan([found["low"], found["high"]]).all()
+
+
+def test_a_ratio_of_clusters_by_loops():
+    """The same as drawing whole clusters by hand and dividing the sums."""
+    top, bottom, clusters = np.array([1.0, 5, 2, 0, 4]), np.array([2.0, 6, 3, 1, 4]), list("aabcc")
+    found = scores.mean_of_clusters(top, clusters, bottom)
+    rng, parts = np.random.default_rng(7), {c: [i for i, x in enumerate(clusters) if x == c] for c in "abc"}
+    again = []
+    for _ in range(20_000):
+        rows = [i for c in rng.choice(list("abc"), 3) for i in parts[c]]
+        again.append(top[rows].sum() / bottom[rows].sum())
+    assert found["value"] == pytest.approx(12 / 16) and (found["n"], found["clusters"]) == (5, 3)
+    assert [found["low"], found["high"]] == pytest.approx(np.quantile(again, [0.025, 0.975]), abs=0.03)
+    assert np.isnan(scores.mean_of_clusters(top, ["a"] * 5)["low"])
+
+
+def test_the_mean_of_runs_is_scipys_t_interval():
+    x = [0.1, 0.4, 0.3]
+    found, wanted = scores.mean_of_runs(x), stats.t.interval(0.95, 2, np.mean(x), stats.sem(x))
+    assert [found["low"], found["high"]] == pytest.approx(wanted)
+    assert scores.mean_of_runs([2.0, 2.0, 2.0]) == {"value": 2.0, "low": 2.0, "high": 2.0}
+
+
+@pytest.mark.parametrize("shape", [(3, 50), (3, 50, 2)])
+def test_units_drawn_anew_by_loops(shape):
+    drawn = np.random.default_rng(0).standard_normal(shape)
+    pick = np.random.default_rng(4).integers(0, 3, (3, 50))
+    want = [np.mean([drawn[pick[k, d], d] for k in range(3)], axis=0) for d in range(50)]
+    assert np.allclose(scores.mean_anew(drawn, seed=4), want)
+    turned = scores.mean_anew(drawn.swapaxes(0, 1), axis=1, seed=4)
+    assert turned.shape == (50, *shape[2:]) and abs(turned.mean() - drawn.mean()) < 0.2

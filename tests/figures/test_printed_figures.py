@@ -10,6 +10,7 @@ import pytest
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+from specseg.evidence.fits import Line
 from specseg.figures import audit as draw
 from specseg.figures import cross_entropy, guide
 from specseg.study import printed as audit
@@ -28,7 +29,7 @@ def close():
 
 
 def test_fig_5b_shows_every_network_and_both_lines(cells):
-    line = fits.Line(0.7, 0.0, 0.9, 148)
+    line = Line(0.7, 0.0, 0.9, 148)
     left, right = draw.line_5b(cells, line, (0.5, 0.9), fits.PRINTED).axes
     assert sum(len(c.get_offsets()) for c in left.collections) == 168
     printed = next(x for x in right.lines if x.get_label() == "printed line")
@@ -59,7 +60,7 @@ def test_regret_writes_the_hits(cells):
 def test_the_other_pictures_draw(cells):
     tables = audit.Tables.read()
     blocks = audit.blocks(tables)
-    line = fits.line(*fits.select(cells)[["rce", "miou_drop"]].to_numpy().T)
+    line = fits.stated(cells)
     made = [
         draw.products(about_loss.times_nu(tables)), draw.frontier(costs.savings(cells)),
         draw.last_digit(drops.check_drops(cells)), draw.pruning(drops.pruning_effect(cells), 0.01),

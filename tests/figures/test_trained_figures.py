@@ -9,7 +9,7 @@ import trainedrecords as invented
 
 from specseg.figures import loss, truncation
 from specseg.nets.networks import Network
-from specseg.study import fpi, learning, trained
+from specseg.study import cost, fpi, learning, trained
 from specseg.study import loss as loss_tables
 from specseg.study import truncation as tables
 
@@ -103,7 +103,7 @@ def test_fpi_marks_the_least(root):
     rows = found[found["cost"] == fpi.PRINTED]
     (ax,) = truncation.fpi(found, [("printed", rows)]).axes
     stars = [line for line in ax.lines if line.get_marker() == "*"]
-    best = fpi.optima(rows).set_index(["model", "kind"])["share"]
+    best = cost.optima(rows, ["model", "kind", "prune_rate"]).set_index(["model", "kind"])["share"]
     assert len(stars) == len(best) == 4
     assert {float(s.get_xdata()[0]) for s in stars} == set(best)
 

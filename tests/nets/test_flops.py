@@ -155,15 +155,6 @@ def test_variants_agree_with_the_direct_count():
     assert int(row["cells"].iloc[0]) == int(direct)
 
 
-def test_fpi_optima_by_hand():
-    costs = pd.DataFrame({"model": "m", "prune_rate": 0.0, "lrg_size": [3, 5], "value": [1.0, 4.0]})
-    scores = pd.DataFrame(
-        {"model": "m", "dataset": "d", "prune_rate": 0.0, "lrg_size": [3, 5], "metric": "miou", "value": [0.1, 0.5]}
-    )
-    best = table2.fpi_optima(costs, scores)
-    assert best["lrg_size"].tolist() == [5] and best["runner_up"].iloc[0] == pytest.approx(10 / 8)
-
-
 @pytest.mark.parametrize(
     ("call", "said"),
     [

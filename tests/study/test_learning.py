@@ -10,6 +10,7 @@ import pytest
 import trainedrecords as invented
 from scipy import stats
 
+from specseg.evidence import statistics
 from specseg.nets import protocol
 from specseg.nets.networks import Network
 from specseg.study import learning, spot, trained
@@ -138,7 +139,7 @@ def test_kinds_without_a_record_are_named(found):
 def test_the_interval_over_trainings_is_students():
     x = [0.1, 0.4, 0.3]
     low, high = stats.t.interval(0.95, 2, np.mean(x), stats.sem(x))
-    told = trained.over_runs(x)
+    told = statistics.mean_of_runs(x)
     assert (told["low"], told["high"]) == (pytest.approx(low), pytest.approx(high))
 
 

@@ -14,9 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specseg.evidence import config
+from specseg.evidence.fits import line
 from specseg.study import printed as audit
+from specseg.study import rules
 from specseg.study.printed import about_fits, about_loss, costs, drops, fits, predictors
 from specseg.study.printed.tables import lrg_to_nu, wide
+from specseg.study.rules import Rule
 
 
 @pytest.fixture(scope="module")
@@ -127,30 +130,12 @@ def test_area_law_against_section_a1():
     assert law.predicted[0] == pytest.approx(95.6 + 11.1 * 65**2 / 129**2)
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(-1, 1)), min_size=3, max_size=20))
-def test_line_is_numpy_polyfit(points):
-    x, y = np.array(points).T
-    if np.ptp(x) < 1e-3:
-        return
-    slope, intercept = np.polyfit(x, y, 1)
-    fit = fits.line(x, y)
-    assert (fit.slope, fit.intercept) == (pytest.approx(slope, abs=1e-6), pytest.approx(intercept, abs=1e-6))
-
-
-def test_line_refuses_what_has_no_slope():
-    with pytest.raises(ValueError, match="three points"):
-        fits.line([0, 1], [0, 1])
-    with pytest.raises(ValueError, match="two different values"):
-        fits.line([1, 1, 1], [0, 1, 2])
-
-
 def test_the_stated_rule_from_plain_csv(cells):
     rce = {(r["model"], r["dataset"], int(r["nu_max"])): float(r["value"]) for r in plain("table1")}
     points = [(rce[m, d, lrg_to_nu(s)], v) for (metric, m, d, _, s), v in printed().items() if metric == "miou_drop"]
     x, y = np.array([p for p in points if p[0] < 0.2]).T
     slope, intercept = np.polyfit(x, y, 1)
-    ours = fits.line(*fits.select(cells)[["rce", "miou_drop"]].to_numpy().T)
+    ours = fits.stated(cells)
     assert (ours.n, ours.slope, ours.intercept) == (148, pytest.approx(slope), pytest.approx(intercept))
     assert ours.r2 == pytest.approx(np.corrcoef(x, y)[0, 1] ** 2)
     assert abs(ours.slope - 0.6725) > 0.05
@@ -180,13 +165,11 @@ def test_the_search_finds_these_points_and_no_others_with_all_models_and_data_se
     whole = tried[(tried.model.map(len) == 2) & (tried.dataset.map(len) == 3) & tried.reproduces]
     assert set(whole.prune_rate) == {(0.0,)} and set(whole.full_grid) == {"zero"} and set(whole.threshold) == {0.19}
     best = whole[whole["drop"] == "from mIoU"].iloc[0]
-    ours = fits.line(*fits.unstated(cells)[["rce", "miou_drop"]].to_numpy().T)
-    assert (best.slope, best.intercept, best.r2, best.n) == (ours.slope, ours.intercept, ours.r2, ours.n)
+    ours = line(*fits.unstated(cells)[["rce", "miou_drop"]].to_numpy().T)
+    assert best[["slope", "intercept", "r2", "n"]].tolist() == pytest.approx(list(ours), rel=1e-12)
     stated = tried[(tried.prune_rate.map(len) == 4) & (tried.full_grid == "printed") & (tried["drop"] == "printed")]
     stated = stated[(stated.model.map(len) == 2) & (stated.dataset.map(len) == 3) & (stated.threshold == 0.2)]
-    assert stated.slope.iloc[0] == pytest.approx(
-        fits.line(*fits.select(cells)[["rce", "miou_drop"]].to_numpy().T).slope
-    )
+    assert stated.slope.iloc[0] == pytest.approx(fits.stated(cells).slope)
 
 
 def test_both_applications_at_one_rce_from_plain_csv(tables, cells):
@@ -202,7 +185,7 @@ def test_both_applications_at_one_rce_from_plain_csv(tables, cells):
         assert row.factor == pytest.approx(max(cut, block[key]) / min(cut, block[key]))
     one = pairs.set_index(["model", "dataset", "nu_max"]).loc["deeplabv3plus", "cityscapes", 32]
     assert (one.rce, one.blocks, one.truncated) == (0.065, 0.131, 0.074)
-    fit = fits.line(*fits.select(cells)[["rce", "miou_drop"]].to_numpy().T)
+    fit = fits.stated(cells)
     assert round(fit.intercept + fit.slope * one.rce, 3) == 0.047
 
 
@@ -219,52 +202,22 @@ def test_cluster_robust_interval_is_the_sandwich(cells):
     assert ((row.high - row.low) / 2) == pytest.approx(half, rel=1e-5)
 
 
-def test_wild_bootstrap_by_loops():
-    rng = np.random.default_rng(3)
-    x = rng.uniform(0, 1, 40)
-    group = np.repeat(np.arange(8), 5)
-    y = 0.5 * x + 0.1 * rng.standard_normal(8)[group] + 0.02 * rng.standard_normal(40)
-    low, high = fits.wild_interval(x, y, group)
-
-    def p_value(slope):
-        def t(v):
-            b, a = np.polyfit(x, v, 1)
-            u = v - a - b * x
-            return abs(b) / math.sqrt(sum(((x - x.mean()) * u)[group == k].sum() ** 2 for k in range(8)))
-
-        null = y - slope * x
-        u = null - null.mean()
-        draws = [t(np.array(s)[group] * u) for s in itertools.product((-1, 1), repeat=8)]
-        return np.mean(np.array(draws) >= t(null) - 1e-9)
-
-    assert low < np.polyfit(x, y, 1)[0] < high
-    for edge, outwards in ((low, -1), (high, 1)):
-        assert p_value(edge - outwards * 0.01) > 0.05 >= p_value(edge + outwards * 0.01)
-
-
-def test_mixed_model_recovers_a_known_slope():
-    rng = np.random.default_rng(1)
-    group = np.repeat(np.arange(30), 12)
-    x = rng.uniform(0, 0.2, len(group))
-    y = (0.7 + 0.1 * rng.standard_normal(30)[group]) * x + 0.002 * rng.standard_normal(len(group))
-    fit = fits.mixed_slope(x, y, group)
-    assert fit["low"] < 0.7 < fit["high"] and fit["high"] - fit["low"] < 0.15
-
-
 def test_held_out_never_sees_its_data_set(cells):
     seen = []
 
-    def spy(train, test):
-        seen.append((set(train.dataset), set(test.dataset), set(train.lrg_size)))
-        return np.zeros(len(test))
+    class Spy(Rule):
+        def predict(self, train, test):
+            seen.append((set(train["domain"]), set(test["domain"]), set(train["share"])))
+            return np.zeros(len(test["drop"]))
 
-    predictors.held_out(cells, spy)
-    assert len(seen) == 3
-    assert all(not train & test and 129 not in sizes for train, test, sizes in seen)
+    for whole in (False, True):
+        rules.held_out(predictors.values(cells), Spy("spy", "domain", "itself", "nothing"), whole=whole)
+    assert len(seen) == 6
+    assert all(not train & test and 1.0 not in shares for train, test, shares in seen)
 
 
 def test_held_out_line_by_loops(cells):
-    guess = predictors.held_out(cells, predictors.rce_line)
+    guess = predictors.held_out(cells, "R_ce, line fitted elsewhere")
     train = cells[(cells.dataset != "pascal") & (cells.lrg_size != 129) & (cells.rce < 0.2)]
     slope, intercept = np.polyfit(train.rce, train.miou_drop, 1)
     own = cells.dataset == "pascal"
@@ -273,7 +226,7 @@ def test_held_out_line_by_loops(cells):
 
 def test_the_true_drop_chooses_without_regret(cells):
     true = 1 - cells.miou / cells.base
-    chosen = costs.choose(cells, true)
+    chosen = predictors.choose(cells, true)
     assert chosen.hit.all() and chosen.regret.max() == pytest.approx(0)
 
 
@@ -318,16 +271,16 @@ def test_wrong_input_is_named(tables):
 
 
 def test_shares_of_the_advantage_by_hand(cells):
-    def regret(predict):
-        return costs.choose(cells, predictors.held_out(cells, predict)).groupby("dataset").regret.sum()
+    def regret(name):
+        return predictors.choose(cells, predictors.held_out(cells, name)).groupby("dataset").regret.sum()
 
     share = predictors.advantage(cells, "R_ce itself", ["no drop"])
-    saved = regret(predictors.no_drop) - regret(predictors.rce_itself)
+    saved = regret("no drop") - regret("R_ce itself")
     assert share.sum() == pytest.approx(1) and share["pascal"] == pytest.approx(saved["pascal"] / saved.sum())
 
 
 def test_rounding_spread_brackets_the_line_and_is_small(cells):
     spread = fits.rounding_spread(cells, draws=60)
-    fit = fits.line(*fits.select(cells)[["rce", "miou_drop"]].to_numpy().T)
+    fit = fits.stated(cells)
     assert spread.slope.min() < fit.slope < spread.slope.max()
     assert np.ptp(spread.slope) < 2 * 0.003 and np.ptp(spread.intercept) < 2 * 0.0003

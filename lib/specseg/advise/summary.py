@@ -11,30 +11,26 @@ import torch
 from specseg.advise.measure import COUNTS, TRUTHS, Grid
 from specseg.advise.stream import Sums
 from specseg.data import label_spectra
+from specseg.evidence import statistics
 from specseg.spectral import laws
 from specseg.spectral import spectrum as sp
 
-QUANTILES = (0.025, 0.975)
 LOST = 0.5  # a class whose IoU with itself is below this is called lost
 DRAWN = ("counts", "truths")
 
 
 def interval(values) -> dict[str, float]:
-    """Return value, low, high (95 %) and standard error of a number and its bootstrap draws (the number first).
+    """Return `statistics.estimate` of a number and its bootstrap draws (the number first), and standard error `se`.
 
-    The interval is widened to hold the value: a resample that misses a rare class has a mean IoU of other classes.
+    Without a finite draw the interval is the number alone.
 
     >>> interval([0.5, 0.4, 0.6])["value"], interval([0.5])["low"]
     (0.5, 0.5)
     """
     values = np.asarray(values, float)
     drawn = values[1:][np.isfinite(values[1:])]
-    if drawn.size == 0:
-        return {"value": float(values[0]), "low": float(values[0]), "high": float(values[0]), "se": float("nan")}
-    low, high = np.quantile(drawn, QUANTILES)
     se = float(drawn.std(ddof=1)) if drawn.size > 1 else float("nan")
-    return {"value": float(values[0]), "low": float(np.fmin(low, values[0])),
-            "high": float(np.fmax(high, values[0])), "se": se}  # fmt: skip
+    return {**statistics.estimate(values[0], drawn if drawn.size else values[:1]), "se": se}
 
 
 def mean_iou(iou: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ import torch
 from scipy import fft, ndimage
 from torch import Tensor
 
+from specseg.evidence import statistics
 from specseg.spectral import iou as metrics
 from specseg.spectral import labels as annotation
 from specseg.spectral import spectrum as sp
@@ -25,7 +26,6 @@ VOID = 255
 LIMITS = (64, 48, 40, 32, 24, 16, 8)  # Table 1's, without 256, which changes nothing
 VOIDS = ("masked", "filled")
 FIT = (8, 64)  # the range of Table 1's limits
-BOUNDS = (0.025, 0.975)  # 95 % of the bootstrap
 
 
 def rim_power(planes, *, boundary: str = "periodic") -> Tensor:
@@ -234,19 +234,6 @@ def decay_exponent(rims, size: int, *, boundary: str = "periodic", fit: tuple[in
     return -float(np.polyfit(np.log(centre), np.log(power), 1, w=nu**-0.5)[0])
 
 
-def resampled(groups: Sequence, draws: int, seed: int) -> np.ndarray:
-    """Return how often each image occurs in each bootstrap sample of whole groups, float64 (draws + 1, n).
-
-    Row 0 is the data itself. Images of one group (a tile, a stretch of video) are not independent and stay together.
-
-    >>> resampled(["a", "a", "b"], 2, 0)[0].tolist()
-    [1.0, 1.0, 1.0]
-    """
-    names, member = np.unique(np.asarray(groups), return_inverse=True)
-    counts = np.random.default_rng(seed).multinomial(len(names), [1 / len(names)] * len(names), size=draws)
-    return np.vstack([np.ones(len(member)), counts[:, member]]).astype(float)
-
-
 def summary(stack: Mapping[str, np.ndarray], groups: Sequence, size: int, *, limits: Sequence[int] = LIMITS,
             draws: int = 1000, seed: int = 0, whole: bool = True) -> pd.DataFrame:  # fmt: skip
     """Return tidy rows of what `analyse` gave for n images (stacked on a new first axis) with 95 % bootstrap intervals.
@@ -256,17 +243,16 @@ def summary(stack: Mapping[str, np.ndarray], groups: Sequence, size: int, *, lim
     after filling), `wrap_ratio` (energy beyond the box, periodic to mirrored). Sums over images first, ratios after.
     Without `whole` (see `analyse`) there are no power, no exponents and no near_share.
     """
-    times = resampled(groups, draws, seed)
+    times = statistics.resampled(groups, draws, seed)
     total = {key: np.tensordot(times, value, 1) for key, value in stack.items()}
     n, classes = len(groups), stack["confusion"].shape[-1]
     rows: list[dict] = []
 
     def add(metric, values, each=None, **where):
         values = np.asarray(values, float)
-        low, high = np.quantile(values[1:], BOUNDS) if draws else (np.nan, np.nan)
-        low, high = np.fmin(low, values[0]), np.fmax(high, values[0])  # a resampled mIoU misses rare classes
         spread = np.nanstd(each) if each is not None else np.nan
-        rows.append({"metric": metric, "value": values[0], "low": low, "high": high, "spread": spread, "n": n, **where})
+        found = statistics.estimate(values[0], values[1:])
+        rows.append({"metric": metric, **found, "spread": spread, "n": n, **where})
 
     for b, boundary in enumerate(sp.BOUNDARIES):
         rims, bins = total["rims"][:, b], np.asarray(rim_bins(size, boundary=boundary))

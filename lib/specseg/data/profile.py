@@ -14,6 +14,7 @@ import torch
 
 from specseg.data import label_spectra, manifests, synthetic, transforms
 from specseg.data.datasets import VOID, DataSet
+from specseg.evidence import statistics
 from specseg.spectral import labels as annotation
 
 LEVELS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
@@ -75,13 +76,12 @@ def rows(
         advance(1)
     if not found:
         raise ValueError("no label map has a pixel that is not void")
-    weights = label_spectra.resampled(kept, draws, seed)
+    weights = statistics.resampled(kept, draws, seed)
     table = []
 
     def add(metric: str, values: np.ndarray, **where) -> None:
-        means = weights @ values / weights.sum(1)
-        low, high = np.quantile(means, [0.025, 0.975])
-        table.append({"metric": metric, **where, "value": values.mean(), "low": low, "high": high, "n": len(values)})
+        found = statistics.estimate(values.mean(), weights @ values / weights.sum(1))
+        table.append({"metric": metric, **where, **found, "n": len(values)})
 
     contour = np.array([f["contour"] for f in found])
     add("contour", contour)

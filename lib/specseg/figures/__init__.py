@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import html
 import io
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 # Okabe and Ito's palette: told apart with every common colour vision, on white and when printed grey.
 COLORS = {
@@ -30,6 +33,8 @@ DATASET_COLORS = {
     "camvid": COLORS["red"],
     "synthetic": COLORS["grey"],
 }
+KIND_COLORS = {"objects": COLORS["blue"], "land cover": COLORS["green"], "streets": COLORS["red"]}
+REGIME_COLORS = {kind.replace(" ", ""): color for kind, color in KIND_COLORS.items()}
 MODEL_MARKERS = {"deeplabv3plus": "o", "dan": "s"}
 MODEL_NAMES = {"deeplabv3plus": "DeepLab v3+", "dan": "DAN"}
 DATASET_NAMES = {
@@ -41,6 +46,8 @@ DATASET_NAMES = {
     "dubai": "Dubai land cover",
     "synthetic": "synthetic",
 }
+REGIME_NAMES = {kind.replace(" ", ""): f"{kind} (synthetic)" for kind in KIND_COLORS}
+SET_COLORS, SET_NAMES = {**DATASET_COLORS, **REGIME_COLORS}, {**DATASET_NAMES, **REGIME_NAMES}
 STYLE: dict[str, Any] = {
     "figure.dpi": 110,
     "savefig.dpi": 110,
@@ -71,6 +78,35 @@ def subplots(rows: int = 1, cols: int = 1, *, size: tuple[float, float] | None =
 
     with plt.rc_context({**STYLE, "axes.prop_cycle": cycler(color=CYCLE)}):
         return plt.subplots(rows, cols, figsize=size or (7.0, 2.6 * rows + 0.6), **kwargs)
+
+
+def plain_ticks(ax, values) -> None:
+    """Make the x axis logarithmic, with the given values as plain numbers and no other ticks."""
+    from matplotlib.ticker import NullLocator
+
+    ax.set_xscale("log")
+    ax.set_xticks(list(values), [f"{v:g}" for v in values])
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+def legend_below(fig, axes: Iterable, columns: int = 2, **style) -> None:
+    """Put one legend for all axes under the figure, every name once."""
+    found: dict[str, Any] = {}
+    for ax in axes:
+        for handle, name in zip(*ax.get_legend_handles_labels(), strict=True):
+            found.setdefault(name, handle)
+    fig.legend(found.values(), found.keys(), loc="outside lower center", ncols=columns, **style)
+
+
+def painted(label, palette, void: Sequence[int] = (255, 255, 255)) -> np.ndarray:
+    """Return a label map as a picture, uint8 (H, W, 3): the palette's colours, void and unknown classes in one.
+
+    >>> painted(np.array([[0, 255]]), [[9, 8, 7]]).tolist()
+    [[[9, 8, 7], [255, 255, 255]]]
+    """
+    table = np.tile(np.array(void, np.uint8), (256, 1))
+    table[: len(palette)] = palette
+    return table[np.asarray(label)]
 
 
 @dataclass(frozen=True)

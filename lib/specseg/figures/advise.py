@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from specseg.figures import COLORS, DATASET_COLORS, DATASET_NAMES, MODEL_NAMES, Shown, show, subplots
+from specseg.figures import COLORS, DATASET_COLORS, DATASET_NAMES, MODEL_NAMES, Shown, plain_ticks, show, subplots
 
 KINDS = {
     "band": ("band-limited (LRG)", COLORS["blue"], "o"),
@@ -27,10 +27,8 @@ def _axes(size: tuple[float, float] = SIZE):
 
 def _sizes(ax, sizes) -> None:
     sizes = sorted(set(sizes))
-    ax.set_xscale("log", base=2)
     shown = [s for k, s in enumerate(sizes) if len(sizes) < 7 or k in (0, len(sizes) - 1) or k % 2 == 0]
-    ax.set_xticks(shown, [str(s) for s in shown])
-    ax.minorticks_off()
+    plain_ticks(ax, shown)
     ax.set_xlabel("points of the grid along a side")
 
 

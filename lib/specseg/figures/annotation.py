@@ -8,29 +8,14 @@ import numpy as np
 import pandas as pd
 
 from specseg import figures
-from specseg.figures import COLORS
-
-
-def _nu_axis(ax, values) -> None:
-    """Give a logarithmic axis of nu_max the measured limits as its ticks."""
-    ticks = sorted({int(v) for v in values})
-    ax.set_xscale("log")
-    ax.set_xticks(ticks, [str(v) for v in ticks])
-    ax.set_xticks([], minor=True)
-
-
-REGIME_COLORS = {"objects": COLORS["blue"], "landcover": COLORS["green"], "streets": COLORS["red"]}
+from specseg.figures import COLORS, REGIME_COLORS, painted, plain_ticks
 
 
 def maps(panels: Mapping[str, np.ndarray], palette: np.ndarray):
     """Draw label maps side by side; `palette` uint8 (C, 3), void white."""
     fig, axes = figures.subplots(1, len(panels), size=(7.4, 7.4 / len(panels) + 0.4))
     for ax, (title, labels) in zip(axes, panels.items(), strict=True):
-        labels = np.asarray(labels)
-        image = np.full((*labels.shape, 3), 255, np.uint8)
-        known = labels != 255
-        image[known] = palette[labels[known]]
-        ax.imshow(image, interpolation="nearest")
+        ax.imshow(painted(labels, palette), interpolation="nearest")
         ax.set_title(title, fontsize=8)
         ax.axis("off")
     return fig
@@ -48,7 +33,7 @@ def tail(rows: pd.DataFrame):
             line = part[part["kind"] == kind]
             ax.plot(line["nu_max"], line["value"], style, color=REGIME_COLORS[regime], ms=4, label=f"{regime}, {label}")
     ax.set(yscale="log", xlabel=r"$\nu_{max}$ [cycles per frame]", ylabel=r"$\sum_c E_c(\nu_{max})$")
-    _nu_axis(ax, rows["nu_max"])
+    plain_ticks(ax, sorted(set(rows["nu_max"])))
     fig.legend(fontsize=7, ncol=3, loc="outside lower center")
     return fig
 
@@ -66,7 +51,7 @@ def argmax_error(rows: pd.DataFrame):
             ax.plot(line["nu_max"], line["value"], style, color=REGIME_COLORS[regime], ms=4, label=f"{regime}, {label}")
     ax.axhline(1, color=COLORS["grey"], lw=0.8)
     ax.set(yscale="log", xlabel=r"$\nu_{max}$ [cycles per frame]", ylabel="share of wrong pixels")
-    _nu_axis(ax, rows["nu_max"])
+    plain_ticks(ax, sorted(set(rows["nu_max"])))
     fig.legend(fontsize=7, ncol=3, loc="outside lower center")
     return fig
 
@@ -107,7 +92,7 @@ def ceilings(rows: pd.DataFrame):
             line = rows[(rows["regime"] == regime) & (rows["kind"] == kind)]
             ax.plot(line["nu_max"], line["value"], style, color=color, ms=4, label=label)
         ax.set(title=regime, xlabel=r"$\nu_{max}$")
-        _nu_axis(ax, rows["nu_max"])
+        plain_ticks(ax, sorted(set(rows["nu_max"])))
     axes[0].set_ylabel("mIoU against the true labels")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=4, fontsize=8)
     return fig
@@ -125,7 +110,7 @@ def truncation(rows: pd.DataFrame):
         ax.plot(part["nu_max"], part["first"], "-.", color=COLORS["green"], lw=1, label="first order: lower bound")
         ax.axhline(0, color=COLORS["grey"], lw=0.6)
         ax.set(title=regime, xlabel=r"$\nu_{max}$")
-        _nu_axis(ax, rows["nu_max"])
+        plain_ticks(ax, sorted(set(rows["nu_max"])))
     axes[0].set_ylabel("nats per pixel")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=4, fontsize=8)
     return fig

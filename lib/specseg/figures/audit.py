@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from specseg.figures import COLORS, DATASET_COLORS, DATASET_NAMES, MODEL_MARKERS, MODEL_NAMES, subplots
+from specseg.figures import COLORS, DATASET_COLORS, DATASET_NAMES, MODEL_MARKERS, MODEL_NAMES, legend_below, subplots
 
 MODELS = ("deeplabv3plus", "dan")
 DATASETS = ("pascal", "deepglobe", "cityscapes")
@@ -15,11 +15,6 @@ LEFT_OUT = 129
 
 def _rate(rate: float) -> str:
     return "no pruning" if rate == 0 else f"{rate:.0%} pruned"
-
-
-def _legend_below(fig, axes, columns: int) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside lower center", ncols=columns)
 
 
 def _points(ax, frame: pd.DataFrame, y: str = "miou_drop", size: float = 22) -> None:
@@ -53,7 +48,7 @@ def line_5b(cells: pd.DataFrame, ours, slopes: tuple[float, float], printed: dic
         x_full = ours.intercept + ours.slope * np.array([0, 2])
         if ax is left:
             ax.plot([0, 2], x_full, color=COLORS["black"])
-    _legend_below(fig, right, 3)
+    legend_below(fig, [right], 3)
     return fig
 
 
@@ -75,7 +70,7 @@ def lines_5a(cells: pd.DataFrame):
                 )
         ax.set(title=DATASET_NAMES[dataset], xlabel=r"$R_{ce}$", xlim=(0, None), ylim=(0, None))
     axes[0].set_ylabel("relative mIoU-drop")
-    _legend_below(fig, axes[0], 4)
+    legend_below(fig, [axes[0]], 4)
     return fig
 
 
@@ -99,7 +94,7 @@ def fpi_4(cells: pd.DataFrame, optima: pd.DataFrame):
         row[0].set_ylabel("GFLOPs / mIoU")
     for ax in axes[1]:
         ax.set_xlabel("LRG size")
-    _legend_below(fig, axes[0, 0], 4)
+    legend_below(fig, [axes[0, 0]], 4)
     return fig
 
 
@@ -122,7 +117,7 @@ def iou_flops_8(cells: pd.DataFrame):
         row[0].set_ylabel("mIoU")
         for ax in row:
             ax.set_xlabel("GFLOPs")
-    _legend_below(fig, axes[0, 0], 4)
+    legend_below(fig, [axes[0, 0]], 4)
     return fig
 
 
@@ -136,7 +131,7 @@ def blocks_7(blocks: pd.DataFrame, ours, threshold: float = 0.2):
         ax.set_xlabel(r"$R_{ce}(\nu_{max})$")
     left.set(title="all 24 networks", ylabel="relative mIoU-drop")
     right.set_title(f"$R_{{ce}}$ < {threshold:g}")
-    _legend_below(fig, right, 3)
+    legend_below(fig, [right], 3)
     return fig
 
 
@@ -148,7 +143,7 @@ def applications(pairs: pd.DataFrame):
     ax.plot(ends, ends, "--", color=COLORS["grey"])
     ax.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
     ax.set(xlabel="relative mIoU-drop, truncation (Table 4)", ylabel="relative mIoU-drop, blocks (Table 3)")
-    _legend_below(fig, ax, 2)
+    legend_below(fig, [ax], 2)
     return fig
 
 
@@ -200,7 +195,7 @@ def products(table: pd.DataFrame):
             label=f"{MODEL_NAMES[model]}, {DATASET_NAMES[dataset]}",
         )
     ax.set(xlabel=r"$\nu_{max}$", ylabel=r"$R_{ce}\,\nu_{max}$", yscale="log", xticks=list(table.columns))
-    _legend_below(fig, ax, 3)
+    legend_below(fig, [ax], 3)
     return fig
 
 
@@ -218,7 +213,7 @@ def frontier(saved: pd.DataFrame):
         ax.axhline(0.05, color=COLORS["grey"], lw=1, ls="--")
         ax.set(title=MODEL_NAMES[model], xlabel="saved share of FLOPs", ylim=(-0.01, 1.05 * saved.loss.max()))
     axes[0].set_ylabel("lost share of mIoU")
-    _legend_below(fig, axes[0], 3)
+    legend_below(fig, [axes[0]], 3)
     return fig
 
 
@@ -242,7 +237,7 @@ def pruning(effect: pd.DataFrame, margin: float):
     ax.axhspan(-margin, margin, color=COLORS["grey"], alpha=0.2, lw=0)
     ax.set_xticks(range(len(sizes)), [str(s) for s in sizes])
     ax.set(xlabel="LRG size", ylabel="pruned minus unpruned drop")
-    _legend_below(fig, ax, 3)
+    legend_below(fig, [ax], 3)
     return fig
 
 

@@ -8,16 +8,9 @@ import numpy as np
 import pandas as pd
 
 from specseg import figures
-from specseg.figures import COLORS, MODEL_MARKERS
+from specseg.figures import COLORS, KIND_COLORS, MODEL_MARKERS, REGIME_COLORS, painted
 
-KIND_COLORS = {"objects": COLORS["blue"], "land cover": COLORS["green"], "streets": COLORS["red"]}
-
-
-def _painted(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    image = np.full((*labels.shape, 3), 210, np.uint8)  # void light grey: white is a class of land cover
-    known = labels != 255
-    image[known] = palette[labels[known]]
-    return image
+VOID = (210, 210, 210)  # light grey: white is a class of land cover
 
 
 def fig6(rows: Mapping[str, Mapping[str, np.ndarray]], palettes: Mapping[str, np.ndarray]):
@@ -27,7 +20,7 @@ def fig6(rows: Mapping[str, Mapping[str, np.ndarray]], palettes: Mapping[str, np
     fig, axes = figures.subplots(len(rows), columns, size=(7.4, side * len(rows) + 0.3), squeeze=False)
     for row, (line, (kind, panels)) in enumerate(zip(axes, rows.items(), strict=True)):
         for ax, (title, labels) in zip(line, panels.items(), strict=True):
-            ax.imshow(_painted(np.asarray(labels), palettes[kind]), interpolation="nearest")
+            ax.imshow(painted(labels, palettes[kind], VOID), interpolation="nearest")
             ax.set_xticks([])
             ax.set_yticks([])
             ax.grid(False)
@@ -105,11 +98,10 @@ def error_spectrum(rows: pd.DataFrame, nu_max: int):
 
     Columns regime, what ("labels", "error of the blocks"), nu, value.
     """
-    colors = dict(zip(("objects", "landcover", "streets"), KIND_COLORS.values(), strict=True))
     fig, ax = figures.subplots(size=(7.0, 3.2))
     for (regime, what), g in rows.groupby(["regime", "what"], sort=False):
         style = "-" if what.startswith("error") else ":"
-        ax.plot(g["nu"].clip(lower=0.5), g["value"], style, color=colors[regime], label=f"{regime}: {what}")
+        ax.plot(g["nu"].clip(lower=0.5), g["value"], style, color=REGIME_COLORS[regime], label=f"{regime}: {what}")
     ax.axvline(nu_max, color=COLORS["grey"], lw=1)
     ax.axhline(0.5, color=COLORS["grey"], lw=0.6)
     ax.set(xscale="log", xlabel=r"frequency $\nu$ [cycles per frame]", ylabel="share of power above", ylim=(0, 1.02))

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 
 from specseg import figures
-from specseg.figures import COLORS
+from specseg.figures import COLORS, plain_ticks
+
+OCTAVES = (4, 8, 16, 32, 64, 128, 256)
 
 
 def energy_above(rows: pd.DataFrame, nu_mark: int = 32):
@@ -18,19 +20,13 @@ def energy_above(rows: pd.DataFrame, nu_mark: int = 32):
     for (width, part), color in zip(rows.groupby("width"), figures.CYCLE, strict=False):
         ax.plot(part["nu_max"], part["above"] + part["difference"], color=color, label=f"d = {width:g} px")
         ax.plot(part["nu_max"][::4], part["above"][::4], "o", color=color, ms=4)
-    _octaves(ax)
+    plain_ticks(ax, OCTAVES)
     ax.axvline(nu_mark, color=COLORS["grey"], lw=0.8, ls=":")
     ax.axhline(0.5, color=COLORS["grey"], lw=0.8, ls=":")
     ax.set(ylim=(0, 1), xlabel=r"$\nu_{max}$ [cycles per frame of 513 px]",
            ylabel="share of the region's energy above")  # fmt: skip
     fig.legend(title="lines: closed form, dots: FFT", loc="outside upper center", ncols=4)
     return fig
-
-
-def _octaves(ax) -> None:
-    ax.set_xscale("log")
-    ax.set_xticks([4, 8, 16, 32, 64, 128, 256], ["4", "8", "16", "32", "64", "128", "256"])
-    ax.set_xticks([], minor=True)
 
 
 def expansion(rows: pd.DataFrame):
@@ -92,7 +88,7 @@ def answer(grown: pd.DataFrame, shares: pd.DataFrame, law: pd.DataFrame, bound: 
     for (shift, part), color in zip(grown.groupby("shift"), figures.CYCLE, strict=False):
         axes[0].plot(part["nu_max"], part["law"], color=color, label=f"moved by {shift:g} px")
         axes[0].plot(part["nu_max"][::4], part["below"][::4], "o", color=color, ms=4)
-    _octaves(axes[0])
+    plain_ticks(axes[0], OCTAVES)
     axes[0].set(ylim=(0, 1), xlabel=r"$\nu_{max}$ [cycles per frame of 513 px]", ylabel="share of the answer below")
     axes[0].legend(title="lines: law, dots: FFT", fontsize=8, title_fontsize=8)
     axes[1].plot(law["shift"], law["model"], "--", color=COLORS["black"], label="Gaussian model")

@@ -6,19 +6,10 @@ import numpy as np
 import pandas as pd
 
 from specseg import figures
-from specseg.figures import COLORS
+from specseg.figures import COLORS, plain_ticks
 
 
-def plain_ticks(ax, values) -> None:
-    """Write the given values as plain numbers on a logarithmic x axis."""
-    from matplotlib.ticker import NullFormatter, NullLocator
-
-    ax.set_xticks(list(values), [f"{v:g}" for v in values])
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_minor_formatter(NullFormatter())
-
-
-def legend_below(ax, columns: int = 1, **kwargs) -> None:
+def legend_under(ax, columns: int = 1, **kwargs) -> None:
     """Put the legend under the axes, where it hides no curve on a narrow screen."""
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns, frameon=False, **kwargs)
 
@@ -36,7 +27,7 @@ def course(rows: pd.DataFrame):
     ax.axhline(0, color=COLORS["black"], lw=0.6)
     ax.set_xticks(x, [str(s) for s in rows["step"]])
     ax.set(xlabel="training step", ylabel="nats per pixel")
-    legend_below(ax, 2)
+    legend_under(ax, 2)
     return fig
 
 
@@ -59,7 +50,7 @@ def zero_frequency(rows: pd.DataFrame):
     ax.plot(x, rows["loss"], "s--", color=COLORS["black"], ms=3, label="whole loss, $L_{CE}$")
     ax.set_xticks(x, [str(s) for s in rows["step"]])
     ax.set(xlabel="training step", ylabel="nats per pixel", xlim=(0, len(rows) - 1), ylim=(0, None))
-    legend_below(ax, 2)
+    legend_under(ax, 2)
     return fig
 
 
@@ -92,7 +83,7 @@ def frame(rows: pd.DataFrame, grid_nyquist: int | None = None):
         ax.text(grid_nyquist, 0.02, " prediction grid", fontsize=9, rotation=90, transform=ax.get_xaxis_transform())
     ax.set(xscale="log", yscale="log", xlabel=r"$\nu_{max}$ [cycles per frame]", ylabel=r"$R_{ce}(\nu_{max})$")
     plain_ticks(ax, sorted(rows["nu_max"].unique()))
-    legend_below(ax)
+    legend_under(ax)
     return fig
 
 
@@ -125,7 +116,7 @@ def cost(rows: pd.DataFrame):
     ax.axhline(0, color=COLORS["black"], lw=0.6)
     ax.set(xscale="log", xlabel=r"$\nu_{max}$ [cycles per frame]", ylabel="share of $L_{CE}$")
     plain_ticks(ax, sorted(rows["nu_max"].unique()))
-    legend_below(ax, 2)
+    legend_under(ax, 2)
     return fig
 
 

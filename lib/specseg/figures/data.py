@@ -9,27 +9,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from specseg.data.datasets import VOID, Sample
-from specseg.figures import COLORS, DATASET_COLORS, DATASET_NAMES, subplots
+from specseg.data.datasets import Sample
+from specseg.figures import COLORS, REGIME_NAMES, SET_COLORS, SET_NAMES, painted, plain_ticks, subplots
 
-REGIME_COLORS = {"objects": COLORS["blue"], "landcover": COLORS["green"], "streets": COLORS["red"]}
-REGIME_NAMES = {k: f"{v} (synthetic)" for k, v in (("objects", "objects"), ("landcover", "land cover"),
-                                                    ("streets", "streets"))}  # fmt: skip
 ORDER = ("objects", "voc2012", "landcover", "dubai", "streets", "camvid")
-NAMES, CLASS_COLORS = {**DATASET_NAMES, **REGIME_NAMES}, {**DATASET_COLORS, **REGIME_COLORS}
 MARKERS = {"objects": "o", "landcover": "s", "streets": "^"}
-
-
-def colored(label: np.ndarray, palette) -> np.ndarray:
-    """Return a label map as a picture, uint8 (H, W, 3): the palette's colours, void white.
-
-    >>> colored(np.array([[0, 255]]), [[9, 8, 7]]).tolist()
-    [[[9, 8, 7], [255, 255, 255]]]
-    """
-    table = np.full((256, 3), 255, np.uint8)
-    table[: len(palette)] = palette
-    table[VOID] = 255
-    return table[label]
 
 
 def sheet(rows: dict[str, Sequence[Sample]], palettes: dict[str, np.ndarray]) -> Figure:
@@ -42,10 +26,10 @@ def sheet(rows: dict[str, Sequence[Sample]], palettes: dict[str, np.ndarray]) ->
         axis.set_visible(False)
     for k, (name, samples) in enumerate(rows.items()):
         for j, sample in enumerate(samples):
-            for row, picture in ((0, sample.image), (1, colored(sample.label, palettes[name]))):
+            for row, picture in ((0, sample.image), (1, painted(sample.label, palettes[name]))):
                 axes[2 * k + row, j].set_visible(True)
                 axes[2 * k + row, j].imshow(picture, interpolation="nearest")
-        axes[2 * k, 0].set_title(NAMES[name], loc="left")
+        axes[2 * k, 0].set_title(SET_NAMES[name], loc="left")
     return fig
 
 
@@ -57,7 +41,7 @@ def contours(rows: pd.DataFrame) -> Figure:
     sets = [name for name in ORDER if name in set(rows["dataset"])]
     fig, ax = subplots(1, 1, size=(7.0, 0.45 * len(sets) + 1.2))
     for y, name in enumerate(reversed(sets)):
-        part, colour = rows[rows["dataset"] == name], CLASS_COLORS[name]
+        part, colour = rows[rows["dataset"] == name], SET_COLORS[name]
         level = part[part["metric"] == "contour_quantile"].set_index("level")["value"]
         ax.plot([level[0.1], level[0.9]], [y, y], color=colour, lw=1.2)
         ax.barh(y, level[0.75] - level[0.25], left=level[0.25], height=0.45, color=colour, alpha=0.45)
@@ -65,9 +49,8 @@ def contours(rows: pd.DataFrame) -> Figure:
         dosed = part.loc[part["metric"] == "dose_contour", "value"]
         if len(dosed):
             ax.plot([dosed.min(), dosed.max()], [y - 0.36] * 2, color=colour, lw=3, alpha=0.35, solid_capstyle="butt")
-    ax.set_yticks(range(len(sets)), [NAMES[n] for n in reversed(sets)])
-    ax.set_xscale("log", base=2)
-    ax.set_xticks([1, 2, 4, 8, 16, 32, 64], ["1", "2", "4", "8", "16", "32", "64"])
+    ax.set_yticks(range(len(sets)), [SET_NAMES[n] for n in reversed(sets)])
+    plain_ticks(ax, [1, 2, 4, 8, 16, 32, 64])
     ax.set_xlabel("length of all contours of a frame, in frame sides")
     return fig
 
@@ -79,7 +62,7 @@ def tails(rows: pd.DataFrame) -> Figure:
         part = rows[(rows["dataset"] == name) & (rows["metric"] == "tail") & (rows["nu_max"] < 256)]
         part = part.sort_values("nu_max")
         style = "--" if name in REGIME_NAMES else "-"
-        ax.loglog(part["nu_max"], part["value"], style, color=CLASS_COLORS[name], label=NAMES[name])
+        ax.loglog(part["nu_max"], part["value"], style, color=SET_COLORS[name], label=SET_NAMES[name])
     ax.loglog([8, 64], [0.02, 0.0025], color=COLORS["black"], lw=0.9, ls=":")
     ax.text(22, 0.0046, r"$\nu_{max}^{-1}$", fontsize=9, ha="right")
     ax.set(xlabel=r"band limit $\nu_{max}$ (cycles per frame)", ylabel=r"label energy above $\nu_{max}$")
@@ -93,9 +76,9 @@ def doses(rows: pd.DataFrame, nu_max: int = 32) -> Figure:
     for name, part in rows[rows["dose"].notna()].groupby("dataset", sort=False):
         line = part[part["metric"] == "dose_contour"].set_index("dose").sort_index()
         above = part[(part["metric"] == "dose_tail") & (part["nu_max"] == nu_max)].set_index("dose")
-        style = {"color": CLASS_COLORS[name], "marker": MARKERS[name], "ms": 4}
-        left.loglog(line.index, line["value"], label=NAMES[name], **style)
-        left.fill_between(line.index, line["low"], line["high"], color=CLASS_COLORS[name], alpha=0.15, lw=0)
+        style = {"color": SET_COLORS[name], "marker": MARKERS[name], "ms": 4}
+        left.loglog(line.index, line["value"], label=SET_NAMES[name], **style)
+        left.fill_between(line.index, line["low"], line["high"], color=SET_COLORS[name], alpha=0.15, lw=0)
         right.loglog(line["value"], above.loc[line.index, "value"], ls="", **style)
     left.set(xlabel="dose", ylabel="contours (frame sides)")
     left.set_xticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])

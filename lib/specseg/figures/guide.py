@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from specseg.figures import COLORS, subplots
+from specseg.figures import COLORS, painted, subplots
 
 
 def overview(label, colors, power, limited, grid, nu_max: int):
@@ -28,23 +28,16 @@ def overview(label, colors, power, limited, grid, nu_max: int):
         ax.grid(visible=False)
         for side in ax.spines.values():
             side.set_visible(False)
-    axes[0].imshow(_paint(label, colors), interpolation="nearest")
+    axes[0].imshow(painted(label, colors), interpolation="nearest")
     middle, half, reach = power.shape[0] // 2, nu_max + 0.5, 4 * nu_max
     axes[1].imshow(np.log10(np.maximum(power, power.max() * 1e-9)), cmap="cividis")
     axes[1].set(xlim=(middle - reach, middle + reach), ylim=(middle + reach, middle - reach))
     corner = (middle - half, middle - half)
     axes[1].add_patch(Rectangle(corner, 2 * half, 2 * half, fill=False, ec=COLORS["red"], lw=1.8))
-    axes[2].imshow(_paint(limited, colors), interpolation="nearest")
-    axes[3].imshow(_paint(grid, colors), interpolation="nearest")
+    axes[2].imshow(painted(limited, colors), interpolation="nearest")
+    axes[3].imshow(painted(grid, colors), interpolation="nearest")
     _decoder(axes[4])
     return fig
-
-
-def _paint(label: np.ndarray, colors: np.ndarray) -> np.ndarray:
-    out = np.full((*label.shape, 3), 255, dtype=np.uint8)
-    known = (label >= 0) & (label < len(colors))
-    out[known] = colors[label[known]]
-    return out
 
 
 def _decoder(ax) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from specseg import figures
-from specseg.figures import COLORS
-from specseg.figures.cross_entropy import legend_below, plain_ticks
+from specseg.figures import COLORS, plain_ticks
+from specseg.figures.cross_entropy import legend_under
 from specseg.spectral import iou as metrics
 
 
@@ -33,7 +33,7 @@ def drop_law(rows: pd.DataFrame):
     axes[1].set(xscale="log", yscale="log", xlabel=r"$\nu_{max}$ [cycles per frame]", ylabel="relative drop",
                 title="a trained network, mean over classes")  # fmt: skip
     plain_ticks(axes[1], sorted(shown["nu_max"].unique()))
-    legend_below(axes[1], 2)
+    legend_under(axes[1], 2)
     return fig
 
 
@@ -70,12 +70,12 @@ def independence(rows: pd.DataFrame):
     near = rows[np.isfinite(rows["bound"])].groupby("scale")[["loss", "bound"]].max()
     axes[0].plot(near["loss"], near["bound"], "--", color=COLORS["black"], label="proved bound")
     axes[0].set(xscale="log", yscale="log", xlabel=r"$L_{CE}$", ylabel="distance of the drop from its limit")
-    legend_below(axes[0], 3)
+    legend_under(axes[0], 3)
     for (scale, part), color in zip(rows.groupby("scale"), figures.CYCLE, strict=False):
         axes[1].plot(part["rce"], part["soft"], "o-", color=color, ms=4, label=f"scale {scale:g}")
     axes[1].set(xscale="log", xlabel=r"$R_{ce}(\nu_{max})$", ylabel="soft drop (Eq. 29), class mean",
                 ylim=(0, 1.3 * rows["soft"].max()))  # fmt: skip
-    legend_below(axes[1], 3)
+    legend_under(axes[1], 3)
     return fig
 
 
@@ -127,7 +127,7 @@ def block(rows: pd.DataFrame):
         ax.plot(rows["fraction"], rows[column], style, color=color, label=label)
     ax.plot(rows["fraction"], rows["threshold"], ":", color=COLORS["grey"], label="threshold q/(1 + q)")
     ax.set(xlabel="share of the class in the mixed block", ylabel="IoU", ylim=(0, 1.02))
-    legend_below(ax)
+    legend_under(ax)
     return fig
 
 
@@ -152,5 +152,5 @@ def shares(rows: pd.DataFrame, nu_max: int):
     ax.axhline(0.5, color=COLORS["grey"], lw=0.8, ls=":")
     ax.set(xscale="log", xlabel="area of the class [share of the frame]", ylabel="share of the overlap", ylim=(0, 1.03))
     title = rf"o: $|\nu| \leq$ {nu_max}; x: $\nu = 0$ alone"
-    legend_below(ax, 3, title=title)
+    legend_under(ax, 3, title=title)
     return fig

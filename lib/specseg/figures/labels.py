@@ -11,26 +11,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from specseg.figures import COLORS, DATASET_COLORS, DATASET_NAMES, subplots
+from specseg.figures import COLORS, REGIME_COLORS, SET_COLORS, SET_NAMES, painted, plain_ticks, subplots
 
-REGIME_COLORS = {"objects": COLORS["blue"], "landcover": COLORS["green"], "streets": COLORS["red"]}
-REGIME_NAMES = {
-    "objects": "objects (synthetic)",
-    "landcover": "land cover (synthetic)",
-    "streets": "streets (synthetic)",
-}
-NAMES = {**DATASET_NAMES, **REGIME_NAMES}
 VOID_GREY = (224, 224, 224)
 _RANGE = (16, 32)  # the band limits that the paper recommends
 
 
-def _colour(dataset: str) -> str:
-    return {**DATASET_COLORS, **REGIME_COLORS}[dataset]
-
-
 def _style(dataset: str) -> dict:
     synthetic = dataset in REGIME_COLORS
-    return {"color": _colour(dataset), "ls": "--" if synthetic else "-", "lw": 1.2 if synthetic else 1.8}
+    return {"color": SET_COLORS[dataset], "ls": "--" if synthetic else "-", "lw": 1.2 if synthetic else 1.8}
 
 
 def _band(ax, text: bool = True) -> None:
@@ -41,9 +30,7 @@ def _band(ax, text: bool = True) -> None:
 
 
 def _limits(ax, limits: Sequence[int]) -> None:
-    ax.set_xscale("log", base=2)
-    ax.set_xticks(list(limits), [f"{n:.0f}" for n in limits])
-    ax.minorticks_off()
+    plain_ticks(ax, limits)
     ax.set_xlabel(r"band limit $\nu_{max}$")
 
 
@@ -76,7 +63,7 @@ def power_curves(ax, rows: pd.DataFrame, boundary: str = "mirrored") -> None:
         part = part.sort_values("nu")
         nu, value = part["nu"].to_numpy(float), part["value"].to_numpy(float)
         keep = nu > 0
-        ax.loglog(nu[keep], value[keep] / value.max(), label=NAMES[dataset], **_style(dataset))
+        ax.loglog(nu[keep], value[keep] / value.max(), label=SET_NAMES[dataset], **_style(dataset))
     ax.loglog([8, 64], [6e-4, 6e-4 / 512], color="black", lw=0.9, ls=":")
     ax.text(24, 4.5e-5, r"$\nu^{-3}$", fontsize=9)
     _band(ax, text=False)
@@ -99,8 +86,8 @@ def score_curves(ax, rows: pd.DataFrame, metric: str, boundary: str = "mirrored"
     for dataset, line in part.groupby("dataset", sort=False):
         line = line.sort_values("nu_max")
         nu = line["nu_max"].to_numpy(float)
-        ax.plot(nu, line["value"], marker="o", ms=3.5, label=NAMES[dataset], **_style(dataset))
-        ax.fill_between(nu, line["low"], line["high"], color=_colour(dataset), alpha=0.15, lw=0)
+        ax.plot(nu, line["value"], marker="o", ms=3.5, label=SET_NAMES[dataset], **_style(dataset))
+        ax.fill_between(nu, line["low"], line["high"], color=SET_COLORS[dataset], alpha=0.15, lw=0)
     _limits(ax, (8, 16, 24, 32, 48, 64))
     _band(ax)
 
@@ -111,11 +98,11 @@ def against_record(found: pd.DataFrame, kept: pd.DataFrame) -> Figure:
     for ax, (name, part) in zip(axes, found.groupby("dataset", sort=False), strict=True):
         for rows, style, label in (
             (kept[kept["dataset"] == name], {"color": "black", "ls": ":", "lw": 1.2}, "record"),
-            (part, {"color": _colour(name), "lw": 1.6}, "this page"),
+            (part, {"color": SET_COLORS[name], "lw": 1.6}, "this page"),
         ):
             power = main_rows(rows, "power").sort_values("nu")
             ax.loglog(power["nu"][power["nu"] > 0].astype(float), power["value"][power["nu"] > 0], label=label, **style)
-        ax.set(title=NAMES[name], xlabel=r"$\nu$ (cycles per frame)")
+        ax.set(title=SET_NAMES[name], xlabel=r"$\nu$ (cycles per frame)")
         ax.legend(loc="lower left")
     axes[0].set_ylabel(r"averaged power $|b(\nu)|^2$")
     return fig
@@ -138,7 +125,7 @@ def frames(rows: pd.DataFrame) -> Figure:
             ax.plot(part["nu_max"].astype(float), 1 - part["value"], label=label, ms=3.5, lw=1.2, **style)
         ax.set_yscale("log")
         _limits(ax, (8, 16, 32, 64))
-        ax.set_title(NAMES[dataset])
+        ax.set_title(SET_NAMES[dataset])
     axes[0].set_ylabel(r"share of energy beyond $\nu_{max}$")
     axes[min(1, len(axes) - 1)].legend(loc="lower left", fontsize=7.5)  # where the lines leave room
     return fig
@@ -148,7 +135,7 @@ def residual(label: np.ndarray, low: np.ndarray, distance: np.ndarray, palette: 
     """Draw a label map, what lies beyond the band in it (root of the sum of squares over classes), and the contours'
     neighbourhood of one LRG cell (white line)."""
     fig, axes = subplots(1, 3, size=(7.4, 2.7))
-    axes[0].imshow(colours(label, palette), interpolation="nearest")
+    axes[0].imshow(painted(label, palette, VOID_GREY), interpolation="nearest")
     axes[0].set_title("label map B")
     shown = axes[1].imshow(low, cmap="magma", vmin=0, interpolation="nearest")
     axes[1].set_title(r"what lies beyond $\nu_{max}$")
@@ -170,26 +157,17 @@ def class_costs(rows: pd.DataFrame, nu_max: int) -> Figure:
     fig, axes = subplots(1, len(datasets), size=(7.4, 4.0))
     for ax, dataset in zip(axes, datasets, strict=True):
         own = part[part["dataset"] == dataset].sort_values("value")
-        ax.barh(own["name"], own["value"], color=_colour(dataset), height=0.7)
+        ax.barh(own["name"], own["value"], color=SET_COLORS[dataset], height=0.7)
         ax.axvline(0.95, color="black", lw=0.9, ls=":")
-        ax.set(title=NAMES[dataset], xlim=(0, 1), xlabel="IoU kept")
+        ax.set(title=SET_NAMES[dataset], xlim=(0, 1), xlabel="IoU kept")
         ax.tick_params(axis="y", labelsize=8)
         ax.grid(axis="y", visible=False)
     return fig
 
 
-def colours(label: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Return a label map in its palette, uint8 (H, W, 3); void is light grey."""
-    table = np.tile(np.array(VOID_GREY, np.uint8), (256, 1))
-    table[: len(palette)] = palette
-    return table[np.asarray(label)]
-
-
 def _png(label: np.ndarray, palette: np.ndarray) -> str:
-    table = np.tile(np.array(VOID_GREY, np.uint8), (256, 1))
-    table[: len(palette)] = palette
     image = Image.fromarray(np.asarray(label, np.uint8))
-    image.putpalette(table.tobytes())
+    image.putpalette(painted(np.arange(256), palette, VOID_GREY).tobytes())
     buffer = io.BytesIO()
     image.save(buffer, format="png", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
@@ -218,7 +196,7 @@ def band_slider(maps: Mapping[str, Sequence[np.ndarray]], palettes: Mapping[str,
         found = []
         for p in places:
             wrong = f"{100 * errors[p['name']][k]:.1f} % wrong"  # two short lines fit a phone
-            text = f"{NAMES[p['name']].split(' (')[0]}<br>{'whole band' if 2 * limits[k] + 1 >= side else wrong}"
+            text = f"{SET_NAMES[p['name']].split(' (')[0]}<br>{'whole band' if 2 * limits[k] + 1 >= side else wrong}"
             found.append({**place, "x": p["x"], "text": text, "showarrow": False, "font": {"size": 12}})
         return found
 

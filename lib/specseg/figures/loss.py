@@ -7,12 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
-from specseg.figures import COLORS, MODEL_NAMES, subplots
+from specseg.figures import COLORS, KIND_COLORS, MODEL_NAMES, legend_below, plain_ticks, subplots
 
-KIND_COLORS = {"objects": COLORS["blue"], "land cover": COLORS["green"], "streets": COLORS["red"]}
 KIND_MARKERS = {"objects": "o", "land cover": "^", "streets": "s"}
 DOMAIN_NAMES = {
     "voc": "PASCAL VOC, animals", "dubai": "Dubai", "camvid": "CamVid", "objects": "synthetic objects",
@@ -56,21 +54,6 @@ def style(kind: str, model: str) -> dict:
             "markerfacecolor": KIND_COLORS[kind] if model == "deeplabv3plus" else "white"}  # fmt: skip
 
 
-def legend_below(fig: Figure, axes: Sequence, columns: int = 2) -> None:
-    """Put one legend for all axes under the figure, every name once."""
-    found: dict[str, Line2D] = {}
-    for ax in axes:
-        for handle, name in zip(*ax.get_legend_handles_labels(), strict=True):
-            found.setdefault(name, handle)
-    fig.legend(found.values(), found.keys(), loc="outside lower center", ncols=columns)
-
-
-def _limits(ax, limits: Sequence[float]) -> None:
-    ax.set_xscale("log", base=2)
-    ax.set_xticks(sorted(limits), [f"{n:.0f}" for n in sorted(limits)])
-    ax.xaxis.set_minor_locator(NullLocator())
-
-
 def rate_curves(ours: pd.DataFrame, printed: pd.DataFrame, grid_limit: int | None = None) -> Figure:
     """Draw Table 1 above our R_ce: value over nu_max, one line a domain and model, our intervals shaded.
 
@@ -89,7 +72,7 @@ def rate_curves(ours: pd.DataFrame, printed: pd.DataFrame, grid_limit: int | Non
         ax.axvspan(16, 32, color=COLORS["yellow"], alpha=0.25, lw=0)
     if grid_limit:
         axes[1].axvline(grid_limit, color=COLORS["grey"], lw=0.9, ls=":")
-    _limits(axes[1], (8, 16, 24, 32, 40, 48, 64))
+    plain_ticks(axes[1], (8, 16, 24, 32, 40, 48, 64))
     axes[1].set_xlabel(r"band limit $\nu_{max}$ (cycles per frame; yellow: 16 to 32)")
     legend_below(fig, axes)
     return fig
@@ -131,7 +114,7 @@ def five_rows(profiles: pd.DataFrame, rates: pd.DataFrame, grid_limit: int) -> F
     for (_, kind, model), part in groups(rates):
         axes[4].plot(part["nu_max"], part["value"], **style(kind, model))
     axes[4].set(yscale="log", title=r"5. $R_{ce}(\nu_{max})$")
-    _limits(axes[4], (8, 16, 32, 64))
+    plain_ticks(axes[4], (8, 16, 32, 64))
     axes[4].set_xlabel(r"frequency $\nu$, band limit $\nu_{max}$ (cycles per frame; dotted: the grid's limit)")
     legend_below(fig, axes[:1])
     return fig
@@ -218,13 +201,7 @@ def loss_and_iou(courses: pd.DataFrame, pictures: pd.DataFrame) -> Figure:
                           edgecolors=KIND_COLORS[kind], label=who(domain, model))  # fmt: skip
         below.set(xscale="log", xlabel="$L_{CE}$ of a picture (nats)", ylabel="IoU of a picture", title="test pictures")
     for ax in axes[:, 0]:
-        _plain(ax)
+        low, high = ax.get_xlim()
+        plain_ticks(ax, [t for t in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if low <= t <= high])
     legend_below(fig, axes[:1, 0])
     return fig
-
-
-def _plain(ax) -> None:
-    low, high = ax.get_xlim()
-    ticks = [t for t in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if low <= t <= high]
-    ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
-    ax.xaxis.set_minor_locator(NullLocator())

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 
 from specseg import figures
-from specseg.figures import COLORS, CYCLE, MODEL_MARKERS
+from specseg.figures import COLORS, CYCLE, KIND_COLORS, MODEL_MARKERS
 
-KIND_COLORS = {"objects": COLORS["blue"], "land cover": COLORS["green"], "streets": COLORS["red"]}
 NEEDS = {
     "R_ce": (COLORS["blue"], "uses R_ce"), "network": (COLORS["purple"], "another number of the network"),
     "labels": (COLORS["green"], "labels alone"), "LRG": (COLORS["orange"], "LRG size alone"),

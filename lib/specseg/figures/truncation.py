@@ -9,16 +9,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator, PercentFormatter
 
-from specseg.figures import COLORS, MODEL_NAMES, subplots
+from specseg.figures import COLORS, KIND_COLORS, MODEL_NAMES, legend_below, plain_ticks, subplots
 from specseg.figures.loss import (
     DOMAIN_NAMES,
-    KIND_COLORS,
     KIND_MARKERS,
     MODEL_LINES,
     domains_of,
     groups,
     kind_and_model,
-    legend_below,
     style,
     who,
 )  # fmt: skip
@@ -30,10 +28,9 @@ METHODS = {"bilinear": "bilinear (main)", "bilinear_half_pixel": "bilinear, half
 
 
 def _shares(ax, label: bool = True) -> None:
-    ax.set_xscale("log", base=2)
+    plain_ticks(ax, SHARES)
+    ax.tick_params(axis="x", labelsize=8)
     ax.set_xlim(1.12, 0.11)
-    ax.set_xticks(SHARES, [f"{s:g}" for s in SHARES], fontsize=8)
-    ax.xaxis.set_minor_locator(NullLocator())
     if label:
         ax.set_xlabel("LRG size, share of the prediction grid (1 is the paper's 129, 0.125 its 17)")
 

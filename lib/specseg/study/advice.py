@@ -19,9 +19,8 @@ from specseg.data import label_predictors
 from specseg.evidence import statistics as scores
 from specseg.evidence.records import Record
 from specseg.spectral import spectrum as sp
-from specseg.study import predictors
+from specseg.study import rules
 from specseg.study.predictor_cells import Cells
-from specseg.study.trained import interval
 
 TOLERANCES = (0.01, 0.02, 0.05)
 ADVISER, ORACLE, WHOLE, SMALLEST = "adviser", "measured drop", "whole grid always", "smallest grid always"
@@ -45,7 +44,7 @@ def ceilings(cells: Cells, setup: str) -> pd.DataFrame:
         drawn = part.drawn["advice"][:, k]
         rows.append({"kind": "band", "metric": "drop", "nu_max": row.nu_max, "lrg_size": row.lrg_size,
                      "block_px": steps / (2 * row.nu_max), "se": float(drawn.std()),
-                     **interval(row.advice, drawn)})  # fmt: skip
+                     **scores.estimate(row.advice, drawn)})  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -70,7 +69,7 @@ def advice(cells: Cells, tolerances: Sequence[float] = TOLERANCES) -> pd.DataFra
     be formed are left out.
     """
     values, rows = cells.values(), []
-    predicted = {name: predictors.held_out(values, predictors.rule(name)) for name in RIVALS}
+    predicted = {name: rules.held_out(values, rules.rule(name)) for name in RIVALS}
     predicted = {name: v for name, v in predicted.items() if not np.isnan(v).any()}
     for setup in dict.fromkeys(values["setup"]):
         own = np.flatnonzero(values["setup"] == setup)
@@ -118,10 +117,9 @@ def regrets(cells: Cells, table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         each = [_costs(cells, index[r.setup], r.lrg_size, tolerance) for r in part.itertuples()]
         for metric in COSTS:
             drawn = np.stack([np.asarray(c[metric], float) for c in each])  # (setups, 1 + draws)
-            pick = np.random.default_rng(seed).integers(0, len(each), (len(each), drawn.shape[1] - 1))
-            again = np.take_along_axis(drawn[:, 1:], pick, 0).mean(0)
+            again = scores.mean_anew(drawn[:, 1:], seed=seed)
             rows.append({"rule": rule, "tolerance": tolerance, "metric": metric, "setups": len(each),
-                         **interval(drawn[:, 0].mean(), again)})  # fmt: skip
+                         **scores.estimate(drawn[:, 0].mean(), again)})  # fmt: skip
     return pd.DataFrame(rows)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from specseg.evidence import statistics as scores
-from specseg.study import predictors, trained
-from specseg.study.predictors import Rule
+from specseg.study import rules, trained
+from specseg.study.rules import Rule
 
 RULES = (
     Rule("band-limit cost", "band_cost", "power", "network"),
@@ -50,7 +50,7 @@ def units(found: Sequence[trained.Measured], cut: Sequence[trained.Measured]) ->
     return pd.DataFrame(rows)
 
 
-def errors(table: pd.DataFrame, rules: Sequence[Rule] = RULES) -> pd.DataFrame:
+def errors(table: pd.DataFrame, compared: Sequence[Rule] = RULES) -> pd.DataFrame:
     """Return the mean absolute error of the drop by rule (rows) and domain (columns), each domain held out.
 
     Raises ValueError with fewer than two domains.
@@ -58,7 +58,7 @@ def errors(table: pd.DataFrame, rules: Sequence[Rule] = RULES) -> pd.DataFrame:
     if table["domain"].nunique() < 2:
         raise ValueError(f"errors: {table['domain'].nunique()} domain(s): expected at least two, one to be held out")
     values = {c: table[c].to_numpy() for c in table}
-    off = {r.name: np.abs(predictors.held_out(values, r) - values["drop"].astype(float)) for r in rules}
+    off = {r.name: np.abs(rules.held_out(values, r) - values["drop"].astype(float)) for r in compared}
     by_domain = pd.DataFrame(off).groupby(table["domain"].to_numpy(), sort=False).mean()
     return by_domain.T
 

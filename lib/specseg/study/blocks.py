@@ -17,13 +17,15 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from specseg.evidence import paper
+from specseg.evidence import statistics
 from specseg.evidence.records import Record
 from specseg.measure import truncation as study
 from specseg.nets import networks, protocol, weights
 from specseg.nets.networks import Network
 from specseg.study import trained
 from specseg.study.predictor_cells import Found
+from specseg.study.printed.tables import Tables
+from specseg.study.printed.tables import blocks as weak_labels
 from specseg.study.trained import PAPER_KIND, Measured, Pool
 
 CLOSE_KINDS = ("objects", "land cover")
@@ -47,13 +49,9 @@ def pairs(found: Found, annotation: str = "block") -> list[Pair]:
     out = []
     for pool in trained.pools(found.blocks, annotation=annotation):
         base = whole.get(replace(pool.setup, annotation="full", nu_max=0))
-        if base and {_key(m) for m in base.members} & {_key(m) for m in pool.members}:
+        if base and base.keys & pool.keys:
             out.append(Pair(*trained.shared(base, pool)))
     return sorted(out, key=lambda p: -p.nu_max)
-
-
-def _key(m: Measured) -> tuple[int, int]:
-    return m.network.fold, m.network.seed
 
 
 def table(found: Sequence[Pair]) -> pd.DataFrame:
@@ -64,8 +62,8 @@ def table(found: Sequence[Pair]) -> pd.DataFrame:
         about = {k: v for k, v in pair.weak.describe().items()
                  if k in ("domain", "kind", "model", "annotation", "folds", "seeds", "n")}  # fmt: skip
         labels = [m.rows.query("metric == 'label_miou'")["value"] for m in pair.weak.members if len(m.rows)]
-        full, weak = (trained.interval(*trained.miou_draws(p)) for p in pair)
-        drop = trained.interval(*trained.drop_draws(pair.base, pair.weak))
+        full, weak = (statistics.estimate(*trained.miou_draws(p)) for p in pair)
+        drop = statistics.estimate(*trained.drop_draws(pair.base, pair.weak))
         lost = float(1 - pd.concat(labels).mean()) if labels else float("nan")
         rows.append({**about, "nu_max": 0, "miou": full["value"], "drop": 0.0, "low": 0.0, "high": 0.0,
                      "label_drop": 0.0})  # fmt: skip
@@ -79,11 +77,9 @@ def table(found: Sequence[Pair]) -> pd.DataFrame:
 
 def printed() -> pd.DataFrame:
     """Return Tables 3a and 3b as dataset, kind, model, nu_max (0: full labels), miou, drop."""
-    rows = pd.concat([paper.table("3a"), paper.table("3b")])
-    wide = rows.pivot(index=["dataset", "model", "nu_max"], columns="metric", values="value").reset_index()
-    wide["nu_max"] = wide["nu_max"].astype(int).replace(256, 0)
-    wide["kind"] = wide["dataset"].map(PAPER_KIND)
-    return wide.rename(columns={"miou_drop": "drop"})
+    rows = weak_labels(Tables.read()).sort_values(["dataset", "model", "nu_max"], ignore_index=True)
+    rows = rows.assign(kind=rows["dataset"].map(PAPER_KIND), nu_max=rows["nu_max"].replace(256, 0))
+    return rows[["dataset", "kind", "model", "nu_max", "miou", "miou_drop"]].rename(columns={"miou_drop": "drop"})
 
 
 def equal_budget(found: Found) -> pd.DataFrame:
@@ -102,7 +98,7 @@ def equal_budget(found: Found) -> pd.DataFrame:
                 one, two = trained.shared(pool, other)
                 (a, drawn_a), (b, drawn_b) = trained.miou_draws(one), trained.miou_draws(two)
                 rows.append({"domain": domain, "model": model, "nu_max": n.nu_max, "images": images,
-                             "miou": a, "miou_few": b, **trained.interval(a - b, drawn_a - drawn_b)})  # fmt: skip
+                             "miou": a, "miou_few": b, **statistics.estimate(a - b, drawn_a - drawn_b)})  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -133,7 +129,7 @@ def observations(found: Found) -> tuple[list[dict], dict[str, str]]:
         missing["tab3-monotone-r3"] = "no network trained on blocks has a record yet"
     near = [p for p in blocks if p.nu_max == 32 and p.weak.describe()["kind"] in CLOSE_KINDS]
     for pair in near:
-        drop = trained.interval(*trained.drop_draws(*pair))
+        drop = statistics.estimate(*trained.drop_draws(*pair))
         facts.append({"claim_id": "tab3-objects-close-r3", **drop, "mutant": 1.0,
                       "note": f"{_who([pair])}: {drop['value']:.1%} of the mIoU lost at nu_max = 32."})  # fmt: skip
     if not near:
@@ -180,7 +176,7 @@ def _gaps(found: Sequence[Pair]) -> list[dict]:
         same = (one.nu_max, one.weak.setup.model) == (other.nu_max, other.weak.setup.model)
         if same and other.weak.describe()["kind"] != "streets":
             (a, drawn_a), (b, drawn_b) = drops[one], drops[other]
-            gaps.append({**trained.interval(a - b, drawn_a - drawn_b), "nu_max": one.nu_max,
+            gaps.append({**statistics.estimate(a - b, drawn_a - drawn_b), "nu_max": one.nu_max,
                          "model": one.weak.setup.model, "other": other.weak.setup.domain})  # fmt: skip
     return gaps
 

@@ -13,11 +13,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from specseg.data.domains import domain
 from specseg.evidence import paper
-from specseg.measure.truncation import FULL
 from specseg.nets import flops
 from specseg.nets.flops import table2
+from specseg.study import cost as cost_of
 from specseg.study import trained
 from specseg.study import truncation as tables
 from specseg.study.trained import Pool
@@ -84,38 +83,17 @@ def values(pools: Sequence[Pool], cost: pd.DataFrame) -> pd.DataFrame:
         n = pool.setup
         if n.lrg_size or n.prune_decoder != (0.2 if n.prune_encoder else 0.0):
             continue
-        for method, size in [(FULL, tables.grid(pool)), *(("bilinear", s) for s in tables.sizes(pool))]:
-            miou, _ = trained.miou_draws(pool, lambda m, c=(method, size): trained.counts(m, *c))
-            rows.append({"domain": n.domain, "kind": domain(n.domain).kind, "model": n.model, "miou": miou,
-                         "prune_rate": n.prune_encoder, "share": (size - 1) / (tables.grid(pool) - 1)})  # fmt: skip
-    return _join(pd.DataFrame(rows), cost)
+        for method, size in tables.steps(pool):
+            miou, _ = trained.miou_draws(pool, trained.under(method, size))
+            rows.append({**trained.who(n), "miou": miou,
+                         "prune_rate": n.prune_encoder, "lrg_size": size,
+                         "share": (size - 1) / (tables.grid(pool) - 1)})  # fmt: skip
+    return cost_of.fpi(pd.DataFrame(rows), cost)
 
 
 def printed_values(cost: pd.DataFrame) -> pd.DataFrame:
     """Return the FPI of the paper's own mIoUs (Tables 4a and 4b) in the columns of `values`."""
-    return _join(tables.printed().drop(columns=["value", "lrg_size"]), cost)
-
-
-def _join(miou: pd.DataFrame, cost: pd.DataFrame) -> pd.DataFrame:
-    both = miou.merge(cost, on=["model", "prune_rate", "share"])
-    return both.assign(fpi=both["value"] / both["miou"]).drop(columns="value")
-
-
-def optima(found: pd.DataFrame) -> pd.DataFrame:
-    """Return the share of least FPI per cost and setup, `step` (its place among the shares, largest first), `flat`.
-
-    `flat` is the second smallest FPI over the smallest, minus one: below one per cent the choice hangs on noise.
-    """
-    rows = []
-    keys = ["cost", *tables.KEYS, "prune_rate"]
-    for key, part in found.groupby(keys, sort=False):
-        ordered = part.sort_values("fpi", kind="stable")
-        shares = sorted(part["share"], reverse=True)
-        best = float(ordered["share"].iloc[0])
-        flat = float(ordered["fpi"].iloc[1] / ordered["fpi"].iloc[0] - 1) if len(ordered) > 1 else np.nan
-        rows.append({**dict(zip(keys, key, strict=True)), "share": best, "step": shares.index(best), "flat": flat,
-                     "sizes": len(shares)})  # fmt: skip
-    return pd.DataFrame(rows)
+    return cost_of.fpi(tables.printed().drop(columns="value"), cost)
 
 
 def sensitivity(best: pd.DataFrame) -> pd.DataFrame:

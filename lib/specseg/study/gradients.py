@@ -12,13 +12,12 @@ import numpy as np
 import pandas as pd
 
 from specseg.data.domains import domain
-from specseg.data.label_spectra import resampled
+from specseg.evidence import statistics
 from specseg.evidence.records import Record
 from specseg.measure.features import COLUMNS
 from specseg.nets.networks import Network, of_settings
 
 CELL = ["model", "domain"]
-DRAWS = 1000
 WHOLE = ("nu_i_u", "nu_i_v", "nu_j_u", "nu_j_v", "within", "nu_max", "n")  # a file's empty fields make them fractions
 
 
@@ -49,31 +48,11 @@ def together(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return rows.astype({name: "Int64" for name in WHOLE if name in rows})
 
 
-def interval(values: Sequence[float], clusters: Sequence[str], weights: Sequence[float] | None = None) -> dict:
-    """Return value, low, high, n, clusters of a mean, or of a ratio of sums where weights are given; 95 %, by clusters.
-
-    One cluster alone has no interval: low and high are then empty (NaN).
-
-    >>> interval([1.0, 3.0], ["a", "a"])["value"], interval([1.0, 3.0], ["a", "b"])["low"]
-    (2.0, 1.0)
-    """
-    top = np.asarray(values, float)
-    bottom = np.ones_like(top) if weights is None else np.asarray(weights, float)
-    count = len(set(clusters))
-    times = resampled(list(clusters), DRAWS, 0)
-    draws = (times @ top) / (times @ bottom)
-    low, high = np.quantile(draws[1:], (0.025, 0.975)) if count > 1 else (np.nan, np.nan)
-    low, high = min(low, draws[0]), max(high, draws[0])
-    if count == 1:
-        low = high = np.nan
-    return {"value": float(draws[0]), "low": float(low), "high": float(high), "n": len(top), "clusters": count}
-
-
 def _pooled(rows: pd.DataFrame, by: Sequence[str], weight: str | None = None) -> pd.DataFrame:
     lines = []
     for key, part in rows.groupby([*CELL, *by], sort=False):
         clusters = [domain(key[1]).cluster(name) for name in part["image"]]
-        found = interval(part["value"], clusters, None if weight is None else part[weight])
+        found = statistics.mean_of_clusters(part["value"], clusters, None if weight is None else part[weight])
         lines.append({**dict(zip([*CELL, *by], key, strict=True)), **found})
     names = [*CELL, *by, "value", "low", "high", "n", "clusters"]
     return pd.DataFrame(lines, columns=names)

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from specseg.data.domains import domain
 from specseg.evidence import statistics as scores
-from specseg.study.trained import Measured, Pool, over_runs
+from specseg.study.trained import Measured, Pool, who
 
 BANDS = {"0 to 8": (0, 8), "9 to 16": (9, 16), "17 to 32": (17, 32), "33 to 64": (33, 64)}
 LOW, HIGHER, LATE = "0 to 8", ("9 to 16", "17 to 32", "33 to 64"), ("17 to 32", "33 to 64")
@@ -85,8 +84,7 @@ def courses(found: Sequence[Measured]) -> pd.DataFrame:
     parts = []
     for m in found:
         n = m.network
-        who = {"name": n.name, "domain": n.domain, "kind": domain(n.domain).kind, "model": n.model}
-        parts.append(course(m).assign(**who, fold=n.fold, seed=n.seed))
+        parts.append(course(m).assign(name=n.name, **who(n), fold=n.fold, seed=n.seed))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
@@ -143,7 +141,9 @@ def over_trainings(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
     """Return one row per domain and model: value, low, high of a column of `learnt` over its folds and seeds, and n."""
     rows = []
     for (name, kind, model), part in table.groupby(["domain", "kind", "model"], sort=False):
-        rows.append({"domain": name, "kind": kind, "model": model, "n": len(part), **over_runs(part[quantity])})
+        rows.append(
+            {"domain": name, "kind": kind, "model": model, "n": len(part), **scores.mean_of_runs(part[quantity])}
+        )
     return pd.DataFrame(rows)
 
 
@@ -171,5 +171,5 @@ def pictures(loss: Sequence[Measured], scored_by: Sequence[Measured]) -> pd.Data
         ious = picture_scores(other.arrays["counts"], [int(c) for c in other.arrays["scored"]])
         n = m.network
         part = pd.DataFrame({"picture": m.arrays["names"], "loss": m.arrays["total"][0], "iou": ious})
-        rows.append(part.assign(domain=n.domain, kind=domain(n.domain).kind, model=n.model, fold=n.fold, seed=n.seed))
+        rows.append(part.assign(**who(n), fold=n.fold, seed=n.seed))
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()

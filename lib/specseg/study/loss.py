@@ -13,18 +13,13 @@ import numpy as np
 import pandas as pd
 
 from specseg.data import label_spectra
-from specseg.data.domains import domain
-from specseg.evidence import paper
+from specseg.evidence import statistics
 from specseg.nets import protocol
 from specseg.study import learning, trained
+from specseg.study.printed.tables import Tables, curves
 from specseg.study.trained import PAPER_KIND, Pool
 
 MAIN = {"variant": "periodic", "average": "ratio_of_means"}
-
-
-def _who(pool: Pool) -> dict[str, str]:
-    n = pool.setup
-    return {"domain": n.domain, "kind": domain(n.domain).kind, "model": n.model}
 
 
 def grid_limit(pool: Pool) -> int:
@@ -44,7 +39,7 @@ def profiles(pools: Sequence[Pool]) -> pd.DataFrame:
         found = {f: learning.pooled_rims(pool, f"{f}_rim") / bins for f in ("labels", "logits")}
         found["loss"] = learning.pooled_rims(pool, "loss_rim")
         found["initial"], found["final"] = ends(pool)
-        parts += [pd.DataFrame({**_who(pool), "row": row, "nu": np.arange(len(v)), "value": v})
+        parts += [pd.DataFrame({**trained.who(pool.setup), "row": row, "nu": np.arange(len(v)), "value": v})
                   for row, v in found.items()]  # fmt: skip
     return pd.concat(parts, ignore_index=True)
 
@@ -67,11 +62,10 @@ def main_reading(rates: pd.DataFrame) -> pd.DataFrame:
 
 def printed() -> pd.DataFrame:
     """Return Table 1 as domain, kind, model, nu_max, value; the column 256, where R_ce is 0, is left out."""
-    rows = paper.table("1")
-    rows = rows[rows["nu_max"].astype(int) < 256]
+    rows = curves(Tables.read()).query("nu_max < 256")
     return pd.DataFrame({
         "domain": rows["dataset"], "kind": rows["dataset"].map(PAPER_KIND), "model": rows["model"],
-        "nu_max": rows["nu_max"].astype(int), "value": rows["value"].astype(float),
+        "nu_max": rows["nu_max"], "value": rows["rce"],
     })  # fmt: skip
 
 
@@ -109,7 +103,7 @@ def factor(pools: Sequence[Pool], low: int = 8, high: int = 32) -> dict[str, flo
         value, draws = trained.rate_draws(pool, **MAIN)
         logs.append(np.log(value[k[0]] / value[k[1]]))
         drawn.append(np.log(draws[:, k[0]] / draws[:, k[1]]))
-    return trained.interval(float(np.exp(np.mean(logs))), np.exp(np.mean(drawn, axis=0)))
+    return statistics.estimate(float(np.exp(np.mean(logs))), np.exp(np.mean(drawn, axis=0)))
 
 
 def streets_ratio(pools: Sequence[Pool]) -> dict[str, float]:
@@ -118,13 +112,11 @@ def streets_ratio(pools: Sequence[Pool]) -> dict[str, float]:
     `pools` are those of one model, one of each kind. value, low, high (at that limit) and nu_max.
     Raises ValueError when a kind is missing or comes twice.
     """
-    by_kind = {domain(p.setup.domain).kind: p for p in pools}
-    if sorted(by_kind) != sorted(trained.KINDS) or len(pools) != len(by_kind):
-        raise ValueError(f"streets_ratio: kinds {sorted(by_kind)}: expected each of {', '.join(trained.KINDS)} once")
+    by_kind = trained.one_of_each_kind(pools, "streets_ratio")
     found = {kind: trained.rate_draws(p, **MAIN) for kind, p in by_kind.items()}
     at = {kind: [trained.limits(p).index(n) for n in protocol.LIMITS] for kind, p in by_kind.items()}
     others = [k for k in trained.KINDS if k != "streets"]
     value = found["streets"][0][at["streets"]] / np.max([found[k][0][at[k]] for k in others], axis=0)
     drawn = found["streets"][1][:, at["streets"]] / np.max([found[k][1][:, at[k]] for k in others], axis=0)
     k = int(np.argmin(value))
-    return {**trained.interval(value[k], drawn[:, k]), "nu_max": protocol.LIMITS[k]}
+    return {**statistics.estimate(value[k], drawn[:, k]), "nu_max": protocol.LIMITS[k]}

@@ -92,7 +92,7 @@ def truncation(found: Found) -> Cells:
         known = trained.conditions(cut)
         grid = dict(known)[trained.FULL]
         takes = {grid: trained.counts}
-        takes |= {s: lambda m, s=s: trained.counts(m, "bilinear", s) for name, s in known if name == "bilinear"}
+        takes |= {s: trained.under("bilinear", s) for name, s in known if name == "bilinear"}
         parent = _others(loss, found, prune_encoder=0.0, prune_decoder=0.0)
         rates = {"rce_parent": parent and _rates(parent, list(takes), "rce")}
         parts.append(_cells(cut, loss, labels, list(takes), _drops(cut, list(takes.values())), rates))
@@ -110,7 +110,7 @@ def blocks(found: Found) -> Cells:
     for pool in trained.pools(found.blocks, annotation="block"):
         base = whole.get(replace(pool.setup, annotation="full", nu_max=0))
         joined = base and _joined(base, found)
-        if not joined or not {_key(m) for m in joined[0].members} & {_key(m) for m in pool.members}:
+        if not joined or not joined[0].keys & pool.keys:
             continue
         full, weak = trained.shared(joined[0], pool)
         full, loss, labels = _joined(full, found)
@@ -135,7 +135,7 @@ def classes(found: Found, share: float = 0.5) -> pd.DataFrame:
         cut, loss, labels = joined
         size = round(share * (dict(trained.conditions(cut))[trained.FULL] - 1)) + 1
         nu, known = sp.nu_max(size), [int(s) for s in labels.members[0].arrays["lrg_sizes"]]
-        takes = (trained.counts, lambda m, size=size: trained.counts(m, "bilinear", size))
+        takes = (trained.counts, trained.under("bilinear", size))
         full, after = (np.mean([scores.iou(x.sum(0)) for x in cut.stack(take)], 0) for take in takes)
         rims = np.mean([m.arrays["class_rims"][0].astype(float) for m in loss.members], 0)
         weak = {k: scores.iou(sum(m.arrays["counts"][j, known.index(size)].sum(0) for m in labels.members))
@@ -169,14 +169,9 @@ def _setup(n: Network) -> str:
     return " ".join(filter(None, (_domain(n), n.model, _pruned(n))))
 
 
-def _key(m: Measured) -> tuple[int, int]:
-    return m.network.fold, m.network.seed
-
-
 def _joined(pool: Pool, found: Found) -> tuple[Pool, Pool, Pool] | None:
     """Return test counts, loss and labels of a setup on the same pictures, or None where one of them is missing."""
-    keys = {_key(m) for m in pool.members}
-    own = [m for m in found.loss if trained.setup(m.network) == pool.setup and _key(m) in keys]
+    own = [m for m in found.loss if trained.setup(m.network) == pool.setup and Pool([m]).keys <= pool.keys]
     if not own:
         return None
     pool, loss = trained.shared(pool, Pool(own))
@@ -193,9 +188,9 @@ def _joined(pool: Pool, found: Found) -> tuple[Pool, Pool, Pool] | None:
 
 def _others(loss: Pool, found: Found, **changed) -> Pool | None:
     """Return the losses of the setup that differs in these fields, same folds and seeds; None where one is missing."""
-    n, keys = replace(loss.setup, **changed), {_key(m) for m in loss.members}
-    own = [m for m in found.loss if trained.setup(m.network) == n and _key(m) in keys]
-    return Pool(own) if len(own) == len(keys) else None
+    n = replace(loss.setup, **changed)
+    own = [m for m in found.loss if trained.setup(m.network) == n and Pool([m]).keys <= loss.keys]
+    return Pool(own) if len(own) == len(loss.keys) else None
 
 
 Drawn = tuple[np.ndarray, np.ndarray]  # values (rows, ...) and draws (draws, rows, ...)

@@ -10,8 +10,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from specseg.evidence.fits import line, spearman
 from specseg.study import predictors as pr
+from specseg.study import rules
 from specseg.study.predictor_cells import Cells
+from specseg.study.rules import OWN
 
 SCOPES = ((True, "Real domains"), (False, "Synthetic doses"))
 FEW = "fewer than three cells with R_ce < 0.2, of which the line is made"
@@ -25,12 +28,12 @@ def best_rules(panels: dict[str, Cells]) -> pd.DataFrame:
     """
     rows = []
     for name, cells in panels.items():
-        for words, below in (("all", None), ("R_ce < 0.2", pr.PRINTED["threshold"])):
+        for words, below in (("all", None), ("R_ce < 0.2", rules.PRINTED["threshold"])):
             errors = pr.errors(cells, below=below)
-            for kind in ("R_ce", "network", "labels", "LRG") if pr.OWN.name in errors.table.index else ():
-                best = errors.best([r for r in pr.RULES if r.needs == kind])
+            for kind in ("R_ce", "network", "labels", "LRG") if OWN.name in errors.table.index else ():
+                best = errors.best([r for r in rules.RULES if r.needs == kind])
                 rows.append({"domains": name, "cells": words, "needs": kind, "best": best, "error": errors.mean()[best],
-                             **errors.ratio(pr.OWN.name, best)})  # fmt: skip
+                             **errors.ratio(OWN.name, best)})  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -70,7 +73,7 @@ def truncation(cells: Cells) -> tuple[list[Fact], dict[str, str]]:
     missing = {}
     for name, part in parts:
         facts.append(_correlates("fig5b-positive-r3", name, part))
-        if np.isnan(pr.held_out(part.values(), pr.OWN)).any():  # no cell elsewhere with R_ce < 0.2 to fit a line to
+        if np.isnan(rules.held_out(part.values(), OWN)).any():  # no cell elsewhere with R_ce < 0.2 to fit a line to
             missing |= dict.fromkeys(("fig5b-estimates-r3", "sec32-choose-lrg-r3"), f"{name}: {FEW}")
         else:
             facts += [_estimates(name, part), _chooses(name, part)]
@@ -96,12 +99,12 @@ def blocks(cells: Cells) -> tuple[list[Fact], dict[str, str]]:
     else:
         missing["fig7-strong-r3"] = f"networks trained on blocks: records of {setups} setup(s), two are needed"
     if domains > 1:
-        ceiling = pr.rule(pr.NAMES["block_majority"])
-        errors = pr.errors(real, (pr.OWN, ceiling))
+        ceiling = rules.rule(rules.NAMES["block_majority"])
+        errors = pr.errors(real, (OWN, ceiling))
         facts.append({
-            "claim_id": "sec33-rce-estimates-r3", **errors.ratio(pr.OWN.name, ceiling.name),
+            "claim_id": "sec33-rce-estimates-r3", **errors.ratio(OWN.name, ceiling.name),
             "mutant": _all_lost(real) / errors.mean()[ceiling.name],
-            "note": f"Domain held out: the line in R_ce misses by {errors.mean()[pr.OWN.name]:.3f}, one minus the "
+            "note": f"Domain held out: the line in R_ce misses by {errors.mean()[OWN.name]:.3f}, one minus the "
                     f"labels' own mIoU by {errors.mean()[ceiling.name]:.3f}.",
         })  # fmt: skip
     else:
@@ -122,7 +125,7 @@ def _cut(cells: Cells) -> Cells:
 
 
 def _small(cells: Cells) -> Cells:
-    return cells.where(~cells.table["full"].astype(bool) & (cells.table["rce"] < pr.PRINTED["threshold"]))
+    return cells.where(~cells.table["full"].astype(bool) & (cells.table["rce"] < rules.PRINTED["threshold"]))
 
 
 def _all_lost(cells: Cells) -> float:
@@ -132,13 +135,13 @@ def _all_lost(cells: Cells) -> float:
 
 
 def _correlates(claim: str, name: str, cells: Cells) -> Fact:
-    found = pr.resample(cells, pr.spearman, ("rce", "drop"))
+    found = pr.resample(cells, pr.ranked, ("rce", "drop"))
     values = _cut(cells).values()
     own, n = {c: float(pr.between(values, c)) for c in ("rce", "block_majority")}, len(values["drop"])
     said = f"{name}: Spearman {found['value']:.2f} over {n} cells"
     if np.isfinite(own["rce"]):
         said += f"; between setups at one size {own['rce']:.2f} (block ceiling {own['block_majority']:.2f})"
-    blind = pr.spearman({"rce": np.zeros(n), "drop": np.arange(n)})
+    blind = spearman(np.zeros(n), np.arange(n))
     return {"claim_id": claim, **found, "mutant": float(blind), "note": f"{said}."}
 
 
@@ -146,7 +149,7 @@ def _slope(cells: Cells) -> Fact:
     rows = pr.slopes(cells).set_index("method")
     hull = rows.loc["hull"]
     parts = {d: p[["rce", "drop"]].to_numpy(float).T for d, p in _small(cells).table.groupby("domain", sort=False)}
-    own = {d: float(pr.line(x, y, np.isfinite(x))[0][0]) for d, (x, y) in parts.items()}
+    own = {d: line(x, y, np.isfinite(x)).slope for d, (x, y) in parts.items()}
     said = ", ".join(f"{v:.2f} ({d})" for d, v in own.items() if np.isfinite(v))
     return {"claim_id": "fig5b-slope-r3", "value": hull["value"], "low": hull["low"], "high": hull["high"],
             "mutant": 0.01 * hull["value"],
@@ -155,26 +158,26 @@ def _slope(cells: Cells) -> Fact:
 
 
 def _estimates(name: str, cells: Cells) -> Fact:
-    errors, small = pr.errors(cells), pr.errors(cells, below=pr.PRINTED["threshold"])
-    rival = errors.best(pr.RIVALS)
+    errors, small = pr.errors(cells), pr.errors(cells, below=rules.PRINTED["threshold"])
+    rival = errors.best(rules.RIVALS)
     said = (f"{name}, {errors.table.shape[1]} held out in turn: {_said(errors)}. Where R_ce < 0.2: {_said(small)}."
             if len(small.table) else f"{name}: {_said(errors)}.")  # fmt: skip
-    return {"claim_id": "fig5b-estimates-r3", **errors.ratio(pr.OWN.name, rival),
+    return {"claim_id": "fig5b-estimates-r3", **errors.ratio(OWN.name, rival),
             "mutant": _all_lost(cells) / errors.mean()[rival], "note": said}  # fmt: skip
 
 
 def _said(errors: pr.Errors) -> str:
     """Say by how much the stated line, the best rival and the best of all rules with R_ce miss."""
-    mean, rival = errors.mean(), errors.best(pr.RIVALS)
-    variants = [r for r in pr.RULES if r.needs == "R_ce"]
+    mean, rival = errors.mean(), errors.best(rules.RIVALS)
+    variants = [r for r in rules.RULES if r.needs == "R_ce"]
     best = errors.best(variants)
-    return (f"the line in R_ce misses by {mean[pr.OWN.name]:.3f}, the best rival ({rival}) by {mean[rival]:.3f}, the "
+    return (f"the line in R_ce misses by {mean[OWN.name]:.3f}, the best rival ({rival}) by {mean[rival]:.3f}, the "
             f"best of {len(variants)} rules with R_ce ({best}) by {mean[best]:.3f}")  # fmt: skip
 
 
 def _chooses(name: str, cells: Cells) -> Fact:
-    found = pr.regrets(cells, (pr.OWN, *pr.RIVALS)).set_index("rule")
-    own, best = found.loc[pr.OWN.name], found.drop(index=pr.OWN.name)["value"]
+    found = pr.regrets(cells, (OWN, *rules.RIVALS)).set_index("rule")
+    own, best = found.loc[OWN.name], found.drop(index=OWN.name)["value"]
     fpi = (cells.table["gflops"] / cells.table["miou"]).groupby(cells.table["setup"])
     worst = float((fpi.max() / fpi.min() - 1).mean())  # the mutant takes each setup's worst size
     return {"claim_id": "sec32-choose-lrg-r3", **own[["value", "low", "high"]].astype(float), "mutant": worst,

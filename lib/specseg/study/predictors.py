@@ -8,134 +8,17 @@ Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 3.2 and 3.3, Fig. 5, Fig. 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from specseg.study.predictor_cells import RATES, Cells
-from specseg.study.printed.fits import PRINTED, wild_interval, with_constant
-from specseg.study.trained import interval
-
-Values = Mapping[str, np.ndarray]
-NAMES = {
-    "rce": "R_ce", "rce_images": "R_ce, mean over pictures", "rce_mirrored": "R_ce, mirrored",
-    "rce_mirrored_images": "R_ce, mirrored, mean over pictures", "rce_calibrated": "R_ce, calibrated",
-    "rce_mirrored_calibrated": "R_ce, mirrored, calibrated", "rce_filled": "R_ce, void filled",
-    "rce_padded": "R_ce, padded frame", "rce_parent": "R_ce of the unpruned network",
-    "rce_trained": "R_ce of the network trained on blocks", "lrg": "LRG size alone",
-    "block_majority": "block ceiling, majority", "block_nearest": "block ceiling, nearest",
-    "band_periodic": "band ceiling, periodic", "band_mirrored": "band ceiling, mirrored",
-    "advice": "band ceiling over that of the whole grid", "perimeter": "perimeter law", "energy": "label energy beyond",
-    "overlap": "overlap cut to the box (Eqs 27, 29 mended)", "eq32": "Eq. 32 as printed",
-    "eq29_sign": "Eqs 29 to 31, sign mended",
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A way to predict the drop from a column of the cells. `needs`: "R_ce", "labels", "LRG", "network" or "nothing".
-
-    Forms: "itself"; "printed", the line of Fig. 5b; "line" and "power", fitted to the training cells by least squares
-    (in logarithms for power; a line in R_ce to R_ce < 0.2, the paper's rule); "same", the training cells' mean drop at
-    the same share of the grid; "zero".
-    """
-
-    name: str
-    column: str
-    form: str
-    needs: str
-
-    def predict(self, train: Values, test: Values) -> np.ndarray:
-        """Return the predicted drop of the test cells; NaN where the training cells do not fix the rule.
-
-        Columns are (cells,) or (draws, cells); a rule is fitted in each draw.
-        """
-        y = np.asarray(train["drop"], float)
-        if self.form == "zero":
-            return np.zeros(np.shape(test["drop"]))
-        if self.form == "same":
-            at = np.abs(np.subtract.outer(test["share"].astype(float), train["share"].astype(float))) < 1e-9
-            hits = at.sum(1)
-            return np.where(hits > 0, y @ at.T / np.maximum(hits, 1), np.nan)
-        x = np.asarray(test[self.column], float)
-        if self.form == "itself":
-            return np.broadcast_to(x, np.shape(test["drop"]))
-        if self.form == "printed":
-            return PRINTED["intercept"] + PRINTED["slope"] * x
-        known, y = np.broadcast_arrays(np.asarray(train[self.column], float), y)
-        if self.form == "line":
-            below = known < PRINTED["threshold"] if self.needs == "R_ce" else True
-            slope, intercept = line(known, y, np.isfinite(known) & below)
-            return intercept + slope * x
-        keep = (known > 0) & (y > 0)
-        slope, intercept = line(np.log(np.where(keep, known, 1.0)), np.log(np.where(keep, y, 1.0)), keep)
-        return np.where(x > 0, np.exp(intercept + slope * np.log(np.where(x > 0, x, 1.0))), 0.0)
-
-
-def line(x: np.ndarray, y: np.ndarray, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return slope and intercept by least squares over the last axis, (..., 1) each, of the points to keep.
-
-    NaN with fewer than three points or one x.
-
-    >>> slope, intercept = line(np.array([0., 1., 2., 9.]), np.array([1., 3., 5., 0.]), np.array([1, 1, 1, 0]) > 0)
-    >>> slope.tolist(), intercept.tolist()
-    ([2.0], [1.0])
-    """
-    x, y = np.where(keep, x, 0.0), np.where(keep, y, 0.0)
-    n = keep.sum(-1, keepdims=True)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mx, my = x.sum(-1, keepdims=True) / n, y.sum(-1, keepdims=True) / n
-        dx, dy = np.where(keep, x - mx, 0.0), np.where(keep, y - my, 0.0)
-        spread = (dx * dx).sum(-1, keepdims=True)
-        slope = np.where((n >= 3) & (spread > 1e-24), (dx * dy).sum(-1, keepdims=True) / spread, np.nan)
-    return slope, my - slope * mx
-
-
-OWN = Rule("R_ce, line fitted elsewhere", "rce", "line", "R_ce")
-CEILINGS = ("block_majority", "block_nearest", "band_periodic", "band_mirrored")
-RULES = (
-    OWN,
-    Rule("R_ce, the printed line", "rce", "printed", "R_ce"),
-    Rule("R_ce itself", "rce", "itself", "R_ce"),
-    Rule("R_ce, power law", "rce", "power", "R_ce"),
-    *(Rule(f"{NAMES[c]}, line", c, "line", "R_ce") for c in (*RATES, "rce_parent") if c != "rce"),
-    Rule("overlap cut to the box", "overlap", "itself", "network"),
-    Rule("overlap cut to the box, line", "overlap", "line", "network"),
-    Rule("Eq. 32 as printed", "eq32", "itself", "network"),
-    Rule("Eqs 29 to 31, sign mended", "eq29_sign", "itself", "network"),
-    Rule("LRG size, power law", "share", "power", "LRG"),
-    Rule("LRG size, mean elsewhere", "share", "same", "LRG"),
-    *(Rule(NAMES[c], c, "itself", "labels") for c in (*CEILINGS, "advice")),
-    *(Rule(f"{NAMES[c]}, line", c, "line", "labels") for c in (*CEILINGS, "advice", "perimeter", "energy")),
-    Rule("no drop", "share", "zero", "nothing"),
-)
-RIVALS = tuple(r for r in RULES if r.needs in ("LRG", "labels"))
-PERIMETER = next(r for r in RULES if r.column == "perimeter")
-
-
-def rule(name: str) -> Rule:
-    """Return a rule by name. Raises ValueError that lists the known ones."""
-    known = {r.name: r for r in RULES}
-    if name not in known:
-        raise ValueError(f"rule {name!r}: expected one of {', '.join(known)}")
-    return known[name]
-
-
-def held_out(values: Values, one: Rule, axis: str = "domain") -> np.ndarray:
-    """Return each cell's drop predicted by a rule that never saw its domain; 0 on the whole grid, by definition.
-
-    Cells with a missing column train nothing; a rule that has no other domain to learn from gives NaN.
-    """
-    out = np.full(np.shape(values["drop"]), np.nan)
-    cut = ~values["full"].astype(bool)
-    used = {c: values[c] for c in {one.column, "drop", "share"}}
-    for name in dict.fromkeys(values[axis]):
-        own = values[axis] == name
-        train, test = ({c: v[..., part] for c, v in used.items()} for part in (~own & cut, own))
-        out[..., own] = one.predict(train, test)
-    return np.where(cut, out, 0.0)
+from specseg.evidence.fits import line, ols_intervals, spearman, wild_interval
+from specseg.evidence.statistics import estimate, mean_anew
+from specseg.study.cost import choices
+from specseg.study.predictor_cells import Cells
+from specseg.study.rules import CEILINGS, NAMES, PRINTED, RULES, Rule, Values, held_out
 
 
 @dataclass(frozen=True)
@@ -159,10 +42,8 @@ class Errors:
     def ratio(self, own: str, rival: str, seed: int = 0) -> dict[str, float]:
         """Return own mean error over the rival's, with the interval over domains (resampled) and pictures."""
         a, b = (list(self.table.index).index(n) for n in (own, rival))
-        count = self.table.shape[1]
-        pick = np.random.default_rng(seed).integers(0, count, (len(self.drawn), count))
-        one, two = (np.take_along_axis(self.drawn[:, k], pick, 1).mean(1) for k in (a, b))
-        return interval(self.mean().iloc[a] / self.mean().iloc[b], one / two)
+        one, two = (mean_anew(self.drawn[:, k], axis=1, seed=seed) for k in (a, b))  # the same domains for both
+        return estimate(self.mean().iloc[a] / self.mean().iloc[b], one / two)
 
 
 def errors(cells: Cells, rules: Sequence[Rule] = RULES, below: float | None = None) -> Errors:
@@ -207,21 +88,12 @@ def resample(cells: Cells, statistic, columns: Sequence[str], seed: int = 0) -> 
         found = again(np.arange(len(takes)), np.stack(takes))
     else:
         found = np.concatenate([again(np.array([k]), take[None]) for k, take in enumerate(takes)])
-    return interval(statistic({c: values[c] for c in columns}), found)
+    return estimate(statistic({c: values[c] for c in columns}), found)
 
 
-def spearman(values: Values, column: str = "rce") -> np.ndarray:
-    """Return the rank correlation of a column with the drop over the last axis; 0 where one of them is constant.
-
-    >>> round(float(spearman({"rce": np.array([1, 2, 3]), "drop": np.array([0.1, 0.3, 0.2])})), 6)
-    0.5
-    """
-    from scipy import stats
-
-    x, y = (stats.rankdata(np.asarray(values[c], float), axis=-1) for c in (column, "drop"))
-    x, y = (v - v.mean(-1, keepdims=True) for v in np.broadcast_arrays(x, y))
-    scale = np.sqrt((x * x).sum(-1) * (y * y).sum(-1))
-    return np.where(scale > 0, (x * y).sum(-1) / np.where(scale > 0, scale, 1.0), 0.0)
+def ranked(values: Values, column: str = "rce") -> np.ndarray:
+    """Return the rank correlation of a column with the drop over the last axis."""
+    return spearman(values[column], values["drop"])
 
 
 def between(values: Values, column: str = "rce") -> np.ndarray:
@@ -234,7 +106,7 @@ def between(values: Values, column: str = "rce") -> np.ndarray:
         return np.array([between({c: v[k] for c, v in values.items()}, column) for k in range(len(share))])
     share = share[0] if share.ndim == 2 else share
     parts = [p for s in np.unique(share) if (p := share == s).sum() > 2]
-    own = [spearman({c: values[c][..., p] for c in (column, "drop")}, column) for p in parts]
+    own = [spearman(values[column][..., p], values["drop"][..., p]) for p in parts]
     return np.mean(own, axis=0) if own else np.full(np.shape(values["drop"])[:-1], np.nan)
 
 
@@ -245,7 +117,7 @@ def ranks(cells: Cells, columns: Sequence[str]) -> pd.DataFrame:
     for column in columns:
         if wide.table[column].isna().any():
             continue
-        for name, statistic in (("all cells", spearman), ("between setups", between)):
+        for name, statistic in (("all cells", ranked), ("between setups", between)):
             found = resample(wide, lambda v, c=column, f=statistic: f(v, c), ("share", "drop", column))
             if np.isfinite(found["value"]):
                 rows.append({"predictor": NAMES[column], "column": column, "statistic": name, **found})
@@ -259,52 +131,28 @@ def slopes(cells: Cells, column: str = "rce", threshold: float = PRINTED["thresh
     bootstrap for up to twelve setups; the hull of the intervals, which is what a verdict takes.
     Raises ValueError with fewer than three cells below the threshold or fewer than two setups.
     """
-    from statsmodels.regression.linear_model import OLS
-
     cells = cells.where(~cells.table["full"] & (cells.table[column] < threshold))
     groups = cells.table["setup"].nunique()
     if len(cells.table) < 3 or groups < 2:
         raise ValueError(f"slopes: {len(cells.table)} cells of {groups} setup(s): expected three of two at least")
     x, y = (cells.table[c].to_numpy(float) for c in (column, "drop"))
 
-    slope, intercept = (float(v[0]) for v in line(x, y, np.isfinite(x)))
+    fit = line(x, y, np.isfinite(x))
 
     def again(values: Values) -> np.ndarray:
         a, b = (np.asarray(values[c], float) for c in (column, "drop"))
-        return line(a, b, np.isfinite(a))[0][..., 0]
+        return line(a, b, np.isfinite(a)).slope
 
     own = resample(cells, again, (column, "drop"))
     rows = [{"method": "setups and pictures resampled", **own}]
     code = pd.factorize(cells.table["setup"])[0]
-    robust = OLS(y, with_constant(x)).fit(cov_type="cluster", cov_kwds={"groups": code}, use_t=True)
-    low, high = robust.conf_int()[1]
-    rows.append({"method": f"cluster-robust, {groups} setups", "value": slope, "low": low, "high": high})
+    found = {f"cluster-robust, {groups} setups": ols_intervals(x, y, code)["slope"]}
     if 5 <= groups <= 12:
-        low, high = wild_interval(x, y, code)
-        rows.append({"method": "wild cluster bootstrap", "value": slope, "low": low, "high": high})
+        found["wild cluster bootstrap"] = wild_interval(x, y, code)
+    rows += [{"method": name, "value": fit.slope, "low": low, "high": high} for name, (low, high) in found.items()]
     hull = {"low": min(r["low"] for r in rows), "high": max(r["high"] for r in rows)}
-    rows.append({"method": "hull", "value": slope, **hull})
-    return pd.DataFrame(rows).assign(intercept=intercept, n=len(x))
-
-
-def choices(values: Values, predicted: np.ndarray) -> dict[str, np.ndarray]:
-    """Return for each setup the LRG size that GFLOPs / (1 - predicted drop) picks, the best, and the regret in FPI.
-
-    FPI = GFLOPs / mIoU as measured. Ties go to the larger grid. NaN predictions are never picked. Each is (setups,), or
-    (draws, setups) with draws.
-    """
-    names, out = list(dict.fromkeys(values["setup"])), {"chosen": [], "best": [], "regret": []}
-    for name in names:
-        rows = np.flatnonzero(values["setup"] == name)
-        rows = rows[np.argsort(-values["lrg_size"][rows].astype(float), kind="stable")]
-        size, cost = values["lrg_size"][rows].astype(int), values["gflops"][rows].astype(float)
-        score = cost / np.maximum(1 - predicted[..., rows], 1e-6)
-        fpi = cost / values["miou"][..., rows].astype(float)
-        pick, best = np.where(np.isnan(score), np.inf, score).argmin(-1), fpi.argmin(-1)
-        one, two = (np.take_along_axis(fpi, k[..., None], -1)[..., 0] for k in (pick, best))
-        for key, value in (("chosen", size[pick]), ("best", size[best]), ("regret", one / two - 1)):
-            out[key].append(value)
-    return {"setup": np.array(names), **{k: np.stack(v, -1) for k, v in out.items()}}
+    rows.append({"method": "hull", "value": fit.slope, **hull})
+    return pd.DataFrame(rows).assign(intercept=fit.intercept, n=len(x))
 
 
 def regrets(cells: Cells, rules: Sequence[Rule] = RULES, seed: int = 0) -> pd.DataFrame:
@@ -316,11 +164,9 @@ def regrets(cells: Cells, rules: Sequence[Rule] = RULES, seed: int = 0) -> pd.Da
             continue
         point = choices(cells.values(), predicted)
         drawn = choices(values := cells.values(drawn=True), held_out(values, one))["regret"]
-        pick = np.random.default_rng(seed).integers(0, drawn.shape[1], drawn.shape)
-        again = np.take_along_axis(drawn, pick, 1).mean(1)
         rows.append({"rule": one.name, "needs": one.needs, "hits": int((point["chosen"] == point["best"]).sum()),
                      "setups": len(point["setup"]), "worst": point["regret"].max(),
-                     **interval(point["regret"].mean(), again)})  # fmt: skip
+                     **estimate(point["regret"].mean(), mean_anew(drawn, axis=1, seed=seed))})  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -346,5 +192,5 @@ def class_ranks(rows: pd.DataFrame, columns: Sequence[str] = ("rce", *CEILINGS, 
     for name, part in rows.groupby("setup", sort=False):
         values = {c: part[c].to_numpy() for c in ("drop", *columns)}
         if len(part) > 3:
-            out += [{"setup": name, "column": c, "value": spearman(values, c), "n": len(part)} for c in columns]
+            out += [{"setup": name, "column": c, "value": ranked(values, c), "n": len(part)} for c in columns]
     return pd.DataFrame(out)

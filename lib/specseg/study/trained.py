@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -108,6 +108,11 @@ def setup(network: Network) -> Network:
     return replace(network, fold=0, seed=0)
 
 
+def who(network: Network) -> dict[str, str]:
+    """Return the columns domain, kind and model of a network."""
+    return {"domain": network.domain, "kind": domain(network.domain).kind, "model": network.model}
+
+
 Take = Callable[[Measured], np.ndarray] | None
 
 
@@ -130,6 +135,11 @@ class Pool:
     def members(self) -> list[Measured]:
         """All measurements that are pooled."""
         return [m for part in self.by_seed for m in part]
+
+    @cached_property
+    def keys(self) -> set[tuple[int, int]]:
+        """The (fold, seed) of each member."""
+        return {(m.network.fold, m.network.seed) for m in self.members}
 
     @cached_property
     def names(self) -> list[str]:
@@ -165,15 +175,13 @@ class Pool:
         """Return the mean over seeds of value(None, k), and its draws: value(draws, k) with seeds drawn too."""
         each = np.stack([value(None, k) for k in range(len(self.seeds))])
         drawn = np.stack([value(self.draws, k) for k in range(len(self.seeds))])  # (seeds, draws, ...)
-        rng = np.random.default_rng(zlib.crc32(self.setup.domain.encode()) + 1)
-        pick = rng.integers(0, len(each), drawn.shape[:2])
-        return each.mean(0), np.stack([drawn[p, np.arange(drawn.shape[1])] for p in pick]).mean(0)
+        return each.mean(0), scores.mean_anew(drawn, seed=zlib.crc32(self.setup.domain.encode()) + 1)
 
     def describe(self) -> dict:
         """Return the columns by which rows of this setup are told apart, and how much stands behind them."""
         n = self.setup
         return {
-            "domain": n.domain, "kind": domain(n.domain).kind, "model": n.model, "dose": n.dose,
+            **who(n), "dose": n.dose,
             "annotation": n.annotation, "block_nu_max": n.nu_max, "prune_encoder": n.prune_encoder,
             "prune_decoder": n.prune_decoder, "trained_lrg": n.lrg_size, "images": n.images,
             "folds": len(self.folds), "seeds": len(self.seeds), "n": len(self.names),
@@ -186,6 +194,14 @@ def pools(found: Sequence[Measured], **where) -> list[Pool]:
     kept = [m for m in found if all(getattr(m.network, k) == v for k, v in where.items())]
     order = dict.fromkeys(setup(m.network) for m in kept)
     return [Pool([m for m in kept if setup(m.network) == key]) for key in order]
+
+
+def one_of_each_kind(pools: Sequence[Pool], what: str) -> dict[str, Pool]:
+    """Return kind -> setup. Raises ValueError, in the name of `what`, when a kind is missing or comes twice."""
+    found = {domain(p.setup.domain).kind: p for p in pools}
+    if sorted(found) != sorted(KINDS) or len(pools) != len(found):
+        raise ValueError(f"{what}: kinds {sorted(found)}: expected each of {', '.join(KINDS)} once")
+    return found
 
 
 def plain(found: Sequence[Measured]) -> list[Measured]:
@@ -207,6 +223,11 @@ def counts(measured: Measured, method: str = FULL, lrg_size: int | None = None) 
     return array if array.ndim == 3 else array[condition(measured, method, lrg_size)]
 
 
+def under(method: str = FULL, lrg_size: int | None = None) -> Callable[[Measured], np.ndarray]:
+    """Return what takes the `counts` of a record under a condition."""
+    return partial(counts, method=method, lrg_size=lrg_size)
+
+
 def condition(measured: Measured, method: str = FULL, lrg_size: int | None = None) -> int:
     """Return the index of a truncation condition (without an LRG size: the only one of that method)."""
     pairs = zip(measured.arrays["methods"], measured.arrays["lrg_sizes"], strict=True)
@@ -221,35 +242,6 @@ def conditions(pool: Pool) -> list[tuple[str, int]]:
     each = [list(zip(map(str, m.arrays["methods"]), map(int, m.arrays["lrg_sizes"]), strict=True))
             for m in pool.members]  # fmt: skip
     return [c for c in each[0] if all(c in other for other in each[1:])]
-
-
-def interval(value: float, drawn: np.ndarray) -> dict[str, float]:
-    """Return value, low, high: the percentile interval of draws, widened to hold the value (bootstraps have a bias).
-
-    NaN where no draw is finite.
-
-    >>> interval(2.0, np.array([0.0, 1.0, 1.0]))["high"]
-    2.0
-    """
-    if not np.isfinite(drawn).any():
-        return {"value": float(value), "low": float("nan"), "high": float("nan")}
-    low, high = scores.interval(drawn)
-    return {"value": float(value), "low": min(low, float(value)), "high": max(high, float(value))}
-
-
-def over_runs(values: Sequence[float]) -> dict[str, float]:
-    """Return value, low, high: mean over trainings and its 95 % t-interval; of one training, low and high are NaN.
-
-    >>> {k: round(v, 2) for k, v in over_runs([1.0, 3.0]).items()}      # t(0.975, 1) = 12.71, standard error 1
-    {'value': 2.0, 'low': -10.71, 'high': 14.71}
-    """
-    from scipy import stats
-
-    x = np.asarray(values, float)
-    if len(x) < 2:
-        return {"value": float(x.mean()), "low": float("nan"), "high": float("nan")}
-    half = float(stats.t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
-    return {"value": float(x.mean()), "low": float(x.mean()) - half, "high": float(x.mean()) + half}
 
 
 def miou_draws(pool: Pool, take: Take = None) -> tuple[float, np.ndarray]:
@@ -281,8 +273,7 @@ def drop_draws(
 
 def shared(one: Pool, two: Pool) -> tuple[Pool, Pool]:
     """Return two setups with the folds and seeds that both have. Raises ValueError when they share none."""
-    keys = [{(m.network.fold, m.network.seed) for m in p.members} for p in (one, two)]
-    if not (both := keys[0] & keys[1]):
+    if not (both := one.keys & two.keys):
         raise ValueError(f"{one.setup.name} and {two.setup.name}: no fold and seed in common")
     kept = [Pool([m for m in p.members if (m.network.fold, m.network.seed) in both]) for p in (one, two)]
     if kept[0].names != kept[1].names:
@@ -301,13 +292,13 @@ def drops(found: Sequence[Measured] | None = None, profile: str = "standard", **
         known = conditions(pool)
         grid = dict(known)[FULL]
         for method, size in known:
-            drawn = drop_draws(pool, pool, counts, lambda m, c=(method, size): counts(m, *c))
-            miou = interval(*miou_draws(pool, lambda m, c=(method, size): counts(m, *c)))
+            drawn = drop_draws(pool, pool, counts, under(method, size))
+            miou = scores.estimate(*miou_draws(pool, under(method, size)))
             edges = pool.stack(lambda m, c=(method, size): m.arrays["boundary"][condition(m, *c)])
             measured = min(e.max() for e in edges) >= 0
             edge = float(np.mean([boundary_miou(e, pool.scored) for e in edges])) if measured else float("nan")
             rows.append({**pool.describe(), "method": method, "lrg_size": size, "grid": grid,
-                         "share": (size - 1) / (grid - 1), **interval(*drawn), "miou": miou["value"],
+                         "share": (size - 1) / (grid - 1), **scores.estimate(*drawn), "miou": miou["value"],
                          "miou_low": miou["low"], "miou_high": miou["high"], "boundary_miou": edge})  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -338,6 +329,6 @@ def rates(found: Sequence[Measured] | None = None, profile: str = "standard", **
             for average in ("ratio_of_means", "mean_of_ratios"):
                 value, drawn = rate_draws(pool, variant, average)
                 rows += [{**pool.describe(), "variant": variant, "average": average, "nu_max": nu,
-                          **interval(value[k], drawn[:, k])}
+                          **scores.estimate(value[k], drawn[:, k])}
                          for k, nu in enumerate(limits(pool)) if np.isfinite(value[k])]  # fmt: skip
     return pd.DataFrame(rows)

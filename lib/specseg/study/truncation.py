@@ -13,10 +13,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from specseg.data.domains import domain
-from specseg.evidence import paper
+from specseg.evidence import statistics
 from specseg.measure.truncation import FULL, boundary_miou
 from specseg.study import trained
+from specseg.study.printed.tables import Tables, cells
 from specseg.study.trained import PAPER_KIND, Measured, Pool
 
 KEYS = ["domain", "kind", "model"]
@@ -43,27 +43,29 @@ def sizes(pool: Pool) -> list[int]:
     return [s for m, s in trained.conditions(pool) if m == "bilinear"]
 
 
+def steps(pool: Pool) -> list[tuple[str, int]]:
+    """Return the conditions of the main reading: the full grid, then the bilinear LRG sizes, largest first."""
+    return [(FULL, grid(pool)), *(("bilinear", s) for s in sizes(pool))]
+
+
 def drop(pool: Pool, method: str, lrg_size: int | None = None) -> tuple[float, np.ndarray]:
     """Return a setup's relative mIoU-drop under a condition, and its draws."""
-    return trained.drop_draws(pool, pool, None, lambda m: trained.counts(m, method, lrg_size))
+    return trained.drop_draws(pool, pool, None, trained.under(method, lrg_size))
 
 
 def difference(pool: Pool, one: tuple[str, int], two: tuple[str, int]) -> dict[str, float]:
     """Return drop(one) - drop(two) of two conditions (method, lrg_size): value, low, high, on the same draws."""
     (a, drawn_a), (b, drawn_b) = drop(pool, *one), drop(pool, *two)
-    return trained.interval(a - b, drawn_a - drawn_b)
+    return statistics.estimate(a - b, drawn_a - drawn_b)
 
 
 def printed() -> pd.DataFrame:
     """Return Tables 4a and 4b as domain, kind, model, prune_rate, lrg_size, share, miou, value (drop)."""
-    rows = pd.concat([paper.table("4a"), paper.table("4b")])
-    keys = ["dataset", "model", "prune_rate", "lrg_size"]
-    wide = rows.pivot(index=keys, columns="metric", values="value").reset_index()
-    size = wide["lrg_size"].astype(int)
+    rows = cells(Tables.read()).sort_values(["dataset", "model", "prune_rate", "lrg_size"], ignore_index=True)
     return pd.DataFrame({
-        "domain": wide["dataset"], "kind": wide["dataset"].map(PAPER_KIND), "model": wide["model"],
-        "prune_rate": wide["prune_rate"].astype(float), "lrg_size": size, "share": (size - 1) / 128,
-        "miou": wide["miou"].astype(float), "value": wide["miou_drop"].astype(float),
+        "domain": rows["dataset"], "kind": rows["dataset"].map(PAPER_KIND), "model": rows["model"],
+        "prune_rate": rows["prune_rate"], "lrg_size": rows["lrg_size"], "share": rows["nu_max"] / 64,
+        "miou": rows["miou"], "value": rows["miou_drop"],
     })  # fmt: skip
 
 
@@ -102,14 +104,13 @@ def monotone(pools: Sequence[Pool]) -> tuple[int, int]:
     """
     held, total = 0, 0
     for pool in pools:
-        full = [(FULL, grid(pool)), *(("bilinear", s) for s in sizes(pool))]
-        scores = [trained.miou_draws(pool, lambda m, c=c: trained.counts(m, *c))[0] for c in full]
+        scores = [trained.miou_draws(pool, trained.under(*c))[0] for c in steps(pool)]
         held += sum(b <= a for a, b in zip(scores, scores[1:], strict=False))
         total += len(scores) - 1
     for line in rate_lines(pools):
         for less, more in zip(line, line[1:], strict=False):
-            for c in [(FULL, None), *(("bilinear", s) for s in sizes(less))]:
-                fall, _ = trained.drop_draws(less, more, *[lambda m, c=c: trained.counts(m, *c)] * 2)
+            for c in steps(less):
+                fall, _ = trained.drop_draws(less, more, trained.under(*c), trained.under(*c))
                 held, total = held + (fall >= 0), total + 1
     return int(held), total
 
@@ -134,11 +135,7 @@ def streets_difference(pools: Sequence[Pool], largest: float = 0.5) -> dict[str,
     `pools` are those of one model, one of each kind: value, low, high, and the share where it is smallest.
     Raises ValueError when a kind is missing or comes twice.
     """
-    by_kind = {domain(p.setup.domain).kind: p for p in pools}
-    if sorted(by_kind) != sorted(trained.KINDS) or len(pools) != len(by_kind):
-        raise ValueError(
-            f"streets_difference: kinds {sorted(by_kind)}: expected each of {', '.join(trained.KINDS)} once"
-        )
+    by_kind = trained.one_of_each_kind(pools, "streets_difference")
     streets = by_kind["streets"]
     shares = [(s - 1) / (grid(streets) - 1) for s in sizes(streets)]
     found = []
@@ -149,7 +146,7 @@ def streets_difference(pools: Sequence[Pool], largest: float = 0.5) -> dict[str,
         gap = value - max(v for v, _ in others)
         found.append((gap, drawn - np.max([d for _, d in others], axis=0), share))
     gap, drawn, share = min(found, key=lambda f: f[0])
-    return {**trained.interval(gap, drawn), "share": share}
+    return {**statistics.estimate(gap, drawn), "share": share}
 
 
 def pruning_effects(pools: Sequence[Pool], share: float = 0.5) -> pd.DataFrame:
@@ -167,9 +164,9 @@ def pruning_effects(pools: Sequence[Pool], share: float = 0.5) -> pd.DataFrame:
         parent, own = trained.shared(parents[n.domain, n.model], pool)
         (a, drawn_a), (b, drawn_b) = (drop(p, "bilinear", at_share(p, share)) for p in (parent, own))
         rows.append({
-            "domain": n.domain, "kind": domain(n.domain).kind, "model": n.model, "prune_encoder": n.prune_encoder,
+            **trained.who(n), "prune_encoder": n.prune_encoder,
             "prune_decoder": n.prune_decoder, "parent": a, "own": b, "cost": trained.drop_draws(parent, own)[0],
-            **trained.interval(b - a, drawn_b - drawn_a),
+            **statistics.estimate(b - a, drawn_b - drawn_a),
         })  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -183,9 +180,9 @@ def boundary_drops(pools: Sequence[Pool]) -> pd.DataFrame:
     for pool in pools:
         edges = {c: np.mean([boundary_miou(e, pool.scored) for e in pool.stack(
                      lambda m, c=c: m.arrays["boundary"][trained.condition(m, *c)])])
-                 for c in [(FULL, grid(pool)), *(("bilinear", s) for s in sizes(pool))]}  # fmt: skip
+                 for c in steps(pool)}  # fmt: skip
         whole = edges[FULL, grid(pool)]
-        who = {"domain": pool.setup.domain, "kind": domain(pool.setup.domain).kind, "model": pool.setup.model}
+        who = trained.who(pool.setup)
         for (method, size), edge in edges.items():
             at = {**who, "share": (size - 1) / (grid(pool) - 1)}
             rows.append({**at, "metric": "boundary mIoU", "value": (whole - edge) / whole})
@@ -206,7 +203,7 @@ def quality(found: Sequence[Measured], scored_by: Sequence[Measured]) -> pd.Data
         own = [t[(t["metric"] == "miou") & (t["predictor"] == "network")]["value"].max() for t in tables]
         colour = [t[(t["metric"] == "miou") & (t["predictor"] != "network")]["value"].max() for t in tables]
         edge = [t[t["metric"] == "boundary_miou"]["value"].max() for t in tables]
-        miou = trained.interval(*trained.miou_draws(pool))
+        miou = statistics.estimate(*trained.miou_draws(pool))
         colour_miou, own_miou, edge_miou = (float(np.mean(x)) if x else float("nan") for x in (colour, own, edge))
         rows.append({**pool.describe(), **miou, "colour": colour_miou, "ratio": own_miou / colour_miou,
                      "boundary": edge_miou})  # fmt: skip
@@ -224,11 +221,9 @@ def retrained(pools: Sequence[Pool]) -> pd.DataFrame:
         n = pool.setup
         if not n.lrg_size or (parent := parents.get((n.domain, n.model))) is None:
             continue
-        own = trained.interval(
-            *trained.drop_draws(parent, pool, None, lambda m, s=n.lrg_size: trained.counts(m, "bilinear", s))
-        )
+        own = statistics.estimate(*trained.drop_draws(parent, pool, None, trained.under("bilinear", n.lrg_size)))
         rows.append({
-            "domain": n.domain, "kind": domain(n.domain).kind, "model": n.model, "lrg_size": n.lrg_size,
+            **trained.who(n), "lrg_size": n.lrg_size,
             "share": (n.lrg_size - 1) / (grid(parent) - 1), "trained": own["value"], "low": own["low"],
             "high": own["high"], "truncated": drop(trained.shared(parent, pool)[0], "bilinear", n.lrg_size)[0],
         })  # fmt: skip

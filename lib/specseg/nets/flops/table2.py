@@ -1,4 +1,4 @@
-"""Table 2 computed: cell by cell, the weight of every choice in the rule, and the FPI that follows."""
+"""Table 2 computed: cell by cell, and the weight of every choice in the rule."""
 
 from __future__ import annotations
 
@@ -183,29 +183,3 @@ def _column(stride: int, rates: tuple[float, ...], rule: Rule) -> np.ndarray:
 def _grid(classes: int, rates: tuple[float, ...], sizes: tuple[int, ...], rule: Rule) -> np.ndarray:
     pruned = {rate: 0.2 if rate > 0 else 0.0 for rate in rates}  # the decoder's rate in every pruned row is 0.2
     return np.array([[_deeplab(32, classes, pruned[rate], size, rule)[1] for size in sizes] for rate in rates])
-
-
-def fpi_optima(flops: pd.DataFrame, miou: pd.DataFrame) -> pd.DataFrame:
-    """Return, per model, dataset and pruning rate, the LRG size of least FPI = FLOPs / mIoU (section 3.2).
-
-    `flops` has model, prune_rate, lrg_size, value; `miou` the mIoU rows of Tables 4a and 4b. `runner_up` is the second
-    smallest FPI over the smallest: near 1, the choice hangs on rounding.
-    """
-    keys = ["model", "prune_rate", "lrg_size"]
-    left = miou[miou["metric"] == "miou"].rename(columns={"value": "miou"})
-    left = left.assign(prune_rate=left["prune_rate"].astype(float), lrg_size=left["lrg_size"].astype(int))
-    both = left.merge(flops[[*keys, "value"]], on=keys)
-    both["fpi"] = both["value"] / both["miou"]
-    rows = []
-    for (model, dataset, rate), group in both.groupby(["model", "dataset", "prune_rate"], sort=False):
-        ordered = group.sort_values("fpi")
-        rows.append(
-            {
-                "model": model,
-                "dataset": dataset,
-                "prune_rate": rate,
-                "lrg_size": int(ordered["lrg_size"].iloc[0]),
-                "runner_up": float(ordered["fpi"].iloc[1] / ordered["fpi"].iloc[0]),
-            }
-        )
-    return pd.DataFrame(rows)

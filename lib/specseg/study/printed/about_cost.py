@@ -234,11 +234,11 @@ def _trade(t: Tables) -> dict[str, Fact]:
     c = cells(t)
     o = costs.optima(c)
     g = c.merge(
-        o[["model", "dataset", "prune_rate", "lrg_size"]].rename(columns={"lrg_size": "best"}),
-        on=["model", "dataset", "prune_rate"],
+        o[[*SETUP, "lrg_size"]].rename(columns={"lrg_size": "best"}),
+        on=SETUP,
     )
-    chosen = g[g.lrg_size == g.best].set_index(["model", "dataset", "prune_rate"])
-    setups = g.groupby(["model", "dataset", "prune_rate"])
+    chosen = g[g.lrg_size == g.best].set_index(SETUP)
+    setups = g.groupby(SETUP)
     both = (chosen.miou == setups.miou.max()) & (chosen.gflops == setups.gflops.min())
     every = costs.on_front(c, c)
     return {

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from specseg.evidence.fits import Line, line, spearman
 from specseg.study.printed import fits, predictors
 from specseg.study.printed.drops import applications, dataset_order
 from specseg.study.printed.sentences import Fact, Sentence, share
@@ -30,7 +31,7 @@ def block_cells(tables: Tables) -> pd.DataFrame:
 
 
 def _spearman(frame: pd.DataFrame) -> float:
-    return float(np.corrcoef(frame.rce.rank(), frame.miou_drop.rank())[0, 1])
+    return float(spearman(frame.rce, frame.miou_drop))
 
 
 def _leave_one_curve(frame: pd.DataFrame) -> tuple[float, float]:
@@ -72,12 +73,12 @@ def _blocks(t: Tables) -> dict[str, Fact]:
 def _linear(t: Tables) -> dict[str, Fact]:
     s = fits.select(cells(t))
     x, y = s.rce.to_numpy(), s.miou_drop.to_numpy()
-    one = fits.line(x, y).r2
+    one = line(x, y).r2
     coefficients = np.polyfit(x, y, 2)
     residual = y - np.polyval(coefficients, x)
     gain = 1 - float(residual @ residual) / float(((y - y.mean()) ** 2).sum()) - one
     own = fits.per_curve(cells(t)).slope
-    below = {limit: fits.line(*fits.select(cells(t), limit)[["rce", "miou_drop"]].to_numpy().T) for limit in LIMITS}
+    below = {limit: fits.stated(cells(t), limit) for limit in LIMITS}
     by_limit = ", ".join(f"{fit.slope:.2f} below {limit:g}" for limit, fit in below.items())
     return {
         "printed": Fact(
@@ -107,9 +108,9 @@ def _slope(t: Tables) -> dict[str, Fact]:
     }
 
 
-def _two_lines(c: pd.DataFrame) -> tuple[fits.Line, fits.Line]:
+def _two_lines(c: pd.DataFrame) -> tuple[Line, Line]:
     """Return the line of the stated rule and that of the points which the paper does not name."""
-    return tuple(fits.line(s.rce, s.miou_drop) for s in (fits.select(c), fits.unstated(c)))
+    return tuple(line(s.rce, s.miou_drop) for s in (fits.select(c), fits.unstated(c)))
 
 
 def _intercept(t: Tables) -> dict[str, Fact]:
@@ -179,7 +180,7 @@ def _block_estimates(t: Tables) -> dict[str, Fact]:
 def _general(t: Tables) -> dict[str, Fact]:
     c = cells(t)
     own = fits.per_curve(c)
-    pooled = fits.line(*fits.select(c)[["rce", "miou_drop"]].to_numpy().T).slope
+    pooled = fits.stated(c).slope
     off = own.slope / pooled - 1
     factor = np.exp(np.abs(np.log(own.slope.clip(lower=1e-9) / t.text.line[0])))
     return {
@@ -193,7 +194,7 @@ def _general(t: Tables) -> dict[str, Fact]:
 
 def _streets(t: Tables) -> dict[str, Fact]:
     c = cells(t)
-    guess = predictors.held_out(c, predictors.rce_line)
+    guess = predictors.held_out(c, FITTED)
     own = (c.dataset == "cityscapes") & (c.lrg_size != FULL_GRID)
 
     def explained(rows):

@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pandas as pd
 
+from specseg.study import cost
 from specseg.study.printed.tables import FULL_GRID, HALF_GFLOPS, HALF_MIOU, SETUP
 
 MODEL_OF = {"DeepLab v3+": "deeplabv3plus", "Dan": "dan"}
@@ -67,29 +68,11 @@ def least_loss(cells: pd.DataFrame, low: float, high: float = 1.0) -> pd.DataFra
     return some.loc[some.groupby(["model", "dataset"])["loss"].idxmin()].reset_index(drop=True)
 
 
-def optima(cells: pd.DataFrame, gflops: str = "gflops") -> pd.DataFrame:
-    """Return the LRG size of smallest FPI for each of the 24 setups, the runner-up and how close it is.
-
-    Columns: lrg_size, fpi, runner_up, margin (relative), possible (all sizes that rounding allows).
-    Ties go to the larger grid, which is the more accurate network.
-    """
-    rows = []
-    for key, g in cells.groupby(SETUP, sort=True):
-        g = g.sort_values("lrg_size", ascending=False)
-        fpi = (g[gflops] / g["miou"]).to_numpy()
-        order = np.argsort(fpi, kind="stable")
-        size = g["lrg_size"].to_numpy()
-        rows.append(
-            {
-                **dict(zip(SETUP, key, strict=True)),
-                "lrg_size": int(size[order[0]]),
-                "fpi": float(fpi[order[0]]),
-                "runner_up": int(size[order[1]]),
-                "margin": float(fpi[order[1]] / fpi[order[0]] - 1),
-                "possible": possible_optima(size, g[gflops].to_numpy(float), g["miou"].to_numpy(float)),
-            }
-        )
-    return pd.DataFrame(rows)
+def optima(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return `cost.optima` of the 24 setups, and `possible`: all sizes that rounding allows."""
+    groups = cells.groupby(SETUP, sort=False)
+    possible = [possible_optima(g.lrg_size, g.gflops, g.miou) for _, g in groups]
+    return cost.optima(cells, SETUP).assign(possible=possible)
 
 
 def possible_optima(
@@ -105,6 +88,7 @@ def possible_optima(
     gflops, miou = np.asarray(gflops, float), np.asarray(miou, float)
     best = (gflops - half_gflops) / (miou + half_miou)
     worst = (gflops + half_gflops) / (miou - half_miou)
+    size = list(size)
     keep = [i for i in range(len(best)) if all(best[i] <= worst[j] for j in range(len(best)) if j != i)]
     return tuple(int(size[i]) for i in keep)
 
@@ -161,18 +145,3 @@ def best_over_pruning(cells: pd.DataFrame) -> pd.DataFrame:
     """Return for each model and data set the setting of smallest FPI over all pruning rates and LRG sizes."""
     rows = savings(cells)
     return rows.loc[rows.groupby(["model", "dataset"])["fpi"].idxmin()].reset_index(drop=True)
-
-
-def choose(cells: pd.DataFrame, predicted_drop: pd.Series) -> pd.DataFrame:
-    """Choose the LRG size from FLOPs / (1 - predicted drop) and return its regret in FPI against the best size.
-
-    `predicted_drop` is aligned with `cells`. Columns: chosen, best, regret (relative), hit (the best size).
-    """
-    work = cells.assign(score=cells.gflops / np.maximum(1 - predicted_drop, 1e-6))
-    work = work.sort_values([*SETUP, "lrg_size"], ascending=[True, True, True, False])
-    groups = work.groupby(SETUP, sort=True)
-    pick, best = work.loc[groups.score.idxmin()], work.loc[groups.fpi.idxmin()]
-    out = pick[SETUP].reset_index(drop=True)
-    out["chosen"], out["best"] = pick.lrg_size.to_numpy(), best.lrg_size.to_numpy()
-    out["regret"] = pick.fpi.to_numpy() / best.fpi.to_numpy() - 1
-    return out.assign(hit=out.chosen == out.best)
