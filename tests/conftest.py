@@ -9,6 +9,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+# Workers share the cores, and threads that wait for a core spin: the work of one test took twice to thrice as long.
+# Before numpy and torch are loaded, which read it once; a test of more threads starts processes that have them.
+if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+
 import pytest
 from hypothesis import settings
 

@@ -57,6 +57,9 @@ def run(cell, folder, tell):
         time.sleep(0.02)
     while state["step"] < cell.steps:
         time.sleep(cell.pause)
+        if cell.kind == "holds" and state["step"] == 5 and not (config.root() / "go").exists():
+            tell("held at step 5")
+            continue
         state = {"step": state["step"] + 1, "value": hashlib.sha256(state["value"].encode()).hexdigest()}
         (folder / "state.part").write_text(json.dumps(state))
         os.replace(folder / "state.part", folder / "state.json")
