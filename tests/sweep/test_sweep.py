@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from specseg.evidence import config, provenance
-from specseg.sweep import Experiment, cell_id, command, folder, options, slurm
+from specseg.sweep import Experiment, cell_id, command, folder, slurm
 from specseg.sweep.folder import CellFolder, Held, State
 
 values = st.one_of(st.integers(-99, 99), st.booleans(), st.text(max_size=9), st.none(), st.floats(-9, 9))
@@ -198,7 +198,7 @@ def test_last_words_come_from_tell_not_from_the_program(cell):
 
 
 def parsed(*words: str):
-    return options.parser("run", "run").parse_intermixed_args(list(words))
+    return command.parser("run", "run").parse_intermixed_args(list(words))
 
 
 @pytest.mark.parametrize("words", [["toy", "--profile", "paper"], ["--profile", "paper", "toy"]])
@@ -218,12 +218,11 @@ def test_the_cells_to_do():
         ("a", "done", ""), ("b", "done", "code changed"), ("c", "failed", "x"), ("d", "waiting", ""),
         ("e", "interrupted", ""), ("f", "damaged", ""), ("g", "running", ""),
     ]}  # fmt: skip
-    cells = dict.fromkeys(states)
-    assert list(command.choose(cells, states, False, False).cells) == ["d", "e", "f", "g"]
-    todo = command.choose(cells, states, True, True)
-    assert list(todo.cells) == ["b", "c", "d", "e", "f", "g"]
-    assert (todo.retry, todo.redo) == (frozenset("c"), frozenset("b"))
-    assert list(command.choose(cells, states, True, True, limit=1).cells) == ["b"]
+    assert list(command.choose(states, False, False)) == ["d", "e", "f", "g"]
+    assert list(command.choose(states, True, False)) == ["c", "d", "e", "f", "g"]
+    assert list(command.choose(states, False, True)) == ["b", "d", "e", "f", "g"]
+    assert command.choose(states, True, True) == {key: states[key] for key in "bcdefg"}
+    assert list(command.choose(states, True, True, limit=1)) == ["b"]
 
 
 def announced(*words: str) -> str:
@@ -232,7 +231,7 @@ def announced(*words: str) -> str:
     given_ = parsed(*words)
     if given_.gpus_per_cell:
         given_.device = "cuda"
-    todo = command.choose(sweep.experiment.by_id("smoke"), states, False, False)
+    todo = command.choose(states, False, False)
     return command.announcement(sweep, states, todo, given_)[0]
 
 
@@ -247,12 +246,12 @@ def test_the_estimate_comes_first():
 
 def test_what_a_job_asks_for():
     sweep = command.Sweep(experiment([Train("a")]), "smoke", Path("runs"))
-    todo = command.Todo(sweep.experiment.by_id("smoke"))
-    request = slurm.Request.of(parsed("--sbatch", "account=vision", "--sbatch=--qos=low"), sweep, todo)
-    assert request.sbatch == {"account": "vision", "qos": "low"} and request.minutes == 270, "three times the estimate"
-    assert slurm.Request.of(parsed("--time", "30"), sweep, todo).minutes == 30
+    asked = slurm.parameters(parsed("--sbatch", "account=vision", "--sbatch=--qos=low"), sweep, sweep.cells)
+    assert asked["slurm_additional_parameters"] == {"requeue": True, "account": "vision", "qos": "low"}
+    assert asked["timeout_min"] == 270, "three times the estimate"
+    assert slurm.parameters(parsed("--time", "30"), sweep, sweep.cells)["timeout_min"] == 30
     with pytest.raises(ValueError, match="expected KEY=VALUE"):
-        slurm.Request.of(parsed("--sbatch", "account"), sweep, todo)
+        slurm.parameters(parsed("--sbatch", "account"), sweep, sweep.cells)
 
 
 def test_the_sweep_itself_changes_no_number():
@@ -262,14 +261,12 @@ def test_the_sweep_itself_changes_no_number():
 
 
 def test_a_status_table_with_odd_words(tmp_path):
-    from specseg.sweep.board import status_table
-
     sweep = command.Sweep(dataclasses.replace(experiment([Train("[red]a")]), file=Path(__file__)), "smoke", tmp_path)
     (key,) = sweep.experiment.by_id("smoke")
     sweep.of(key).path.mkdir(parents=True)
     sweep.of(key).write("cell.json", {})
     sweep.of(key).tell("step [1/2] [/bold] loss")
     console = Console(width=160, record=True, file=open("/dev/null", "w"))
-    console.print(status_table(sweep, [key]))
+    console.print(command.status_table(sweep, [key]))
     text = console.export_text()
     assert "step [1/2] [/bold] loss" in text and "interrupted" in text and key in text
