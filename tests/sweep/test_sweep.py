@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import re
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from specseg.evidence import config, provenance
-from specseg.sweep import Experiment, cell_id, command, folder, slurm
+from specseg.sweep import Experiment, cell_id, command, slurm
 from specseg.sweep.folder import CellFolder, Held, State
+from specseg.sweep.launchers import Board
 
 values = st.one_of(st.integers(-99, 99), st.booleans(), st.text(max_size=9), st.none(), st.floats(-9, 9))
 names = st.from_regex(r"[a-d]{1,3}", fullmatch=True)
@@ -118,7 +120,7 @@ def cell(tmp_path) -> CellFolder:
 def finish(cell: CellFolder, **changes) -> None:
     text = "value\n1\n"
     cell.write("rows.csv", text)
-    done = {"cell_id": cell.id, "rows_sha256": folder.sha256(text.encode()), "n_rows": 1, "wall_s": 2.0}
+    done = {"cell_id": cell.id, "rows_sha256": config.sha256(cell.rows), "n_rows": 1, "wall_s": 2.0}
     cell.write("done.json", {**done, "modules": {}, "record": None, **changes})
 
 
@@ -258,6 +260,30 @@ def test_the_sweep_itself_changes_no_number():
     """Every part of the sweep is plumbing: a record does not become stale when only the sweep has changed."""
     parts = {provenance.module_name(p) for p in (config.root() / "lib" / "specseg" / "sweep").glob("*.py")}
     assert len(parts) >= 8 and parts == {name for name in provenance.PLUMBING if name.startswith("specseg.sweep")}
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_board_shows_cells_at_work_and_how_they_end(terminal, monkeypatch, tmp_path):
+    monkeypatch.delenv("CI", raising=False)
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=120, markup=False, color_system=None)
+    board = Board(console, 2)
+    with board.progress:
+        for words in ("started", "step [1/2] [/bold]", "", "step [2/2] {loss}"):
+            board.tell("a-1", words)
+        board.note("held by others (b-2)")
+        board.note("held by others (b-2)")
+        board.progress.refresh()
+        board.end("a-1", State("done", done={"wall_s": 75.0}), tmp_path)
+        board.drop("a-1")
+        board.end("b-2", State("failed", "ValueError: [red]"), tmp_path / "log.txt")
+        board.progress.refresh()
+    said = console.file.getvalue()
+    assert "1/2 done a-1 in 1 min 15 s" in said
+    assert f"2/2 failed b-2: ValueError: [red]; log: {tmp_path / 'log.txt'}" in said.replace("\n", "")
+    if terminal:
+        assert "step [2/2] {loss}" in said and "2 of 2 cells to go" in said and "0 of 2 cells to go" in said
+    else:
+        assert "a-1: started" in said and said.count("held by others (b-2)") == 1 and "step" not in said, "quiet"
 
 
 def test_a_status_table_with_odd_words(tmp_path):

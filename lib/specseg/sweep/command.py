@@ -156,7 +156,8 @@ def run(experiment: Experiment, given: argparse.Namespace) -> int:
     if not todo:
         return FAILED if old else DONE
     records.require_committed(given.allow_dirty)
-    with Board(console, len(todo)) as board:
+    board = Board(console, len(todo))
+    with board.progress:
         ended = _launch(sweep, todo, board, given)
     failed = {key: state for key, state in ended.items() if state.name != "done"}
     for key, state in failed.items():

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -22,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+
+from specseg.evidence import config
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NEEDED = ("cell_id", "rows_sha256", "n_rows", "wall_s", "modules", "record")
@@ -50,6 +51,7 @@ class CellFolder:
         self.log = path / "log.txt"
         self.error = path / "error.txt"
         self.lock = path / "lock"
+        self.rows = path / "rows.csv"
 
     @property
     def id(self) -> str:
@@ -120,7 +122,7 @@ class CellFolder:
         return State("interrupted" if (self.path / "cell.json").exists() else "waiting")
 
     def _read_done(self) -> dict[str, Any]:
-        file, rows = self.path / "done.json", self.path / "rows.csv"
+        file = self.path / "done.json"
         try:
             done = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as err:
@@ -130,10 +132,10 @@ class CellFolder:
             raise ValueError(f"{file}: field(s) {', '.join(missing)} missing")
         if done["cell_id"] != self.id:
             raise ValueError(f"{file}: cell_id is {done['cell_id']!r}, expected the folder's name {self.id!r}")
-        if not rows.is_file():
-            raise ValueError(f"{rows}: missing, but done.json says that the cell is done")
-        if sha256(rows.read_bytes()) != done["rows_sha256"]:
-            raise ValueError(f"{rows}: its sha256 is not rows_sha256 of done.json")
+        if not self.rows.is_file():
+            raise ValueError(f"{self.rows}: missing, but done.json says that the cell is done")
+        if config.sha256(self.rows) != done["rows_sha256"]:
+            raise ValueError(f"{self.rows}: its sha256 is not rows_sha256 of done.json")
         return done
 
     # --- files
@@ -206,11 +208,6 @@ def full_disk(err: BaseException, folder: Path) -> str:
     if isinstance(err, OSError) and err.errno in FULL:
         return f"the disk is full or a limit of file size is reached ({err}); {folder} has {free} bytes left"
     return f"the disk is full: {folder} has {free} bytes left ({err})" if free < RESERVE else ""
-
-
-def sha256(content: bytes) -> str:
-    """Return the sha256 of some bytes as hex."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def here() -> str:

@@ -37,38 +37,20 @@ class Board:
         columns = (TextColumn("{task.description}", "cyan", markup=False), TimeElapsedColumn())
         columns += (TextColumn("{task.fields[words]}", markup=False),)
         self.progress = Progress(*columns, console=console, transient=True, disable=not self.live)
-        self._all = self.progress.add_task("", words="")
+        self._all = self.progress.add_task(f"{total} of {total} cells to go", words="")
         self._tasks = {}
         self._words: dict[str, str] = {}
         self._printed: dict[str, float] = {}
 
-    def __enter__(self) -> Board:
-        self._left()
-        self.progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
-
-    def start(self, key: str, where: str = "started") -> None:
-        """Show a cell at work."""
-        self._add(key, where)
-        if not self.live:
-            self.console.print(f"{key}: {where}")
-
-    def _add(self, key: str, words: str) -> None:
-        self._tasks[key] = self.progress.add_task(key, words=words)
-        self._printed[key] = time.monotonic()
-
     def tell(self, key: str, text: str) -> None:
-        """Show the last words of a cell at work."""
+        """Show the last words of a cell at work; without a terminal the first at once, others from time to time."""
         if key not in self._tasks:
-            self._add(key, text)
+            self._tasks[key] = self.progress.add_task(key, words="")
         if not text or text == self._words.get(key):
             return
         self._words[key] = text
         self.progress.update(self._tasks[key], words=text)
-        if not self.live and time.monotonic() - self._printed[key] >= QUIET_S:
+        if not self.live and time.monotonic() - self._printed.get(key, -QUIET_S) >= QUIET_S:
             self._printed[key] = time.monotonic()
             self.console.print(f"{key}: {text}")
 
@@ -76,17 +58,16 @@ class Board:
         """Print how a cell ended; one that is not done with its log."""
         self.drop(key)
         self.ended += 1
-        self._left()
-        words = Text(f"{self.ended}/{self.total} ").append(state.name, COLOURS.get(state.name, "")).append(f" {key}")
-        done = state.name == "done"
-        self.console.print(
-            words.append(f" in {duration(state.done['wall_s'])}" if done else f": {state.why}; log: {log}")
-        )
+        self.progress.update(self._all, description=f"{self.total - self.ended} of {self.total} cells to go")
+        how = f" in {duration(state.done['wall_s'])}" if state.name == "done" else f": {state.why}; log: {log}"
+        words = Text(f"{self.ended}/{self.total} ").append(state.name, COLOURS.get(state.name, ""))
+        self.console.print(words.append(f" {key}{how}"))
 
     def drop(self, key: str) -> None:
         """Show a cell no longer: it ended, or turned out to be somebody else's."""
         if key in self._tasks:
             self.progress.remove_task(self._tasks.pop(key))
+            self._words.pop(key, None)
 
     def note(self, text: str) -> None:
         """Show what the sweep waits for; printed once without a terminal."""
@@ -94,9 +75,6 @@ class Board:
             self.console.print(text)
         self._words[text] = text
         self.progress.update(self._all, words=text)
-
-    def _left(self) -> None:
-        self.progress.update(self._all, description=f"{self.total - self.ended} of {self.total} cells to go")
 
 
 class Launcher:
@@ -146,7 +124,7 @@ class InProcess(Launcher):
         for key in list(self.left):
             if self.held(key):
                 continue
-            self.board.start(key)
+            self.board.tell(key, "started")
             state = work(self.sweep, key, show=lambda text, key=key: self.board.tell(key, text))
             if state.name == "running":  # another launcher was quicker
                 self.board.drop(key)
@@ -183,7 +161,7 @@ class Local(Launcher):
             self.end(key, State("failed", f"cannot start: {err}"))
             return
         self.children[key] = (child, self.free.pop(0))
-        self.board.start(key)
+        self.board.tell(key, "started")
 
     def _collect(self, key: str) -> None:
         """Take up a child that has ended, or the last words of one at work."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import pandas as pd
 from specseg.evidence import config, provenance, records
 from specseg.sweep.cells import Context, Experiment, Tell, canonical
 from specseg.sweep.energy import Clock
-from specseg.sweep.folder import PATIENCE_S, CellFolder, Held, State, full_disk, here, now, sha256
+from specseg.sweep.folder import PATIENCE_S, RESERVE, CellFolder, Held, State, full_disk, here, now
 
 _CHOICE = {"device": "auto", "precision": "auto"}
 
@@ -86,9 +86,12 @@ class Sweep:
         chosen += "" if self.precision == "auto" else f" --precision {self.precision}"
         return f"python {_in_project(self.file)} run --profile {self.profile}{chosen} --only {key}"
 
+    @cached_property
     def modules(self) -> dict[str, str]:
-        """Return module -> hash of the code that makes a cell: the experiment's file and what it imports."""
-        return _modules(self.file)
+        """Module -> hash of the code that makes a cell, the experiment's file and what it imports: as it was when this
+        process first asked, for that is what it runs.
+        """
+        return {"script": provenance.code_hash(self.file), **provenance.module_hashes([self.file])}
 
     def minutes(self, keys: Mapping[str, Any]) -> list[float]:
         """Return the estimated minutes of each of these cells."""
@@ -103,8 +106,7 @@ class Sweep:
         return State("done", self._aged(found.done), found.done) if found.name == "done" else found
 
     def _aged(self, done: dict[str, Any]) -> str:
-        current = self.modules()
-        changed = sorted(k for k, old in done["modules"].items() if current.get(k) != old)
+        changed = sorted(k for k, old in done["modules"].items() if self.modules.get(k) != old)
         said = [f"code changed since: {', '.join(changed)}"] if changed else []
         if done["record"]:
             try:
@@ -112,12 +114,6 @@ class Sweep:
             except ValueError as err:
                 said.append(str(err))
         return "; ".join(said)
-
-
-@lru_cache(maxsize=8)
-def _modules(file: Path) -> dict[str, str]:
-    """Hashes as they were when this process first asked: those of the code that it runs."""
-    return {"script": provenance.code_hash(file), **provenance.module_hashes([file])}
 
 
 def work(sweep: Sweep, key: str, *, patience_s: float = PATIENCE_S, show: Tell | None = None) -> State:
@@ -152,7 +148,7 @@ def _make_ready(sweep: Sweep, folder: CellFolder, before: State) -> None:
         folder.tell(f"begun again, the old work is in {home}: {before.why}")
     folder.error.unlink(missing_ok=True)  # its text is in log.txt too
     if folder.read("cell.json").get("cell_id") != folder.id:
-        folder.write("cell.json", {**_about(sweep, folder.id), "modules": sweep.modules(), "begun": now()})
+        folder.write("cell.json", {**_about(sweep, folder.id), "modules": sweep.modules, "begun": now()})
     folder.reserve()
 
 
@@ -188,12 +184,9 @@ def _fail(folder: CellFolder, err: Exception) -> State:
     folder.release()  # room for what follows
     why = full_disk(err, folder.path) or f"{type(err).__name__}: {err}"
     text = "".join(traceback.format_exception(err)).rstrip("\n") + f"\n{why}\n"
-    with suppress(OSError):
-        folder.write("error.txt", text)
+    with suppress(OSError):  # where not even its end fits, the exit status alone tells
+        folder.write("error.txt", text[-RESERVE // 4 :])
     folder.tell(f"failed: {why}\n{text}")
-    if not folder.error.exists():  # not even that fits: one line does, or the exit status alone tells
-        with suppress(OSError):
-            folder.write("error.txt", f"{why[:500]}\n")
     return State("failed", why.splitlines()[0])
 
 
@@ -203,17 +196,18 @@ def _finish(sweep: Sweep, folder: CellFolder, rows: Any, clock: Clock) -> State:
         raise TypeError(f"run returned {type(rows).__name__} without rows; expected a pandas.DataFrame with some")
     text = rows.to_csv(index=False, lineterminator="\n", float_format="%.10g")
     folder.write("rows.csv", text)
+    digest = config.sha256(folder.rows)
     # Loading torch only to ask it for the processor would take longer than some cells.
     name = config.device_name(device()) if "torch" in sys.modules else f"cpu ({os.cpu_count()} cores)"
     energy = None if clock.joules is None else clock.joules / 3.6e6
     context = Context(sweep.profile, sweep.command(folder.id), name, clock.wall_s, energy, sweep.allow_dirty)
-    record = _record_once(sweep, folder, rows, context, sha256(text.encode()))
-    modules, begun = dict(sweep.modules()), folder.read("cell.json").get("modules", {})
+    record = _record_once(sweep, folder, rows, context, digest)
+    modules, begun = dict(sweep.modules), folder.read("cell.json").get("modules", {})
     for module, old in begun.items():  # a cell that was begun by other code is nobody's measurement
         if modules.get(module) != old:
             modules[module] = "changed during the run"
     done = {
-        **_about(sweep, folder.id), "rows_sha256": sha256(text.encode()), "n_rows": len(rows),
+        **_about(sweep, folder.id), "rows_sha256": digest, "n_rows": len(rows),
         "record": record, "command": context.command, "attempts": clock.attempts, "wall_s": round(context.wall_s, 3),
         "energy_kwh": energy, "device": name, "host": socket.gethostname(), "finished": now(), "modules": modules,
     }  # fmt: skip
