@@ -36,7 +36,7 @@ def on(cluster: Cluster, root: Path, cells: list[dict]) -> Toy:
     toy = Toy(root, cells)
     toy.env |= cluster.env | {"SPECSEG_ROOT": str(toy.root)}
     # Nodes on one machine see a file as soon as it is written: little to wait for.
-    quick = "\nfrom specseg.sweep import slurm\nslurm.POLL_S, slurm.GONE_S = 0.5, 3.0\nif __name__"
+    quick = "\nfrom specseg.sweep import slurm\nslurm.POLL_S, slurm.GONE_S = 0.5, 6.0\nif __name__"
     toy.file.write_text(toy.file.read_text().replace("\nif __name__", quick))
     return toy
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import io
 import re
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 
@@ -160,6 +163,26 @@ def test_only_one_holds_a_cell_and_is_named(cell):
             raise AssertionError("claimed twice")
     with cell.claim(0.0):
         pass
+
+
+FORKS = """
+import os, sys
+from pathlib import Path
+from specseg.sweep.folder import CellFolder
+with CellFolder(Path(sys.argv[1])).claim():
+    if os.fork():
+        os.kill(os.getpid(), 9)
+    print("forked", flush=True)
+    os.read(0, 1)
+"""
+
+
+def test_what_a_dead_holder_has_forked_does_not_keep_its_claim(cell):
+    """The workers of a data loader outlive a killed cell for a while."""
+    command = [sys.executable, "-c", FORKS, str(cell.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "forked\n" and holder.wait(60) == -signal.SIGKILL
+        assert not cell.held()
 
 
 def test_a_file_appears_whole_or_not_at_all(cell, monkeypatch):

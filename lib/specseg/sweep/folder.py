@@ -1,8 +1,8 @@
 """A cell's folder: who works on it, what is done, what was interrupted; every file appears whole or not at all.
 
 The claim is `filelock`'s exclusive `flock` on the file `lock`, held while the cell is worked on and released by the
-kernel when its holder dies. Over several machines the file system must keep such locks for all of them (NFS 4 and
-Lustre mounted with `flock` do); one that keeps none is refused, not worked on without.
+kernel when its holder dies; what the holder has forked does not keep it. Over several machines the file system must
+keep such locks for all of them (NFS 4 and Lustre mounted with `flock` do); one that knows none is refused.
 """
 
 from __future__ import annotations
