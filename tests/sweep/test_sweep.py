@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import re
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 
@@ -15,8 +19,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from specseg.evidence import config, provenance
-from specseg.sweep import Experiment, cell_id, command, folder, options, slurm
+from specseg.sweep import Experiment, cell_id, command, slurm
 from specseg.sweep.folder import CellFolder, Held, State
+from specseg.sweep.launchers import Board
 
 values = st.one_of(st.integers(-99, 99), st.booleans(), st.text(max_size=9), st.none(), st.floats(-9, 9))
 names = st.from_regex(r"[a-d]{1,3}", fullmatch=True)
@@ -118,7 +123,7 @@ def cell(tmp_path) -> CellFolder:
 def finish(cell: CellFolder, **changes) -> None:
     text = "value\n1\n"
     cell.write("rows.csv", text)
-    done = {"cell_id": cell.id, "rows_sha256": folder.sha256(text.encode()), "n_rows": 1, "wall_s": 2.0}
+    done = {"cell_id": cell.id, "rows_sha256": config.sha256(cell.rows), "n_rows": 1, "wall_s": 2.0}
     cell.write("done.json", {**done, "modules": {}, "record": None, **changes})
 
 
@@ -160,6 +165,26 @@ def test_only_one_holds_a_cell_and_is_named(cell):
         pass
 
 
+FORKS = """
+import os, sys
+from pathlib import Path
+from specseg.sweep.folder import CellFolder
+with CellFolder(Path(sys.argv[1])).claim():
+    if os.fork():
+        os.kill(os.getpid(), 9)
+    print("forked", flush=True)
+    os.read(0, 1)
+"""
+
+
+def test_what_a_dead_holder_has_forked_does_not_keep_its_claim(cell):
+    """The workers of a data loader outlive a killed cell for a while."""
+    command = [sys.executable, "-c", FORKS, str(cell.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "forked\n" and holder.wait(60) == -signal.SIGKILL
+        assert not cell.held()
+
+
 def test_a_file_appears_whole_or_not_at_all(cell, monkeypatch):
     cell.write("a.json", {"x": 1})
     with pytest.raises(TypeError):
@@ -198,7 +223,7 @@ def test_last_words_come_from_tell_not_from_the_program(cell):
 
 
 def parsed(*words: str):
-    return options.parser("run", "run").parse_intermixed_args(list(words))
+    return command.parser("run", "run").parse_intermixed_args(list(words))
 
 
 @pytest.mark.parametrize("words", [["toy", "--profile", "paper"], ["--profile", "paper", "toy"]])
@@ -218,12 +243,11 @@ def test_the_cells_to_do():
         ("a", "done", ""), ("b", "done", "code changed"), ("c", "failed", "x"), ("d", "waiting", ""),
         ("e", "interrupted", ""), ("f", "damaged", ""), ("g", "running", ""),
     ]}  # fmt: skip
-    cells = dict.fromkeys(states)
-    assert list(command.choose(cells, states, False, False).cells) == ["d", "e", "f", "g"]
-    todo = command.choose(cells, states, True, True)
-    assert list(todo.cells) == ["b", "c", "d", "e", "f", "g"]
-    assert (todo.retry, todo.redo) == (frozenset("c"), frozenset("b"))
-    assert list(command.choose(cells, states, True, True, limit=1).cells) == ["b"]
+    assert list(command.choose(states, False, False)) == ["d", "e", "f", "g"]
+    assert list(command.choose(states, True, False)) == ["c", "d", "e", "f", "g"]
+    assert list(command.choose(states, False, True)) == ["b", "d", "e", "f", "g"]
+    assert command.choose(states, True, True) == {key: states[key] for key in "bcdefg"}
+    assert list(command.choose(states, True, True, limit=1)) == ["b"]
 
 
 def announced(*words: str) -> str:
@@ -232,7 +256,7 @@ def announced(*words: str) -> str:
     given_ = parsed(*words)
     if given_.gpus_per_cell:
         given_.device = "cuda"
-    todo = command.choose(sweep.experiment.by_id("smoke"), states, False, False)
+    todo = command.choose(states, False, False)
     return command.announcement(sweep, states, todo, given_)[0]
 
 
@@ -247,12 +271,12 @@ def test_the_estimate_comes_first():
 
 def test_what_a_job_asks_for():
     sweep = command.Sweep(experiment([Train("a")]), "smoke", Path("runs"))
-    todo = command.Todo(sweep.experiment.by_id("smoke"))
-    request = slurm.Request.of(parsed("--sbatch", "account=vision", "--sbatch=--qos=low"), sweep, todo)
-    assert request.sbatch == {"account": "vision", "qos": "low"} and request.minutes == 270, "three times the estimate"
-    assert slurm.Request.of(parsed("--time", "30"), sweep, todo).minutes == 30
+    asked = slurm.parameters(parsed("--sbatch", "account=vision", "--sbatch=--qos=low"), sweep, sweep.cells)
+    assert asked["slurm_additional_parameters"] == {"requeue": True, "account": "vision", "qos": "low"}
+    assert asked["timeout_min"] == 270, "three times the estimate"
+    assert slurm.parameters(parsed("--time", "30"), sweep, sweep.cells)["timeout_min"] == 30
     with pytest.raises(ValueError, match="expected KEY=VALUE"):
-        slurm.Request.of(parsed("--sbatch", "account"), sweep, todo)
+        slurm.parameters(parsed("--sbatch", "account"), sweep, sweep.cells)
 
 
 def test_the_sweep_itself_changes_no_number():
@@ -261,15 +285,37 @@ def test_the_sweep_itself_changes_no_number():
     assert len(parts) >= 8 and parts == {name for name in provenance.PLUMBING if name.startswith("specseg.sweep")}
 
 
-def test_a_status_table_with_odd_words(tmp_path):
-    from specseg.sweep.board import status_table
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_board_shows_cells_at_work_and_how_they_end(terminal, monkeypatch, tmp_path):
+    monkeypatch.delenv("CI", raising=False)
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=120, markup=False, color_system=None)
+    board = Board(console, 2)
+    with board.progress:
+        for words in ("started", "step [1/2] [/bold]", "", "step [2/2] {loss}"):
+            board.tell("a-1", words)
+        board.note("held by others (b-2)")
+        board.note("held by others (b-2)")
+        board.progress.refresh()
+        board.end("a-1", State("done", done={"wall_s": 75.0}), tmp_path)
+        board.drop("a-1")
+        board.end("b-2", State("failed", "ValueError: [red]"), tmp_path / "log.txt")
+        board.progress.refresh()
+    said = console.file.getvalue()
+    assert "1/2 done a-1 in 1 min 15 s" in said
+    assert f"2/2 failed b-2: ValueError: [red]; log: {tmp_path / 'log.txt'}" in said.replace("\n", "")
+    if terminal:
+        assert "step [2/2] {loss}" in said and "2 of 2 cells to go" in said and "0 of 2 cells to go" in said
+    else:
+        assert "a-1: started" in said and said.count("held by others (b-2)") == 1 and "step" not in said, "quiet"
 
+
+def test_a_status_table_with_odd_words(tmp_path):
     sweep = command.Sweep(dataclasses.replace(experiment([Train("[red]a")]), file=Path(__file__)), "smoke", tmp_path)
     (key,) = sweep.experiment.by_id("smoke")
     sweep.of(key).path.mkdir(parents=True)
     sweep.of(key).write("cell.json", {})
     sweep.of(key).tell("step [1/2] [/bold] loss")
     console = Console(width=160, record=True, file=open("/dev/null", "w"))
-    console.print(status_table(sweep, [key]))
+    console.print(command.status_table(sweep, [key]))
     text = console.export_text()
     assert "step [1/2] [/bold] loss" in text and "interrupted" in text and key in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
 import pytest
 from toysweep import Toy
@@ -49,6 +50,18 @@ def test_slurm_without_slurm(toy):
 def specseg(toy: Toy, *words: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "specseg.cli", "sweep", *words]
     return subprocess.run(command, cwd=toy.root.parent, env=toy.env, capture_output=True, text=True, timeout=120)
+
+
+def test_a_signal_to_specseg_sweep_ends_its_cells(toy):
+    toy.cells([{"seed": 1, "kind": "waits"}])
+    command = [sys.executable, "-m", "specseg.cli", "sweep", "run", "toy_cells"]
+    with subprocess.Popen(command, cwd=toy.root.parent, env=toy.env, stdout=subprocess.DEVNULL) as child:
+        until = time.monotonic() + 60
+        while not toy.lines("begun.txt"):
+            assert time.monotonic() < until, "waited in vain"
+            time.sleep(0.02)
+        child.terminate()
+        assert child.wait(60) == 143 and "interrupted (SystemExit)" in toy.log(1)
 
 
 def test_the_command_specseg_sweep(toy):

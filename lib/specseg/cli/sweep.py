@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,58 +26,43 @@ def experiments() -> dict[str, Path]:
     return {p.stem: p for p in sorted(folder.glob("*.py")) if "sweep.main(" in p.read_text(encoding="utf-8")}
 
 
-def _find(name: str) -> Path:
-    known = experiments()
-    if name not in known:
-        raise ValueError(f"unknown experiment {name!r}: expected one of {', '.join(known) or '(there is none)'}")
-    return known[name]
+def _become(command: str, words: list[str]) -> None:
+    """Go on as the experiment's own program, from the project's root: signals and the exit status are its own.
 
+    Returns when the words name no experiment. Raises ValueError for one that there is not.
+    """
+    from specseg.sweep.command import parser  # the sweep loads pandas: not for a page of help
 
-def _start(file: Path, command: str, words: list[str]) -> int:
-    """Start an experiment's file as a child process and return its exit status."""
-    with subprocess.Popen([sys.executable, str(file), command, *words], cwd=config.root()) as child:
-        while child.returncode is None:
-            try:
-                child.wait()
-            except KeyboardInterrupt:
-                continue  # the child gets the same Ctrl-C: it ends its cells and says what is left
-    return child.returncode
-
-
-def _one(command: str, words: list[str]) -> None:
-    from specseg.sweep import options  # the sweep loads pandas: not for a page of help
-
-    given = options.parser(command, f"specseg sweep {command}").parse_intermixed_args(words)
+    given, known = parser(command, f"specseg sweep {command}").parse_intermixed_args(words), experiments()
     if given.name is None:
-        raise ValueError(f"specseg sweep {command}: which experiment? One of {', '.join(experiments())}")
-    if getattr(given, "folder", None):
-        words = [*words, "--folder", str(given.folder.resolve())]  # the child starts in the project's root
-    raise typer.Exit(_start(_find(given.name), command, words))
+        return
+    if given.name not in known:
+        known_ = ", ".join(known) or "(there is none)"
+        raise ValueError(f"unknown experiment {given.name!r}: expected one of {known_}")
+    folder = ["--folder", str(given.folder.resolve())] if given.folder else []
+    os.chdir(config.root())
+    os.execv(sys.executable, [sys.executable, str(known[given.name]), command, *words, *folder])
 
 
 @app.command(context_settings=PASS)
 def run(words: Words = None) -> None:
     """Do the cells of an experiment that are not done (`specseg sweep run NAME --help` lists the options)."""
-    _one("run", words or [])
+    _become("run", words or [])
+    raise ValueError(f"specseg sweep run: which experiment? One of {', '.join(experiments())}")
 
 
 @app.command(context_settings=PASS)
 def status(words: Words = None) -> None:
     """Show the cells of one experiment, or of all: state, last words, minutes, record."""
-    from specseg.sweep import options
-
-    given = options.parser("status", "specseg sweep status").parse_intermixed_args(words or [])
-    if given.name:
-        _one("status", words or [])
-    states = [_start(file, "status", words or []) for file in experiments().values()]
-    raise typer.Exit(max(states, default=0))
+    _become("status", words or [])
+    commands = [[sys.executable, str(file), "status", *(words or [])] for file in experiments().values()]
+    raise typer.Exit(max((subprocess.run(command).returncode for command in commands), default=0))
 
 
 @app.command("list", context_settings=PASS)
 def list_(words: Words = None) -> None:
     """List the experiments; with a name, its cells and their estimated minutes."""
-    if words:
-        _one("list", words)
+    _become("list", words or [])
     table = Table("experiment", "what it measures")
     for name, file in experiments().items():
         about = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""

@@ -103,7 +103,7 @@ def canonical(value: Any, where: str = "") -> Any:
         for f in fields(value):
             mine = canonical(getattr(value, f.name), f"{where}.{f.name}")
             if not _is_default(f, mine):
-                out[f"{f.name}"] = mine
+                out[f.name] = mine
         return out
     if isinstance(value, np.generic):
         value = value.item()

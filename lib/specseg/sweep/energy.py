@@ -15,6 +15,14 @@ TICK_S = 1.0
 POWER_S = 5.0  # between two samples of the power; each starts a program
 
 
+def gpu_names() -> list[str]:
+    """Return the GPUs that this process sees, by names that hold in every process."""
+    import torch
+
+    uuids = [str(torch.cuda.get_device_properties(i).uuid) for i in range(torch.cuda.device_count())]
+    return [name if name.startswith(("GPU-", "MIG-")) else f"GPU-{name}" for name in uuids]
+
+
 def parse_watts(text: str) -> float | None:
     """Return the summed power of `nvidia-smi --query-gpu=power.draw --format=csv,noheader,nounits`, in watts.
 
@@ -24,7 +32,7 @@ def parse_watts(text: str) -> float | None:
     (600.0, None)
     """
     try:
-        return sum(float(line) for line in text.split("\n") if line.strip()) if text.strip() else None
+        return sum(map(float, text.split())) if text.strip() else None
     except ValueError:
         return None
 
@@ -34,9 +42,7 @@ def watts() -> float | None:
     torch: Any = sys.modules.get("torch")  # a cell that never imported torch uses no GPU
     if torch is None or not torch.cuda.is_initialized():
         return None
-    uuids = [str(torch.cuda.get_device_properties(i).uuid) for i in range(torch.cuda.device_count())]
-    query = ["nvidia-smi", "--query-gpu=power.draw", "--format=csv,noheader,nounits", "-i"]
-    query.append(",".join(u if u.startswith(("GPU-", "MIG-")) else f"GPU-{u}" for u in uuids))
+    query = ["nvidia-smi", "--query-gpu=power.draw", "--format=csv,noheader,nounits", "-i", ",".join(gpu_names())]
     try:
         return parse_watts(subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout)
     except (OSError, subprocess.SubprocessError):
@@ -44,15 +50,16 @@ def watts() -> float | None:
 
 
 class Clock:
-    """Seconds and joules of a cell, kept in clock.json by a thread, so that a killed attempt counts too."""
+    """Seconds and joules of a cell over all attempts, kept in clock.json by a thread, so that a killed one counts too.
+
+    `wall_s` is right to about a second an attempt; `joules` comes from samples, None where the device does not tell.
+    """
 
     def __init__(self, folder: CellFolder) -> None:
-        self.folder = folder
-        before = folder.read("clock.json")
+        self.folder, before = folder, folder.read("clock.json")
         self.attempts = int(before.get("attempts", 0)) + 1
-        self._wall_before = float(before.get("wall_s", 0.0))
-        self._joules: float | None = before.get("joules")
-        self._start = self._last = time.monotonic()
+        self.joules: float | None = before.get("joules")
+        self._start = time.monotonic() - float(before.get("wall_s", 0.0))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
@@ -68,23 +75,18 @@ class Clock:
 
     @property
     def wall_s(self) -> float:
-        """Seconds of all attempts so far, to about a second each."""
-        return self._wall_before + time.monotonic() - self._start
-
-    @property
-    def energy_kwh(self) -> float | None:
-        """Energy of all attempts so far in kWh, from samples of the power; None where the device does not tell."""
-        return None if self._joules is None else self._joules / 3.6e6
+        return time.monotonic() - self._start
 
     def _beat(self) -> None:
+        sampled = time.monotonic()
         while not self._stop.wait(TICK_S):
-            if (since := time.monotonic() - self._last) >= POWER_S:
-                self._last += since
+            if (since := time.monotonic() - sampled) >= POWER_S:
+                sampled += since
                 if (power := watts()) is not None:
-                    self._joules = (self._joules or 0.0) + power * since
+                    self.joules = (self.joules or 0.0) + power * since
             self._keep()
 
     def _keep(self) -> None:
+        entry = {"attempts": self.attempts, "wall_s": round(self.wall_s, 3), "joules": self.joules}
         with suppress(OSError):  # a full disk fails the cell where its work is written, not here
-            entry = {"attempts": self.attempts, "wall_s": round(self.wall_s, 3), "joules": self._joules}
             self.folder.write("clock.json", entry)

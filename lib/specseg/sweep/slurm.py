@@ -1,27 +1,25 @@
 """Cells as Slurm jobs through submitit: job arrays in order of priority, requeued until their cells are done.
 
 A job starts `python experiments/NAME.py worker`, as every launcher does; what is pickled is that command line alone.
-A job that is killed, or whose node dies, goes on from its cell's last checkpoint.
+A job that is killed, or whose node dies, goes on from its cell's last checkpoint. squeue tells which jobs live, not
+submitit's own watcher, which asks sacct: that does not answer where a cluster keeps no accounts.
 """
 
 from __future__ import annotations
 
 import argparse
-import fcntl
 import math
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import submitit
 
 from specseg.evidence import config
-from specseg.sweep.board import Board
 from specseg.sweep.folder import CellFolder, State
-from specseg.sweep.launchers import Tally, Todo, worker_command
+from specseg.sweep.launchers import Board, Launcher, worker_command
 from specseg.sweep.work import Sweep
 
 ARRAY = 1000  # Slurm's own default for the longest array is 1001
@@ -29,40 +27,6 @@ POLL_S = 2.0
 GONE_S = 10.0  # a job must be out of the queue for so long: its files may reach this machine later than that news
 PATIENCE_S = 300.0  # a requeued job waits so long for what is left of its predecessor on a node that was cut off
 TIMEOUTS = 100  # a job at its time limit is requeued so often
-
-
-@dataclass(frozen=True)
-class Request:
-    """What every job asks for; `minutes` is its time limit."""
-
-    cpus: int = 4
-    gpus: int = 0
-    minutes: int = 60
-    partition: str | None = None
-    max_parallel: int = 64
-    sbatch: Mapping[str, str] = field(default_factory=dict)
-    requeues: int = 3
-    wait: bool = True
-
-    @classmethod
-    def of(cls, given: argparse.Namespace, sweep: Sweep, todo: Todo) -> Request:
-        """Return the request of a command line; without --time three times the longest cell's estimate, at least 1 h.
-
-        Raises ValueError for an --sbatch that is not KEY=VALUE.
-        """
-        extra = {}
-        for text in given.sbatch:
-            key, sign, value = text.removeprefix("--").partition("=")
-            if not (key and sign):
-                raise ValueError(f"--sbatch {text!r}: expected KEY=VALUE, as in --sbatch account=vision")
-            extra[key] = value
-        longest = max((sweep.experiment.minutes(c, sweep.profile) for c in todo.cells.values()), default=0)
-        minutes = given.time or max(60, math.ceil(3 * longest))
-        wait = not given.no_wait
-        return cls(
-            given.cpus_per_cell, given.gpus_per_cell, minutes, given.partition, given.max_parallel, extra,
-            given.requeues, wait,
-        )  # fmt: skip
 
 
 class Work(submitit.helpers.Checkpointable):
@@ -85,50 +49,59 @@ class Work(submitit.helpers.Checkpointable):
         return status
 
 
-def launch(sweep: Sweep, todo: Todo, board: Board, request: Request) -> Tally:
+def launch(sweep: Sweep, todo: Mapping[str, State], board: Board, given: argparse.Namespace) -> dict[str, State]:
     """Submit the cells that have no job yet, and wait until all are done, failed or lost too often.
 
     Raises RuntimeError with sbatch's own words when it takes no job.
     """
-    queue = _Queue(sweep, todo, board, request)
-    queue.submit(list(todo.cells))
+    queue = Queue(sweep, todo, board, given)
+    queue.submit(list(todo))
     board.console.print(f"jobs: {', '.join(sorted({j.partition('_')[0] for j in queue.jobs.values()}))}")
-    if not request.wait:
+    if given.no_wait:
         board.console.print("submitted; the command `status` shows how they fare")
-        return Tally()
+        return {}
     try:
-        while queue.left:
-            queue.look()
-            if queue.left:
-                time.sleep(POLL_S)
+        return queue.run(POLL_S)
     except (KeyboardInterrupt, SystemExit):
         board.console.print("not waiting any longer; the jobs go on (scancel ends them)")
         raise
-    return queue.tally
+
+
+def parameters(given: argparse.Namespace, sweep: Sweep, todo: Iterable[str]) -> dict[str, Any]:
+    """Return what every job asks for, in submitit's words; the time limit is by default three times the longest
+    cell's estimate, at least an hour.
+
+    Raises ValueError for an --sbatch that is not KEY=VALUE.
+    """
+    extra: dict[str, Any] = {"requeue": True}
+    for text in given.sbatch:
+        key, sign, value = text.removeprefix("--").partition("=")
+        if not (key and sign):
+            raise ValueError(f"--sbatch {text!r}: expected KEY=VALUE, as in --sbatch account=vision")
+        extra[key] = value
+    return {
+        "name": sweep.experiment.name,
+        "timeout_min": given.time or max(60, math.ceil(3 * max(sweep.minutes(todo), default=0))),
+        "cpus_per_task": given.cpus_per_cell,
+        "slurm_gpus_per_node": given.gpus_per_cell or None,
+        "slurm_partition": given.partition,
+        "slurm_array_parallelism": given.max_parallel,
+        "slurm_additional_parameters": extra,
+        "slurm_srun_args": [f"--cpus-per-task={given.cpus_per_cell}"],  # srun does not take it over from sbatch
+    }
 
 
 def alive() -> dict[str, str] | None:
-    """Return job id -> state of this user's jobs that are not over; None when Slurm does not answer."""
-    command = ["squeue", "--me", "--noheader", "--array", "--format=%i|%T|%r"]
+    """Return job id -> state, with the reason of waiting, of this user's jobs that are not over; None when Slurm does
+    not answer.
+    """
+    command = ["squeue", "--me", "--noheader", "--array", "--format=%i %T (%r)"]
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return parse_queue(run.stdout)
-
-
-def parse_queue(text: str) -> dict[str, str]:
-    """Return job id -> state (with the reason of waiting) from the lines of squeue's `%i|%T|%r`.
-
-    >>> parse_queue("7_0|RUNNING|None\\n7_1|PENDING|Resources\\n")
-    {'7_0': 'running', '7_1': 'pending (Resources)'}
-    """
-    found = {}
-    for line in text.splitlines():
-        job, state, reason = (line.strip().split("|") + ["", ""])[:3]
-        if job:
-            found[job] = state.lower() + (f" ({reason})" if reason not in ("", "None") else "")
-    return found
+    lines = (line.removesuffix(" (None)").partition(" ") for line in run.stdout.splitlines())
+    return {job: state.lower() for job, _, state in lines}
 
 
 def _stamp(folder: CellFolder) -> int | None:
@@ -139,66 +112,45 @@ def _stamp(folder: CellFolder) -> int | None:
     return None
 
 
-class _Queue:
-    def __init__(self, sweep: Sweep, todo: Todo, board: Board, request: Request) -> None:
-        self.sweep, self.todo, self.board, self.request, self.tally = sweep, todo, board, request, Tally()
+class Queue(Launcher):
+    """The jobs of one launch."""
+
+    def __init__(self, sweep: Sweep, todo: Mapping[str, State], board: Board, given: argparse.Namespace) -> None:
+        super().__init__(sweep, todo, board)
+        self.parameters, self.requeues = parameters(given, sweep, todo), given.requeues
         self.base = CellFolder(sweep.folder / "slurm")
-        self.base.path.mkdir(parents=True, exist_ok=True)
-        self.left = list(todo.cells)
         self.jobs: dict[str, str] = {}
-        self.requeued = dict.fromkeys(self.left, 0)
+        self.requeued = dict.fromkeys(todo, 0)
         self.gone: dict[str, float] = {}
-        self.before = {key: _stamp(self.sweep.of(key)) for key in todo.retry | todo.redo}
+        over = (key for key, state in todo.items() if state.name in ("done", "failed", "damaged"))
+        self.before = {key: _stamp(sweep.of(key)) for key in over}
 
     # --- submitting
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other launchers from submitting at the same time."""
-        with open(self.base.path / "lock", "w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-
     def submit(self, cells: list[str]) -> None:
         """Submit cells that no living job of an earlier launch has already."""
-        with self._alone():
+        with self.base.claim(-1):  # other launchers do not submit meanwhile
             known, queue = self.base.read("jobs.json"), alive()
             if queue is None:
                 raise RuntimeError("launcher 'slurm': squeue does not answer; is the controller up?")
-            for key in cells:
-                if known.get(key) in queue:
-                    self.jobs[key] = known[key]
-            new = [key for key in cells if key not in self.jobs or self.jobs[key] not in queue]
+            self.jobs |= {key: known[key] for key in cells if known.get(key) in queue}
+            new = [key for key in cells if self.jobs.get(key) not in queue]
             for start in range(0, len(new), ARRAY):
-                part = new[start : start + ARRAY]
-                for key, job in zip(part, self._submit(part), strict=True):
-                    self.jobs[key] = known[key] = job
-                self.base.write("jobs.json", known)
+                self.jobs |= self._submit(new[start : start + ARRAY])
+                self.base.write("jobs.json", known | self.jobs)
 
-    def _submit(self, cells: list[str]) -> list[str]:
+    def _submit(self, cells: list[str]) -> dict[str, str]:
         executor = submitit.AutoExecutor(self.base.path / "jobs" / "%j", "slurm", slurm_max_num_timeout=TIMEOUTS)
-        ask: dict[str, Any] = {
-            "name": self.sweep.experiment.name, "timeout_min": self.request.minutes,
-            "cpus_per_task": self.request.cpus, "slurm_array_parallelism": self.request.max_parallel,
-            "slurm_additional_parameters": {"requeue": True, **self.request.sbatch},
-            "slurm_srun_args": [f"--cpus-per-task={self.request.cpus}"],  # srun does not take it over from sbatch
-        }  # fmt: skip
-        if self.request.gpus:
-            ask["slurm_gpus_per_node"] = self.request.gpus
-        if self.request.partition:
-            ask["slurm_partition"] = self.request.partition
-        executor.update_parameters(**ask)
+        executor.update_parameters(**self.parameters)
+        threads, patience = self.parameters["cpus_per_task"], ("--patience", str(PATIENCE_S))
+        commands = [worker_command(self.sweep, key, threads, *patience) for key in cells]
         try:
             with executor.batch():
-                jobs = [executor.submit(self._work(key)) for key in cells]
-            return [job.job_id for job in jobs]
+                jobs = [executor.submit(Work(command, str(config.root()))) for command in commands]
+            return {key: job.job_id for key, job in zip(cells, jobs, strict=True)}
         except (subprocess.CalledProcessError, submitit.core.utils.FailedJobError) as err:
             words = getattr(err, "stderr", None) or str(err)
             raise RuntimeError(f"sbatch took no job: {words.strip()}") from None
-
-    def _work(self, key: str) -> Work:
-        patience = ("--patience", str(PATIENCE_S))
-        return Work(worker_command(self.sweep, key, self.todo, self.request.cpus, *patience), str(config.root()))
 
     # --- watching
 
@@ -207,9 +159,8 @@ class _Queue:
         queue = alive()
         for key in list(self.left):
             folder, job = self.sweep.of(key), self.jobs[key]
-            state = self._over(key)
-            if state:
-                self._end(key, state)
+            if state := self._over(key):
+                self.end(key, state)
             elif queue is None or job in queue:
                 self.gone.pop(key, None)
                 words = folder.last_told() if folder.held() else ""
@@ -225,18 +176,14 @@ class _Queue:
         return state if state.name in ("done", "failed", "damaged") else None
 
     def _again(self, key: str) -> None:
+        """Requeue a cell's job, or submit another where Slurm no longer knows it."""
         self.gone.pop(key, None)
         job = self.jobs[key]
-        if self.requeued[key] >= self.request.requeues:
+        if self.requeued[key] >= self.requeues:
             where = self.base.path / "jobs" / job
-            self._end(key, State("interrupted", f"job {job} died {self.requeued[key] + 1} times; its output: {where}"))
+            self.end(key, State("interrupted", f"job {job} died {self.requeued[key] + 1} times; its output: {where}"))
             return
         self.requeued[key] += 1
         self.sweep.of(key).tell(f"job {job} is gone without an end: requeued")
         if subprocess.run(["scontrol", "requeue", job], capture_output=True).returncode:
             self.submit([key])
-
-    def _end(self, key: str, state: State) -> None:
-        self.left.remove(key)
-        self.tally.ended[key] = state
-        self.board.end(key, state, self.sweep.of(key))

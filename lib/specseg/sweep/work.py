@@ -7,10 +7,11 @@ import os
 import socket
 import sys
 import traceback
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +20,21 @@ import pandas as pd
 from specseg.evidence import config, provenance, records
 from specseg.sweep.cells import Context, Experiment, Tell, canonical
 from specseg.sweep.energy import Clock
-from specseg.sweep.folder import PATIENCE_S, CellFolder, Held, State, full_disk, now, sha256
+from specseg.sweep.folder import PATIENCE_S, RESERVE, CellFolder, Held, State, full_disk, here, now
 
 _CHOICE = {"device": "auto", "precision": "auto"}
 
 
-def choose_device(choice: str) -> None:
-    """Set what `device` returns. Raises ValueError and RuntimeError as `config.device` does."""
-    if choice not in ("auto", "cpu"):
-        config.device(choice)
-    _CHOICE["device"] = choice
+def choose(device: str, precision: str) -> None:
+    """Set what `device` and `precision` return. Raises ValueError and RuntimeError as `config.device` does."""
+    if device not in ("auto", "cpu"):
+        config.device(device)
+    _CHOICE.update(device=device, precision=precision)
 
 
 def device():
     """Return the torch device that the sweep's --device chose: what an experiment's `run` computes on."""
     return config.device(_CHOICE["device"])
-
-
-def choose_precision(choice: str) -> None:
-    """Set what `precision` returns."""
-    _CHOICE["precision"] = choice
 
 
 def precision() -> str:
@@ -48,14 +44,24 @@ def precision() -> str:
 
 @dataclass(frozen=True)
 class Sweep:
-    """One run of an experiment: its cells by id, where they are kept, how they are run."""
+    """One run of an experiment: its cells by id, where they are kept, how they are run.
+
+    `retry_failed` takes up cells that failed, `redo_stale` those that other code has done.
+    """
 
     experiment: Experiment
     profile: str
     home: Path
     device: str = "auto"
-    allow_dirty: bool = False
     precision: str = "auto"
+    allow_dirty: bool = False
+    retry_failed: bool = False
+    redo_stale: bool = False
+
+    @cached_property
+    def cells(self) -> dict[str, Any]:
+        """The cells by id, in order of priority."""
+        return self.experiment.by_id(self.profile)
 
     @property
     def file(self) -> Path:
@@ -71,30 +77,36 @@ class Sweep:
         return self.home / self.experiment.name / self.profile
 
     def of(self, key: str) -> CellFolder:
+        """Return the folder of a cell."""
         return CellFolder(self.folder / key)
 
     def command(self, key: str) -> str:
         """Return the command line that makes one cell again, from the project's root."""
-        try:
-            file = self.file.relative_to(config.root()).as_posix()
-        except ValueError:
-            file = str(self.file)
         chosen = "" if self.device == "auto" else f" --device {self.device}"
         chosen += "" if self.precision == "auto" else f" --precision {self.precision}"
-        return f"python {file} run --profile {self.profile}{chosen} --only {key}"
+        return f"python {_in_project(self.file)} run --profile {self.profile}{chosen} --only {key}"
 
+    @cached_property
     def modules(self) -> dict[str, str]:
-        """Return module -> hash of the code that makes a cell: the experiment's file and what it imports."""
-        return _modules(self.file)
+        """Module -> hash of the code that makes a cell, the experiment's file and what it imports: as it was when this
+        process first asked, for that is what it runs.
+        """
+        return {"script": provenance.code_hash(self.file), **provenance.module_hashes([self.file])}
 
-    def state(self, key: str) -> State:
-        """Return a cell's state; that of a done one says which code or record is no longer what it was."""
-        found = self.of(key).state()
+    def minutes(self, keys: Mapping[str, Any]) -> list[float]:
+        """Return the estimated minutes of each of these cells."""
+        return [self.experiment.minutes(self.cells[key], self.profile) for key in keys]
+
+    def state(self, key: str, mine: bool = False) -> State:
+        """Return a cell's state; that of a done one says which code or record is no longer what it was.
+
+        `mine` as for `CellFolder.state`.
+        """
+        found = self.of(key).state(mine)
         return State("done", self._aged(found.done), found.done) if found.name == "done" else found
 
     def _aged(self, done: dict[str, Any]) -> str:
-        here = self.modules()
-        changed = sorted(k for k, old in done["modules"].items() if here.get(k) != old)
+        changed = sorted(k for k, old in done["modules"].items() if self.modules.get(k) != old)
         said = [f"code changed since: {', '.join(changed)}"] if changed else []
         if done["record"]:
             try:
@@ -104,51 +116,29 @@ class Sweep:
         return "; ".join(said)
 
 
-@lru_cache(maxsize=8)
-def _modules(file: Path) -> dict[str, str]:
-    """Hashes as they were when this process first asked: those of the code that it runs."""
-    return {"script": provenance.code_hash(file), **provenance.module_hashes([file])}
-
-
-def work(
-    sweep: Sweep,
-    key: str,
-    cell: Any,
-    *,
-    retry: bool = False,
-    redo: bool = False,
-    patience_s: float = PATIENCE_S,
-    show: Tell | None = None,
-) -> State:
+def work(sweep: Sweep, key: str, *, patience_s: float = PATIENCE_S, show: Tell | None = None) -> State:
     """Do one cell and return its state afterwards: done, failed, or running when another process holds it.
 
-    A done cell is left alone unless `redo` and its code has changed; a failed one unless `retry`. What cannot be
-    trusted any more is put aside in the cell's folder, never deleted. Interrupts pass through, with the claim released.
+    A done cell is left alone unless the sweep redoes what is stale and its code has changed; a failed one unless the
+    sweep retries. What cannot be trusted any more is put aside in the cell's folder, never deleted. Interrupts pass
+    through, with the claim released.
     """
     folder = sweep.of(key)
     try:
-        folder.path.mkdir(parents=True, exist_ok=True)
         with folder.claim(patience_s):
-            before = sweep.state(key) if (folder.path / "done.json").exists() else _unfinished(folder)
-            if before.name == "done" and not (redo and before.why) or before.name == "failed" and not retry:
+            before = sweep.state(key, mine=True)
+            keep_done = before.name == "done" and not (sweep.redo_stale and before.why)
+            if keep_done or before.name == "failed" and not sweep.retry_failed:
                 return before
-            _make_ready(sweep, folder, cell, before)
-            return _attempt(sweep, folder, key, cell, show or _nothing)
+            _make_ready(sweep, folder, before)
+            return _attempt(sweep, folder, show)
     except Held as err:
         return State("running", str(err))
     except OSError as err:  # the folder itself cannot be written
-        return State("failed", full_disk(err, _existing(folder.path)) or f"{type(err).__name__}: {err}")
+        return State("failed", full_disk(err, folder.path) or f"{type(err).__name__}: {err}")
 
 
-def _nothing(_: str) -> None:
-    pass
-
-
-def _unfinished(folder: CellFolder) -> State:
-    return State("failed", "an earlier attempt failed") if folder.error.exists() else State("waiting")
-
-
-def _make_ready(sweep: Sweep, folder: CellFolder, cell: Any, before: State) -> None:
+def _make_ready(sweep: Sweep, folder: CellFolder, before: State) -> None:
     """Put aside what is damaged or made by other code, and say in cell.json what is begun."""
     if before.name == "damaged":
         home = folder.put_aside("done.json", "rows.csv")
@@ -157,25 +147,29 @@ def _make_ready(sweep: Sweep, folder: CellFolder, cell: Any, before: State) -> N
         home = folder.put_aside()
         folder.tell(f"begun again, the old work is in {home}: {before.why}")
     folder.error.unlink(missing_ok=True)  # its text is in log.txt too
-    begun = folder.read("cell.json")
-    if begun.get("cell_id") != folder.id:
-        modules = {"modules": sweep.modules(), "begun": now()}
-        about = {"cell_id": folder.id, "cell": canonical(cell), "shown": repr(cell), "profile": sweep.profile}
-        folder.write("cell.json", {**about, **modules})
+    if folder.read("cell.json").get("cell_id") != folder.id:
+        folder.write("cell.json", {**_about(sweep, folder.id), "modules": sweep.modules, "begun": now()})
     folder.reserve()
 
 
-def _attempt(sweep: Sweep, folder: CellFolder, key: str, cell: Any, show: Tell) -> State:
+def _about(sweep: Sweep, key: str) -> dict[str, Any]:
+    cell = sweep.cells[key]
+    about = {"experiment": sweep.experiment.name, "profile": sweep.profile}
+    return {"cell_id": key, **about, "cell": canonical(cell), "shown": repr(cell)}
+
+
+def _attempt(sweep: Sweep, folder: CellFolder, show: Tell | None) -> State:
     def tell(text: str) -> None:
         folder.tell(text)
-        show(text)
+        if show:
+            show(text)
 
     with Clock(folder) as clock:
-        folder.tell(f"attempt {clock.attempts} by process {os.getpid()} on {socket.gethostname()}")
+        folder.tell(f"attempt {clock.attempts} by {here()}")
         try:
             records.require_committed(sweep.allow_dirty)
-            rows = sweep.experiment.run(cell, folder.path, tell)
-            return _finish(sweep, folder, key, cell, rows, clock)
+            rows = sweep.experiment.run(sweep.cells[folder.id], folder.path, tell)
+            return _finish(sweep, folder, rows, clock)
         except Exception as err:
             return _fail(folder, err)
         except BaseException as err:
@@ -190,49 +184,46 @@ def _fail(folder: CellFolder, err: Exception) -> State:
     folder.release()  # room for what follows
     why = full_disk(err, folder.path) or f"{type(err).__name__}: {err}"
     text = "".join(traceback.format_exception(err)).rstrip("\n") + f"\n{why}\n"
-    with suppress(OSError):
-        folder.write("error.txt", text)
+    with suppress(OSError):  # where not even its end fits, the exit status alone tells
+        folder.write("error.txt", text[-RESERVE // 4 :])
     folder.tell(f"failed: {why}\n{text}")
-    if not folder.error.exists():  # not even that fits: one line does, or the exit status alone tells
-        with suppress(OSError):
-            folder.write("error.txt", f"{why[:500]}\n")
     return State("failed", why.splitlines()[0])
 
 
-def _finish(sweep: Sweep, folder: CellFolder, key: str, cell: Any, rows: Any, clock: Clock) -> State:
+def _finish(sweep: Sweep, folder: CellFolder, rows: Any, clock: Clock) -> State:
+    """Write the rows, the record and done.json, and return the done state."""
     if not isinstance(rows, pd.DataFrame) or not len(rows):
         raise TypeError(f"run returned {type(rows).__name__} without rows; expected a pandas.DataFrame with some")
     text = rows.to_csv(index=False, lineterminator="\n", float_format="%.10g")
     folder.write("rows.csv", text)
-    name, energy = _device_name(), clock.energy_kwh
-    context = Context(sweep.profile, sweep.command(key), name, clock.wall_s, energy, sweep.allow_dirty)
-    record = _record_once(sweep, folder, cell, rows, context, sha256(text.encode()))
-    modules, begun = dict(sweep.modules()), folder.read("cell.json").get("modules", {})
+    digest = config.sha256(folder.rows)
+    # Loading torch only to ask it for the processor would take longer than some cells.
+    name = config.device_name(device()) if "torch" in sys.modules else f"cpu ({os.cpu_count()} cores)"
+    energy = None if clock.joules is None else clock.joules / 3.6e6
+    context = Context(sweep.profile, sweep.command(folder.id), name, clock.wall_s, energy, sweep.allow_dirty)
+    record = _record_once(sweep, folder, rows, context, digest)
+    modules, begun = dict(sweep.modules), folder.read("cell.json").get("modules", {})
     for module, old in begun.items():  # a cell that was begun by other code is nobody's measurement
         if modules.get(module) != old:
             modules[module] = "changed during the run"
     done = {
-        "cell_id": key, "experiment": sweep.experiment.name, "profile": sweep.profile, "cell": canonical(cell),
-        "shown": repr(cell), "rows": "rows.csv", "rows_sha256": sha256(text.encode()), "n_rows": len(rows),
+        **_about(sweep, folder.id), "rows_sha256": digest, "n_rows": len(rows),
         "record": record, "command": context.command, "attempts": clock.attempts, "wall_s": round(context.wall_s, 3),
-        "wall_hours": round(context.wall_s / 3600, 5), "energy_kwh": energy, "device": name,
-        "host": socket.gethostname(), "finished": now(), "modules": modules,
+        "energy_kwh": energy, "device": name, "host": socket.gethostname(), "finished": now(), "modules": modules,
     }  # fmt: skip
     folder.tell(f"done in {context.wall_s:.1f} s, {len(rows)} rows")
     folder.write("done.json", done)
     return State("done", done=done)
 
 
-def _record_once(
-    sweep: Sweep, folder: CellFolder, cell: Any, rows: pd.DataFrame, context: Context, digest: str
-) -> str | None:
+def _record_once(sweep: Sweep, folder: CellFolder, rows: pd.DataFrame, context: Context, digest: str) -> str | None:
     """Write the committed record, unless an attempt that was killed right after has written it from the same rows."""
     begun = folder.read("recording.json")
     if begun.get("rows_sha256") == digest and (found := _written(context.command, begun.get("since", ""))):
         folder.tell(f"the record {found} is there already")
         return found
     folder.write("recording.json", {"rows_sha256": digest, "since": now(), "command": context.command})
-    path = sweep.experiment.record(cell, folder.path, rows, context)
+    path = sweep.experiment.record(sweep.cells[folder.id], folder.path, rows, context)
     return None if path is None else _in_project(Path(path))
 
 
@@ -251,13 +242,3 @@ def _in_project(path: Path) -> str:
         return path.resolve().relative_to(config.root()).as_posix()
     except ValueError:
         return str(path)
-
-
-def _device_name() -> str:
-    if "torch" in sys.modules:
-        return config.device_name(device())
-    return f"cpu ({os.cpu_count()} cores)"  # loading torch only to ask it would take longer than some cells
-
-
-def _existing(path: Path) -> Path:
-    return next(p for p in (path, *path.parents) if p.exists())
