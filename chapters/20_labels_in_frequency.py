@@ -157,7 +157,7 @@ for name in (*real, *regimes):
     get = {m: draw.pick(rows, name, m, nu_max=32) for m in ("energy_share", "near_share", "miou")}
     p, ac = draw.pick(rows, name, "decay_exponent"), draw.pick(rows, name, "energy_share_ac", nu_max=8)
     table.append({
-        "data": draw.NAMES[name], "maps": int(p.n), "measured on": "real data" if name in real else "synthetic",
+        "data": figures.SET_NAMES[name], "maps": int(p.n), "measured on": "real data" if name in real else "synthetic",
         "exponent": f"{p.value:.2f} [{p.low:.2f}, {p.high:.2f}]", "within 8, no mean": f"{ac.value:.3f}",
         "beyond 32": f"{1 - get['energy_share'].value:.4f}", "near contours": f"{get['near_share'].value:.3f}",
         "mIoU at 32": f"{get['miou'].value:.4f}", "mIoU at 16": f"{draw.pick(rows, name, 'miou', nu_max=16).value:.4f}",
@@ -179,7 +179,7 @@ HTML(pd.DataFrame(table).to_html(index=False))
 # %% tags=["hide-input"]
 for name in real:
     for boundary in sp.BOUNDARIES:
-        at, label = {"boundary": boundary}, f"{draw.NAMES[name]}, {boundary}:"
+        at, label = {"boundary": boundary}, f"{figures.SET_NAMES[name]}, {boundary}:"
         x = draw.pick(rows, name, "energy_share", nu_max=32, **at)
         findings.observe("sec21-label-tail-small", value=1 - x.value, low=1 - x.high, high=1 - x.low, record=kept[name],
                          note=f"{label} {1 - x.value:.2%} beyond 32.")
@@ -195,7 +195,7 @@ for name in real:
     for boundary in sp.BOUNDARIES:
         x = draw.pick(rows, name, "decay_exponent", boundary)
         told = {"value": x.value, "low": x.low, "high": x.high, "record": kept[name],
-                "note": f"{draw.NAMES[name]}, {boundary}: {x.value:.2f} [{x.low:.2f}, {x.high:.2f}]."}
+                "note": f"{figures.SET_NAMES[name]}, {boundary}: {x.value:.2f} [{x.low:.2f}, {x.high:.2f}]."}
         findings.observe("fig1-label-falls", **told)
         if boundary == "mirrored":
             findings.observe("beyond-label-decay-three", **told)
@@ -221,7 +221,7 @@ for name in ("voc2012", "dubai"):
     ratio, low, high = ((1 - a) / (1 - c) for a, c in
                         ((streets.value, other.value), (streets.high, other.low), (streets.low, other.high)))
     findings.observe("sec31-labels-streets-larger", value=ratio, low=low, high=high, record=kept["camvid"],
-                     note=f"CamVid to {draw.NAMES[name]}: {ratio:.2f} [{low:.2f}, {high:.2f}].")
+                     note=f"CamVid to {figures.SET_NAMES[name]}: {ratio:.2f} [{low:.2f}, {high:.2f}].")
     glue(f"labels_ratio_{name}", f"{ratio:.2f}", display=False)
 
 # %% [markdown]
@@ -250,11 +250,11 @@ ratios = {}
 for name in real:
     x = draw.pick(rows, name, "wrap_ratio", nu_max=32)
     findings.observe("beyond-frame-wrap", value=x.value, low=x.low, high=x.high, record=kept[name],
-                     note=f"{draw.NAMES[name]}: {x.value:.3f} [{x.low:.3f}, {x.high:.3f}].")
+                     note=f"{figures.SET_NAMES[name]}: {x.value:.3f} [{x.low:.3f}, {x.high:.3f}].")
     filled = draw.pick(rows, name, "energy_share", nu_max=64, void="filled")
     padded = draw.pick(rows, name, "energy_share", "periodic", nu_max=64, frame="padded")
     main = {b: draw.pick(rows, name, "energy_share", b, nu_max=64) for b in sp.BOUNDARIES}
-    ratios[draw.NAMES[name]] = {
+    ratios[figures.SET_NAMES[name]] = {
         "glued to mirrored frame, beyond 32": x.value,
         "void filled to masked, beyond 64": (1 - filled.value) / (1 - main["mirrored"].value),
         "padded to cropped frame, beyond 64": (1 - padded.value) / (1 - main["periodic"].value)}  # fmt: skip
@@ -285,7 +285,7 @@ figures.show(
 for name in real:
     x = draw.pick(rows, name, "near_share", nu_max=32)
     told = {"value": x.value, "low": x.low, "high": x.high, "record": kept[name],
-            "note": f"{draw.NAMES[name]}: {x.value:.1%} within one cell."}
+            "note": f"{figures.SET_NAMES[name]}: {x.value:.1%} within one cell."}
     findings.observe("fn1-flat-inside", **told)
     findings.observe("fn1-flat-inside", form="approximation", **told)
 
@@ -320,7 +320,7 @@ table = {}
 for name in real:
     for label, metric, where in (("void not scored", "miou", {}), ("glued frame", "miou", {"boundary": "periodic"}),
                                  ("void filled and scored", "miou_everywhere", {"void": "filled"})):  # fmt: skip
-        table[draw.NAMES[name], label] = {nu: f"{draw.pick(rows, name, metric, nu_max=nu, **where).value:.3f}"
+        table[figures.SET_NAMES[name], label] = {nu: f"{draw.pick(rows, name, metric, nu_max=nu, **where).value:.3f}"
                                           for nu in ls.LIMITS}  # fmt: skip
 display(pd.DataFrame(table).T.rename_axis(columns="mIoU at ν_max"))
 ids = {"voc2012": "objects", "dubai": "landcover", "camvid": "streets"}
