@@ -141,7 +141,7 @@ def test_what_fails_and_what_dies_again_and_again(cluster, tmp_path):
 
 
 def test_jobs_are_submitted_once_and_waited_for_later(cluster, tmp_path):
-    toy = on(cluster, tmp_path, [{"seed": 1, "kind": "holds"}, {"seed": 2}])
+    toy = on(cluster, tmp_path, [{"seed": s, "kind": "holds"} for s in (1, 2)])
     assert "submitted" in ended(launch(toy, "--no-wait"), cluster)
     jobs = (toy.home / "slurm" / "jobs.json").read_text()
     later = launch(toy)
