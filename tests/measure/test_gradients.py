@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from specseg.data import loading
-from specseg.evidence import config, records
+from specseg.evidence import config, records, statistics
 from specseg.figures import network_gradients as draw
 from specseg.measure import features as network_features
 from specseg.measure import gradients as ng
@@ -366,15 +366,15 @@ def test_a_study_reads_the_weights_that_were_kept(nets, pictures, tmp_path):
 
 def test_intervals_by_clusters():
     values, clusters = [0.0, 0.2, 1.0, 1.2], ["a", "a", "b", "b"]
-    found = nt.interval(values, clusters)
+    found = statistics.mean_of_clusters(values, clusters)
     assert found["value"] == pytest.approx(0.6) and found["clusters"] == 2 and found["n"] == 4
     assert found["low"] == pytest.approx(0.1) and found["high"] == pytest.approx(1.1)
-    ratio = nt.interval([1.0, 3.0], ["a", "b"], [2.0, 2.0])
+    ratio = statistics.mean_of_clusters([1.0, 3.0], ["a", "b"], [2.0, 2.0])
     assert (ratio["value"], ratio["low"], ratio["high"]) == (1.0, 0.5, 1.5)
-    assert math.isnan(nt.interval([1.0, 2.0], ["a", "a"])["low"])
+    assert math.isnan(statistics.mean_of_clusters([1.0, 2.0], ["a", "a"])["low"])
     rng = np.random.default_rng(0)
     many = rng.normal(size=400)
-    wide = nt.interval(many, [str(i) for i in range(400)])
+    wide = statistics.mean_of_clusters(many, [str(i) for i in range(400)])
     assert wide["high"] - wide["low"] == pytest.approx(2 * 1.96 * many.std() / 20, rel=0.1)
 
 

@@ -1,7 +1,7 @@
 """Lines, their intervals where points come in clusters, and rank correlation, for printed and measured numbers alike.
 
-`scipy.stats.linregress` and `spearmanr` fit one pair of vectors; here the last axis holds the points and all others are
-draws. The wild bootstrap is our own: no maintained package enumerates all sign patterns and inverts the test.
+The last axis holds the points, all others are draws, of which each has points of its own (`keep`): many small fits at
+once. The wild bootstrap is our own because statsmodels has none.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ def resampled(clusters: Sequence, draws: int = DRAWS, seed: int = 0) -> np.ndarr
 def interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
     """Return the percentile interval of draws; NaN draws (a class that no draw holds) are left out.
 
-    `scipy.stats.bootstrap` resamples single observations: it knows neither clusters nor draws that are made already.
+    `scipy.stats.bootstrap` would draw anew, and numbers on record rest on our draws of whole clusters.
 
     >>> tuple(round(v, 3) for v in interval(np.arange(101.0), 0.9))
     (5.0, 95.0)

@@ -29,6 +29,7 @@ def _sizes(ax, sizes) -> None:
     sizes = sorted(set(sizes))
     shown = [s for k, s in enumerate(sizes) if len(sizes) < 7 or k in (0, len(sizes) - 1) or k % 2 == 0]
     plain_ticks(ax, shown)
+    ax.minorticks_off()
     ax.set_xlabel("points of the grid along a side")
 
 

@@ -31,6 +31,7 @@ def _band(ax, text: bool = True) -> None:
 
 def _limits(ax, limits: Sequence[int]) -> None:
     plain_ticks(ax, limits)
+    ax.minorticks_off()
     ax.set_xlabel(r"band limit $\nu_{max}$")
 
 
