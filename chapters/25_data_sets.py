@@ -145,4 +145,4 @@ findings.close()
 # ## Check yourself
 # - Draw `synthetic.scene("streets", 7, 513, dose=4.0)`: what has become small, what has stayed?
 # - `specseg data verify camvid --fast`: how many of how many frames are on your disk?
-# - Which regime and dose come nearest to your own labels? `data_profile.measure(label, classes)["contour"]` tells.
+# - Which regime and dose come nearest to your own labels? `data.profile.measure(label, classes)["contour"]` tells.

@@ -8,7 +8,7 @@ Expect    R_ce a few per cent at nu_max = 8, far below one per cent at 64; perio
 
 Limits    Table 1's in cycles per frame, and half of the LRG sizes of the truncation experiment.
 During    at the snapshots of every baseline: L_ce by rim, spectra and mIoU on the first 48 test pictures of a fixed
-          draw; at the end on all test pictures, in every variant of `loss_study.VARIANTS`.
+          draw; at the end on all test pictures, in every variant of `measure.loss.VARIANTS`.
 """
 
 from __future__ import annotations

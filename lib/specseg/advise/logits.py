@@ -170,7 +170,7 @@ def _hard(guess: Tensor, label: Tensor, num_classes: int) -> np.ndarray:
 
 
 def _overlap(probabilities: Tensor, label: Tensor, limits: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Return sum over the box of s b* of every class, (2, L, C), and s(0) + b(0), (C,): `metrics.spectral_iou`'s."""
+    """Return sum over the box of s b* of every class, (2, L, C), and s(0) + b(0), (C,): `iou.spectral_iou`'s."""
     planes = torch.stack([label == c for c in range(len(probabilities))]).double()
     s, size = probabilities.double(), label.shape[-1]
     hits = []

@@ -79,8 +79,8 @@ def measure(label: np.ndarray, num_classes: int, grid: Grid) -> dict[str, np.nda
 
     `counts` (V, 6, C): pixels of each of `Grid.variants`, in the order of COUNTS: predicted and hit, over labelled and
     over all pixels, then in the boundary region. `truths` (3, C): TRUTHS. `crossings` (C, 4): as
-    `annotation.transitions` of the filled map. `rims` (C, top + 1): energy of each class plane on the rims up to the
-    largest band limit, as `label_spectra.rim_power`, mirrored. `bound` (C, L): `annotation_laws.tail_bound`. `mixed`
+    `labels.transitions` of the filled map. `rims` (C, top + 1): energy of each class plane on the rims up to the
+    largest band limit, as `label_spectra.rim_power`, mirrored. `bound` (C, L): `laws.tail_bound`. `mixed`
     (L,): blocks with more than one class. `void`: share of void. `regions` (C,): whether a class is in the map.
     """
     void = label == VOID
@@ -121,7 +121,7 @@ def measure(label: np.ndarray, num_classes: int, grid: Grid) -> dict[str, np.nda
 
 
 def crossed(filled: np.ndarray, num_classes: int) -> np.ndarray:
-    """Return `annotation.transitions` of a map without void, float64 (C, 4), from bytes.
+    """Return `labels.transitions` of a map without void, float64 (C, 4), from bytes.
 
     >>> crossed(np.array([[0, 0, 1], [0, 0, 1]], np.uint8), 2)[0].tolist()
     [2.0, 0.0, 1.0, 1.0]
@@ -143,7 +143,7 @@ def crossed(filled: np.ndarray, num_classes: int) -> np.ndarray:
 def boundary_region(classes: np.ndarray, width: int) -> np.ndarray:
     """Return where a map's pixels lie within `width` pixels (chessboard) of another class or of the frame's edge, bool.
 
-    The union over classes of `metrics.inner_boundary`: a window that holds two values holds a contour.
+    The union over classes of `iou.inner_boundary`: a window that holds two values holds a contour.
 
     >>> boundary_region(np.zeros((3, 3), np.uint8), 1).astype(int).tolist()
     [[1, 1, 1], [1, 0, 1], [1, 1, 1]]
@@ -246,7 +246,7 @@ def _band_maps(coefficients: torch.Tensor, grid: Grid) -> Iterator[np.ndarray]:
 
 @lru_cache(maxsize=32)
 def _cells(size: int, lrg_size: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Return (points, point of each pixel) of `annotation.cells`, and the first pixel and the end of each block."""
+    """Return (points, point of each pixel) of `labels.cells`, and the first pixel and the end of each block."""
     points, cell = (x.numpy() for x in annotation.cells(size, lrg_size))
     starts = np.searchsorted(cell, np.arange(lrg_size))
     return (points, cell), (starts, np.append(starts[1:], size))
@@ -260,7 +260,7 @@ def _block_sums(total: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.n
 
 
 def _bound(crossings: np.ndarray, num_classes: int, area: np.ndarray, grid: Grid) -> np.ndarray:
-    """`annotation_laws.tail_bound` of the filled, mirrored frame, (C, limits), from the counts at hand."""
+    """`laws.tail_bound` of the filled, mirrored frame, (C, limits), from the counts at hand."""
     share = (area / area.sum())[:, None]
     factor = np.array([_constant(2 * grid.size, 2 * nu) for nu in grid.band])
     per_pixel = (crossings[:, 0] + crossings[:, 1])[:, None] / grid.size**2

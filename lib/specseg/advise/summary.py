@@ -34,7 +34,7 @@ def interval(values) -> dict[str, float]:
 
 
 def mean_iou(iou: np.ndarray) -> np.ndarray:
-    """Return the mean over the last axis without the classes that are nowhere (NaN), as `metrics.mean_iou`."""
+    """Return the mean over the last axis without the classes that are nowhere (NaN), as `iou.mean_iou`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a resample may hold no map at all
         return np.nanmean(iou, axis=-1)
@@ -121,7 +121,7 @@ def classes(sums: Sums, grid: Grid, names: tuple[str, ...]) -> pd.DataFrame:
 
 
 def perimeters(crossings: np.ndarray) -> np.ndarray:
-    """Return Crofton's contour length in pixels, (C,), of `annotation.transitions` (C, 4): `annotation.perimeter`."""
+    """Return Crofton's contour length in pixels, (C,), of `labels.transitions` (C, 4): `labels.perimeter`."""
     t = np.asarray(crossings, float)
     return np.pi / 8 * (t[:, 0] + t[:, 1] + (t[:, 2] + t[:, 3]) / np.sqrt(2))
 

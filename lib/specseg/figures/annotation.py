@@ -124,7 +124,7 @@ def _domains(rows: pd.DataFrame):
 
 
 def drop_predictors(rows: pd.DataFrame):
-    """Draw the drop over the band-limit cost and over R_ce (columns as `band_limit_tables.units`)."""
+    """Draw the drop over the band-limit cost and over R_ce (columns as `study.band_limit.units`)."""
     fig, axes = figures.subplots(1, 2, size=(7.2, 3.6), sharey=True)
     names = {"band_cost": "cost with free gains [nats per pixel]", "rce": r"$R_{ce}$"}
     for ax, (column, name) in zip(axes, names.items(), strict=True):
@@ -140,7 +140,7 @@ def drop_predictors(rows: pd.DataFrame):
 
 
 def floors(rows: pd.DataFrame):
-    """Draw R_F and its floor against the LRG size, a panel per domain (columns as `band_limit_tables.units`)."""
+    """Draw R_F and its floor against the LRG size, a panel per domain (columns as `study.band_limit.units`)."""
     kinds = list(dict.fromkeys(rows["kind"]))
     fig, axes = figures.subplots(1, len(kinds), size=(7.2, 3.0), sharey=True)
     for label, color, mark, part in _domains(rows):
@@ -155,7 +155,7 @@ def floors(rows: pd.DataFrame):
 
 
 def certificate(rows: pd.DataFrame):
-    """Draw the certificate over the share of pixels that change (columns as `band_limit_tables.units`)."""
+    """Draw the certificate over the share of pixels that change (columns as `study.band_limit.units`)."""
     fig, ax = figures.subplots(size=(6, 3.6))
     for label, color, mark, part in _domains(rows):
         ax.plot(part["changed_share"], part["certificate"], mark, color=color, ms=5, fillstyle="none", label=label)

@@ -85,7 +85,7 @@ def fig2(images: Mapping[tuple, np.ndarray]):
 
 
 def row_energies(table: pd.DataFrame, *, claimed: float = 0.9):
-    """Draw the row energies of Fig. 2 (columns of `network_tables.row_energies`): a panel for each nu_i.
+    """Draw the row energies of Fig. 2 (columns of `study.gradients.row_energies`): a panel for each nu_i.
 
     The whisker is the 95 % interval of the share within one bin; the dotted line the `claimed` share.
     """
@@ -131,7 +131,7 @@ def fig3(images: Mapping[str, Mapping[tuple, np.ndarray]]):
 
 
 def layer_energies(table: pd.DataFrame, *, claimed: float = 0.9):
-    """Draw Fig. 3's energies by layer (columns of `network_tables.layer_energies`), each at its worst nu_i."""
+    """Draw Fig. 3's energies by layer (columns of `study.gradients.layer_energies`), each at its worst nu_i."""
     models = _models(table["model"])
     worst = table.groupby(["model", "part", "layer", "nu_i_u", "within"], sort=False)["value"].mean().reset_index()
     worst = worst.groupby(["model", "part", "layer", "within"], sort=False)["value"].min().reset_index()
@@ -155,7 +155,7 @@ def layer_energies(table: pd.DataFrame, *, claimed: float = 0.9):
 def magnitudes(table: pd.DataFrame):
     """Draw the quantiles of |X|, |Z|, |K| by decoder layer: dot the median, thick to 90 %, thin to 99 %.
 
-    Columns of `network_tables.magnitudes`; one line a model, domain and layer, coloured by domain.
+    Columns of `study.gradients.magnitudes`; one line a model, domain and layer, coloured by domain.
     """
     lines = [(m, d, x) for m in _models(table["model"]) for d in _domains(table["domain"])
              for x in table.loc[(table["model"] == m) & (table["domain"] == d), "layer"].drop_duplicates()]  # fmt: skip
@@ -179,7 +179,7 @@ def magnitudes(table: pd.DataFrame):
 
 
 def smoothness(table: pd.DataFrame):
-    """Draw the share of power above half of the own grid's limit, layer by layer (`network_tables.smoothness`)."""
+    """Draw the share of power above half of the own grid's limit, layer by layer (`study.gradients.smoothness`)."""
     models = _models(table["model"])
     fig, axes = figures.subplots(1, len(models), size=(7.4, 3.4), sharey=True, squeeze=False)
     for ax, model in zip(axes[0], models, strict=True):
@@ -207,7 +207,7 @@ def smoothness(table: pd.DataFrame):
 def removal(low: pd.DataFrame, whole: pd.DataFrame, *, claimed: float = 0.05):
     """Draw the change of the low frequencies of the loss (dots, 95 % intervals) and of the loss (crosses), in L_CE.
 
-    Columns of `network_tables.removals`, `whole` with the signed change of L_CE.
+    Columns of `study.gradients.removals`, `whole` with the signed change of L_CE.
     """
     models = _models(low["model"])
     fig, axes = figures.subplots(1, len(models), size=(7.4, 3.4), sharey=True, squeeze=False)

@@ -28,7 +28,7 @@ class Parts(NamedTuple):
 
     `known` (n,) labelled pixels; `share`, `bound` (L, n): pixels whose argmax changes, and the certificate's share;
     `loose`: pixels with 2 max |D| >= margin, the certificate without the range. `loss` (n,) L_CE; `tail`, `smoothed`,
-    `entropy`, `gini` (L, n): what Eq. 9 cuts off, and the parts of `label_floor.Floor`.
+    `entropy`, `gini` (L, n): what Eq. 9 cuts off, and the parts of `floor.Floor`.
     `cost` (L,) fits with free gains; `limited`, `free` (L, n): sums of the fitted losses over `sampled` (n,) pixels.
     """
 
@@ -85,7 +85,7 @@ def band_limit_parts(
 ) -> Parts:
     """Return the parts of all pictures that `keep` takes, logits computed in float64.
 
-    Raises ValueError without a picture, and as `picture` and `truncation_cost.best_gains`.
+    Raises ValueError without a picture, and as `picture` and `cost.best_gains`.
     """
     net = net.double().eval()
     names, parts = [], []

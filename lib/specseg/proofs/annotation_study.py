@@ -181,7 +181,7 @@ def truncation_table(
     noise: float = 0.5,
     grid: int | None = None,
 ) -> pd.DataFrame:
-    """Return what band-limiting logits costs: regime, nu_max and the parts of `truncation_cost.Cost`, means over maps.
+    """Return what band-limiting logits costs: regime, nu_max and the parts of `cost.Cost`, means over maps.
 
     Logits: `loss_response.lrg_prediction` on a grid of half the frame, up-sampled, with normal noise (white, seeded).
     """

@@ -170,7 +170,7 @@ def answer_table(found: Mapping[str, Contour], width: float, shifts: ArrayLike, 
     """Return what a region answers to its contour moving out by each shift: unit, shift, nu_max, below, law.
 
     The answer is the energy of the difference of the two regions, the numerator of 1 - boundary IoU; `below` is its
-    share in the box by FFT, `law` `boundary_band.answer_share_below` for the unit's directions. A shift of 0 stands for
+    share in the box by FFT, `law` `boundary.answer_share_below` for the unit's directions. A shift of 0 stands for
     the region itself: the share of the overlap of a perfect prediction.
     """
     limits, rows = np.asarray(limits, dtype=int), []

@@ -240,7 +240,7 @@ def column_shares(matrix: Tensor) -> Tensor:
 
 
 def row_share(row: Tensor, within: int) -> float:
-    """Return `spectral_gradient.row_energy` round nu_i = (0, 0).
+    """Return `gradient.row_energy` round nu_i = (0, 0).
 
     >>> row_share(torch.tensor([[3.0, 4.0, 0.0]]), 0)
     0.36

@@ -145,7 +145,7 @@ def argmax_bound(energies: Tensor) -> Tensor:
 def displacement_spectrum(n: int, block: int) -> Tensor:
     """Return w(u) = mean of exp(-2 pi j u d/n) over the displacements d of a block's pixels from its point, (n,).
 
-    A block of `block` pixels holds its point at position (block - 1)//2, as `annotation.cells` rounds.
+    A block of `block` pixels holds its point at position (block - 1)//2, as `labels.cells` rounds.
 
     >>> displacement_spectrum(4, 1).real.tolist()
     [1.0, 1.0, 1.0, 1.0]
@@ -163,7 +163,7 @@ def block_error_spectral(labels, block: int, num_classes: int, *, boundary: str 
     For "nearest" blocks of `block` pixels a side, averaged over the grid's position (all block^2 phases), on the
     periodic frame or, without the wrap, on the mirrored one. Proof: two labels differ where (1/2) sum_c (B_c(t) -
     B_c(t - d))^2 = 1; Parseval turns its mean into sum |b_c|^2 (1 - cos), then take the mean over d.
-    Raises ValueError for labels with void: fill them first (`annotation.fill_void`).
+    Raises ValueError for labels with void: fill them first (`labels.fill_void`).
 
     >>> labels = torch.tensor([[0, 0, 1, 1]] * 4)
     >>> round(block_error_spectral(labels, 2, 2, boundary="periodic"), 9)        # both phases: 0 and 4 of 8 columns
@@ -184,7 +184,7 @@ def block_error_spectral(labels, block: int, num_classes: int, *, boundary: str 
 def block_error_law(contour: Tensor, block: float, pixels: int) -> Tensor:
     """Return the law e = 0.2436 h P for blocks of h pixels: the share of pixels inside/outside a contour of length P.
 
-    `contour` in pixels (`annotation.perimeter`, class by class), `pixels` of the frame. A displacement d moves the
+    `contour` in pixels (`labels.perimeter`, class by class), `pixels` of the frame. A displacement d moves the
     area |d . n| across each piece of contour; its mean over the block is 0.2436 h for all directions together, 0.2500 h
     along the axes and 0.2357 h on the diagonal. For a straight contour "majority" equals "nearest": a half-plane
     holds a block's middle exactly when it holds half of it. Limit: h must be small against what is mapped.

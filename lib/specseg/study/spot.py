@@ -62,7 +62,7 @@ def test_batches(network: Network, count: int) -> list[tuple[Tensor, Tensor, Seq
 
 
 def gradients(network: Network, count: int) -> pd.DataFrame:
-    """Return `network_gradients.study` of a committed network on `count` test pictures: in float32, as records are."""
+    """Return `measure.gradients.study` of a committed network on `count` test pictures: in float32, as records are."""
     rows = ng.measure(committed(network).float(), ng.cases(network, count))
     return rows.assign(**{name: getattr(network, name) for name in ng.IDENTITY})
 

@@ -61,7 +61,7 @@ def scores(cells: pd.DataFrame, threshold: float | None = None, axis: str = "dat
 
 
 def mean_errors(cells: pd.DataFrame, names: Iterable[str], threshold: float | None = None) -> pd.Series:
-    """Return the mean absolute error of the named predictors, each data set held out, as `scores` has it."""
+    """Return the mean absolute error of the named predictors, each data set held out, as `statistics` has it."""
     judged = _judged(cells, threshold)
     return pd.Series({n: (held_out(cells, n) - cells.miou_drop)[judged].abs().mean() for n in names})
 
