@@ -87,13 +87,21 @@ def imported(path: Path) -> set[str]:
     >>> "specseg.config" in imported(library() / "provenance.py")
     True
     """
-    tree = _parse(Path(path).read_text(encoding="utf-8"), str(path))
-    package = ""
-    if library().resolve() in Path(path).resolve().parents:
+    path, package = Path(path), ""
+    if library().resolve() in path.resolve().parents:
         own = module_name(path)
-        package = own if Path(path).name == "__init__.py" else own.rpartition(".")[0]
+        package = own if path.name == "__init__.py" else own.rpartition(".")[0]
+    names, asked = _statements(path, package, _stamp(path))
+    found = names.union(*(_dynamic(name) for name in asked))
+    return {name for name in found if name.split(".")[0] == PACKAGE and module_file(name)}
+
+
+@lru_cache(maxsize=1024)  # seventeen chapters ask for much the same files
+def _statements(path: Path, package: str, stamp: tuple[int, int]) -> tuple[frozenset[str], tuple[ast.expr, ...]]:
+    """Return the names in a file's import statements, and what stands in its calls of `import_module`."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    asked = []
+    for node in ast.walk(_parse(path.read_text(encoding="utf-8"), str(path))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -103,8 +111,8 @@ def imported(path: Path) -> set[str]:
                 base = ".".join([*up, base] if base else up)
             found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Call) and node.args and ast.unparse(node.func).endswith("import_module"):
-            found |= _dynamic(node.args[0])
-    return {name for name in found if name.split(".")[0] == PACKAGE and module_file(name)}
+            asked.append(node.args[0])
+    return frozenset(found), tuple(asked)
 
 
 def _dynamic(name: ast.expr) -> set[str]:
@@ -182,8 +190,12 @@ def _file_hash(path: Path, stamp: tuple[int, int]) -> str:
 
 def code_hash(path: Path) -> str:
     """Return a hash of a file's code without comments and docstrings (the same on every supported Python)."""
+    return _file_hash(path, _stamp(path))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
     stat = path.stat()
-    return _file_hash(path, (stat.st_mtime_ns, stat.st_size))
+    return stat.st_mtime_ns, stat.st_size
 
 
 def module_hashes(paths: list[Path]) -> dict[str, str]:
