@@ -27,7 +27,8 @@ MODULES = (
     "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "matplotlib_inline.backend_inline", "myst_nb",
     "numpy", "pandas", "scipy.stats", "scipy.optimize", "scipy.ndimage", "sympy", "matplotlib.pyplot",
     "matplotlib.backends.backend_svg", "plotly.graph_objects", "PIL.Image", "torch", "safetensors.torch",
-    "specseg._torchvision", "timm", "statsmodels.api", "specseg.ledger", "specseg.records", "specseg.figures",
+    "specseg._torchvision", "timm", "statsmodels.api", "pandas.io.formats.style", "myst_nb.ext.glue", "specseg.ledger",
+    "specseg.records", "specseg.figures",
 )  # fmt: skip
 
 
