@@ -27,8 +27,8 @@ MODULES = (
     "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "matplotlib_inline.backend_inline", "myst_nb",
     "numpy", "pandas", "scipy.stats", "scipy.optimize", "scipy.ndimage", "sympy", "matplotlib.pyplot",
     "matplotlib.backends.backend_svg", "plotly.graph_objects", "PIL.Image", "torch", "safetensors.torch",
-    "specseg.data._torchvision", "timm", "statsmodels.api", "specseg.evidence.ledger", "specseg.evidence.records",
-    "specseg.figures",
+    "specseg.data._torchvision", "timm", "statsmodels.api", "pandas.io.formats.style", "myst_nb.ext.glue",
+    "specseg.evidence.ledger", "specseg.evidence.records", "specseg.figures",
 )  # fmt: skip
 
 

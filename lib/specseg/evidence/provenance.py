@@ -205,8 +205,12 @@ def _file_hash(path: Path, stamp: tuple[int, int]) -> str:
 
 def code_hash(path: Path) -> str:
     """Return a hash of a file's code without comments and docstrings (the same on every supported Python)."""
+    return _file_hash(path, _stamp(path))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
     stat = path.stat()
-    return _file_hash(path, (stat.st_mtime_ns, stat.st_size))
+    return stat.st_mtime_ns, stat.st_size
 
 
 def hashes() -> set[str]:

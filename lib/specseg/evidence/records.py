@@ -86,9 +86,10 @@ class Record:
         """
         if not self.meta["modules"]:
             return "stale: it does not say which code made it"
-        changed = self.changed(self.meta["modules"])
+        made = [entry["modules"] for entry in self.renewals[-1:]] + [self.meta["modules"]]
+        changed = self.changed(made[0])
         if changed and self.renewals:
-            changed = self.changed(self.renewals[-1]["modules"])
+            changed = self.changed(made[1]) and changed
         return f"stale: {', '.join(changed)} changed since" if changed else "fresh"
 
     def changed(self, modules: Mapping[str, str]) -> list[str]:

@@ -58,13 +58,15 @@ def truncation_cost(
     mask = b.sum(0)
     low = sp.band_limit(y, nu_max, boundary=boundary)
     high = y - low
-    logp, s = torch.log_softmax(y, 0), torch.softmax(y, 0)
-    loss = -float((b * logp).sum(0).mean())
-    cost = -float((b * torch.log_softmax(low, 0)).sum(0).mean()) - loss
-    first = float(((b - mask * s) * high).sum(0).mean())
-    variance = (s * high**2).sum(0) - (s * high).sum(0) ** 2
+    lse = torch.logsumexp(y, 0)  # log S = Y - lse: of its band limit only that of lse is new
+    s, own, own_low = (y - lse).exp(), (b * y).sum(0), (b * low).sum(0)
+    loss = float((mask * lse - own).mean())
+    cost = float((mask * torch.logsumexp(low, 0) - own_low).mean()) - loss
+    mean = (s * high).sum(0)
+    first = float((own - own_low - mask * mean).mean())
+    variance = (s * high**2).sum(0) - mean**2
     span = high.amax(0) - high.amin(0)
-    tail = -float((b * (logp - sp.band_limit(logp, nu_max, boundary=boundary))).sum(0).mean())
+    tail = float((own_low - mask * sp.band_limit(lse, nu_max, boundary=boundary)).mean()) + loss
     return Cost(loss, cost, first, first + float((mask * variance).mean()) / 2,
                 first + float((mask * span**2).mean()) / 8, abs(tail))  # fmt: skip
 
