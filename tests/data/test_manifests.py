@@ -504,6 +504,15 @@ def test_archives_that_lead_outside_or_are_damaged_are_refused(tmp_path):
         stream.writestr("../evil.txt", "x")
     with pytest.raises(FetchError, match="evil.zip: member '../evil.txt' leads outside"):
         unpack(tmp_path / "evil.zip", tmp_path / "in", "zip")
+    with tarfile.open(tmp_path / "evil.tar", "w") as stream:
+        stream.add(tmp_path / "evil.zip", "../evil.zip")
+    with pytest.raises(FetchError, match="evil.tar: member '../evil.zip' leads outside"):
+        unpack(tmp_path / "evil.tar", tmp_path / "in", "tar")
+    (tmp_path / "link").symlink_to("/etc")
+    with tarfile.open(tmp_path / "link.tar", "w") as stream:
+        stream.add(tmp_path / "link", "link")
+    with pytest.raises(FetchError, match="link.tar: "):  # its words are Python's own where its filter refuses
+        unpack(tmp_path / "link.tar", tmp_path / "in", "tar")
     (tmp_path / "bad.tar").write_bytes(b"no archive")
     with pytest.raises(FetchError, match="bad.tar: cannot be unpacked"):
         unpack(tmp_path / "bad.tar", tmp_path / "in", "tar")

@@ -6,7 +6,7 @@ import os
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,15 +142,25 @@ def unpack(archive: Path, target: Path, kind: str) -> None:
     try:
         if kind == "zip":
             with zipfile.ZipFile(archive) as stream:
-                for name in stream.namelist():
-                    if not (target / name).resolve().is_relative_to(target.resolve()):
-                        raise FetchError(f"{archive.name}: member {name!r} leads outside the folder")
+                _inside(archive, target, stream.namelist())
                 stream.extractall(target)
         else:
             with tarfile.open(archive) as stream:
-                stream.extractall(target, filter="data")
+                _inside(archive, target, stream.getnames())
+                if hasattr(tarfile, "data_filter"):  # not in Python 3.11.0 to 3.11.3
+                    stream.extractall(target, filter="data")
+                elif odd := [m.name for m in stream if not (m.isfile() or m.isdir())]:
+                    raise FetchError(f"{archive.name}: member {odd[0]!r} is neither a file nor a folder")
+                else:
+                    stream.extractall(target)
     except (tarfile.TarError, zipfile.BadZipFile) as err:
         raise FetchError(f"{archive.name}: cannot be unpacked: {err}") from None
+
+
+def _inside(archive: Path, target: Path, names: Sequence[str]) -> None:
+    for name in names:
+        if not (target / name).resolve().is_relative_to(target.resolve()):
+            raise FetchError(f"{archive.name}: member {name!r} leads outside the folder")
 
 
 def merge(source: Path, target: Path) -> None:
