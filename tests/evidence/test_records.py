@@ -261,6 +261,12 @@ def test_freshness_names_what_changed(project):
     assert record.freshness() == "stale: script changed since"
 
 
+def test_what_can_change_no_number_makes_nothing_stale(project):
+    record = records.read(write(project))
+    assert record.changed({"specseg.data.manifests.fetch": "other"}) == []
+    assert record.changed({"specseg.engine": "other"}) == ["specseg.engine"]
+
+
 def test_a_record_that_names_no_code_is_never_fresh(project):
     path = write(project)
     meta = json.loads((path / "record.json").read_text())

@@ -38,6 +38,7 @@ SWEEP = ("", ".cells", ".command", ".energy", ".folder", ".launchers", ".slurm",
 PLUMBING = (
     "specseg", "specseg.evidence", "specseg.evidence.config", "specseg.evidence.records", "specseg.evidence.renewal",
     "specseg.evidence.provenance", "specseg.evidence.schema", "specseg.data", "specseg.data._torchvision",
+    "specseg.data.manifests.fetch",
     "specseg.spectral", "specseg.nets", "specseg.measure", "specseg.proofs", "specseg.study", "specseg.nets.protocol",
     *(f"specseg.sweep{part}" for part in SWEEP),
 )  # fmt: skip

@@ -95,10 +95,12 @@ class Record:
     def changed(self, modules: Mapping[str, str]) -> list[str]:
         """Return which of these hashes (module or "script" -> hash) are not those of today's code.
 
-        A module that was moved or renamed as it stands is not changed.
+        A module that was moved or renamed as it stands is not changed, nor is one that can change no number.
         """
         changed = {}
         for name, old in modules.items():
+            if name in provenance.PLUMBING:
+                continue
             file = provenance.module_file(name) if name != "script" else self.script()
             if file is None or not file.is_file():
                 changed[name] = f"{name} (gone)"
