@@ -93,7 +93,9 @@ def removal_table(
     for confidence in confidences:
         parts, loss = [], []
         for y, (spectra, labelled) in zip(logits, own, strict=True):
-            lse = (confidence * y).exp().sum(0).add(absent * math.exp(-confidence)).log()
+            lse = torch.logsumexp(confidence * y, 0)
+            if absent:
+                lse = torch.logaddexp(lse, lse.new_tensor(math.log(absent) - confidence))
             parts.append((b.sum(0) * _low(lse, low) - confidence * spectra).real)
             loss.append(((mask * lse).mean() - confidence * labelled)[None])
         old, new = parts
