@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 from rich.console import Console
@@ -77,7 +78,7 @@ class Board:
         self.progress.update(self._all, words=text)
 
 
-class Launcher:
+class Launcher(ABC):
     """Does the cells of `todo` until all have ended; `look` is one round of it.
 
     A cell that another launcher works on is waited for: `ended` holds the state of every cell.
@@ -98,10 +99,11 @@ class Launcher:
             self.stop()
         return self.ended
 
+    @abstractmethod
     def look(self) -> None:
-        raise NotImplementedError
+        """Start what can be started and take up what has ended: one round."""
 
-    def stop(self) -> None:
+    def stop(self) -> None:  # noqa: B027 - in this process nothing is started that could outlive it
         """End what this launcher has started and is not to outlive it."""
 
     def held(self, key: str) -> bool:
