@@ -366,7 +366,7 @@ show(
 # shift does.
 
 # %%
-masks = pruning.SoftFilterPruning(0.4, 0.2).step(net, 0)
+masks = pruning.SoftFilterPruning(0.4, 0.2).step(net)
 pruned = deepcopy(net).double()
 images = open_data("synthetic", "train", regime="landcover", size=80)
 train.fit(

@@ -90,7 +90,7 @@ def network(plan: Plan, cell: Cell) -> nn.Module:
         lrg_size=cell.lrg_size,
     ).eval()
     if cell.form != "full":
-        pruning.SoftFilterPruning(cell.prune_rate).step(net, 0)
+        pruning.SoftFilterPruning(cell.prune_rate).step(net)
     return pruning.remove(net) if cell.form == "removed" else net
 
 

@@ -11,7 +11,7 @@ import torch
 
 from specseg.data import domains
 from specseg.evidence import config, provenance, records
-from specseg.nets import networks, protocol, train, weights
+from specseg.nets import flops, networks, protocol, pruning, train, weights
 from specseg.nets.networks import Network
 from specseg.spectral import labels as annotation
 
@@ -163,6 +163,39 @@ def test_training_happens_once_and_goes_on_where_it_stopped(tmp_path):
     before = (place / "weights.safetensors").stat().st_mtime_ns
     networks.ensure(network, root=whole)
     assert (place / "weights.safetensors").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("backbone", ["tiny", "efficientnet_lite0"])
+def test_a_saved_network_has_the_zero_filters_that_its_cost_assumes(tmp_path, backbone):
+    """Images are such that the training (2 or 6 steps) ends inside an epoch; weights are read from the file again."""
+    steps = 6 if backbone == "tiny" else 2
+    network = replace(TINY, backbone=backbone, steps=steps, prune_encoder=0.4, prune_decoder=0.2)
+    assert steps % network.settings(len(network.data("train"))).epoch_steps
+    networks.ensure(network, root=tmp_path)
+    net = weights.load(network, sources=["run"], runs=tmp_path)
+    network.pruning.check(net)
+    small, images = pruning.remove(net), torch.rand(1, 3, 65, 65)
+    _, layers = flops.trace(small, lambda: small(images), part_of=small.part_of)
+    count = flops.count("deeplabv3plus", backbone=backbone, width=8, input_size=65, num_classes=net.num_classes,
+                        encoder_prune_rate=0.4, decoder_prune_rate=0.2, rule=flops.CONV)  # fmt: skip
+    assert flops.conv_flops(layers) == count.total
+    said = {"encoder_rate": 0.4, "decoder_rate": 0.2, "schedule": "asymptotic"}
+    assert networks.about(network, tmp_path)["pruning"] == networks.recorded(network, tmp_path)["pruning"] == said
+    assert networks.of_settings(networks.recorded(network, tmp_path)) == network
+
+
+def test_weights_of_another_pruning_are_not_taken(tmp_path, monkeypatch):
+    network = replace(TINY, prune_encoder=0.4, prune_decoder=0.2)
+    file = networks.ensure(network, root=tmp_path) / "network.json"
+    about = json.loads(file.read_text())
+    del about["pruning"]  # as before the protocol said how it prunes
+    file.write_text(json.dumps(about))
+    with pytest.raises(ValueError, match="pruned by another protocol"):
+        networks.ensure(network, root=tmp_path)
+    monkeypatch.setattr(pruning.SoftFilterPruning, "step", lambda *_: None)
+    with pytest.raises(ValueError, match="0 of 8 filters are zero, expected 3"):
+        networks.ensure(network, root=tmp_path / "never pruned")
+    assert not (networks.folder(network, tmp_path / "never pruned") / "network.json").exists()
 
 
 def _often(init):

@@ -84,12 +84,41 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
 def test_pruned_filters_are_zero_after_an_epoch():
     net = network()
     train.fit(net, draws(8, 4), SETTINGS, prune=SoftFilterPruning(0.5, 0.25))
-
-    def zero(conv):
-        return int((conv.weight.flatten(1).abs().amax(1) == 0).sum())
-
     assert zero(net.decoder.fuse1[0]) == 4 and zero(net.backbone.stage2[0]) == 12
     assert zero(net.decoder.classifier) == 0
+
+
+def zero(conv):
+    return int((conv.weight.flatten(1).abs().amax(1) == 0).sum())
+
+
+@pytest.mark.parametrize("epoch", [1, 4, 6, 7, 100])
+def test_an_epoch_that_is_cut_short_ends_pruned(epoch):
+    """What is saved has its zero filters, wherever the last step falls: in the middle of an epoch, or of the first."""
+    net, prune, seen = network(), SoftFilterPruning(0.5, 0.25), []
+    step = prune.step
+
+    class Noting(SoftFilterPruning):
+        def step(self, model, done=1.0):
+            seen.append(done)
+            return step(model, done)
+
+    settings, last = Settings(steps=6, warmup=2, epoch_steps=epoch, snapshots=(1.0,)), []
+
+    def note(step, model):
+        last.append(zero(model.decoder.fuse1[0]))
+
+    train.fit(net, draws(8, 4), settings, prune=Noting(0.5, 0.25), on_snapshot=note)
+    assert seen == [0.0, *(k / 6 for k in range(epoch, 6, epoch)), 1.0] and last == [4]
+    prune.check(net)
+
+
+def test_a_checkpoint_of_another_pruning_is_refused(tmp_path):
+    path = tmp_path / "run.ckpt"
+    train.fit(network(), draws(8, 4), SETTINGS, prune=SoftFilterPruning(0.5, schedule="constant"), checkpoint=path)
+    for other in (SoftFilterPruning(0.5), None):
+        with pytest.raises(ValueError, match=r"other settings \(prune\)"):
+            train.fit(network(), draws(8, 4), SETTINGS, prune=other, checkpoint=path)
 
 
 def test_void_has_no_say():

@@ -92,6 +92,12 @@ class Network:
         """Whether it is trained on all images with full labels, unpruned and untruncated."""
         return not (self.nu_max or self.prune_encoder or self.prune_decoder or self.lrg_size or self.images)
 
+    @property
+    def pruning(self) -> SoftFilterPruning | None:
+        """How its filters are pruned while it trains; None where they are not."""
+        rates = self.prune_encoder, self.prune_decoder
+        return SoftFilterPruning(*rates) if any(rates) else None
+
     def options(self) -> dict:
         """Return the loader's options that the network's domain needs."""
         return {"size": self.size, "dose": self.dose} if self.domain in SYNTHETIC else {}
@@ -188,16 +194,30 @@ def ensure(
     """Train a network unless it is there, and return its folder. Interrupted trainings go on from their checkpoint.
 
     `precision` is for networks that leave it open and a training that begins now: it goes on in the one it began with.
-    One process trains, others that want the same network wait. Raises what the data set and the training raise.
+    One process trains, others that want the same network wait. Raises what the data set and the training raise, and
+    ValueError where a network lies that was pruned by another protocol.
     """
     place = folder(network, root)
-    if (place / "network.json").is_file():
+    if _trained(network, place):
         return place
     place.mkdir(parents=True, exist_ok=True)
     with _claim(place / "lock"):
-        if not (place / "network.json").is_file():
+        if not _trained(network, place):
             _train(network, place, device, precision, tell)
     return place
+
+
+def _trained(network: Network, place: Path) -> bool:
+    if not (place / "network.json").is_file():
+        return False
+    found, wanted = json.loads((place / "network.json").read_text()).get("pruning"), _pruning(network)
+    if found != wanted:
+        raise ValueError(f"{place}: pruned by another protocol ({found}, expected {wanted}); remove it to train anew")
+    return True
+
+
+def _pruning(network: Network) -> dict | None:
+    return network.pruning and asdict(network.pruning)
 
 
 def _train(network: Network, place: Path, device: str, precision: str, tell: Tell) -> None:
@@ -223,17 +243,17 @@ def _train(network: Network, place: Path, device: str, precision: str, tell: Tel
     def on_snapshot(step: int, model: torch.nn.Module) -> None:
         train.save_weights(model, place / f"step{step:06d}.safetensors", half=True)
 
-    prune = None
-    if network.prune_encoder or network.prune_decoder:
-        prune = SoftFilterPruning(network.prune_encoder, network.prune_decoder)
     history = train.fit(
-        net, draw, settings, fabric=train.processes(device, precision=chosen), prune=prune, on_step=on_step,
+        net, draw, settings, fabric=train.processes(device, precision=chosen), prune=network.pruning, on_step=on_step,
         checkpoint=place / "run.ckpt", on_snapshot=on_snapshot if settings.snapshots else None,
     )  # fmt: skip
     history.to_csv(place / "history.csv", index=False)
-    train.save_weights(net, place / "weights.safetensors", half=True)
+    saved = train.save_weights(net, place / "weights.safetensors", half=True)
+    if network.pruning:
+        network.pruning.check(train.load_weights(net, saved))
     about = {
-        "network": network.describe(), "settings": asdict(settings), "images": len(data), "coverage": data.coverage,
+        "network": network.describe(), "settings": asdict(settings), "pruning": _pruning(network),
+        "images": len(data), "coverage": data.coverage,
         "device": config.device_name(device), "threads": torch.get_num_threads(), "seconds": round(sum(seconds), 1),
         "seconds_per_step": sorted(seconds)[len(seconds) // 2] if seconds else None,
         "commit": provenance.commit()[0], "versions": provenance.versions(),
@@ -270,9 +290,10 @@ def about(network: Network, root: Path | None = None) -> dict:
 
 
 def recorded(network: Network, root: Path | None = None) -> dict:
-    """Return what records say of a trained network: its fields, its name, in which precision it was trained."""
+    """Return what records say of a trained network: fields, name, the precision of its training, how it was pruned."""
     precision = about(network, root)["settings"]["precision"]
-    return {**network.describe(), "name": network.name, "trained_precision": precision}
+    pruning = {"pruning": _pruning(network)} if network.pruning else {}
+    return {**network.describe(), "name": network.name, "trained_precision": precision, **pruning}
 
 
 def history(network: Network, root: Path | None = None) -> pd.DataFrame:

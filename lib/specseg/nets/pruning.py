@@ -1,6 +1,11 @@
 """Soft filter pruning (He et al. 2019): zero the weakest filters after every epoch, let them recover, remove them at
 the end.
 
+Layers that share channels lose the same ones: a depth-wise convolution and the convolution that feeds it are zeroed
+channel by channel, those of smallest joint L2 norm (the group's importance in Fang et al. 2023, DepGraph, over the
+filters that are zeroed). Where a shortcut is added no layer needs another's channels: each skips its own and their
+constants are filled in, as He et al.'s code does.
+
 `remove` takes zero filters really out of a network and keeps its outputs: a filter that is gone leaves a constant
 behind (its normalisation's shift), which the readers of its channel get as a bias, as one constant input, or as a
 filled channel.
@@ -16,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SCHEDULES = ("constant", "asymptotic")
+SCHEDULES = ("asymptotic", "constant")
 
 
 def prunable(model: nn.Module) -> dict[str, nn.Conv2d]:
@@ -58,18 +63,36 @@ def keep_mask(weight: Tensor, rate: float) -> Tensor:
     return mask
 
 
+def groups(model: nn.Module) -> list[list[str]]:
+    """Return the names of the prunable convolutions in groups that share channels (`Link.feeder`); most stand alone."""
+    leads = {link.feeder[0]: link.conv for link in (model.links() if hasattr(model, "links") else ()) if link.feeder}
+    found: dict[str, list[str]] = {}
+    for name in prunable(model):
+        found.setdefault(leads.get(name, name), []).append(name)
+    return list(found.values())
+
+
 def keep_masks(model: nn.Module, rates: Mapping[str, float]) -> dict[str, Tensor]:
     """Return a mask per prunable convolution at the rates of "encoder" and "decoder" (the paper: 0.2 to 0.6, and 0.2).
 
+    One mask a group, by `keep_mask` of its joint norms. A channel that a member has already lost, in the half precision
+    in which weights are saved, goes first: else that member would keep a zero filter more than its rate removes.
     Raises ValueError when a part has no rate.
     """
-    masks = {}
-    for name, conv in prunable(model).items():
-        part = model.part_of(name) if hasattr(model, "part_of") else "encoder"
-        if part not in rates:
-            raise ValueError(f"rates {dict(rates)}: no rate for part {part!r} (layer {name})")
-        masks[name] = keep_mask(conv.weight, rates[part])
+    masks, convs = {}, prunable(model)
+    for group in groups(model):
+        weights = [convs[name].weight.detach().flatten(1) for name in group]
+        lost = torch.stack([(w.half() == 0).all(1) for w in weights]).any(0)
+        mask = keep_mask(torch.cat(weights, 1).masked_fill(lost[:, None], 0), _rate(model, group[0], rates))
+        masks.update(dict.fromkeys(group, mask))
     return masks
+
+
+def _rate(model: nn.Module, name: str, rates: Mapping[str, float]) -> float:
+    part = model.part_of(name) if hasattr(model, "part_of") else "encoder"
+    if part not in rates:
+        raise ValueError(f"rates {dict(rates)}: no rate for part {part!r} (layer {name})")
+    return rates[part]
 
 
 @torch.no_grad()
@@ -82,7 +105,7 @@ def apply_masks(model: nn.Module, masks: Mapping[str, Tensor]) -> None:
             conv.bias[~mask] = 0
 
 
-def asymptotic_rate(epoch: float, epochs: int, goal: float, *, fraction: float = 0.125) -> float:
+def asymptotic_rate(epoch: float, epochs: float, goal: float, *, fraction: float = 0.125) -> float:
     r"""Return the asymptotic schedule's rate :math:`a e^{-k\,epoch} + b`, 0 at epoch 0 and `goal` at epoch `epochs`.
 
     Three quarters of the goal are reached after `fraction` of the epochs (1/8 in He et al. 2019, "Asymptotic soft
@@ -91,7 +114,7 @@ def asymptotic_rate(epoch: float, epochs: int, goal: float, *, fraction: float =
     >>> [round(asymptotic_rate(e, 8, 0.4), 3) for e in (0, 1, 8)]
     [0.0, 0.3, 0.4]
     """
-    if not 0 <= epoch <= epochs or epochs < 1:
+    if not 0 <= epoch <= epochs or epochs <= 0:
         raise ValueError(f"epoch {epoch!r}: expected 0 to {epochs}")
     if not 0 < fraction < 0.75:
         raise ValueError(f"fraction {fraction!r}: expected above 0 and below 3/4")
@@ -104,22 +127,21 @@ def asymptotic_rate(epoch: float, epochs: int, goal: float, *, fraction: float =
 
 @dataclass(frozen=True)
 class SoftFilterPruning:
-    """Soft filter pruning as a training hook: `step(model, epoch)` before training (epoch 0) and after every epoch.
+    """Soft filter pruning as a training hook: `step(model, done)` before it, after every epoch and after its last step.
 
-    Rates are fractions of each layer's filters, from 0 to below 1; `schedule` is one of SCHEDULES. Raises ValueError
-    for others.
+    Rates are fractions of each layer's filters, from 0 to below 1: the goal, which the schedule (one of SCHEDULES)
+    reaches when all of the training is done. Raises ValueError for others.
 
     >>> from specseg.nets.models import build
     >>> net = build("deeplabv3plus", backbone="tiny", num_classes=3, input_size=65, width=16)
-    >>> masks = SoftFilterPruning(0.4, decoder_rate=0.2).step(net, epoch=0)
+    >>> masks = SoftFilterPruning(0.4, decoder_rate=0.2).step(net)
     >>> int(masks["aspp.project.0"].sum()), int(masks["decoder.fuse1.0"].sum())   # of 16 filters each
     (10, 13)
     """
 
     encoder_rate: float
     decoder_rate: float = 0.2
-    schedule: str = "constant"
-    epochs: int = 1
+    schedule: str = "asymptotic"
 
     def __post_init__(self) -> None:
         if self.schedule not in SCHEDULES:
@@ -128,18 +150,29 @@ class SoftFilterPruning:
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ValueError(f"{name} {getattr(self, name)!r}: expected a fraction from 0 to below 1")
 
-    def rates(self, epoch: int) -> dict[str, float]:
-        """Return the rates of encoder and decoder after so many epochs."""
+    def rates(self, done: float = 1.0) -> dict[str, float]:
+        """Return the rates of encoder and decoder when so much of the training is done, from 0 to 1."""
         goal = {"encoder": self.encoder_rate, "decoder": self.decoder_rate}
         if self.schedule == "constant":
             return goal
-        return {part: asymptotic_rate(min(epoch, self.epochs), self.epochs, rate) for part, rate in goal.items()}
+        return {part: asymptotic_rate(done, 1.0, rate) for part, rate in goal.items()}
 
-    def step(self, model: nn.Module, epoch: int) -> dict[str, Tensor]:
+    def step(self, model: nn.Module, done: float = 1.0) -> dict[str, Tensor]:
         """Zero the weakest filters of `model` in place and return the masks."""
-        masks = keep_masks(model, self.rates(epoch))
+        masks = keep_masks(model, self.rates(done))
         apply_masks(model, masks)
         return masks
+
+    def check(self, model: nn.Module) -> None:
+        """Raise ValueError, naming the layer, unless each that is pruned has as many zero filters as its cost assumes.
+
+        A layer of which the goal removes none may have lost some of its own; they count as there.
+        """
+        for name, conv in prunable(model).items():
+            due = removed(conv.out_channels, _rate(model, name, self.rates()))
+            zero = int((conv.weight == 0).flatten(1).all(1).sum())
+            if due and zero != due:
+                raise ValueError(f"{name}: {zero} of {conv.out_channels} filters are zero, expected {due}")
 
 
 class Scatter(nn.Module):

@@ -35,9 +35,9 @@ class Settings:
 
     `lr` is the backbone's learning rate; layers without pretrained weights get `new_layers` times as much. After
     `warmup` steps it falls as (1 - step / steps)^power. `epoch_steps` steps make an epoch, after which filters are
-    pruned. `precision` is Fabric's word: "32-true" or "bf16-mixed". `deterministic` asks torch for algorithms that give
-    the same numbers again on a GPU too (on a CPU they always do). `snapshots` are shares of the training after which
-    `fit` hands out the network.
+    pruned; the last may be cut short. `precision` is Fabric's word: "32-true" or "bf16-mixed". `deterministic` asks
+    torch for algorithms that give the same numbers again on a GPU too (on a CPU they always do). `snapshots` are shares
+    of the training after which `fit` hands out the network.
     """
 
     steps: int
@@ -168,23 +168,20 @@ def fit(
     """Train `model` in place and return one row a step: step, loss, lr.
 
     `checkpoint` names a file from which an interrupted run goes on, on the CPU to the weights of an uninterrupted one;
-    a file of other settings is refused with ValueError. `prune` acts before training and after every epoch.
+    a file of other settings is refused with ValueError. `prune` acts before training, after every epoch and after the
+    last step, so that what is saved is pruned.
     `on_step` is called with step, loss and, every tenth step, the batch's mIoU (else NaN), for progress. `on_snapshot`
     is called with the number of steps made and the network, whenever one of `settings.snapshots` is due.
     """
     fabric = fabric or processes(precision=settings.precision)
-    if settings.channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    if fabric.world_size > 1 and fabric.device.type == "cuda":
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    torch.use_deterministic_algorithms(settings.deterministic, warn_only=True)
-    model, sgd = fabric.setup(model, optimizer(model, settings))
-    state: dict[str, Any] = {"model": model, "optimizer": sgd, "step": 0, "losses": [], "settings": asdict(settings)}
+    model, sgd = _set_up(model, settings, fabric)
+    told = {**asdict(settings), "prune": prune and asdict(prune)}
+    state: dict[str, Any] = {"model": model, "optimizer": sgd, "step": 0, "losses": [], "settings": told}
     if checkpoint is not None and checkpoint.is_file():
-        _resume(fabric, checkpoint, state, settings)
+        _resume(fabric, checkpoint, state, told)
     base = (settings.lr, settings.lr * settings.new_layers)
     if state["step"] == 0 and prune is not None:
-        prune.step(model.module, 0)
+        prune.step(model.module, 0.0)
     due = set(settings.snapshot_steps()) if on_snapshot is not None else set()
     if state["step"] == 0 and 0 in due:
         on_snapshot(0, model.module)
@@ -207,8 +204,8 @@ def fit(
                 raise FloatingPointError(f"loss {value} at step {step}: lower lr ({settings.lr}) or warm up longer")
             state["losses"].append(value)
             state["step"] = step + 1
-            if prune is not None and (step + 1) % settings.epoch_steps == 0:
-                prune.step(model.module, (step + 1) // settings.epoch_steps)
+            if prune is not None and ((step + 1) % settings.epoch_steps == 0 or step + 1 == settings.steps):
+                prune.step(model.module, (step + 1) / settings.steps)
             if on_step is not None:
                 on_step(step, value, _batch_miou(logits, labels) if (step + 1) % 10 == 0 else float("nan"))
             if step + 1 in due:
@@ -217,6 +214,15 @@ def fit(
                 _save(fabric, checkpoint, state)
     rows = [{"step": t, "loss": v, "lr": settings.lr * lr_factor(t, settings)} for t, v in enumerate(state["losses"])]
     return pd.DataFrame(rows)
+
+
+def _set_up(model: nn.Module, settings: Settings, fabric: Fabric) -> tuple[nn.Module, torch.optim.Optimizer]:
+    if settings.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    if fabric.world_size > 1 and fabric.device.type == "cuda":
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    torch.use_deterministic_algorithms(settings.deterministic, warn_only=True)
+    return fabric.setup(model, optimizer(model, settings))
 
 
 @contextmanager
@@ -264,10 +270,10 @@ def _save(fabric: Fabric, path: Path, state: dict[str, Any]) -> None:
     fabric.barrier()
 
 
-def _resume(fabric: Fabric, path: Path, state: dict[str, Any], settings: Settings) -> None:
+def _resume(fabric: Fabric, path: Path, state: dict[str, Any], told: dict[str, Any]) -> None:
     fabric.load(path, state)
     saved = state["settings"]
-    other = sorted(k for k, v in asdict(settings).items() if k != "checkpoint_steps" and saved.get(k) != v)
+    other = sorted(k for k, v in told.items() if k != "checkpoint_steps" and saved.get(k) != v)
     if other:
         raise ValueError(f"{path}: made with other settings ({', '.join(other)}); delete it or use the same settings")
 

@@ -185,10 +185,10 @@ def _prunable(conv: Layer, exempt: frozenset[str], rule: Rule) -> bool:
     name = conv.name
     if ".downsample." in name:
         return rule.shortcuts
-    if name in exempt:
-        return False
     if ".stem." in name:
         return rule.stem
+    if name in exempt:
+        return False
     if name.startswith("aspp."):
         return rule.projection if "project" in name else rule.aspp
     return rule.last_conv or not (name.startswith("backbone.layer") and name.endswith("conv3"))

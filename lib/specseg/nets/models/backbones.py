@@ -49,8 +49,9 @@ class ResNet101(nn.Module):
         return {"low": low, "mid": mid, "high": self.layer4(self.layer3(mid))}
 
     def exempt(self) -> tuple[str, ...]:
-        """Return the convolutions that soft filter pruning leaves alone: the down-sampling shortcuts."""
-        return tuple(n for n, m in self.named_modules() if isinstance(m, nn.Conv2d) and ".downsample." in n)
+        """Return the convolutions that soft filter pruning leaves alone: the first one and the down-sampling shortcuts,
+        as Table 2 counts."""
+        return ("stem.0", *(n for n, m in self.named_modules() if isinstance(m, nn.Conv2d) and ".downsample." in n))
 
     def links(self) -> list[Link]:
         """Return who reads whose channels: inside each bottleneck; its last convolution can only be skipped."""
@@ -108,8 +109,12 @@ class EfficientNetLite0(nn.Module):
                     Link(f"{p}conv_dw", (f"{p}bn2",), (Follower(f"{p}conv_pwl"),), feeder=(f"{p}conv_pw", f"{p}bn1")),
                     Link(f"{p}conv_pwl", (f"{p}bn3",), scatter=f"{p}bn3"),
                 ]
-            elif hasattr(block, "conv_dw"):
-                out.append(Link(f"{p}conv_pw", (f"{p}bn2",), scatter=f"{p}bn2"))
+            elif hasattr(block, "conv_dw"):  # the first block, which has no expansion: the stem feeds it
+                stem = ("net.conv_stem", "net.bn1")
+                out += [
+                    Link(f"{p}conv_dw", (f"{p}bn1",), (Follower(f"{p}conv_pw"),), feeder=stem),
+                    Link(f"{p}conv_pw", (f"{p}bn2",), scatter=f"{p}bn2"),
+                ]
         return out
 
 
@@ -158,11 +163,13 @@ class Tiny(nn.Module):
         return ()
 
     def links(self) -> list[Link]:
-        """Return who reads whose channels where one layer reads them (the three outputs have several readers)."""
+        """Return who reads whose channels; the three outputs have several readers and are only skipped."""
         return [
             Link("stage1.0", ("stage1.1", "stage1.2"), (Follower("stage1.3"),)),
             Link("stage3.0", ("stage3.1", "stage3.2"), (Follower("stage3.3"),)),
-        ]
+            *(Link(conv, (norm,), scatter=norm)
+              for conv, norm in (("stage1.3", "stage1.4"), ("stage2.0", "stage2.1"), ("stage3.3", "stage3.4"))),
+        ]  # fmt: skip
 
 
 def _conv(inputs: int, outputs: int, stride: int, dilation: int = 1) -> list[nn.Module]:
