@@ -4,19 +4,37 @@ from __future__ import annotations
 
 import html
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import nbformat
 
-from specseg.evidence import config, coverage, provenance, records
+from specseg.evidence import config, coverage, provenance, records, schema
 from specseg.evidence import pages as ledger_pages
 from specseg.evidence.findings import BANNER_RECORDS
 from specseg.evidence.ledger import Judgement
 from specseg.evidence.records import Record
 from steps import check
 from steps.execute import Run
+from steps.sources import BookError
 
 FEW = 6  # records that a banner names one by one
+
+
+@dataclass(frozen=True)
+class Withdrawal(schema.Model):
+    """Records (experiment/run_id) that stand no longer, since when and why; the history of the project keeps them."""
+
+    records: tuple[str, ...]
+    date: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Withdrawals(schema.Model):
+    """results/withdrawn.toml."""
+
+    withdrawn: tuple[Withdrawal, ...]
 
 
 def generate(profile: str, runs: list[Run], judged: list[Judgement], found: dict[str, Any]) -> dict[str, str]:
@@ -96,7 +114,23 @@ def runs_md(profile: str, runs: list[Run], found: dict[str, Any], every: dict[st
     for experiment, own in every.items():
         usual = Counter(filter(None, map(_precision, own))).most_common(1)
         parts.append(f"### {experiment}\n\n" + _raw("".join(_record(r, usual[0][0] if usual else "") for r in own)))
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, *withdrawn()]) + "\n"
+
+
+def withdrawn() -> list[str]:
+    """Return the paragraphs on the records that were withdrawn; none where there are none.
+
+    Raises BookError where the file is not as it must be and where a withdrawn record still lies under results/.
+    """
+    file = records.home() / "withdrawn.toml"
+    if not file.is_file():
+        return []
+    lines = ["## Withdrawn records", "Measured once, shown and used no more; `git log -- results/<record>` finds them."]
+    for entry in schema.read(Withdrawals, schema.toml(file, BookError), str(file), BookError).withdrawn:
+        if left := [r for r in entry.records if (records.home() / r).exists()]:
+            raise BookError(f"{file}: {left[0]} is withdrawn, but lies under results/ still")
+        lines.append(f"- {', '.join(f'`{r}`' for r in entry.records)}, withdrawn on {entry.date}: {entry.reason}")
+    return lines
 
 
 def all_records() -> dict[str, list[Record]]:

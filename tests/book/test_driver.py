@@ -504,6 +504,20 @@ def with_record(toy: Path) -> str:
     return path.name
 
 
+def test_a_withdrawn_record_is_named_with_its_reason_and_lies_there_no_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "home", lambda: tmp_path)
+    assert pages.withdrawn() == []
+    file = tmp_path / "withdrawn.toml"
+    file.write_text('[[withdrawn]]\nrecords = ["toy_run/20260101-0a"]\ndate = 2026-01-02\nreason = "It was cold."\n')
+    assert pages.withdrawn()[-1] == "- `toy_run/20260101-0a`, withdrawn on 2026-01-02: It was cold."
+    (tmp_path / "toy_run" / "20260101-0a").mkdir(parents=True)
+    with pytest.raises(BookError, match="toy_run/20260101-0a is withdrawn, but lies"):
+        pages.withdrawn()
+    file.write_text('[[withdrawn]]\nrecords = ["toy_run/20260101-0a"]\ndate = 2026-01-02\n')
+    with pytest.raises(BookError, match="reason"):
+        pages.withdrawn()
+
+
 def test_a_stale_record_is_marked_wherever_it_shows(toy):
     run_id = with_record(toy)
     folder = toy / "_build" / "html"
