@@ -322,9 +322,10 @@ show(
 # %% [markdown]
 # ## Soft filter pruning on one layer
 #
-# Before training and after every epoch, int(n r) of a layer's n filters, those of smallest L2 norm, are set to zero.
-# Gradients stay whole, so a filter may grow again and another one take its place. The asymptotic schedule starts
-# gently and reaches three quarters of the goal after an eighth of the epochs.
+# After every epoch, and after the last step, int(n r) of a layer's n filters, those of smallest L2 norm, are set to
+# zero; a depth-wise layer and the one that feeds it share channels and lose the same, by their joint norm. Gradients
+# stay whole, so a filter may grow again and another one take its place. The asymptotic schedule, which the protocol
+# takes, starts gently and reaches three quarters of the goal after an eighth of the epochs.
 
 # %%
 torch.manual_seed(0)
