@@ -164,15 +164,20 @@ class SoftFilterPruning:
         return masks
 
     def check(self, model: nn.Module) -> None:
-        """Raise ValueError, naming the layer, unless each that is pruned has as many zero filters as its cost assumes.
+        """Raise ValueError, naming the layer, unless each that is pruned has the zero filters that its cost assumes: as
+        many as the goal removes, and the same ones where channels are shared.
 
         A layer of which the goal removes none may have lost some of its own; they count as there.
         """
-        for name, conv in prunable(model).items():
-            due = removed(conv.out_channels, _rate(model, name, self.rates()))
-            zero = int((conv.weight == 0).flatten(1).all(1).sum())
-            if due and zero != due:
-                raise ValueError(f"{name}: {zero} of {conv.out_channels} filters are zero, expected {due}")
+        convs = prunable(model)
+        for first, *rest in groups(model):
+            due = removed(convs[first].out_channels, _rate(model, first, self.rates()))
+            zero = (convs[first].weight == 0).flatten(1).all(1)
+            if due and int(zero.sum()) != due:
+                raise ValueError(f"{first}: {int(zero.sum())} of {len(zero)} filters are zero, expected {due}")
+            for name in rest if due else ():
+                if not torch.equal((convs[name].weight == 0).flatten(1).all(1), zero):
+                    raise ValueError(f"{name}: its zero filters are not those of {first}, which shares its channels")
 
 
 class Scatter(nn.Module):
