@@ -177,24 +177,29 @@ HTML(pd.DataFrame(table).to_html(index=False))
 # ```
 
 # %% tags=["hide-input"]
+KINDS = {"voc2012": "objects", "dubai": "land cover", "camvid": "streets"}
+UNITS = {"voc2012": ("pictures", 1449), "dubai": ("clusters", 8), "camvid": ("clusters", 34)}  # tiles; ten frames each
+about = {n: {"domain": f"{KINDS[n]} ({figures.SET_NAMES[n]})", "record": kept[n],
+             **dict(zip(("over", "units"), UNITS[n], strict=True))} for n in real}  # fmt: skip
+even = (sp.lrg_size(8) ** 2 - 1) / (513**2 - 1)  # a flat spectrum's share within 8
 for name in real:
     for boundary in sp.BOUNDARIES:
         at, label = {"boundary": boundary}, f"{figures.SET_NAMES[name]}, {boundary}:"
         x = draw.pick(rows, name, "energy_share", nu_max=32, **at)
-        findings.observe("sec21-label-tail-small", value=1 - x.value, low=1 - x.high, high=1 - x.low, record=kept[name],
+        findings.observe("sec21-label-tail-small", value=1 - x.value, low=1 - x.high, high=1 - x.low, **about[name],
+                         null=1 - (sp.lrg_size(32) ** 2 - 1) / (513**2 - 1),
                          note=f"{label} {1 - x.value:.2%} beyond 32.")
         x = draw.pick(rows, name, "energy_share_ac", nu_max=8, **at)
-        findings.observe("fig1-label-power-is-low", value=x.value, low=x.low, high=x.high, record=kept[name],
+        findings.observe("fig1-label-power-is-low", value=x.value, low=x.low, high=x.high, null=even, **about[name],
                          note=f"{label} {x.value:.1%} within 8.")
-        even = (sp.lrg_size(8) ** 2 - 1) / (513**2 - 1)
         findings.observe("sec1-labels-not-uniform", value=x.value / even, low=x.low / even, high=x.high / even,
-                         record=kept[name], note=f"{label} {x.value / even:.0f} times.")
+                         null=1, **about[name], note=f"{label} {x.value / even:.0f} times.")
 
 # %% tags=["hide-input"]
 for name in real:
     for boundary in sp.BOUNDARIES:
         x = draw.pick(rows, name, "decay_exponent", boundary)
-        told = {"value": x.value, "low": x.low, "high": x.high, "record": kept[name],
+        told = {"value": x.value, "low": x.low, "high": x.high, "null": 0, **about[name],
                 "note": f"{figures.SET_NAMES[name]}, {boundary}: {x.value:.2f} [{x.low:.2f}, {x.high:.2f}]."}
         findings.observe("fig1-label-falls", **told)
         if boundary == "mirrored":
@@ -220,7 +225,8 @@ for name in ("voc2012", "dubai"):
     other = draw.pick(rows, name, "energy_share", "periodic", nu_max=32)
     ratio, low, high = ((1 - a) / (1 - c) for a, c in
                         ((streets.value, other.value), (streets.high, other.low), (streets.low, other.high)))
-    findings.observe("sec31-labels-streets-larger", value=ratio, low=low, high=high, record=kept["camvid"],
+    findings.observe("sec31-labels-streets-larger", value=ratio, low=low, high=high,
+                     **about["camvid"] | {"domain": f"{about['camvid']['domain']} against {about[name]['domain']}"},
                      note=f"CamVid to {figures.SET_NAMES[name]}: {ratio:.2f} [{low:.2f}, {high:.2f}].")
     glue(f"labels_ratio_{name}", f"{ratio:.2f}", display=False)
 
@@ -249,7 +255,7 @@ figures.show(
 ratios = {}
 for name in real:
     x = draw.pick(rows, name, "wrap_ratio", nu_max=32)
-    findings.observe("beyond-frame-wrap", value=x.value, low=x.low, high=x.high, record=kept[name],
+    findings.observe("beyond-frame-wrap", value=x.value, low=x.low, high=x.high, null=1, **about[name],
                      note=f"{figures.SET_NAMES[name]}: {x.value:.3f} [{x.low:.3f}, {x.high:.3f}].")
     filled = draw.pick(rows, name, "energy_share", nu_max=64, void="filled")
     padded = draw.pick(rows, name, "energy_share", "periodic", nu_max=64, frame="padded")
@@ -266,7 +272,7 @@ display(pd.DataFrame(ratios).map("{:.2f}".format).rename_axis("ratio of the ener
 # "Only the regions near the segmentation boundaries contain high-frequency components": what lies beyond the band is
 # $B - \hat B$, and it rings. Beside a straight contour it falls as $\cos(kx)/(\pi k x)$ with $k = 2\pi\nu_{max}$ per
 # frame, so that $1/\pi^2$, a tenth of its energy, lies farther than one grid cell from the contour. Mostly near, not
-# only near.
+# only near. If such energy lay anywhere alike, the shares within one cell would be {glue:text}`labels_near`.
 
 # %% tags=["hide-input"]
 scene, limit, size = synthetic.scene("objects", 1_000_001, 257), 16, 257
@@ -282,9 +288,13 @@ figures.show(
     source="this page", label="fig-labels-residual")
 
 # %% tags=["hide-input"]
+(profiled,) = (r.rows for r in records.find("data_profile")[-1:])
+contours = profiled[profiled["metric"] == "contour"].set_index("dataset")["value"]  # in frame sides
+near = 1 - np.exp(-2 * contours / sp.lrg_size(32))  # of the frame, contours lying at random
+glue("labels_near", ", ".join(f"{near[n]:.0%} ({figures.SET_NAMES[n]})" for n in real), display=False)
 for name in real:
     x = draw.pick(rows, name, "near_share", nu_max=32)
-    told = {"value": x.value, "low": x.low, "high": x.high, "record": kept[name],
+    told = {"value": x.value, "low": x.low, "high": x.high, "null": near[name], **about[name],
             "note": f"{figures.SET_NAMES[name]}: {x.value:.1%} within one cell."}
     findings.observe("fn1-flat-inside", **told)
     findings.observe("fn1-flat-inside", form="approximation", **told)
@@ -327,8 +337,9 @@ ids = {"voc2012": "objects", "dubai": "landcover", "camvid": "streets"}
 for name, kind in ids.items():
     for boundary in sp.BOUNDARIES:
         x = draw.pick(rows, name, "miou", boundary, nu_max=16)
-        findings.observe(f"sec31-label-ceiling-{kind}", value=x.value, low=x.low, high=x.high, record=kept[name],
-                         note=f"{boundary}: {x.value:.3f} [{x.low:.3f}, {x.high:.3f}] at 16.")
+        classes = rows[(rows["dataset"] == name) & (rows["metric"] == "class_iou")]["name"].nunique()
+        findings.observe(f"sec31-label-ceiling-{kind}", value=x.value, low=x.low, high=x.high, null=1 / classes,
+                         **about[name], note=f"{boundary}: {x.value:.3f} [{x.low:.3f}, {x.high:.3f}] at 16.")
 
 # %% tags=["hide-input"]
 figures.show(

@@ -122,12 +122,13 @@ figures.show(
 # %% tags=["hide-input"]
 span = data_profile.bracket(kept)
 single = kept[(kept["metric"] != "dose_tail") | (kept["dose"] == synthetic.DOSES[4])]
-findings.observe(
-    "ours-synthetic-brackets", value=span["inside"].sum(), n=len(span), unit="cells", record=record,
-    mutant=data_profile.bracket(single)["inside"].sum(),
-    note=f"{span['inside'].sum()} of {len(span)} cells inside; with one dose alone "
-         f"{data_profile.bracket(single)['inside'].sum()}.",
-)  # fmt: skip
+with_one = data_profile.bracket(single).groupby("dataset", sort=False)["inside"].sum()
+for name, part in span.groupby("dataset", sort=False):
+    findings.observe(
+        "ours-synthetic-brackets", value=part["inside"].sum(), n=len(part), unit="cells", record=record, domain=name,
+        note=f"{figures.SET_NAMES[name]}: {part['inside'].sum()} of {len(part)} cells inside; with one dose alone "
+             f"{with_one[name]}.",
+    )  # fmt: skip
 # %% [markdown]
 # ## Made again
 # The record's synthetic rows can be made again by anyone: a scene depends on regime, seed and size alone, with the same

@@ -306,7 +306,7 @@ tails[["scenes", "loss", "zero", "beyond 0", "beyond 4"]].style.format(precision
 # %% tags=["hide-input"]
 parts = tails["beyond 4"]
 few = ", ".join(f"{kind} {part:.3f}" for kind, part in zip(tails["scenes"], parts, strict=True))
-_ = findings.observe("obs1-low-band", value=parts.median(), low=parts.min(), high=parts.max(),
+_ = findings.observe("obs1-low-band", cases=dict(zip(tails["scenes"], parts, strict=True)),
                      mutant=tails["beyond 0"].min(), note=(
     f"|tail beyond nu_max = 4|/L_CE: {few}; small in {int((parts <= 0.1).sum())} of {len(parts)} kinds of scenes."))
 # %% [markdown]
@@ -340,11 +340,10 @@ periodic, mirrored = at["periodic", "ratio_of_means"], at["mirrored", "ratio_of_
 glue("ce_wrap_periodic", f"{periodic:.1%}", display=False)
 glue("ce_wrap_mirrored", f"{mirrored:.2%}", display=False)
 glue("ce_averages", f"{at['periodic', 'mean_of_ratios'] / periodic:.2f}", display=False)
-share = float(np.median(beyond))
 note = (f"R_ce(12) of the land-cover network is {periodic:.3f} periodic, {mirrored:.4f} mirrored; the closed form is "
         f"{min(beyond):.2f} to {max(beyond):.2f} of their difference for three kinds of scenes; the stronger axis "
         f"alone {min(one_axis):.2f} to {max(one_axis):.2f}.")
-_ = findings.observe("beyond-frame-jump", value=share, low=min(beyond), high=max(beyond),
+_ = findings.observe("beyond-frame-jump", cases=dict(zip(kinds, beyond, strict=True)),
                      mutant=float(np.median(one_axis)), note=note)
 # %% [markdown]
 # At $\nu_{max} = 12$, above what the prediction grid can carry, $R_{ce}$ is {glue:text}`ce_wrap_periodic` periodic and
@@ -384,8 +383,7 @@ glue("ce_rce_calibrated", f"{at_best.iloc[1]:.2f}", display=False)
 note = (f"Same argmax at every band limit, same drop: R_ce(4) of 4 Y is {min(ratios):.1f} to {max(ratios):.1f} times "
         f"that of Y/4 for three kinds of scenes; training from step {net.steps[-3]} to {net.steps[-1]}, which changes "
         f"the segmentation, moves it {trained_on:.1f}-fold.")
-_ = findings.observe("bey-rce-scale", value=float(np.median(ratios)), low=min(ratios), high=max(ratios),
-                     mutant=trained_on, note=note)
+_ = findings.observe("bey-rce-scale", cases=dict(zip(kinds, ratios, strict=True)), mutant=trained_on, note=note)
 # %% [markdown]
 # A fair comparison of two networks therefore needs their calibrated temperature: here the loss is least at
 # $\tau$ = {glue:text}`ce_tau`, where $R_{ce}(4)$ is {glue:text}`ce_rce_calibrated` instead of {glue:text}`ce_rce_raw`.
@@ -422,8 +420,7 @@ for trained in nets:
 for trained in kinds.values():
     rows = rce_laws.truncation_cost(trained.logits[-1], trained.labels, [4])
     shares.append(float((rows["true"] / rows["rce"]).iloc[0]))
-share = float(np.median(shares))
-findings.observe("eq10-measures-loss", value=share, low=min(shares), high=max(shares), note=(
+findings.observe("eq10-measures-loss", cases=dict(zip(kinds, shares, strict=True)), note=(
     f"At nu_max = 4, half the prediction grid's limit, truncating the logits changes the loss by {min(shares):.2f} to "
     f"{max(shares):.2f} times R_ce for three kinds of scenes."))
 _ = findings.observe("eq10-measures-loss", value=held, n=n, form="corrected", mutant=wrong)

@@ -206,10 +206,10 @@ p1 = [iou_laws.class_bounds(y, labels)[["share", "class_loss", "overlap"]].value
 gap = np.array([-loss - (overlap - share) for share, loss, overlap in p1])
 spread = float((np.ptp(gap, axis=0) / p1[0][0]).max())
 # %% tags=["hide-input"]
-power = {"value": orders["eq26"].median(), "low": orders["eq26"].min(), "high": orders["eq26"].max(),
+power = {"cases": {"smallest": orders["eq26"].min(), "largest": orders["eq26"].max()},
          "form": "approximation", "mutant": orders["lost_sign"].median()}
 findings.observe("eq26-first-order", value=missed, note=f"The tangent misses {missed:.0%} of a trained network's loss.")
-findings.observe("eq26-first-order", **power, note=f"Error of order {power['value']:.2f} in 1 - S.")
+findings.observe("eq26-first-order", **power, note=f"Error of order {orders['eq26'].median():.2f} in 1 - S.")
 findings.observe("eq30-one-class-loss", **power)
 findings.observe("eq26-constant-gap", value=spread, note=(
     f"Over training the gap moves by up to {spread:.1f} times the class's own b(0)."))
@@ -223,7 +223,7 @@ _ = findings.observe("eq26-constant-gap", **power)
 fit = orders["eq31"]
 glue("iou_order31", f"{fit.median():.2f}", display=False)
 note = f"Sign and band mended, the error still grows as S nears B (power {fit.median():.2f}): ringing meets log S."
-_ = findings.observe("eq31-truncated-loss", value=fit.median(), low=fit.min(), high=fit.max(), form="approximation",
+_ = findings.observe("eq31-truncated-loss", cases={"smallest": fit.min(), "largest": fit.max()}, form="approximation",
                      note=note)
 # %% [markdown]
 # ## Does the least loss give the largest IoU?
@@ -233,7 +233,7 @@ iou_laws.two_pixels().rename(columns={"soft_iou": "soft IoU"}).style.hide(axis="
 # %% tags=["hide-input"]
 random = iou_laws.ordering(20 * sizes.draws)
 other = random["draws"] - random["agree"]
-findings.observe("eq26-rank", value=random["spearman"], low=random["low"], high=random["high"],
+findings.observe("eq26-rank", value=random["spearman"], low=random["low"], high=random["high"], over="draws",
                  mutant=random["shuffled"],
                  note=f"Rank correlation {random['spearman']:.2f}; {other} of {random['draws']} pairs go otherwise.")
 glue("iou_agree", f"{random['agree']} of {random['draws']}", display=False)

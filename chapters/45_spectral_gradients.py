@@ -271,8 +271,7 @@ kernel = ig.normal(np.random.default_rng(1), 3, 3)
 tiny = study.dropped_over_kept(kernel, study.feature_field(size, rms=0.1)[0, 0])
 note = (f"In layers of 16 to 256 channels the dropped term is {dropped.stack().min():.0%} to "
         f"{dropped.stack().max():.0%} of the kept one, {tiny:.0%} at rms Z = 0.1.")
-findings.observe("eq49-dropped-term", value=dropped.stack().mean(), low=dropped.stack().min(),
-                 high=dropped.stack().max(), note=note)  # fmt: skip
+findings.observe("eq49-dropped-term", cases={f"{c} channels": v.min() for c, v in dropped.items()}, note=note)
 findings.observe("eq49-dropped-term", value=tiny, mutant=dropped.stack().min(),
                  form="approximation", note=note)  # fmt: skip
 # %% tags=["hide-input"]
@@ -453,7 +452,7 @@ errors = on_diagonal.std(axis=1) / np.sqrt(on_diagonal.shape[1])
 three_layers, spread3 = means["ReLU", 3], 2 * errors["ReLU", 3]
 findings.observe(
     "obs3-three-layers", value=three_layers, low=three_layers - spread3,
-    high=three_layers + spread3,
+    high=three_layers + spread3, over="draws",
     note=f"After three ReLU layers the diagonal holds {three_layers:.0%} of a row's energy.",
 )
 kept = 1 - soft["off_diagonal"][1.0]
@@ -500,7 +499,7 @@ for claim in ("eq06-softplus-tail", "eq50-lemma6", "eq54-substitution"):
     findings.observe(claim, value=tail.value, mutant=tail.mutant, form="corrected", note=note)
 note = (f"Softplus last layer: {off:.0%} of the energy off the diagonal; linear and without "
         "void: none; void mixes.")
-findings.observe("eq07-same-frequency", value=off, low=off - margin, high=off + margin,
+findings.observe("eq07-same-frequency", value=off, low=off - margin, high=off + margin, over="draws",
                  note=note)  # fmt: skip
 findings.observe("eq07-same-frequency", value=checked.value, mutant=checked.mutant,
                  form="corrected", note=note)  # fmt: skip
@@ -558,15 +557,14 @@ table[list(columns.values())].style.format("{:.2f}").format_index("{:g}", axis=0
 glue("grad_fall", f"{zeros['fall'].max():.0%}", display=False)
 by = zeros.groupby("regime")
 listed = ", ".join(f"{v:.0%} ({k})" for k, v in by["fall"].max().items())
-findings.observe("eq08-zero-frequency", value=zeros["fall"].median(), low=zeros["fall"].min(),
-                 high=zeros["fall"].max(), mutant=rough["fall"].median(),
+findings.observe("eq08-zero-frequency", cases=by["fall"].max().to_dict(), mutant=rough["fall"].median(),
                  note=f"Upper quarter against nu_j = 1, largest over confidence: {listed}; with "
                       f"the same pixels shuffled {rough['fall'].median():.0%}.")  # fmt: skip
 listed = ", ".join(f"{a:.2f} to {b:.2f} ({k})" for k, a, b in
                    zip(by.groups, by["own"].min(), by["own"].max(), strict=True))  # fmt: skip
 findings.observe(
-    "bey-zero-as-own", value=zeros["own"].median(), low=zeros["own"].min(),
-    high=zeros["own"].max(), mutant=zeros["whole"].median(),
+    "bey-zero-as-own", cases={f"{r.regime} at confidence {r.confidence:g}": r.own for r in zeros.itertuples()},
+    mutant=zeros["whole"].median(),
     note=f"|dL_ce(0)| over |dL_ce(nu_j)|, median from M/4 on, confidence 1 to 8: {listed}.",
 )
 # %% tags=["hide-input"]
@@ -617,9 +615,8 @@ listed = {c: ", ".join(f"{v['min']:.3g} to {v['max']:.3g} ({k})" for k, v in end
           for c in ("zero", "low", "unit")}  # fmt: skip
 for claim, column in (("obs4-zero-frequency", "zero"), ("obs4-low-frequencies", "low"),
                       ("bey-removal-cancels", "unit")):  # fmt: skip
-    seen = removed[column]
     findings.observe(
-        claim, value=seen.median(), low=seen.min(), high=seen.max(),
+        claim, cases={f"{r.regime} at confidence {r.confidence:g}": getattr(r, column) for r in removed.itertuples()},
         mutant=deeper.min() if column == "low" else None,
         note=f"Over confidence 1 to 8: {listed[column]}; where the loss is least "
              f"{best[column].min():.3g} to {best[column].max():.3g}.",

@@ -203,12 +203,15 @@ answer = validation.open_question(cells.truncation(found))
 if isinstance(answer, str):
     findings.not_run("con-open-question-spectrum", answer)
 else:
-    findings.observe("con-open-question-spectrum", record=trained.witness(found.truncation), **answer)
-told = answer if isinstance(answer, str) else answer["note"]
+    for fact in answer:
+        findings.observe("con-open-question-spectrum", record=trained.witness(found.truncation), **fact)
+told = answer if isinstance(answer, str) else " ".join(fact["note"] for fact in answer)
 glue("open_question", told[0].upper() + told[1:], display=False)
 # %% [markdown]
 # ## How good is it?
-# The rule stood in the library before the first drop of a truncated network was measured. {glue:text}`open_question`
+# The rule stood in the library before the first drop of a truncated network was measured. The loss of a recommendation
+# is the FLOPs above the smallest tolerable grid's, as a share, plus the drop above the tolerance.
+# {glue:text}`open_question`
 # {doc}`85_advice_validated` sets it beside rules that use a network.
 # %% [markdown]
 # ## What we found

@@ -28,7 +28,9 @@ def project(folder: Path, monkeypatch) -> Path:
     (folder / "experiments").mkdir(parents=True)
     (folder / "experiments" / "run.py").write_text('"""Nothing."""\n')
     (folder / "profiles.toml").write_text("[smoke]\nsize = 129\n[standard]\nsize = 513\n[paper]\nsize = 513\n")
-    shutil.copytree(Path(__file__).resolve().parents[1] / "paper" / "tables", folder / "paper" / "tables")
+    paper = Path(__file__).resolve().parents[1] / "paper"
+    shutil.copytree(paper / "tables", folder / "paper" / "tables")
+    shutil.copy(paper / "claims.toml", folder / "paper")
     monkeypatch.setenv("SPECSEG_ROOT", str(folder))
     monkeypatch.setattr(records, "_SHOWN", {})
     return folder

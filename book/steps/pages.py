@@ -63,6 +63,7 @@ def _optional(judged: list[Judgement]) -> dict[str, str]:
         from specseg.proofs import conventions
         from specseg.study import notation
 
+        made["changed_minds.md"] = ledger_pages.changed_md(judged)
         made["coverage.md"] = coverage.page(judged, paper.inventory())
         made["conventions.md"] = conventions.render()
         made["notation.md"] = notation.render()

@@ -44,13 +44,23 @@ def test_what_was_accepted_does_not_drift(project):
     [
         (dict(value=2.1), "eq01-sum: printed value 2.0 -> 2.1 (relative difference 4.8e-02, allowed 1e-06)"),
         (dict(value=-2.0), "eq01-sum: verdict 'confirmed' -> 'refuted'"),
-        (dict(low=1.0, high=3.0), "eq01-sum: printed low None -> 1.0"),
+        (dict(low=1.0, high=3.0, over="draws"), "eq01-sum: printed low None -> 1.0"),
         (dict(n=4), "eq01-sum: printed n None -> 4"),
     ],
 )
 def test_drift_is_found(project, now, line):
     accepted.accept("smoke", judged(project))
     assert line in drift(project, judged(project, **now))
+
+
+def test_a_changed_verdict_is_not_accepted_in_silence(project):
+    accepted.accept("smoke", judged(project))
+    now = judged(project, -2.0)
+    with pytest.raises(ValueError, match=r"needs its reason, and `was`: eq01-sum \('confirmed' -> 'refuted'\)"):
+        accepted.accept("smoke", now)
+    told = {"date": "2026-11-26", "reason": "the sign was read wrongly", "was": "confirmed"}
+    accepted.accept("smoke", judged(project, -2.0, change={"amended": [told]}))
+    assert accepted.read("smoke")["eq01-sum"]["verdict"] == "refuted"
 
 
 def test_claims_that_come_and_go(project):

@@ -21,11 +21,16 @@ HOLDS, FAILS = 0.05, 0.5  # of the minimal claim's check: residual at most 0.1
 
 
 def obs(value: float = HOLDS, **other) -> Observation:
-    return Observation("eq01-sum", value, **other)
+    over = {"over": "pictures", "units": 9} if "low" in other or "high" in other else {}
+    return Observation("eq01-sum", value, **(over | other))
 
 
 def verdict(folder, *observed: Observation, **change) -> str:
-    return judge(ledgers.load(folder, change).by_id["eq01-sum"], observed).verdict
+    return judge(claim(folder, **change), observed).verdict
+
+
+def claim(folder, **change):
+    return ledgers.load(folder, {"null": "a coin" if change.get("tier") == "R3" else None} | change).by_id["eq01-sum"]
 
 
 def forms(**bounds: float) -> dict:
@@ -94,11 +99,12 @@ def test_counts(tmp_path):
 
 
 def measured(value: float, profile: str = "standard", **other) -> Observation:
-    return obs(value, record="20260101-00000000", record_profile=profile, record_freshness="fresh", **other)
+    known = {"record": "20260101-00000000", "record_profile": profile, "record_freshness": "fresh"}
+    return obs(value, **(known | {"domain": "streets", "null": FAILS} | other))
 
 
 def test_measured_claims_are_judged_by_records_alone(tmp_path):
-    assert verdict(tmp_path, obs(HOLDS), tier="R3") == "not run", "a smoke run sets no verdict"
+    assert verdict(tmp_path, measured(HOLDS, ""), tier="R3") == "not run", "a smoke run sets no verdict"
     assert verdict(tmp_path, measured(HOLDS, "smoke"), tier="R3") == "not run"
     assert verdict(tmp_path, measured(HOLDS), tier="R3") == "agrees in kind"
     assert verdict(tmp_path, measured(FAILS), tier="R3") == "differs in kind"
@@ -106,9 +112,10 @@ def test_measured_claims_are_judged_by_records_alone(tmp_path):
     assert verdict(tmp_path, measured(HOLDS), tier="R4") == "not run"
     assert verdict(tmp_path, measured(HOLDS, "paper"), tier="R4") == "confirmed"
     assert verdict(tmp_path, measured(FAILS, "paper"), tier="R4") == "refuted"
-    claim = ledgers.load(tmp_path, {"tier": "R3"}).by_id["eq01-sum"]
-    assert judge(claim, [obs(HOLDS)]).reason == "pipeline check only"
-    assert judge(claim, [measured(FAILS), obs(HOLDS)]).verdict == "differs in kind", "the smoke run is left aside"
+    own = claim(tmp_path, tier="R3")
+    spot = obs(HOLDS, domain="streets", null=FAILS)
+    assert judge(own, [spot]).reason == "pipeline check only"
+    assert judge(own, [measured(FAILS), spot]).verdict == "differs in kind", "the smoke run is left aside"
 
 
 def test_reasons_for_not_running(tmp_path):
@@ -170,7 +177,10 @@ def findings(tmp_path, monkeypatch) -> Findings:
 def test_observe_says_what_the_check_says(findings):
     assert findings.observe("eq01-sum", value=HOLDS, mutant=FAILS) == "holds"
     assert findings.observe("eq01-sum", value=FAILS) == "fails"
-    assert findings.observe("eq01-sum", value=HOLDS, low=0, high=FAILS) == "unresolved"
+    assert findings.observe("eq01-sum", value=HOLDS, low=0, high=FAILS, over="pictures") == "unresolved"
+    assert findings.observe("eq01-sum", cases={"streets": HOLDS, "objects": FAILS}, note="told once") == "mixed"
+    last = findings.observations[-2:]
+    assert [(o.domain, o.value, o.note) for o in last] == [("streets", HOLDS, "told once"), ("objects", FAILS, "")]
 
 
 @pytest.mark.parametrize("claim_id", ["eq09-nothing", ""])
@@ -274,7 +284,9 @@ def judged(tmp_path):
         "eq01-sum": [Observation("eq01-sum", HOLDS, note="Holds & stays.")],
         "eq02-wrong": [Observation("eq02-wrong", FAILS), Observation("eq02-wrong", HOLDS, form="corrected")],
         "eq04-open": [
-            Observation("eq04-open", HOLDS, low=0, high=FAILS, record="20260101-0", record_freshness="stale")
+            Observation(
+                "eq04-open", HOLDS, low=0, high=FAILS, over="draws", record="20260101-0", record_freshness="stale"
+            )
         ],
     }
     return [judge(c, seen.get(c.id, [])) for c in claims]

@@ -40,7 +40,7 @@ def test_every_line_is_told_apart_without_colour():
 def test_rate_curves_show_the_paper_above_ours(root):
     found = trained.read("loss_in_frequency")
     main = loss_tables.main_reading(trained.rates(found))
-    above, below = loss.rate_curves(main, loss_tables.printed(), 32).axes[:2]
+    above, below = loss.rate_curves(main, main, loss_tables.printed(), 32).axes[:2]
     paper, ours = lines(above), lines(below)
     assert len(paper) == 6 and paper["streets, DAN"].max() == 2.004
     assert set(ours) == {f"{k}, DeepLab v3+" for k in ("objects", "land cover", "streets")} | {"objects, DAN"}
@@ -126,5 +126,5 @@ def test_methods_boundaries_and_rates(root):
     rates = loss_tables.main_reading(trained.rates())
     both = tables.against_rates(drops[drops["method"].isin(["full", "bilinear"])], rates)
     printed = tables.against_rates(tables.printed().query("prune_rate == 0"), loss_tables.printed())
-    above, below = truncation.rate_and_drop(both, printed).axes[:2]
+    above, below = truncation.rate_and_drop({"ours": both}, printed).axes[:2]
     assert max(lines(above)["streets, DAN"]) == 0.554 and below.get_xscale() == "log"

@@ -22,7 +22,8 @@ def measured(network: Network, share: float, *, total: int = 437, seed: int = 0)
     labelled = rng.integers(400, 600, (8, 2))
     hit = (labelled * share).astype(int)
     counts = np.stack([hit, labelled, hit + (labelled - hit)[:, ::-1]], -1)
-    rows = [{"metric": "miou", "value": 0.5, "n": 8}, {"metric": "label_miou", "value": 0.95, "n": total}]
+    rows = [{"predictor": p, "metric": "miou", "value": v, "n": 8} for p, v in (("network", 0.6), ("as counted", 0.2))]
+    rows += [{"predictor": "network", "metric": "label_miou", "value": 0.95, "n": total}]
     names = np.array([f"p{k}" for k in range(8)])
     arrays = {"counts": counts, "names": names, "clusters": names, "scored": np.array([0, 1])}
     return Measured(network, pd.DataFrame(rows), arrays)
@@ -36,7 +37,8 @@ def found(domains=("voc", "camvid"), models=("deeplabv3plus", "dan"), few=True) 
               for (d, _), n in base.items() for nu in (8, 32, 16)]  # fmt: skip
     if few:
         blocks += [measured(Network("voc", images=k), 0.85) for k in (218, 109, 54)]
-    return Found([], [], [], blocks, whole)
+    seeds = [measured(replace(next(iter(base.values())), seed=k), 0.9 + 0.002 * k) for k in range(3)]
+    return Found(seeds, [], [], blocks, whole)
 
 
 def test_drops_are_from_the_fully_labelled_network():
@@ -70,28 +72,44 @@ def test_the_printed_table_has_its_own_drops():
 def test_every_observation_fits_its_claim(domains, models):
     findings = ledger.open("75_block_annotation", profile="smoke")
     facts, missing = bt.observations(found(domains, models))
-    states = {f["claim_id"]: findings.observe(**f) for f in facts}
-    assert states["tab3-monotone-r3"] == "holds" and states["tab3-objects-close-r3"] == "holds"
+    states = {}
+    for f in facts:
+        states.setdefault(f["claim_id"], set()).add(findings.observe(**f))
+    assert states["tab3-monotone-r3"] <= {"holds", "unresolved"} and "holds" in states["tab3-objects-close-r3"]
     assert ("tab3-streets-larger-r3" in missing) == ("camvid" not in domains)
     if "camvid" in domains:
-        assert states["tab3-streets-larger-r3"] == "holds"
-        assert states["sec21-weak-labels-cost-effective"] in ("holds", "unresolved")
-    steps = next(f for f in facts if f["claim_id"] == "tab3-monotone-r3")
-    assert steps["value"] == steps["n"] == 3 * len(domains) * len(models)
+        assert states["tab3-streets-larger-r3"] == {"holds"}
+        assert states["sec21-weak-labels-cost-effective"] <= {"holds", "unresolved"}
+    steps = [f for f in facts if f["claim_id"] == "tab3-monotone-r3"]
+    assert len(steps) == 3 * len(domains) * len(models)
+    (coarse,) = (f for f in facts if f["claim_id"] == "tab3-coarse-blocks-r3")
+    assert coarse["domain"] == "objects (PASCAL VOC, animals)" and coarse["value"] > 0.1
+
+
+def test_a_difference_of_two_trainings_bears_their_spread():
+    noise = bt.Noise(0.02, 3)
+    alone = noise.widen(0.0, np.zeros(10))
+    assert alone["high"] == pytest.approx(4.302653 * 0.02 * 2**0.5) and alone["low"] == -alone["high"]
+    assert noise.widen(0.0, np.zeros(10), pairs=4)["high"] == pytest.approx(alone["high"] / 2)
+    pictures = noise.widen(0.1, np.linspace(0, 0.2, 1001))
+    assert pictures["high"] - 0.1 == pytest.approx(np.hypot(0.095, alone["high"]), rel=1e-3)
+    mious = [float(trained.scores.miou(m.arrays["counts"].sum(0))) for m in found().truncation]
+    assert bt.noise(found()) == (pytest.approx(np.std(mious, ddof=1) / np.mean(mious)), 3)
+    assert bt.noise(found()._replace(truncation=found().truncation[:2])) is None, "two seeds say nothing"
 
 
 def test_without_records_every_claim_has_a_reason():
     facts, missing = bt.observations(Found([], [], [], [], []))
     coarse, lacking = bt.coarse({})
-    assert not facts and not coarse and len(missing) == 4 and len(lacking) == 3
-    orphan = found(("voc",), ("dan",))._replace(networks=[])
+    assert not facts and not coarse and missing.keys() == bt.CLAIMS.keys() and len(lacking) == 3
+    orphan = found(("voc",), ("dan",))._replace(networks=[], truncation=[])
     assert bt.pairs(orphan) == []
 
 
 def test_coarse_labels_are_told_set_by_set():
     values = {("miou", "block_majority"): 0.9, ("miou", "polygon_block"): 0.85, ("miou", "no contour"): 0.1,
               ("power_beyond", "error"): 0.7, ("power_beyond", "truth"): 0.05}  # fmt: skip
-    rows = pd.DataFrame([{"nu_max": 32, "metric": m, "kind": k, "value": v, "low": v - 0.01, "high": v + 0.01}
+    rows = pd.DataFrame([{"nu_max": 32, "metric": m, "kind": k, "value": v, "low": v - 0.01, "high": v + 0.01, "n": 9}
                          for (m, k), v in values.items()])  # fmt: skip
     record = Record(Path("nowhere"), {}, rows)
     facts, missing = bt.coarse({"dubai": record, "camvid": record})

@@ -236,7 +236,7 @@ def test_the_scale_moves_rce_and_no_drop(tiny):
 @pytest.mark.parametrize("domains", [("voc", "dubai"), ("voc", "dubai", "camvid")])
 def test_every_observation_fits_its_claim(domains):
     findings = ledger.open("80_predictors", profile="smoke")
-    observed, missing = facts.truncation(made(domains))
+    observed, missing = facts.truncation(made(domains), made(domains))
     blocks, lacking = facts.blocks(made(domains).where(~made(domains).table["full"]))
     for fact in observed + blocks:
         findings.observe(**fact)
@@ -244,22 +244,35 @@ def test_every_observation_fits_its_claim(domains):
         findings.not_run(claim, reason)
     findings.close()
     assert ("sec32-streets-explained-r3" in missing) == ("camvid" not in domains)
-    assert len(observed) + len(missing) == 5 and len(blocks) == 2
+    told = [f["claim_id"] for f in observed]
+    assert told.count("fig5b-positive-r3") == told.count("fig5b-estimates-r3") == len(domains)
+    assert told.count("fig5b-slope-r3") == 4, "every network by itself, where three of its cells have R_ce < 0.2"
+    assert [f["null"] > 0.9 for f in observed if f["claim_id"] == "fig5b-positive-r3"] == [True] * len(domains)
 
 
-def test_one_domain_judges_nothing_and_the_reason_says_so():
+def test_one_domain_judges_no_other_and_the_reason_says_so():
     cells = made(("voc",))
-    observed, missing = facts.truncation(cells)
-    assert not observed and all("voc alone" in reason for reason in missing.values())
+    observed, missing = facts.truncation(cells, cells)
+    assert {f["claim_id"] for f in observed} == {"fig5b-positive-r3", "fig5b-slope-r3"}
+    assert all("voc alone" in reason for reason in missing.values())
     assert set(facts.panels(cells, cells)) == {"Pipeline check"}
     empty = pc.truncation(Found([], [], [], [], []))
-    assert facts.truncation(empty)[1].keys() == missing.keys() and len(empty.table) == 0
+    assert facts.truncation(empty, empty)[1].keys() == set(facts.CLAIMS) and len(empty.table) == 0
     assert "0 setup" in facts.blocks(empty)[1]["fig7-strong-r3"]
 
 
-def test_synthetic_domains_are_told_apart_from_real_ones():
+def test_synthetic_domains_judge_nothing():
     real, doses = made(), made(tuple(f"objects x {d}" for d in range(4)), real=False, seed=1)
     both = pc._together([real, doses])
     assert list(facts.panels(both, both)) == ["Real domains", "Synthetic doses", "All together"]
-    observed, _ = facts.truncation(both)
-    assert [f["claim_id"] for f in observed].count("fig5b-positive-r3") == 2
+    assert facts.truncation(both, both) == facts.truncation(real, real)
+
+
+def test_networks_one_by_one_and_their_order_at_one_size():
+    cells = made(("voc", "camvid"))
+    three = pc._together([cells, *(pc.Cells(c.table.assign(setup=c.table["setup"] + f" {k}"), c.drawn)
+                                   for k in range(2) for c in [made(("voc",), seed=k + 1)])])  # fmt: skip
+    table = facts.by_network(three)
+    assert len(table) == 8 and table["slope"].dropna().between(0.3, 0.9).all()
+    orders = facts.orders(three)
+    assert set(orders["domain"]) == {"voc"} and orders.iloc[:, 2:].abs().le(1).all(axis=None)

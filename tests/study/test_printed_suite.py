@@ -22,7 +22,7 @@ def claims():
 
 
 def verdict(claims, claim: str, facts: dict) -> str:
-    made = [ledger.Observation(claim, f.value, f.n, f.low, f.high, form) for form, f in facts.items()]
+    made = [ledger.Observation(claim, f.value, f.n, f.low, f.high, form, over=f.over) for form, f in facts.items()]
     return ledger.judge(claims[claim], made).verdict
 
 

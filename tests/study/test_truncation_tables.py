@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import trainedrecords as invented
 
-from specseg.evidence import paper
+from specseg.evidence import ledger, paper
 from specseg.evidence import statistics as scores
 from specseg.nets import flops
 from specseg.nets.networks import Network
@@ -80,16 +80,16 @@ def test_printed_drops_are_those_of_the_paper():
 
 def test_steps_that_do_not_rise_are_counted_over_sizes_and_rates(found):
     base = [p for p in trained.pools(found) if p.setup.is_baseline]
-    assert tables.monotone(base) == (18, 18)
+    assert [tables.falls(p) for p in base] == [(6, 6)] * len(base)
     everything = trained.pools(found)
     (line,) = tables.rate_lines(everything)
     assert [p.setup.prune_encoder for p in line] == [0.0, 0.6], "a pruned decoder alone is no rate of the paper"
-    assert tables.monotone(everything) == (6 * 5 + 7, 6 * 5 + 7)
+    assert tables.falls_by_rate(line) == (7, 7)
     rising = found[0]._replace(arrays={**found[0].arrays, "counts": found[0].arrays["counts"].copy()})
     k = trained.condition(rising, "bilinear", 33)
     rising.arrays["counts"][k] = rising.arrays["counts"][0] * 1.0
     rising.arrays["counts"][k, ..., 0] = rising.arrays["counts"][k, ..., 1]  # everything right at 33
-    assert tables.monotone(trained.pools([rising])) == (5, 6)
+    assert tables.falls(trained.pools([rising])[0]) == (5, 6)
 
 
 def test_a_difference_of_conditions_uses_the_same_draws(found):
@@ -106,14 +106,30 @@ def test_a_difference_of_conditions_uses_the_same_draws(found):
     )
 
 
-def test_streets_against_the_larger_of_the_others(found):
+def test_streets_against_each_other_kind(found):
     base = trained.pools(trained.plain(found))
-    gap = tables.streets_difference(base)
     at = {p.setup.domain: tables.drop(p, "bilinear", 33)[0] for p in base}
-    assert gap["share"] == 0.5 and gap["value"] == pytest.approx(at["camvid"] - max(at["voc"], at["dubai"]))
-    assert 0 < gap["low"] <= gap["value"] <= gap["high"]
-    with pytest.raises(ValueError, match="expected each of objects"):
-        tables.streets_difference(base[:2])
+    pairs = trained.against(base, "streets")
+    assert [b.setup.domain for _, b in pairs] == ["voc", "dubai"]
+    for streets, other in pairs:
+        gap = tables.streets_difference(streets, other)
+        assert gap["share"] == 0.5 and gap["value"] == pytest.approx(at["camvid"] - at[other.setup.domain])
+        assert 0 < gap["low"] <= gap["value"] <= gap["high"]
+
+
+def test_every_observation_fits_its_claim(found):
+    base, ratios = trained.pools(found), {m.network.name: 3.0 for m in found}
+    costs = fpi.costs()
+    best = cost.optima(fpi.values(base, costs).query("cost == @fpi.PRINTED"), [*tables.KEYS, "prune_rate"])
+    best = best.assign(inside=best["share"].between(0.25, 0.5))
+    told, findings = tables.observations(base, ratios, best), ledger.open("70_truncation_and_pruning", profile="smoke")
+    assert set(told) == set(tables.CLAIMS) and all(told.values())
+    for claim, facts in told.items():
+        for fact in facts:
+            findings.observe(claim, **fact)
+    assert [f["domain"] for f in told["tab4-monotone-r3"]][-1] == "pruned objects (PASCAL VOC, animals)"
+    weak = tables.observations(base, dict.fromkeys(ratios, 1.5), best)
+    assert all("untrained" in f["left_out"] for facts in weak.values() for f in facts)
 
 
 def test_pruning_is_compared_with_the_parent_of_the_same_seed(found):
@@ -212,13 +228,6 @@ def test_fpi_of_a_network_is_cost_over_miou(found):
     part = table.query("cost == @fpi.PRINTED and domain == 'voc' and prune_rate == 0").set_index("share")["fpi"]
     assert one["share"] == part.idxmin() and one["sizes"] == 7
     assert one["margin"] == pytest.approx(part.sort_values().iloc[1] / part.min() - 1)
-    spread = fpi.sensitivity(best[best["cost"] == fpi.PRINTED])
-    assert spread[["domain", "rates"]].to_numpy().tolist() == [["voc", 2]]
-
-
-def test_the_spread_of_an_optimum_over_pruning_rates():
-    best = pd.DataFrame({"domain": "d", "kind": "objects", "model": "dan", "prune_rate": [0.0, 0.2], "step": [1, 2]})
-    assert fpi.sensitivity(best)["spread"].tolist() == [1]
 
 
 def test_own_costs_count_our_networks():

@@ -20,7 +20,8 @@ SYNTHETIC = ("objects", "landcover", "streets")
 class Domain:
     """One domain: `train` and `test` are data set and split, `folds` the options of each fold.
 
-    `scored` are the classes of its mIoU (none: all of them), `steps` the length of a training at the standard profile.
+    `title` is its name for people; `scored` are the classes of its mIoU (none: all of them), `steps`
+    the length of a training at the standard profile.
     `partial` domains use the pictures that are present and say how many. `cluster` gives the unit that intervals
     resample: the drive and the ten seconds of a street frame, the tile of a land-cover part, else the picture.
     """
@@ -34,6 +35,7 @@ class Domain:
     steps: int = 400
     partial: bool = False
     cluster: Callable[[str], str] = field(default=str)
+    title: str = ""
 
     def open(self, part: str, fold: int = 0, **options) -> DataSet:
         """Return "train" or "test" of a fold. Raises ValueError for another part or fold, and as `datasets.open`."""
@@ -66,15 +68,17 @@ ANIMALS = ("background", "cat", "cow", "dog", "horse", "person", "sheep")
 DOMAINS = {
     d.name: d
     for d in (
-        Domain("voc", "objects", ("voc2012", "animals_train"), ("voc2012", "animals_val"), scored=ANIMALS, steps=500),
+        Domain("voc", "objects", ("voc2012", "animals_train"), ("voc2012", "animals_val"), scored=ANIMALS, steps=500,
+               title="PASCAL VOC, animals"),
         Domain("camvid", "streets", ("camvid", "train"), ("camvid", "val"), tuple({"fold": f} for f in camvid.FOLDS),
-               steps=400, partial=True, cluster=_second),
+               steps=400, partial=True, cluster=_second, title="CamVid"),
         Domain("dubai", "land cover", ("dubai", "train"), ("dubai", "val"), tuple({"fold": f} for f in range(4)),
-               steps=300, cluster=lambda name: f"t{dubai.tile(name)}"),
-        Domain("pascal", "objects", ("sbd", "trainaug"), ("voc2012", "val")),
-        Domain("deepglobe", "land cover", ("deepglobe", "train"), ("deepglobe", "val")),
-        Domain("cityscapes", "streets", ("cityscapes", "train"), ("cityscapes", "val")),
-        *(Domain(r, k, ("synthetic", "train"), ("synthetic", "val"), ({"regime": r},), steps=300)
+               steps=300, cluster=lambda name: f"t{dubai.tile(name)}", title="Dubai"),
+        Domain("pascal", "objects", ("sbd", "trainaug"), ("voc2012", "val"), title="PASCAL"),
+        Domain("deepglobe", "land cover", ("deepglobe", "train"), ("deepglobe", "val"), title="DeepGlobe"),
+        Domain("cityscapes", "streets", ("cityscapes", "train"), ("cityscapes", "val"), title="Cityscapes"),
+        *(Domain(r, k, ("synthetic", "train"), ("synthetic", "val"), ({"regime": r},), steps=300,
+                 title=f"synthetic {k}")
           for r, k in zip(SYNTHETIC, ("objects", "land cover", "streets"), strict=True)),
     )
 }  # fmt: skip

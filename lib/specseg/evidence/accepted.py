@@ -113,8 +113,17 @@ def _read(profile: str) -> dict[str, Any] | None:
 
 
 def accept(profile: str, judged: Sequence[Judgement]) -> Path:
-    """Write what was found now as the accepted facts of a profile, with the processor's name, and return the file."""
-    path = accepted_file(profile)
+    """Write what was found now as the accepted facts of a profile, with the processor's name, and return the file.
+
+    Raises ValueError for a verdict that changed in silence: its claim has no amendment with `was`, the one before.
+    """
+    path, old = accepted_file(profile), read(profile) or {}
+    before = {i: fact["verdict"] for i, fact in old.items()}
+    known = {j.claim.id: (j.verdict, *(a.was for a in j.claim.amended)) for j in judged}
+    silent = [f"{i} ({before[i]!r} -> {v[0]!r})" for i, v in known.items() if i in before and before[i] not in v]
+    if silent:
+        told = "; ".join(silent)
+        raise ValueError(f"paper/claims.toml: field 'amended': a changed verdict needs its reason, and `was`: {told}")
     path.parent.mkdir(parents=True, exist_ok=True)
     machine = {"processor": provenance.processor(), "instructions": list(provenance.instructions())}
     told = {"facts": facts(judged), "machine": machine}

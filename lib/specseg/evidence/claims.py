@@ -17,6 +17,7 @@ TIERS = ("R0", "R1", "R2", "R3", "R4")
 FORMS = ("printed", "convention", "approximation", "corrected")
 IF_FAILS = ("refuted", "paper inconsistent")
 CORRECTION = ("printed", "corrected", "why", "conclusion")
+NO_NULL = "none: "  # how a measured claim says why nothing ignorant can be compared; the reason follows
 CHECKED_BY = "checked_by"  # optional in a correction: the claim whose check judged the corrected form, if not this one
 SECTIONS = (
     "Abstract", "1", "2", "2.1", "2.2", "3", "3.1", "3.2", "3.3", "4",
@@ -61,11 +62,12 @@ class Check(Model):
     expected: float | None = None
     tolerance: float | None = None
     min_fraction: float | None = None  # of a count: less than every case
+    chance: float | None = None  # of a count: how probable a hit is under no effect, where it is not one half
 
     def __post_init__(self) -> None:
         given = {k for k, v in vars(self).items() if v is not None} - {"kind", "basis"}
         needs = CHECKS[self.kind].needs
-        if given - ({"min_fraction"} if self.kind == "count" else set()) != set(needs):
+        if given - ({"min_fraction", "chance"} if self.kind == "count" else set()) != set(needs):
             names = ", ".join(needs) or "none"
             raise ValueError(f"a {self.kind} check needs the number(s) {names}; it has {sorted(given)}")
         if self.low > self.high:
@@ -98,6 +100,15 @@ class Check(Model):
 
 
 @dataclass(frozen=True)
+class Amendment(Model):
+    """A later change of a claim: when, why, and the verdict that it had before, where that is another now."""
+
+    date: Annotated[str, Must("a day such as 2026-11-26", re.compile(r"\d{4}-\d\d-\d\d").fullmatch)]
+    reason: Text
+    was: str = ""
+
+
+@dataclass(frozen=True)
 class Claim(Model):
     """One statement of the paper that can be judged, with its place, tier, chapter and checks."""
 
@@ -119,11 +130,15 @@ class Claim(Model):
     importance: int = 0
     drift: float = 1e-6
     replaces: bool = False  # the corrected form is another statement: it mends no verdict
-    amended: tuple[dict[str, str], ...] = ()
+    amended: tuple[Amendment, ...] = ()
+    needs: tuple[str, ...] = ()  # of a measured claim: what its units' names must hold, each at least once
+    null: str = ""  # of a measured claim: the rule, network or picture that knows nothing, in words
 
     def __post_init__(self) -> None:
         if not self.blocked and "printed" not in self.checks:
             raise FieldError("checks.printed", "missing; a claim states its check beforehand")
+        if self.tier == "R3" and not self.blocked and not self.null.strip():
+            raise FieldError("null", f"missing; a measured claim names what knows nothing, or says {NO_NULL!r} and why")
         if self.correction is not None and set(self.correction) - {CHECKED_BY} != set(CORRECTION):
             raise FieldError("correction", f"expected {sorted(CORRECTION)}; found {sorted(self.correction)}")
         if self.replaces and not ("corrected" in self.checks and self.correction):

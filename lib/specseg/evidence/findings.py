@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from specseg.evidence import config, provenance, records
 from specseg.evidence.claims import Claim, load_claims
 from specseg.evidence.records import Record
-from specseg.evidence.verdicts import NOT_RUN, Judgement, Observation, judge, state, validate
+from specseg.evidence.verdicts import NOT_RUN, Judgement, Observation, judge, state, together, validate
 
 MIME = "application/vnd.specseg.findings+json"
 BANNER_RECORDS = "<!-- records -->"  # the driver puts the chapter's records here, which are known only at its end
 NOTHING = "This chapter judges no claim."
 CSS = {
     "confirmed": "good", "confirmed with a correction": "mended", "refuted": "bad", "paper inconsistent": "bad",
-    "agrees in kind": "good", "differs in kind": "bad", "not resolved": "open", "not run": "none",
+    "agrees in kind": "good", "agrees in a weaker form": "mended", "differs in kind": "bad", "mixed": "open",
+    "not resolved": "open", "not run": "none",
 }  # fmt: skip
 
 
@@ -81,36 +83,41 @@ class Findings:
         self,
         claim_id: str,
         *,
-        value: float,
-        n: int | None = None,
-        low: float | None = None,
-        high: float | None = None,
-        form: str = "printed",
-        unit: str = "1",
+        value: float | None = None,
+        cases: Mapping[str, float] | None = None,
+        record: Record | None = None,
         note: str = "",
         mutant: float | None = None,
-        record: Record | None = None,
+        **other: Any,
     ) -> str:
         """Note one observation of a claim and return whether its stated check holds, fails or is unresolved.
 
-        `value` of `n` cases for a count, else a number with an optional interval [low, high]; `form` says which
-        statement was checked; `mutant` is what a deliberately broken version gives, which must fail the check; `note`
-        is the finding in a sentence with its numbers; `record` the Record it was read from.
+        `value` of `n` cases for a count, else a number with an optional interval [low, high] over so many `units` of
+        what `over` says; or `cases`, one value for each kind of scene, each judged by itself. `form` says which
+        statement was checked, `domain` of which unit it speaks (a measured number always says it), `null` what knows
+        nothing scores, `left_out` why it is shown and sets no verdict; `mutant` is what a deliberately broken version
+        gives, which must fail the check; `note` is the finding in a sentence with its numbers; `record` the Record it
+        was read from. The fields are those of `Observation`.
         Raises ValueError for an unknown claim, one of another chapter, a form without a check, a value that is not
-        finite, a mutant that passes.
-        """
+        finite, a mutant that passes, an interval that does not say what was resampled, a measured number without its
+        domain or without what knows nothing.
+        """  # fmt: skip
         if claim_id not in self.claims:
             raise ValueError(f"{self.chapter}: no claim {claim_id!r} of this chapter in paper/claims.toml")
         if record is not None:
             self.use(record)
-        obs = Observation(
-            claim_id, float(value), None if n is None else int(n), None if low is None else float(low),
-            None if high is None else float(high), form, unit, note.strip(), None if mutant is None else float(mutant),
-            record.run_id if record else "", record.profile if record else "", self.freshness(record) if record else "",
-        )  # fmt: skip
-        validate(self.claims[claim_id], obs)
-        self.observations.append(obs)
-        return state(self.claims[claim_id], obs)
+            run = (record.run_id, record.profile, self.freshness(record))
+            other |= dict(zip(("record", "record_profile", "record_freshness"), run, strict=True))
+        claim, states = self.claims[claim_id], []
+        for k, (domain, number) in enumerate((cases or {other.pop("domain", ""): value}).items()):
+            only_once = {"note": note.strip(), "mutant": mutant} if k == 0 else {}
+            plain = {key: v if v is None or isinstance(v, str) else v.item() if hasattr(v, "item") else v
+                     for key, v in ({"value": number} | other | only_once).items()}  # fmt: skip
+            obs = Observation(claim_id, **(plain | {"domain": str(domain), "value": float(plain["value"])}))
+            validate(claim, obs)
+            self.observations.append(obs)
+            states.append(state(claim, obs))
+        return together(states)
 
     def not_run(self, claim_id: str, reason: str) -> None:
         """Say why a claim of this chapter was not observed. Raises ValueError for an unknown claim or no reason."""
@@ -166,12 +173,18 @@ def row(judged: Judgement) -> str:
     """Return one claim as a table row: id, what the paper says, what we found, verdict."""
     c = judged.claim
     quote = f"<br><q>{html.escape(c.quote)}</q>" if c.quote else ""
-    found = html.escape(judged.found or judged.reason) if judged.verdict != NOT_RUN else html.escape(judged.reason)
+    found = html.escape((judged.found if judged.verdict != NOT_RUN else "") or judged.reason) + aside(judged)
     grade = f"<br><small>{judged.grade}</small>" if judged.grade else ""
     return (
         f'<tr id="claim-{c.id}"><td><code>{c.id}</code><br><small>{html.escape(c.locator)}</small></td>'
         f"<td>{html.escape(c.statement)}{quote}</td><td>{found}</td><td>{badge(judged.verdict)}{grade}</td></tr>"
     )
+
+
+def aside(judged: Judgement) -> str:
+    """Return what was measured and sets no verdict, greyed, with the reason; empty where nothing was left out."""
+    told = html.escape(judged.left_out)
+    return f'<br><small class="specseg-aside">Sets no verdict: {told}</small>' if told else ""
 
 
 def open_chapter(chapter: str, *, profile: str) -> Findings:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from specseg.evidence.claims import CHECKED_BY, SECTIONS
-from specseg.evidence.findings import CSS, badge
+from specseg.evidence.findings import CSS, aside, badge
 from specseg.evidence.verdicts import (
     CONFIRMED,
     CORRECTED,
@@ -28,8 +28,10 @@ MEANING = {
     "refuted": "the stated check fails, or a counterexample exists; the errata say what holds instead",
     "paper inconsistent": "the paper's own numbers or sentences contradict each other",
     "agrees in kind": "our smaller experiments agree (other data or networks than the paper's)",
-    "differs in kind": "our smaller experiments disagree",
-    "not resolved": "the interval lies on both sides of the check",
+    "agrees in a weaker form": "our smaller experiments agree with less than is printed",
+    "differs in kind": "our smaller experiments disagree, in every domain measured",
+    "mixed": "clearly fails in some domains and not in others; each is named",
+    "not resolved": "what was measured can be on either side of the check",
     "not run": "no result yet, with the reason",
 }
 
@@ -170,11 +172,8 @@ def _row(j: Judgement, chapters: Sequence[str], anchor: str) -> str:
     c = j.claim
     checks = "; ".join(f"{form}: {check.describe()} ({html.escape(check.basis)})" for form, check in c.checks.items())
     quote = f"<br><q>{html.escape(c.quote)}</q>" if c.quote else ""
-    amended = "".join(
-        f"<br><small>Amended {html.escape(str(a.get('date', '')))}: {html.escape(str(a.get('reason', '')))}</small>"
-        for a in c.amended
-    )
-    found = html.escape(j.found) if j.verdict != NOT_RUN else ""
+    amended = "".join(f"<br><small>Amended {a.date}: {html.escape(a.reason)}</small>" for a in c.amended)
+    found = (html.escape(j.found) if j.verdict != NOT_RUN else "") + aside(j)
     why = "" if j.verdict in (CONFIRMED, CORRECTED) and found else f"<small>{html.escape(j.reason)}</small>"
     link = f'<a href="chapters/{c.chapter}.html#claim-{c.id}">{c.chapter}</a>' if c.chapter in chapters else c.chapter
     records = ""
@@ -244,6 +243,24 @@ def _how(observed: Sequence[Observation], j: Judgement) -> str:
     checks = ((o, j.claim.checks[o.form]) for o in observed)
     told = (f"{o.form} form {c.describe()} ({_plain(c.basis)}): {o.text()}" for o, c in checks)
     return "; ".join(told) or _plain(j.reason)
+
+
+def changed_md(judged: Sequence[Judgement]) -> str:
+    """Return the page of verdicts that changed: the claim, its verdict before and now, when and why."""
+    rows = []
+    for j in judged:
+        for a in (a for a in j.claim.amended if a.was and a.was != j.verdict):
+            link = f'<a href="ledger.html#claim-{j.claim.id}">{html.escape(j.claim.locator)}</a>'
+            cells = (f"{link}<br><small>{html.escape(j.claim.statement)}</small>", badge(a.was), badge(j.verdict),
+                     f"{html.escape(a.reason)}<br><small>{a.date}</small>")  # fmt: skip
+            rows.append(f'<tr id="changed-{j.claim.id}">{"".join(f"<td>{c}</td>" for c in cells)}</tr>')
+    head = "<th>Claim</th><th>Verdict before</th><th>Now</th><th>Why</th>"
+    table = f'<table class="specseg-ledger"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    return (
+        "# What we changed our mind about\n\nVerdicts are computed; so they change when evidence or the rules of "
+        "judgement do. Here is each verdict of an earlier state of this book that stands no longer, with the "
+        f"reason. The rules are on the page [Method](method); {len(rows)} verdicts changed.\n\n{_raw(table)}\n"
+    )
 
 
 def _plain(text: str) -> str:

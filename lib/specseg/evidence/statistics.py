@@ -136,6 +136,21 @@ def mean_of_clusters(values: Sequence[float], clusters: Sequence, over: Sequence
     return {**estimate(draws[0], draws[1:] if count > 1 else np.array([])), "n": len(top), "clusters": count}
 
 
+def share_of_units(parts: Sequence[float], level: float = LEVEL) -> tuple[float, float]:
+    """Return the Clopper-Pearson interval of a share, each unit one case that counts by its own share.
+
+    It is wide, as it must be: three of three units leave three tenths possible.
+
+    >>> tuple(round(v, 3) for v in share_of_units([1.0, 1.0, 1.0]))
+    (0.292, 1.0)
+    """
+    from scipy.special import betaincinv
+
+    k, n, tail = float(sum(parts)), len(parts), (1 - level) / 2
+    low = float(betaincinv(k, n - k + 1, tail)) if k > 0 else 0.0
+    return low, float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
+
+
 def mean_of_runs(values: Sequence[float], level: float = LEVEL) -> dict[str, float]:
     """Return value, low, high: mean over independent runs and its t-interval; of one run, low and high are NaN.
 

@@ -9,14 +9,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from specseg.data.domains import DOMAINS
 from specseg.figures import COLORS, KIND_COLORS, MODEL_NAMES, legend_below, plain_ticks, subplots
 
 KIND_MARKERS = {"objects": "o", "land cover": "^", "streets": "s"}
-DOMAIN_NAMES = {
-    "voc": "PASCAL VOC, animals", "dubai": "Dubai", "camvid": "CamVid", "objects": "synthetic objects",
-    "landcover": "synthetic land cover", "streets": "synthetic streets", "pascal": "PASCAL", "deepglobe": "DeepGlobe",
-    "cityscapes": "Cityscapes",
-}  # fmt: skip
+DOMAIN_NAMES = {name: d.title for name, d in DOMAINS.items()}
 MODEL_LINES = {"deeplabv3plus": "-", "dan": (0, (4, 1.5))}
 BAND_COLORS = {"0 to 8": COLORS["black"], "9 to 16": COLORS["blue"], "17 to 32": COLORS["orange"],
                "33 to 64": COLORS["red"]}  # fmt: skip
@@ -54,11 +51,13 @@ def style(kind: str, model: str) -> dict:
             "markerfacecolor": KIND_COLORS[kind] if model == "deeplabv3plus" else "white"}  # fmt: skip
 
 
-def rate_curves(ours: pd.DataFrame, printed: pd.DataFrame, grid_limit: int | None = None) -> Figure:
+def rate_curves(
+    ours: pd.DataFrame, mirrored: pd.DataFrame, printed: pd.DataFrame, grid_limit: int | None = None
+) -> Figure:
     """Draw Table 1 above our R_ce: value over nu_max, one line a domain and model, our intervals shaded.
 
-    `ours` has domain, kind, model, nu_max, value, low, high; `printed` the same without low and high. `grid_limit` is
-    the band limit of our prediction grid.
+    `ours` and `mirrored` (dotted) have domain, kind, model, nu_max, value, low, high; `printed` the same without low
+    and high. `grid_limit` is the band limit of our prediction grid.
     """
     fig, axes = subplots(2, 1, size=(5.6, 8.0), sharex=True)
     for ax, rows, title in zip(axes, (printed, ours), ("the paper, Table 1", "ours"), strict=True):
@@ -69,6 +68,9 @@ def rate_curves(ours: pd.DataFrame, printed: pd.DataFrame, grid_limit: int | Non
                 floor = np.maximum(part["low"], part["value"] / 20)  # a log axis has no zero
                 ax.fill_between(part["nu_max"], floor, part["high"], color=KIND_COLORS[kind], alpha=0.15, lw=0)
         ax.set(yscale="log", ylabel=r"$R_{ce}(\nu_{max})$", title=f"{title}: {domains_of(rows)}")
+        for (_, kind, _), part in groups(mirrored[mirrored["value"] > 0]) if rows is ours else ():
+            part = part.sort_values("nu_max")
+            ax.plot(part["nu_max"], part["value"], ls=":", lw=0.9, color=KIND_COLORS[kind])
         ax.axvspan(16, 32, color=COLORS["yellow"], alpha=0.25, lw=0)
     if grid_limit:
         axes[1].axvline(grid_limit, color=COLORS["grey"], lw=0.9, ls=":")

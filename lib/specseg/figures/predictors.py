@@ -16,26 +16,27 @@ NEEDS = {
 
 
 def drop_rce(cells: pd.DataFrame, printed: dict[str, float], ours: pd.DataFrame | None = None):
-    """Draw Fig. 5b: drop against R_ce, all truncated cells and those below the threshold, with the printed line.
+    """Draw Fig. 5b: drop against R_ce, all truncated cells, those below the threshold, and with the frame mirrored.
 
-    Columns setup, domain, kind, model, real, full, rce, drop. Real domains are filled and coloured by kind, synthetic
-    ones hollow, darker with the dose. `ours`: rows of `predictors.slopes`, the line with its interval.
+    Columns rce_mirrored, setup, domain, kind, model, real, full, rce, drop. Real domains are filled and coloured by
+    kind, synthetic ones hollow, darker with the dose. `ours`: rows of `predictors.slopes`, the line with its interval.
     """
     cells = cells[~cells["full"].astype(bool)]
-    fig, axes = figures.subplots(1, 2, size=(7.4, 4.0))
+    fig, axes = figures.subplots(3, 1, size=(5.6, 9.6))
     doses = list(dict.fromkeys(cells[~cells["real"].astype(bool)]["domain"]))
     name = f"synthetic, {len(doses)} doses, light to dark" if len(doses) > 1 else "synthetic"
-    for ax, part in zip(axes, (cells, cells[cells["rce"] < printed["threshold"]]), strict=True):
+    below = cells[cells["rce"] < printed["threshold"]]
+    for ax, part, rate in zip(axes, (cells, below, cells), ("rce", "rce", "rce_mirrored"), strict=True):
         for (setup, domain, kind, model, real), g in part.groupby(["setup", "domain", "kind", "model", "real"]):
             color = KIND_COLORS[kind] if real else str(0.75 - 0.65 * doses.index(domain) / max(len(doses) - 1, 1))
-            ax.plot(g["rce"], g["drop"], MODEL_MARKERS[model] + ("-" if real else ""), lw=0.8, ms=4.5, color=color,
+            ax.plot(g[rate], g["drop"], MODEL_MARKERS[model] + ("-" if real else ""), lw=0.8, ms=4.5, color=color,
                     mfc=color if real and model != "dan" else "none", label=setup if real else name)  # fmt: skip
-        x = np.linspace(0, part["rce"].max() if ax is axes[0] else printed["threshold"], 50)
+        x = np.linspace(0, printed["threshold"] if ax is axes[1] else part[rate].max(), 50)
         ax.plot(x, printed["intercept"] + printed["slope"] * x, "--", color=COLORS["purple"], label="printed line")
-        ax.set_xlabel(r"$R_{ce}(\nu_{max})$")
+        ax.set_xlabel(r"$R_{ce}(\nu_{max})$" + ", frame mirrored" * (ax is axes[2]))
     if ours is not None and len(ours):
         hull = ours.set_index("method").loc["hull"]
-        x, below = np.linspace(0, printed["threshold"], 50), cells[cells["rce"] < printed["threshold"]]
+        x = np.linspace(0, printed["threshold"], 50)
         centre = below["rce"].mean()
         at = hull["intercept"] + hull["value"] * centre
         low, high = (at + s * (x - centre) for s in (hull["low"], hull["high"]))
@@ -43,8 +44,10 @@ def drop_rce(cells: pd.DataFrame, printed: dict[str, float], ours: pd.DataFrame 
         axes[1].plot(x, hull["intercept"] + hull["value"] * x, color=COLORS["black"], label="our line, 95 %")
         top = below["drop"].max()
         axes[1].set_ylim(min(-0.01, below["drop"].min()), max(0.16, 1.1 * top))
-    axes[0].set(title="all truncated cells", ylabel="relative mIoU-drop")
-    axes[1].set_title(f"$R_{{ce}}$ < {printed['threshold']:g}")
+    for ax, title in zip(
+        axes, ("all truncated cells", f"$R_{{ce}}$ < {printed['threshold']:g}", "mirrored"), strict=True
+    ):
+        ax.set(title=title, ylabel="relative mIoU-drop")
     handles = dict(zip(*(reversed(x) for x in axes[1].get_legend_handles_labels()), strict=True))
     shown = {label: handle for handle, label in handles.items()}
     fig.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=3, fontsize=7)

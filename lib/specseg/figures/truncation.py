@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -126,23 +126,24 @@ def _lowest(found: pd.DataFrame) -> float:
     return float((least / full).min())
 
 
-def rate_and_drop(ours: pd.DataFrame, printed: pd.DataFrame) -> Figure:
+def rate_and_drop(ours: Mapping[str, pd.DataFrame], printed: pd.DataFrame) -> Figure:
     """Draw relative mIoU-drop against R_ce at the same band limit, the paper's above ours, one mark an LRG size.
 
-    Both have domain, kind, model, rce, value (the drop). No line is fitted here.
+    `ours` by title. All have domain, kind, model, rce, value (the drop). No line is fitted here.
     """
-    fig, axes = subplots(2, 1, size=(5.6, 7.6), sharex=True, sharey=True)
-    for ax, rows, title in zip(axes, (printed, ours), ("the paper", "ours"), strict=True):
+    panels = {"the paper": printed, **ours}
+    fig, axes = subplots(len(panels), 1, size=(5.6, 3.8 * len(panels)), sharex=True, sharey=True)
+    for ax, (title, rows) in zip(axes, panels.items(), strict=True):
         for (_, kind, model), part in groups(rows):
             part = part.sort_values("rce")
             ax.plot(part["rce"], part["value"], label=kind_and_model(kind, model), **{**style(kind, model), "lw": 0.9})
         ax.set(title=f"{title}: {domains_of(rows)}", ylabel="relative mIoU-drop", xscale="log")
-    _drops(axes[0], printed["value"], ours["value"])
+    _drops(axes[0], printed["value"], *(rows["value"] for rows in ours.values()))
     for ax in axes:
         ax.axhline(0, color=COLORS["black"], lw=0.6)
         ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
         ax.xaxis.set_minor_formatter(NullFormatter())
-    axes[1].set_xlabel(r"$R_{ce}(\nu_{max})$ at the band limit of the LRG")
+    axes[-1].set_xlabel(r"$R_{ce}(\nu_{max})$ at the band limit of the LRG")
     legend_below(fig, axes)
     return fig
 

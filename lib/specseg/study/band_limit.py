@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from specseg.evidence import statistics as scores
-from specseg.study import rules, trained
+from specseg.study import gate, rules, trained
 from specseg.study.rules import Rule
 
 RULES = (
@@ -48,6 +48,16 @@ def units(found: Sequence[trained.Measured], cut: Sequence[trained.Measured]) ->
                 "drop": drop, "low": low, "high": high, **values.to_dict(),
             })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def about(found: Sequence[trained.Measured], scored_by: Sequence[trained.Measured]) -> dict[str, dict]:
+    """Return domain -> the fields of an observation about its networks: its unit, and why they set no verdict."""
+    ratios, own = gate.quality(scored_by), {}
+    for m in found:
+        own.setdefault(m.network.domain, []).append(m.network)
+    reasons = {name: gate.untrained(networks, ratios) for name, networks in own.items()}
+    return {name: {"domain": gate.unit(own[name][0]), **({"left_out": out} if out else {})}
+            for name, out in reasons.items()}  # fmt: skip
 
 
 def errors(table: pd.DataFrame, compared: Sequence[Rule] = RULES) -> pd.DataFrame:

@@ -96,16 +96,6 @@ def printed_values(cost: pd.DataFrame) -> pd.DataFrame:
     return cost_of.fpi(tables.printed().drop(columns="value"), cost)
 
 
-def sensitivity(best: pd.DataFrame) -> pd.DataFrame:
-    """Return, for one cost's optima, the spread of the best step over pruning rates, and how many rates.
-
-    Only domains and models with more than one rate.
-    """
-    grouped = best.groupby(tables.KEYS, sort=False)
-    out = grouped["step"].agg(spread=lambda s: int(s.max() - s.min()), rates="size").reset_index()
-    return out[out["rates"] > 1].reset_index(drop=True)
-
-
 def relative_scores(found: pd.DataFrame, cost: pd.DataFrame, name: str = PRINTED) -> pd.DataFrame:
     """Return cost and mIoU of `values`' rows as parts of the unpruned full network's: kind, model, prune_rate, share,
     cost, miou.

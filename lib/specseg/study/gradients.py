@@ -14,8 +14,10 @@ import pandas as pd
 from specseg.data.domains import domain
 from specseg.evidence import statistics
 from specseg.evidence.records import Record
+from specseg.measure import gradients as ng
 from specseg.measure.features import COLUMNS
 from specseg.nets.networks import Network, of_settings
+from specseg.study import gate, learning
 
 CELL = ["model", "domain"]
 WHOLE = ("nu_i_u", "nu_i_v", "nu_j_u", "nu_j_v", "within", "nu_max", "n")  # a file's empty fields make them fractions
@@ -173,3 +175,85 @@ def moved(rows: pd.DataFrame) -> pd.DataFrame:
     """
     chosen = rows[rows["metric"] == "low_moved"]
     return chosen.groupby([*CELL, "layer", "nu_max"], sort=False)["value"].mean().reset_index()
+
+
+def observations(found: dict[Network, Record], ratios: dict[str, float]) -> list[dict]:
+    """Return what records of network_gradients say of Figs 2 and 3, footnote 2 and the removal of features.
+
+    One observation a model and domain, as keyword arguments of `Findings.observe`; `ratios` as `gate.quality`.
+    """
+    told: list[dict] = []
+    for model, name in dict.fromkeys((n.model, n.domain) for n in found):
+        own = [n for n in found if (n.model, n.domain) == (model, name)]
+        rows, out = together([found[n].rows for n in own]), gate.untrained(own, ratios)
+        about = {"domain": gate.unit(own[0]), "record": behind(found, model, name)}
+        about |= {"left_out": out} if out else {}
+        facts = [*_delta(rows), *_layers(rows), *_small(rows), _smoother(rows), _removal(rows)]
+        told += [{**f, **about, "left_out": about.get("left_out") or f.get("left_out", ""),
+                  "note": f"{gate.named(own[0])}: {f['note']}"} for f in facts]  # fmt: skip
+    return told
+
+
+def _over_pictures(row: pd.Series) -> dict:
+    """Return value, low, high, over, units of one line of a table of this module."""
+    return {**{k: float(row[k]) for k in ("value", "low", "high")}, "over": "clusters", "units": int(row["clusters"])}
+
+
+def _delta(rows: pd.DataFrame) -> list[dict]:
+    """Fig. 2: what nothing but up-sampling would fail is shown and sets no verdict."""
+    grid, side = 17, 257
+    energies, hits = both_axes(row_energies(rows)).query("within == 1"), both_axes(largest(rows))
+    facts = []
+    for row in energies.to_dict("records"):
+        nu = int(row["nu_i_u"])
+        ceiling = float(ng.shares(ng.upsampling_power(grid, side, (nu, nu)), (nu, nu), (1,))[0])
+        out = f"cannot pass: up-sampling alone keeps {ceiling:.0%}, 90 % wanted" if ceiling < 0.9 else ""
+        facts.append({"claim_id": "fig2-delta", **_over_pictures(row), "null": 9 / grid**2, "left_out": out,
+                      "mutant": 9 / grid**2, "note": f"{row['value']:.0%} within one bin at {nu}."})  # fmt: skip
+    k, n = int(hits["value"].sum()), int(hits["n"].sum())
+    return [*facts, {"claim_id": "fig2-delta", "value": k, "n": n, "form": "approximation", "null": n,
+                     "note": f"largest entry at nu_i in {k} of {n} rows."}]  # fmt: skip
+
+
+def _layers(rows: pd.DataFrame) -> list[dict]:
+    """Fig. 3: the smallest of the layers; the largest entry lies at nu_i for any ReLU and any up-sampling."""
+    least = layer_energies(rows).query("within == 1").groupby("part", sort=False)["value"].min()
+    listed = ", ".join(f"{k} {v:.0%}" for k, v in least.items())
+    k, n = layer_largest(rows)
+    return [
+        {"claim_id": "fig3-delta-r3", "value": least.min(), "null": 9 / 65**2,
+         "note": f"least share within one bin: {listed}."},
+        {"claim_id": "fig3-delta-r3", "value": k, "n": n, "form": "approximation", "null": n,
+         "note": f"largest entry at nu_i in {k} of {n} rows."},
+    ]  # fmt: skip
+
+
+def _small(rows: pd.DataFrame) -> list[dict]:
+    small = small_layers(rows)
+    note = (
+        f"|X| < 1 for {small['X_below_1'].min():.0%} to {small['X_below_1'].max():.0%} of a layer's features; rms "
+        f"Z from {small['rms_Z'].min():.2f} to {small['rms_Z'].max():.1f}."
+    )
+    return [{"claim_id": "fn2-small-features", "value": int(small["meets"].sum()), "n": len(small), "note": note}]
+
+
+def _smoother(rows: pd.DataFrame) -> dict:
+    """Section 1: on the layers' own grids, beside what up-sampled noise would give."""
+    (row,) = smoother(rows).to_dict("records")
+    encoder = smoothness(rows).query("part == 'encoder'")["value"].mean()
+    null = float(encoder - (1 - learning.noise_within(17, 65, 16)))
+    common = smoothness(rows, "share_above").groupby("part")["value"].mean()
+    return {"claim_id": "sec1-decoder-smoother", **_over_pictures(row), "null": null, "mutant": -abs(row["value"]),
+            "note": f"encoder minus decoder {row['value']:+.2f} on the layers' own grids, "
+                    f"{common['encoder'] - common['decoder']:+.2f} at one frequency for all."}  # fmt: skip
+
+
+def _removal(rows: pd.DataFrame) -> dict:
+    """Section 2.2: the largest change of the ASPP's removals and of the two finest of all inputs."""
+    table, moves = removals(rows), moved(rows)
+    finest = table[table["layer"] == "all"]["nu_max"].nlargest(2)
+    table, moves = (t[(t["layer"] == "aspp") | t["nu_max"].isin(finest)] for t in (table, moves))
+    worst = table.loc[table["value"].idxmax()]
+    return {"claim_id": "sec22-removal-leaves-low", **_over_pictures(worst), "note": (
+        f"the low frequencies change by up to {worst['value']:.1%} of the loss ({worst['layer']} above "
+        f"{worst['nu_max']}), each against itself by up to {moves['value'].max():.1%}.")}  # fmt: skip

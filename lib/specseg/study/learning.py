@@ -11,11 +11,19 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import torch
 
 from specseg.evidence import statistics as scores
-from specseg.study.trained import Measured, Pool, who
+from specseg.spectral.spectrum import rim_products
+from specseg.study.gate import named, over_trainings, quality
+from specseg.study.trained import Measured, Pool, pools, who
 
 BANDS = {"0 to 8": (0, 8), "9 to 16": (9, 16), "17 to 32": (17, 32), "33 to 64": (33, 64)}
+COURSES = {  # claim -> quantity of `bands_learnt`, in words, what knows nothing gets (None: from the classes' shares)
+    "fig1-low-band-learnt-most": ("low falls most", "{:+.2f} of the first loss", None),
+    "fig1-low-band-learnt-first": ("low is first", "{:+.1%} of the training", 0.0),
+    "sec21-ce-falls-iou-rises": ("correlation", "rank correlation {:+.2f}", -1.0),
+}
 LOW, HIGHER, LATE = "0 to 8", ("9 to 16", "17 to 32", "33 to 64"), ("17 to 32", "33 to 64")
 
 
@@ -28,20 +36,6 @@ def rims(measured: Measured, metric: str, variant: str = "periodic") -> np.ndarr
     if rows.empty:
         raise ValueError(f"{measured.network.name}: no rows {metric}, {variant} in its record of loss_in_frequency")
     return rows.sort_values("nu")["value"].to_numpy(float)
-
-
-def collapsed(scored_by: Sequence[Measured]) -> set[str]:
-    """Return the names of networks that find one class alone, or none: every other IoU of their record is zero.
-
-    Such a network predicts a constant map, and what it loses by truncation, nothing, says nothing about truncation.
-    `scored_by` are records of networks; one that holds no IoU of classes counts as sound.
-    """
-    names = set()
-    for m in scored_by:
-        iou = m.rows[(m.rows["metric"] == "iou") & (m.rows["predictor"] == "network")]["value"]
-        if len(iou) and (iou > 0).sum() <= 1:
-            names.add(m.network.name)
-    return names
 
 
 def pooled_rims(pool: Pool, metric: str, variant: str = "periodic") -> np.ndarray:
@@ -57,6 +51,17 @@ def share_within(profile: np.ndarray, nu_max: int) -> float:
     0.75
     """
     return float(profile[1 : nu_max + 1].sum() / profile[1:].sum())
+
+
+def noise_within(grid: int, size: int, nu_max: int) -> float:
+    """Return the share of power (nu != 0) in the box of nu_max of white noise on a grid, up-sampled to `size` pixels.
+
+    What up-sampling alone makes of features that know nothing: the rival of what is said of spectra. Bilinear, corners
+    on corners; grid and size per side.
+    """
+    noise = torch.randn(8, 1, grid, grid, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    large = torch.nn.functional.interpolate(noise, (size, size), mode="bilinear", align_corners=True)
+    return share_within(rim_products(large, large).real.mean((0, 1)).numpy(), nu_max)
 
 
 def course(measured: Measured) -> pd.DataFrame:
@@ -122,6 +127,8 @@ def bands_learnt(one: pd.DataFrame) -> dict[str, float]:
         **{f"half {b}": v for b, v in half.items()},
         "low falls most": fall[LOW] - max(fall[b] for b in HIGHER),
         "low is first": min(half[b] for b in LATE) - half[LOW],
+        "told apart": bool(max(half[LOW], *(half[b] for b in LATE)) > one["share"].iloc[1]),
+        "first loss": float(first["loss"]),
         "correlation": float(stats.spearmanr(one["loss"], one["miou"]).statistic),
         "zero at first": float(first["zero"]),
         "zero at last": float(last["zero"]),
@@ -137,14 +144,37 @@ def learnt(found: Sequence[Measured]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def over_trainings(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
-    """Return one row per domain and model: value, low, high of a column of `learnt` over its folds and seeds, and n."""
-    rows = []
-    for (name, kind, model), part in table.groupby(["domain", "kind", "model"], sort=False):
-        rows.append(
-            {"domain": name, "kind": kind, "model": model, "n": len(part), **scores.mean_of_runs(part[quantity])}
-        )
-    return pd.DataFrame(rows)
+def histogram_entropy(scored_by: Sequence[Measured]) -> float:
+    """Return the entropy of the classes' shares of the labelled pixels, in nats: the loss of knowing them alone."""
+    areas = sum(m.arrays["counts"][..., 1].sum(0) for m in scored_by).astype(float)
+    shares = areas[areas > 0] / areas.sum()
+    return float(-(shares * np.log(shares)).sum())
+
+
+def observations(found: Sequence[Measured], scored_by: Sequence[Measured]) -> dict[str, list[dict]]:
+    """Return claim -> what is observed of the course of trainings, a setup each, over its folds and seeds.
+
+    Their rivals know nothing of the picture: one learns the classes' shares alone, the others follow time alone.
+    """
+    table, told = learnt(found), {c: [] for c in COURSES}
+    by_name = {m.network.name: m for m in scored_by}
+    for pool in pools(found):
+        mine = table[table["name"].isin([m.network.name for m in pool.members])]
+        scored = [by_name[n] for n in mine["name"] if n in by_name]
+        blind = 1 - histogram_entropy(scored) / mine["first loss"].mean() if scored else 0.0
+        for claim, (quantity, form, null) in COURSES.items():
+            fact = {**over_trainings(mine[quantity]), **pool.observed(quality(scored))}
+            if quantity == "low is first" and not mine["told apart"].all():
+                fact.setdefault("left_out", f"half-times inside the first {first_interval(pool):.0%} of the training, "
+                                            "before its first snapshot")  # fmt: skip
+            told[claim].append({**fact, "null": blind if null is None else null, "note": (
+                f"{named(pool.setup)}: {form.format(mine[quantity].mean())} (trainings: {len(mine)}).")})  # fmt: skip
+    return told
+
+
+def first_interval(pool: Pool) -> float:
+    """Return the part of a training before its first snapshot."""
+    return float(course(pool.members[0])["share"].iloc[1])
 
 
 def picture_scores(counts: np.ndarray, scored: Sequence[int]) -> np.ndarray:

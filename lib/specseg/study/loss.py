@@ -15,7 +15,7 @@ import pandas as pd
 from specseg.data import label_spectra
 from specseg.evidence import statistics
 from specseg.nets import protocol
-from specseg.study import learning, trained
+from specseg.study import gate, learning, trained
 from specseg.study.printed.tables import Tables, curves
 from specseg.study.trained import PAPER_KIND, Pool
 
@@ -55,9 +55,9 @@ def ends(pool: Pool) -> tuple[np.ndarray, np.ndarray]:
     return np.mean(first, axis=0), np.mean(last, axis=0)
 
 
-def main_reading(rates: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of `trained.rates` in the main reading."""
-    return rates[(rates["variant"] == MAIN["variant"]) & (rates["average"] == MAIN["average"])]
+def main_reading(rates: pd.DataFrame, variant: str = MAIN["variant"]) -> pd.DataFrame:
+    """Return the rows of `trained.rates` in the main reading, or with another variant of the frame."""
+    return rates[(rates["variant"] == variant) & (rates["average"] == MAIN["average"])]
 
 
 def printed() -> pd.DataFrame:
@@ -81,42 +81,90 @@ def side_by_side(rates: pd.DataFrame) -> pd.DataFrame:
     return wide[sorted(wide.columns, reverse=True)]
 
 
-def falling_steps(pool: Pool) -> tuple[int, int]:
-    """Return (steps at which R_ce rises as the limit is lowered, steps) over Nyquist, 64, 48, 40, 32, 24, 16, 8.
+def observations(pools: Sequence[Pool], rates: pd.DataFrame, ratios: dict[str, float]) -> dict[str, list[dict]]:
+    """Return claim -> what the spectra and R_ce of baselines say of Fig. 1 and Table 1, one observation a setup.
 
-    At the Nyquist limit R_ce is 0 by definition.
+    `rates` as `trained.rates` gives them, `ratios` as `gate.quality`. R_ce in the main reading.
+    """
+    main, told = main_reading(rates), {c: [] for c in CLAIMS}
+    for pool in pools:
+        who, own, limit = gate.named(pool.setup), pool.observed(ratios), grid_limit(pool)
+        half = limit // 2
+        within = [min(learning.share_within(learning.rims(m, f"{q}_rim"), half) for q in ("labels", "logits"))
+                  for m in pool.members]  # fmt: skip
+        beyond = [1 - learning.share_within(learning.rims(m, "logits_rim"), limit) for m in pool.members]
+        noise = {n: learning.noise_within(2 * limit + 1, pool.setup.size, n) for n in (half, limit)}
+        told["fig1-power-is-low"].append({
+            **gate.over_trainings(within), **own, "null": noise[half],
+            "note": f"{who}: {min(within):.0%} or more of the power within {half}."})  # fmt: skip
+        told["fig1-logits-band-limited"].append({
+            **gate.over_trainings(beyond), **own, "null": 1 - noise[limit],
+            "note": f"{who}: {np.mean(beyond):.2%} beyond {limit}."})  # fmt: skip
+        mine = main[(main["domain"] == pool.setup.domain) & (main["model"] == pool.setup.model)].set_index("nu_max")
+        ends = ["value", "low", "high"]
+        at = mine.loc[limit]
+        told["fig1-loss-beyond-grid-small"].append(
+            {**at[ends], **pool.units, **own, "note": f"{who}: R_ce({limit}) = {at['value']:.3f}."}
+        )
+        up, of = falling_steps(pool)
+        told["tab1-decreasing-r3"].append({"value": up, "n": of, **own, "note": f"{who}: {up} of {of} steps."})
+        by = factor(pool)
+        mirrored = factor(pool, variant="mirrored")["value"]
+        told["tab1-factor-of-ten-r3"].append({
+            **by, **pool.units, **own, "null": 4.0, "note": (
+                f"{who}: {by['value']:.1f} [{by['low']:.1f}, {by['high']:.1f}], with the frame mirrored "
+                f"{mirrored:.0f}.")})  # fmt: skip
+        top = mine[(mine.index >= 16) & (mine.index <= 32)].sort_values("value").iloc[-1]
+        told["tab1-band-16-to-32-r3"].append(
+            {**top[ends], **pool.units, **own, "note": f"{who}: at most {top['value']:.3f}, at {top.name}."}
+        )
+    told["tab1-streets-larger-r3"] = _streets(pools, ratios)
+    return told
+
+
+CLAIMS = (
+    "fig1-power-is-low", "fig1-logits-band-limited", "fig1-loss-beyond-grid-small", "tab1-decreasing-r3",
+    "tab1-factor-of-ten-r3", "tab1-band-16-to-32-r3", "tab1-streets-larger-r3",
+)  # fmt: skip
+
+
+def falling_steps(pool: Pool) -> tuple[int, int]:
+    """Return (steps at which R_ce rises as the limit is lowered, steps) over 64, 48, 40, 32, 24, 16, 8.
+
+    The step from the Nyquist limit, where R_ce is 0 by definition, cannot fail and is not counted.
     """
     value, _ = trained.rate_draws(pool, **MAIN)
     at = dict(zip(trained.limits(pool), value, strict=True))
-    line = [0.0, *(at[n] for n in protocol.LIMITS if n in at)]
+    line = [at[n] for n in protocol.LIMITS if n in at]
     return int(sum(b > a for a, b in zip(line, line[1:], strict=False))), len(line) - 1
 
 
-def factor(pools: Sequence[Pool], low: int = 8, high: int = 32) -> dict[str, float]:
-    """Return R_ce(low)/R_ce(high), the geometric mean over setups, with its interval; setups are drawn independently.
+def factor(pool: Pool, low: int = 8, high: int = 32, variant: str = MAIN["variant"]) -> dict[str, float]:
+    """Return R_ce(low)/R_ce(high) of a setup with its interval over clusters."""
+    k = [trained.limits(pool).index(n) for n in (low, high)]
+    value, draws = trained.rate_draws(pool, variant, MAIN["average"])
+    return statistics.estimate(value[k[0]] / value[k[1]], draws[:, k[0]] / draws[:, k[1]])
 
-    Draws with R_ce(high) = 0 would make it infinite; they are as good as impossible and raise no special case.
+
+def streets_ratio(streets: Pool, other: Pool) -> dict[str, float]:
+    """Return the smallest ratio, over Table 1's limits, of R_ce on streets to that on another kind of scene.
+
+    value, low, high (at that limit) and nu_max.
     """
-    logs, drawn = [], []
-    for pool in pools:
-        k = [trained.limits(pool).index(n) for n in (low, high)]
-        value, draws = trained.rate_draws(pool, **MAIN)
-        logs.append(np.log(value[k[0]] / value[k[1]]))
-        drawn.append(np.log(draws[:, k[0]] / draws[:, k[1]]))
-    return statistics.estimate(float(np.exp(np.mean(logs))), np.exp(np.mean(drawn, axis=0)))
-
-
-def streets_ratio(pools: Sequence[Pool]) -> dict[str, float]:
-    """Return the smallest ratio, over Table 1's limits, of R_ce on streets to the larger of the other kinds'.
-
-    `pools` are those of one model, one of each kind. value, low, high (at that limit) and nu_max.
-    Raises ValueError when a kind is missing or comes twice.
-    """
-    by_kind = trained.one_of_each_kind(pools, "streets_ratio")
-    found = {kind: trained.rate_draws(p, **MAIN) for kind, p in by_kind.items()}
-    at = {kind: [trained.limits(p).index(n) for n in protocol.LIMITS] for kind, p in by_kind.items()}
-    others = [k for k in trained.KINDS if k != "streets"]
-    value = found["streets"][0][at["streets"]] / np.max([found[k][0][at[k]] for k in others], axis=0)
-    drawn = found["streets"][1][:, at["streets"]] / np.max([found[k][1][:, at[k]] for k in others], axis=0)
+    (a, drawn_a), (b, drawn_b) = (trained.rate_draws(p, **MAIN) for p in (streets, other))
+    at, by = ([trained.limits(p).index(n) for n in protocol.LIMITS] for p in (streets, other))
+    value = a[at] / b[by]
     k = int(np.argmin(value))
-    return {**statistics.estimate(value[k], drawn[:, k]), "nu_max": protocol.LIMITS[k]}
+    found = statistics.estimate(value[k], (drawn_a[:, at] / drawn_b[:, by])[:, k])
+    return {**found, "nu_max": protocol.LIMITS[k]}
+
+
+def _streets(pools: Sequence[Pool], ratios: dict[str, float]) -> list[dict]:
+    told = []
+    for streets, other in trained.against(pools, "streets"):
+        found = streets_ratio(streets, other)
+        at = found.pop("nu_max")
+        told.append({**found, **trained.observed_pair(streets, other, ratios), "note": (
+            f"{gate.named(streets.setup)} over {gate.unit(other.setup)}: at least {found['value']:.2f} times, at "
+            f"{at}.")})  # fmt: skip
+    return told

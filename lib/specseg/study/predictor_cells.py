@@ -21,7 +21,7 @@ from specseg.evidence import statistics as scores
 from specseg.nets import flops
 from specseg.nets.networks import Network, of_settings
 from specseg.spectral import spectrum as sp
-from specseg.study import learning, trained
+from specseg.study import gate, trained
 from specseg.study.trained import Measured, Pool
 
 RATES = {
@@ -78,14 +78,17 @@ def read(profile: str = "standard") -> Found:
     return Found(parts[0], parts[1], labels, parts[2], parts[3])
 
 
-def truncation(found: Found) -> Cells:
+def truncation(found: Found, *, each: bool = False) -> Cells:
     """Return the cells of feature truncation (Fig. 5, bilinear): all setups that have truncation, loss and labels.
 
-    Networks trained with a truncated decoder are left out, and those that have learnt nothing to lose
-    (`learning.collapsed`). Setups come in the order of the protocol.
+    With `each`, every network by itself, a fold and a seed; `setup` is then its name.
+
+    Networks trained with a truncated decoder are left out, and those that fail the protocol's gate. Setups come in
+    the order of the protocol.
     """
     parts = []
-    for pool in trained.pools(_able(found)):
+    able = _able(found)
+    for pool in [Pool([m]) for m in able] if each else trained.pools(able):
         if (joined := _joined(pool, found)) is None:
             continue
         cut, loss, labels = joined
@@ -96,6 +99,8 @@ def truncation(found: Found) -> Cells:
         parent = _others(loss, found, prune_encoder=0.0, prune_decoder=0.0)
         rates = {"rce_parent": parent and _rates(parent, list(takes), "rce")}
         parts.append(_cells(cut, loss, labels, list(takes), _drops(cut, list(takes.values())), rates))
+        if each:
+            parts[-1].table["setup"] = pool.members[0].network.name
     return _together(parts)
 
 
@@ -153,8 +158,8 @@ def classes(found: Found, share: float = 0.5) -> pd.DataFrame:
 
 
 def _able(found: Found) -> list[Measured]:
-    out = learning.collapsed(found.networks)
-    return [m for m in found.truncation if not m.network.lrg_size and m.network.name not in out]
+    """All that pass the protocol's gate, with their whole decoder."""
+    return [m for m in gate.able(found.truncation, found.networks) if not m.network.lrg_size]
 
 
 def _domain(n: Network) -> str:

@@ -23,6 +23,7 @@ from specseg.measure import loss as loss_study
 from specseg.measure.truncation import FULL, boundary_miou
 from specseg.nets import protocol
 from specseg.nets.networks import Network, of_settings, trained_in
+from specseg.study import gate
 
 CELLS: dict[str, Callable[[Network], bool]] = {
     "networks": lambda n: True,
@@ -84,16 +85,6 @@ def cells_table(experiment: str, profile: str = "standard", found: Sequence[Meas
         for n in cells(experiment, profile)
     ]  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def lacking(found: Sequence[Measured]) -> list[str]:
-    """Return the kinds of scenes without a recorded baseline on photographs; claims about every domain wait for them.
-
-    >>> lacking([])
-    ['objects', 'land cover', 'streets']
-    """
-    seen = {domain(m.network.domain).kind for m in real(plain(found)) if m.record}
-    return [kind for kind in KINDS if kind not in seen]
 
 
 def witness(measured: Sequence[Measured]) -> Record | None:
@@ -166,6 +157,19 @@ class Pool:
         """Indices of the scored classes."""
         return [int(c) for c in self.by_seed[0][0].arrays["scored"]]
 
+    def observed(self, ratios: dict[str, float]) -> dict:
+        """Return the fields of any observation of this setup: its domain, and why it sets no verdict, if it does not.
+
+        `ratios` is what `quality` gives.
+        """
+        out = gate.untrained([m.network for m in self.members], ratios)
+        return {"domain": gate.unit(self.setup), **({"left_out": out} if out else {})}
+
+    @cached_property
+    def units(self) -> dict:
+        """What this setup's intervals resample, and how many of them there are."""
+        return {"over": "clusters", "units": len(set(self.clusters))}
+
     def stack(self, take: Take) -> list[np.ndarray]:
         """Return per seed what `take` gives of each fold (pictures first), folds put side by side."""
         _ = self.names
@@ -196,12 +200,18 @@ def pools(found: Sequence[Measured], **where) -> list[Pool]:
     return [Pool([m for m in kept if setup(m.network) == key]) for key in order]
 
 
-def one_of_each_kind(pools: Sequence[Pool], what: str) -> dict[str, Pool]:
-    """Return kind -> setup. Raises ValueError, in the name of `what`, when a kind is missing or comes twice."""
-    found = {domain(p.setup.domain).kind: p for p in pools}
-    if sorted(found) != sorted(KINDS) or len(pools) != len(found):
-        raise ValueError(f"{what}: kinds {sorted(found)}: expected each of {', '.join(KINDS)} once")
-    return found
+def against(pools: Sequence[Pool], kind: str) -> list[tuple[Pool, Pool]]:
+    """Return every setup of a kind of scene beside each setup of another kind with the same model."""
+    own, others = ([p for p in pools if (domain(p.setup.domain).kind == kind) == same] for same in (True, False))
+    return [(a, b) for a in own for b in others if a.setup.model == b.setup.model]
+
+
+def observed_pair(one: Pool, two: Pool, ratios: dict[str, float]) -> dict:
+    """Return the fields of an observation that compares two setups: domain, left_out, and the units of the smaller."""
+    kinds = (gate.unit(p.setup) for p in (one, two))
+    out = [t for p in (one, two) if (t := p.observed(ratios).get("left_out"))]
+    units = min((p.units for p in (one, two)), key=lambda u: u["units"])
+    return {"domain": " against ".join(kinds), **units, **({"left_out": out[0]} if out else {})}
 
 
 def plain(found: Sequence[Measured]) -> list[Measured]:

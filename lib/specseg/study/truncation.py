@@ -15,7 +15,7 @@ import pandas as pd
 
 from specseg.evidence import statistics
 from specseg.measure.truncation import FULL, boundary_miou
-from specseg.study import trained
+from specseg.study import gate, trained
 from specseg.study.printed.tables import Tables, cells
 from specseg.study.trained import PAPER_KIND, Measured, Pool
 
@@ -97,22 +97,20 @@ def against_rates(drops: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFrame:
     return both[[*KEYS, "nu_max", "rce", "value"]]
 
 
-def monotone(pools: Sequence[Pool]) -> tuple[int, int]:
-    """Return (steps in which the mIoU does not rise, steps): to the next smaller LRG, and to the next pruning rate.
+def falls(pool: Pool) -> tuple[int, int]:
+    """Return (steps in which the mIoU does not rise, steps) to the next smaller LRG."""
+    scores = [trained.miou_draws(pool, trained.under(*c))[0] for c in steps(pool)]
+    return sum(bool(b <= a) for a, b in zip(scores, scores[1:], strict=False)), len(scores) - 1
 
-    Rates are compared at every LRG size, on the folds and seeds that both have.
+
+def falls_by_rate(line: Sequence[Pool]) -> tuple[int, int]:
+    """Return (steps in which the mIoU does not rise, steps) to the next pruning rate, at every LRG size.
+
+    On the folds and seeds that both have; `line` is one of `rate_lines`.
     """
-    held, total = 0, 0
-    for pool in pools:
-        scores = [trained.miou_draws(pool, trained.under(*c))[0] for c in steps(pool)]
-        held += sum(b <= a for a, b in zip(scores, scores[1:], strict=False))
-        total += len(scores) - 1
-    for line in rate_lines(pools):
-        for less, more in zip(line, line[1:], strict=False):
-            for c in steps(less):
-                fall, _ = trained.drop_draws(less, more, trained.under(*c), trained.under(*c))
-                held, total = held + (fall >= 0), total + 1
-    return int(held), total
+    held = [trained.drop_draws(less, more, trained.under(*c), trained.under(*c))[0] >= 0
+            for less, more in zip(line, line[1:], strict=False) for c in steps(less)]  # fmt: skip
+    return sum(map(bool, held)), len(held)
 
 
 def rate_lines(pools: Sequence[Pool]) -> list[list[Pool]]:
@@ -129,24 +127,110 @@ def rate_lines(pools: Sequence[Pool]) -> list[list[Pool]]:
     return [line for line in ordered if len(line) > 1 and not line[0].setup.prune_encoder]
 
 
-def streets_difference(pools: Sequence[Pool], largest: float = 0.5) -> dict[str, float]:
-    """Return the smallest difference of the drop on streets to the larger of the other kinds', from `largest` down.
+def streets_difference(streets: Pool, other: Pool, largest: float = 0.5) -> dict[str, float]:
+    """Return the smallest difference of the drop on streets to that on another kind of scene, from `largest` down.
 
-    `pools` are those of one model, one of each kind: value, low, high, and the share where it is smallest.
-    Raises ValueError when a kind is missing or comes twice.
+    value, low, high, and the share where it is smallest.
     """
-    by_kind = trained.one_of_each_kind(pools, "streets_difference")
-    streets = by_kind["streets"]
-    shares = [(s - 1) / (grid(streets) - 1) for s in sizes(streets)]
     found = []
-    for share in (s for s in shares if s <= largest):
-        (value, drawn), *others = [
-            drop(by_kind[k], "bilinear", at_share(by_kind[k], share)) for k in ("streets", "objects", "land cover")
-        ]
-        gap = value - max(v for v, _ in others)
-        found.append((gap, drawn - np.max([d for _, d in others], axis=0), share))
+    for size in sizes(streets):
+        share = (size - 1) / (grid(streets) - 1)
+        if share <= largest:
+            (a, drawn_a), (b, drawn_b) = (drop(p, "bilinear", at_share(p, share)) for p in (streets, other))
+            found.append((a - b, drawn_a - drawn_b, share))
     gap, drawn, share = min(found, key=lambda f: f[0])
     return {**statistics.estimate(gap, drawn), "share": share}
+
+
+CLAIMS = (
+    "tab4-drop-small-r3", "tab4-monotone-r3", "tab4-streets-larger-r3", "sec32-pruning-leaves-drop-r3",
+    "tab4-fourier-like-bilinear", "sec32-arbitrary-features", "fig4-optima-r3", "fig4-optima-insensitive-r3",
+)  # fmt: skip
+
+
+def observations(pools: Sequence[Pool], ratios: dict[str, float], best: pd.DataFrame) -> dict[str, list[dict]]:
+    """Return claim -> what truncation says of Table 4 and Fig. 4, one observation a setup.
+
+    `ratios` as `gate.quality`; `best` are the optima of FPI by printed costs, as `cost.optima` gives them with
+    `inside` (the paper's range).
+    """
+    told: dict[str, list[dict]] = {c: [] for c in CLAIMS}
+    base = [p for p in pools if p.setup.is_baseline]
+    for pool in base:
+        about, half, name = {**pool.units, **pool.observed(ratios)}, at_share(pool, 0.5), gate.named(pool.setup)
+
+        def tell(claim: str, found: dict, about=about, name=name, form: str = "{:.2%}") -> None:
+            ends = [form.format(found[k]) for k in ("value", "low", "high")]
+            told[claim].append({**found, **about, "note": f"{name}: {ends[0]} [{ends[1]}, {ends[2]}]."})
+
+        if pool.describe()["kind"] != "streets":
+            tell("tab4-drop-small-r3", statistics.estimate(*drop(pool, "bilinear", half)))
+        tell("tab4-fourier-like-bilinear", difference(pool, ("bilinear", half), ("fourier", half)), form="{:+.2%}")
+        if any(method == "encoder" for method, _ in trained.conditions(pool)):
+            tell("sec32-arbitrary-features", statistics.estimate(*drop(pool, "encoder")), form="{:.1%}")
+        k, n = falls(pool)
+        told["tab4-monotone-r3"].append({"value": k, "n": n, **pool.observed(ratios), "note": (
+            f"{name}: no rise in {k} of {n} steps to a smaller grid.")})  # fmt: skip
+    told["tab4-streets-larger-r3"] = [_gap(*pair, ratios) for pair in trained.against(base, "streets")]
+    for line in rate_lines(pools):
+        k, n = falls_by_rate(line)
+        about = Pool([m for p in line for m in p.members[:1]]).observed(ratios)
+        told["tab4-monotone-r3"].append({"value": k, "n": n, **about, "domain": f"pruned {about['domain']}", "note": (
+            f"{gate.named(line[0].setup)}: no rise in {k} of {n} steps to a higher rate.")})  # fmt: skip
+    told["sec32-pruning-leaves-drop-r3"] = _pruned(pools, ratios)
+    told["fig4-optima-r3"], told["fig4-optima-insensitive-r3"] = _optima(best, base, ratios)
+    return told
+
+
+def _gap(streets: Pool, other: Pool, ratios: dict[str, float]) -> dict:
+    gap = streets_difference(streets, other)
+    share = gap.pop("share")
+    return {**gap, **trained.observed_pair(streets, other, ratios), "note": (
+        f"{gate.named(streets.setup)} minus {gate.unit(other.setup)}: {gap['value']:+.1%} [{gap['low']:+.1%}, "
+        f"{gap['high']:+.1%}] at {share:g} of the grid.")}  # fmt: skip
+
+
+def _pruned(pools: Sequence[Pool], ratios: dict[str, float]) -> list[dict]:
+    """Differences by pruned encoders; the paper prunes no decoder alone."""
+    facts = []
+    for row in pruning_effects(pools).to_dict("records"):
+        pool = next(p for p in pools if all(getattr(p.setup, k) == row[k] for k in (
+            "domain", "model", "prune_encoder", "prune_decoder")))  # fmt: skip
+        if row["prune_encoder"]:
+            facts.append({**{k: row[k] for k in ("value", "low", "high")}, **pool.units, **pool.observed(ratios),
+                          "note": f"{gate.named(pool.setup)}: drop {row['value']:+.2%} [{row['low']:+.2%}, "
+                                  f"{row['high']:+.2%}] against unpruned."})  # fmt: skip
+    return facts
+
+
+def _optima(best: pd.DataFrame, base: Sequence[Pool], ratios: dict[str, float]) -> tuple[list[dict], list[dict]]:
+    about = {(p.setup.domain, p.setup.model): p.observed(ratios) for p in base}
+    where, moves = [], []
+    for key, own in best.groupby(["domain", "model"], sort=False):
+        name, k = gate.MODELS[key[1]], int(own["inside"].sum())
+        where.append(
+            {
+                "value": k,
+                "n": len(own),
+                **about[key],
+                "note": (
+                    f"{about[key]['domain']}, {name}: {k} of {len(own)} optima at a quarter to a half of the grid."
+                ),
+            }
+        )
+        if own["prune_rate"].nunique() > 1:
+            spread = int(own["step"].max() - own["step"].min())
+            moves.append(
+                {
+                    "value": int(spread <= 1),
+                    "n": 1,
+                    **about[key],
+                    "note": (
+                        f"{about[key]['domain']}, {name}: {spread} steps over {own['prune_rate'].nunique()} rates."
+                    ),
+                }
+            )
+    return where, moves
 
 
 def pruning_effects(pools: Sequence[Pool], share: float = 0.5) -> pd.DataFrame:

@@ -207,12 +207,12 @@ def _insensitive(t: Tables) -> dict[str, Fact]:
     return {
         "printed": Fact(
             most.printed,
-            f"By the printed digits the optimum moves by up to {most.printed} LRG steps over the pruning rates, and by "
-            f"one at most in {(steps.printed <= 1).sum()} of {len(steps)} pairs; rounding allows {most.least} to "
-            f"{most.most}.",
+            f"By the printed digits the optimum moves by up to {most.printed} LRG steps over the pruning rates, one at "
+            f"most in {(steps.printed <= 1).sum()} of {len(steps)} pairs; rounding allows {most.least} to {most.most}.",
             low=most.least,
             high=most.most,
-        )
+            over="rounding",
+        )  # fmt: skip
     }
 
 

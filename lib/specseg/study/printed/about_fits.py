@@ -46,6 +46,7 @@ def _pooled(frame: pd.DataFrame, what: str) -> Fact:
         f"Spearman {value:.3f} over {what} ({low:.3f} to {high:.3f} with one curve left out).",
         low=min(low, value),
         high=max(high, value),
+        over="setups",
     )
 
 

@@ -18,6 +18,7 @@ class Fact:
     n: int | None = None
     low: float | None = None
     high: float | None = None
+    over: str = ""  # what the interval takes anew: "rounding" of the printed digits, "setups"
 
 
 Measure = Callable[[Tables], dict[str, Fact]]
@@ -42,7 +43,7 @@ class Sentence:
         mutants = self.measure(self.broken(tables)) if self.broken else {}
         return [
             {"claim_id": self.claim, "form": form, "value": fact.value, "n": fact.n, "low": fact.low, "high": fact.high,
-             "note": fact.note, "mutant": mutants[form].value if mutants else None}
+             "over": fact.over, "note": fact.note, "mutant": mutants[form].value if mutants else None}
             for form, fact in found.items()
         ]  # fmt: skip
 
