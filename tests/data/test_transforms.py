@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from specseg.data import datasets, loading, transforms
 from specseg.data.datasets import VOID, DataSet, Sample
+from specseg.data.samples import Windows
+from specseg.nets.networks import Network
 
 
 def marked(height: int, width: int, seed: int = 0, block: int = 8) -> Sample:
@@ -208,3 +210,39 @@ def test_the_scaled_image_is_torchs_own_and_stays_an_image():
         torch.from_numpy(image).permute(2, 0, 1)[None].float(), (65, 146), mode="bilinear", antialias=True
     )[0, :, :, 40:105]
     assert (made.float() - wide).abs().max() <= 1.0, "whole numbers against floats: off by one at most"
+
+
+def test_windows_are_the_whole_squares_of_the_stored_pixels():
+    class Two(DataSet):
+        def __init__(self):
+            super().__init__("made", "all", ["a", "b"], 2, ("x", "y"), [[0, 0, 0], [1, 1, 1]])
+            self.read = []
+
+        def image(self, index):
+            self.read.append(index)
+            height, width = ((130, 200), (65, 65))[index]
+            grid = np.arange(height)[:, None] + np.arange(width)[None]
+            return np.repeat((grid % 251).astype(np.uint8)[..., None], 3, 2)
+
+        def label(self, index):
+            return (self.image(index)[..., 0] % 2).astype(np.int64)
+
+    data = Two()
+    windows = Windows(data, 65)
+    assert windows.ids == ("a r0c0", "a r0c1", "a r0c2", "a r1c0", "a r1c1", "a r1c2", "b r0c0")
+    for k, (r, c) in enumerate([(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]):
+        sample = windows[k]
+        whole = data[0]
+        assert (sample.image == whole.image[65 * r : 65 * r + 65, 65 * c : 65 * c + 65]).all()
+        assert (sample.label == whole.label[65 * r : 65 * r + 65, 65 * c : 65 * c + 65]).all()
+    data.read.clear()
+    _ = [windows[k] for k in range(6)]
+    assert len(data.read) <= 2, "one picture is decoded once, for its windows and their labels"
+    with pytest.raises(ValueError, match="windows of 257' is empty"):
+        Windows(data, 257)
+
+
+def test_a_native_domain_trains_on_windows_of_its_stored_pixels():
+    native = Network("dubai_native")
+    assert native.home.native and native.home.kind == "land cover" and native.home.cluster("part_1t3 r0c2") == "t3"
+    assert native.settings(54).steps == 900 and not Network("dubai").home.native

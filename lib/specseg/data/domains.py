@@ -20,7 +20,8 @@ SYNTHETIC = ("objects", "landcover", "streets")
 class Domain:
     """One domain: `train` and `test` are data set and split, `folds` the options of each fold.
 
-    `title` is its name for people; `scored` are the classes of its mIoU (none: all of them), `steps`
+    `title` is its name for people; a `native` domain is seen in windows of the stored pixels, where the others scale
+    whole pictures; `scored` are the classes of its mIoU (none: all of them), `steps`
     the length of a training at the standard profile.
     `partial` domains use the pictures that are present and say how many. `cluster` gives the unit that intervals
     resample: the drive and the ten seconds of a street frame, the tile of a land-cover part, else the picture.
@@ -36,6 +37,7 @@ class Domain:
     partial: bool = False
     cluster: Callable[[str], str] = field(default=str)
     title: str = ""
+    native: bool = False
 
     def open(self, part: str, fold: int = 0, **options) -> DataSet:
         """Return "train" or "test" of a fold. Raises ValueError for another part or fold, and as `datasets.open`."""
@@ -74,6 +76,9 @@ DOMAINS = {
                steps=400, partial=True, cluster=_second, title="CamVid"),
         Domain("dubai", "land cover", ("dubai", "train"), ("dubai", "val"), tuple({"fold": f} for f in range(4)),
                steps=300, cluster=lambda name: f"t{dubai.tile(name)}", title="Dubai"),
+        Domain("dubai_native", "land cover", ("dubai", "train"), ("dubai", "val"), tuple({"fold": f} for f in range(4)),
+               steps=900, cluster=lambda name: f"t{dubai.tile(name.split()[0])}", title="Dubai, native windows",
+               native=True),
         Domain("pascal", "objects", ("sbd", "trainaug"), ("voc2012", "val"), title="PASCAL"),
         Domain("deepglobe", "land cover", ("deepglobe", "train"), ("deepglobe", "val"), title="DeepGlobe"),
         Domain("cityscapes", "streets", ("cityscapes", "train"), ("cityscapes", "val"), title="Cityscapes"),

@@ -83,3 +83,31 @@ class DataSet(ABC):
 
     def __repr__(self) -> str:
         return f"<{self.name}/{self.split}: {self.coverage}, {self.num_classes} classes>"
+
+
+class Windows(DataSet):
+    """The whole square windows of a split at its stored scale, side by side from the upper left corner.
+
+    What lies beyond the last whole window of a row or column is left out. Names are the picture's with the window's row
+    and column: "part_1t3 r0c2". Raises ValueError where no picture holds a window.
+    """
+
+    def __init__(self, inner: DataSet, size: int) -> None:
+        self.inner, self.size, self._last = inner, size, {}
+        shapes = [inner.label(i).shape for i in range(len(inner))]
+        self.places = [(i, r, c) for i, (h, w) in enumerate(shapes) for r in range(h // size) for c in range(w // size)]
+        ids = [f"{inner.ids[i]} r{r}c{c}" for i, r, c in self.places]
+        super().__init__(inner.name, f"{inner.split}, windows of {size}", ids, len(ids), inner.classes, inner.palette)
+
+    def image(self, index: int) -> np.ndarray:
+        return self._cut("image", index)
+
+    def label(self, index: int) -> np.ndarray:
+        return self._cut("label", index)
+
+    def _cut(self, what: str, index: int) -> np.ndarray:
+        i, r, c = self.places[index]
+        if self._last.get(what, (None,))[0] != i:  # windows of one picture follow each other: decode it once
+            self._last[what] = (i, getattr(self.inner, what)(i))
+        y, x = r * self.size, c * self.size
+        return np.ascontiguousarray(self._last[what][1][y : y + self.size, x : x + self.size])

@@ -24,6 +24,7 @@ from torch import Tensor
 from specseg.data import loading, transforms
 from specseg.data.datasets import DataSet
 from specseg.data.domains import SYNTHETIC, Domain, domain
+from specseg.data.samples import Windows
 from specseg.evidence import config, provenance
 from specseg.nets import train
 from specseg.nets.models import SegmentationNet, build
@@ -102,9 +103,11 @@ class Network:
         """Return the loader's options that the network's domain needs."""
         return {"size": self.size, "dose": self.dose} if self.domain in SYNTHETIC else {}
 
-    def data(self, part: str) -> DataSet:
-        """Return the split "train" or "test" of its fold."""
-        return self.home.open(part, self.fold, **self.options())
+    def data(self, part: str, *, framed: bool = True) -> DataSet:
+        """Return the split "train" or "test" of its fold; of a native domain its windows, or whole pictures (`framed`
+        false: a training cuts windows of its own)."""
+        data = self.home.open(part, self.fold, **self.options())
+        return Windows(data, self.size) if framed and self.home.native else data
 
     def settings(self, images: int) -> train.Settings:
         """Return its training's settings: the same policy for all networks of a domain."""
@@ -221,11 +224,12 @@ def _pruning(network: Network) -> dict | None:
 
 
 def _train(network: Network, place: Path, device: str, precision: str, tell: Tell) -> None:
-    data = Annotated(network.data("train"), network)
+    data = Annotated(network.data("train", framed=False), network)
     chosen = next((p for p in (network.precision, precision) if p != "auto"), None) or fast_precision(device)
     chosen = _begun(place / "precision.json", chosen)
     settings, net = replace(network.settings(len(data)), precision=chosen), network.build(pretrained=True)
-    draw = loading.draws(data, transforms.training(network.size), network.batch, seed=network.seed)
+    cut = transforms.training(network.size, base="native" if network.home.native else "frame")
+    draw = loading.draws(data, cut, network.batch, seed=network.seed)
     seconds = [] if not (place / "seconds.json").is_file() else json.loads((place / "seconds.json").read_text())
     clock = [time.perf_counter()]
     modules = _begun(place / "modules.json", _now())

@@ -94,6 +94,7 @@ def _standard() -> dict[str, tuple[Network, ...]]:
         "more pruning": (*(pruned(voc, r) for r in (0.2, 0.4)), *(pruned(n, 0.6) for n in (*dubai, *camvid))),
         "retrained": tuple(replace(n, lrg_size=s) for n in dubai for s in lrg_sizes(65)[1:]),
         "fewer labels": tuple(replace(voc, images=k) for k in (218, 109, 54)),
+        "native land cover": tuple(Network("dubai_native", fold=f) for f in range(4)),
         "more doses": tuple(Network(r, dose=d, **TINY) for r in SYNTHETIC[1:] for d in DOSES),
     }
 
