@@ -229,7 +229,8 @@ def _train(network: Network, place: Path, device: str, precision: str, tell: Tel
     chosen = _begun(place / "precision.json", chosen)
     settings, net = replace(network.settings(len(data)), precision=chosen), network.build(pretrained=True)
     cut = transforms.training(network.size, base="native" if network.home.native else "frame")
-    draw = loading.draws(data, cut, network.batch, seed=network.seed)
+    workers = 0 if device == "cpu" else 3  # a GPU waits for pictures; the batches are the same
+    draw = loading.draws(data, cut, network.batch, seed=network.seed, workers=workers)
     seconds = [] if not (place / "seconds.json").is_file() else json.loads((place / "seconds.json").read_text())
     clock = [time.perf_counter()]
     modules = _begun(place / "modules.json", _now())
