@@ -1,4 +1,4 @@
-"""Which files of a folder are label maps: found, guessed where there is one obvious answer, listed, sampled, grouped."""
+"""Which files of a folder are label maps: found, guessed where it is obvious, listed, sampled, grouped."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _nothing(every: dict[str, Path], pattern: str | None) -> str:
 
 
 def read_list(path: Path) -> list[str]:
-    """Return the names in a list, one a line; a byte order mark and the " 1" after every name of a class's list are left out.
+    """Return the names in a list, one a line; without a byte order mark or the " 1" of a class's list.
 
     Raises FileNotFoundError where there is no such file.
     """
@@ -163,7 +163,11 @@ def _listed(items: Sequence[Item], only: Sequence[str], folder: Path) -> list[It
             known.setdefault(name, set()).add(item.name)
     missing = [name for name in only if name not in known]
     if missing or not only:
-        what = f"{len(missing)} of {len(only)} listed names are missing, the first {missing[0]!r}" if only else "no name"
+        what = (
+            f"{len(missing)} of {len(only)} listed names are missing, the first {missing[0]!r}"
+            if only
+            else ("no name is listed")
+        )
         raise FileNotFoundError(f"{folder}: {what}; the folder has {items[0].name!r} and {len(items) - 1} more")
     for name in only:
         if len(known[name]) > 1 and name not in {item.name for item in items}:

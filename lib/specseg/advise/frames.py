@@ -1,4 +1,4 @@
-"""The square frames in which maps are measured: shrunk as evaluations do, or cut at the maps' own scale as trainings do."""
+"""The square frames in which maps are measured: shrunk as evaluations do, or cut at the maps' own scale."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ FRAMES = ("auto", "shrink", "crop", "tiles", "native")
 FACTOR, SEEN = 2.0, 0.5
 LARGEST = 1025
 REASON = (
-    f"Maps whose short side is more than {FACTOR:g} times the frame, or of which a shrunk frame shows less than {SEEN:.0%}, "
-    "are cut into tiles at their own scale: networks for such pictures are trained on crops, and shrinking would remove "
-    "the very contours that are asked about. Others are shrunk to the frame, as evaluations do."
+    "so they are cut into tiles and not shrunk: networks for such pictures are trained on crops, and shrinking would "
+    "remove the very contours that are asked about (--frame shrink does it all the same)."
 )
 
 
@@ -52,8 +51,10 @@ def chosen(shapes: Sequence[tuple[int, int]], size: int, frame: str) -> tuple[st
     if frame != "auto":
         return frame, size, f"Frame as asked: --frame {frame}."
     share = float(np.median([min(shape) / max(shape) for shape in shapes]))
-    if short / size > FACTOR or (share < SEEN and short >= size):
-        return "tiles", size, REASON
+    if short / size > FACTOR:
+        return "tiles", size, f"The maps are {short / size:.3g} times the frame (over {FACTOR:g}), {REASON}"
+    if share < SEEN and short >= size:
+        return "tiles", size, f"A centre would show {share:.0%} of the maps (below {SEEN:.0%}), {REASON}"
     return "shrink", size, ""
 
 
@@ -69,8 +70,9 @@ def cut(items: Sequence[Item], shapes: Sequence[tuple[int, int]], size: int, fra
 
 
 def told(items: Sequence[Item], shapes: dict[str, tuple[int, int]], size: int, frame: str, why: str) -> dict:
-    """Return what is seen of the maps: frame, frames, maps, scale (frame pixels per map pixel: value, low, high), seen
-    (share of all the maps' pixels), enlarged (maps smaller than the frame), tiny (of fewer pixels than 9 x 9), why."""
+    """Return what is seen of the maps: frame, frames, maps, why, seen (share of all the maps' pixels), scale (frame
+    pixels per map pixel: value, low, high), shrunk (the scale of "shrink"), enlarged (how many maps are smaller than
+    the frame), tiny (maps with a side below nine pixels)."""
     per: dict[str, list[Item]] = {}
     for item in items:
         per.setdefault(item.map, []).append(item)
@@ -85,6 +87,7 @@ def told(items: Sequence[Item], shapes: dict[str, tuple[int, int]], size: int, f
         pixels += height * width
         seen += height * width * (min(1.0, exact) if len(own) == 1 else float(shown.mean()))
     return {"frame": frame, "frames": len(items), "maps": len(per), "why": why, "seen": seen / max(pixels, 1),
+            "shrunk": float(np.median([size / min(shapes[name]) for name in per])),
             "scale": {"value": float(np.median(scales)), "low": min(scales), "high": max(scales)},
             "enlarged": sum(min(shapes[name]) < size for name in per),
             "tiny": sorted(name for name in per if min(shapes[name]) < 9)}  # fmt: skip

@@ -137,35 +137,58 @@ def decide(looks: Sequence[Look], ignore: Sequence[int | str] | None, classes: i
     for one in looks:
         totals.update(one.values)
     void = (VOID,) if ignore is None else tuple(ignore)
-    binary = ignore is None and set(totals) == {0, VOID} and classes in (None, 2)
-    seen = [v for v in sorted(totals) if binary or v not in void]
-    notes = [f"Read: {_words(seen, binary, void, totals)}."]
-    if binary:
-        return ranked([0, VOID], ()), notes
+    if ignore is None and (set(totals) == {0, VOID} and classes in (None, 2) or _all_classes(totals, classes)):
+        void = ()
+    seen = [v for v in sorted(totals) if v not in void]
+    told = f"Read: {_words(seen, void, totals)}"
     if len(seen) < 2:
-        raise NoDecision(_too_few(seen, void, totals, ignore))
-    sparse = seen[-1] >= len(seen) and (gcd(*seen) >= 10 or (seen[-1] >= MANY and len(seen) < seen[-1] / 2))
-    rank = seen[0] < 0 or seen[-1] > 65535 or sparse and classes in (None, len(seen))
-    if sparse and not classes and ignore is None and VOID in totals:
+        raise NoDecision(_too_few(seen, void, totals))
+    if classes is not None and not (len(seen) == classes and not any(0 < v < classes for v in seen)):
+        return numbered(classes, void), [f"Read: class numbers 0 .. {classes - 1}, as --classes says."]
+    _outlier(seen, void, looks, ignore)
+    sparse = gcd(*seen) >= 10 or (seen[-1] >= MANY and len(seen) < seen[-1] / 2)
+    if sparse and not classes and ignore is None and VOID in totals and void:
         raise NoDecision(
             f"stored values {_listed([*seen, VOID])}: 255 may be a class or count nowhere. Give --ignore none if each "
             f"value is a class, --ignore {VOID} if 255 is not"
         )
-    if classes is not None and not rank:
-        return numbered(classes, void), [f"Read: class numbers 0 .. {classes - 1}, as --classes says."]
-    if rank or seen[-1] >= MOST_CLASSES:
-        if len(seen) > MOST_CLASSES:
-            raise NoDecision(f"{len(seen)} stored values {seen[0]} .. {seen[-1]}: more than {MOST_CLASSES} classes; "
-                             "these may be instances, or give --map with several ids a class")  # fmt: skip
-        return ranked(seen, void), [f"{notes[0][:-1]}; each stored value is a class, since so few are used."]
-    return numbered(seen[-1] + 1, void), notes
+    if not (sparse or classes or seen[-1] >= MOST_CLASSES):
+        return numbered(seen[-1] + 1, void), [f"{told}."]
+    if len(seen) > MOST_CLASSES:
+        raise NoDecision(
+            f"{len(seen)} stored values {seen[0]} .. {seen[-1]}: more than {MOST_CLASSES} classes, as instances have; a "
+            "--map can give several ids to a class"
+        )
+    return ranked(seen, void), [f"{told}; each stored value is a class, since so few are used."]
+
+
+def _all_classes(totals: Counter, classes: int | None) -> bool:
+    """Say whether the number of classes can only be reached with 255 among them."""
+    return classes == len(totals) and not any(0 < v < classes for v in totals) and VOID in totals
+
+
+def _outlier(seen: Sequence[int], void: Sequence[int], looks: Sequence[Look], ignore: Sequence | None) -> None:
+    """Raise NoDecision for a stored value far from all others: it rather counts nowhere than that it is a class."""
+    far = seen[0] if seen[0] < 0 else seen[-1] if seen[-1] >= MANY and seen[-1] > 4 * max(seen[-2], 1) else None
+    if far is None or len(seen) < 3 or ignore == ():
+        return
+    where = sum(far in one.values for one in looks)
+    others = [v for v in seen if v != far]
+    own = " ".join(f"--ignore {v}" for v in (*(() if ignore is None else void), far))
+    raise NoDecision(
+        f"stored values {_listed(others)}, and {far} far from them in {where} of {len(looks)} maps. If it counts nowhere, "
+        f"give {own}; if it is a class, --map says so",
+        maps.draft(
+            {v: f"class {v}" for v in seen}, [] if far == VOID else [v for v in void if v not in seen], False, 0
+        ),
+    )
 
 
 def _refuse(looks: Sequence[Look], classes: int | None) -> None:
     """Raise NoDecision for pictures, colours, palettes that differ, and grey edges between black and white."""
     if all(one.picture for one in looks) and not (classes or looks[0].color):
         top = max(max(one.values) for one in looks)
-        raise NoDecision(f"labels: values up to {top} are stored, as unlike their neighbours as in a picture. If they are "
+        raise NoDecision(f"labels: values up to {top} are stored, unlike their neighbours as in a picture. If they are "
                          f"class numbers, give --classes {top + 1}; if the folder holds pictures, give that of the "
                          "labels, or --pattern")  # fmt: skip
     colors: Counter[int] = Counter()
@@ -178,8 +201,7 @@ def _refuse(looks: Sequence[Look], classes: int | None) -> None:
         for one in looks:
             colors.update(one.values if one.color else {})
         if all(one.picture for one in looks if one.color) and _representatives(colors) is None:
-            raise NoDecision("labels: colours as many as in pictures; if the labels stand elsewhere, give their folder, "
-                             "or --pattern")  # fmt: skip
+            raise NoDecision("labels: colours as many as in pictures; give the labels' own folder, or --pattern")
         raise NoDecision(f"labels are colours, {_shares(colors)}: which class each is must be told by --map",
                          _draft(colors, True))  # fmt: skip
     if any(len(found) > 1 for found in places.values()):
@@ -201,16 +223,15 @@ def _refuse(looks: Sequence[Look], classes: int | None) -> None:
             maps.draft({0: "background", VOID: "object"}, [], False, 127))  # fmt: skip
 
 
-def _words(seen: Sequence[int], binary: bool, void: Sequence[int], totals: Counter) -> str:
-    if binary:
-        return ("0 and 255 are two classes, background and object, since nothing else is stored; --ignore 255 would count "
-                "it nowhere")  # fmt: skip
+def _words(seen: Sequence[int], void: Sequence[int], totals: Counter) -> str:
+    if list(seen) == [0, VOID]:
+        return "0 and 255 are two classes, background and object, since nothing else is stored"
     share = [f"{v} ({totals[v] / totals.total():.1%}) counts nowhere" for v in void if totals[v]]
-    return f"class numbers {_listed(seen)}; " + (", ".join(share) or f"no pixel has {_listed(void) or 'a value'} "
-                                                 "that counts nowhere")  # fmt: skip
+    nowhere = ", ".join(share) or ("no pixel is void" + (f" ({_listed(void)})" if void else ""))
+    return f"class numbers {_listed(seen)}; {nowhere}"
 
 
-def _too_few(seen: Sequence[int], void: Sequence[int], totals: Counter, ignore: Sequence | None) -> str:
+def _too_few(seen: Sequence[int], void: Sequence[int], totals: Counter) -> str:
     here = f"labels: every pixel has the ignored value {_listed([v for v in void if totals[v]])}; nothing is labelled"
     if seen:
         here = f"labels: one class alone, stored as {seen[0]}; mIoU compares classes, so there is nothing to advise on"

@@ -76,9 +76,7 @@ def read(path: Path, num_classes: int, probabilities: bool = False) -> Tensor:
     return found.clamp(min=1e-12).log() if probabilities else found
 
 
-def framed(
-    logits: Tensor, shape: tuple[int, int], size: int, path: Path, window: tuple[int, ...] = ()
-) -> Tensor:
+def framed(logits: Tensor, shape: tuple[int, int], size: int, path: Path, window: tuple[int, ...] = ()) -> Tensor:
     """Return logits (C, h, w) of a label of `shape` in its frame, (C, size, size), as `frames.label` does it.
 
     A grid smaller than the label is up-sampled bilinearly (align_corners=True); then brought to the window's size and

@@ -1,4 +1,4 @@
-"""Map files: which stored numbers or colours are which class, in our TOML or in the file that an export brings along."""
+"""Map files: which stored numbers or colours are which class, in TOML or in the file that an export brings along."""
 
 from __future__ import annotations
 
@@ -115,8 +115,9 @@ def _classes(reader: Reader, path: Path, part: int, state: tuple) -> np.ndarray:
     stored = files.read(path)
     if reader.color != (stored.color or (reader.color and stored.palette is not None)):
         here, wanted = ("colours", "numbers") if stored.color else ("numbers", "colours")
-        raise BadFile(f"{path}: holds {here} ({stored.what}); expected {wanted}, as the map file or the other maps have"
-                      f" it (--map takes `{'color' if stored.color else 'id'}`); --keep-going leaves it out")  # fmt: skip
+        takes = "color" if stored.color else "id"
+        raise BadFile(f"{path}: holds {here} ({stored.what}); expected {wanted}, as the map file or the other maps "
+                      f"have it (a --map with `{takes}` reads {here}); --keep-going leaves it out")  # fmt: skip
     codes = codes_of(stored, reader.color, reader.threshold)
     out = _table(reader.codes, 256 if codes.dtype == np.uint8 else 2 * files.MOST)[codes]
     unknown = out == UNKNOWN
@@ -144,6 +145,7 @@ def _table(codes: tuple[tuple[int, int], ...], size: int) -> np.ndarray:
 
 def distance(codes: np.ndarray, known: np.ndarray, color: bool) -> np.ndarray:
     """Return how far stored values (N,) lie from the known ones (K,), int (N, K): by the worst channel of a colour."""
+
     def split(x: np.ndarray) -> np.ndarray:
         return np.stack([(x >> s) & 255 for s in (16, 8, 0)], -1) if color else np.asarray(x)[..., None]
 
@@ -153,20 +155,21 @@ def distance(codes: np.ndarray, known: np.ndarray, color: bool) -> np.ndarray:
 def _nearest(reader: Reader, codes: np.ndarray, out: np.ndarray, unknown: np.ndarray, path: Path) -> np.ndarray:
     values, place, counts = np.unique(codes[unknown], return_inverse=True, return_counts=True)
     known = np.array([code for code, _ in reader.codes], np.int64)
-    far = np.concatenate([distance(part, known, reader.color) for part in np.array_split(values, 1 + len(values) // 4096)])
+    parts = np.array_split(values, 1 + len(values) // 4096)
+    far = np.concatenate([distance(part, known, reader.color) for part in parts])
     best = far.argmin(1)
     apart = far[np.arange(len(values)), best]
     if apart.max() > reader.near:
         beyond = apart > reader.near
         top = int(np.where(beyond, counts, 0).argmax())
         shown = f"colour {values[top]:06X}" if reader.color else f"value {values[top]}"
-        close = int(apart.max()) <= 127 and (reader.color or len(values) > 1)
-        hint = (f"; all lie within {apart.max()} of a class: `near = {min(127, -(-int(apart.max()) // 16) * 16)}` in the "
-                "map file takes each for the nearest") if close else ""  # fmt: skip
+        near, hint = min(127, -(-int(apart.max()) // 16) * 16), ""
+        if apart.max() <= 127 and (reader.color or len(values) > 1):
+            hint = f"; all lie within {apart.max()} of a class: `near = {near}` in the map file takes the nearest"
         if not reader.color:
             hint += f"; --ignore {values[top]} where it counts nowhere"
-        raise BadFile(f"{path}: {shown} is no class ({counts[top]} pixels; {int(beyond.sum())} unknown in all); expected "
-                      f"{_known(reader)}{hint}; --keep-going leaves the file out")  # fmt: skip
+        raise BadFile(f"{path}: {shown} is no class ({counts[top]} pixels; {int(beyond.sum())} unknown in all); "
+                      f"expected {_known(reader)}{hint}; --keep-going leaves the file out")  # fmt: skip
     out = out.copy()
     out[unknown] = np.array([cls for _, cls in reader.codes], np.uint8)[best][place.reshape(-1)]
     return out
@@ -258,6 +261,7 @@ def draft(codes: Mapping[int, str], ignore: Iterable[int], color: bool, near: in
     name = "value 0"
     id = 0
     """
+
     def value(code: int) -> str:
         return f'"{code:06X}"' if color else str(code)
 

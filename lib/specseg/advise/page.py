@@ -123,33 +123,41 @@ def seen(data: Mapping) -> list[str]:
     size = f"{scale['value']:.3g}" + (f" ({scale['low']:.3g} .. {scale['high']:.3g})" if apart else "")
     how = {"shrink": "short side to the frame, centre", "crop": "own scale, centre", "native": "own scale, centre",
            "tiles": "own scale, tiles"}[frame["frame"]]  # fmt: skip
-    out.append(f"Seen: {how} (--frame {frame['frame']}); scale {size} frame pixels a map pixel; {percent(frame['seen'], 0)} "
-               f"of the maps' pixels. {frame['why']}".strip())  # fmt: skip
+    out.append(f"Seen: {how} (--frame {frame['frame']}); scale {size} frame pixels a map pixel; "
+               f"{percent(frame['seen'], 0)} of the maps' pixels. {frame['why']}".strip())  # fmt: skip
     for other in data["scales"]:
         word = "shrunk to the frame" if other["frame"] == "shrink" else "at their own scale"
         best = f"LRG of {other['lrg_size']}" if other["lrg_size"] else "no grid holds the tolerance"
-        out.append(f"The advice goes with the scale: {word} ({other['scale']:.3g}; {other['frames']} frames) it would be: "
-                   f"{best}; the grid advised here loses {percent(other['drop_here'])} there.")  # fmt: skip
+        out.append(f"The advice goes with the scale: {word} ({other['scale']:.3g}; {other['frames']} frames) it would "
+                   f"be: {best}; the grid advised here loses {percent(other['drop_here'])} there.")  # fmt: skip
     return out
 
 
 def steps(data: Mapping) -> list[str]:
-    """Return what to do next, in sentences: the annotation tool's block, and what the own network says of truncation."""
+    """Return what to do next, in sentences: the annotation tool's block, what the lines of code do, the trial."""
     out, block, told = [], data["recommendation"]["blocks"], data["trial"]
     scale = data["frame"]["scale"]["value"]
     if block:
         out.append(f"Annotation tool: blocks of {block['block_px'] / scale:.3g} pixels of the stored maps.")
+    if data["recommendation"]["lrg"]["next_smaller"] and all(
+        r["lrg_size"] <= data["recommendation"]["lrg"]["lrg_size"] for r in data["costs"]
+    ):
+        out.append("The lines of code below try the next smaller grid; the advice is not to truncate.")
+    else:
+        out.append("The lines of code below truncate a network to the advised grid.")
     if told is None:
-        out.append("Measure the drop of your own network: specseg advise LABELS --try MODEL.py:build --pictures PICTURES.")
+        out.append(
+            "Your own network's drop is measured by: specseg advise LABELS --try MODEL.py:build --pictures FOLDER"
+        )
         return out
     kept = " and brought back to its grid, which the layer needs: nothing is saved" if told["keep_grid"] else ""
-    out.append(f"Tried: {told['network']}, input of its layer {told['layer']} (maps of {told['grid']} points; --layer takes "
-               f"another) made coarser{kept}; {told['frames']} frames, mIoU {told['miou']:.3f}.")  # fmt: skip
+    out.append(f"Tried: {told['network']}, input of its layer {told['layer']} (maps of {told['grid']} points; --layer "
+               f"takes another) made coarser{kept}; {told['frames']} frames, mIoU {told['miou']:.3f}.")  # fmt: skip
     out += [f"At {r['lrg_size']} points it loses {lost(r)} of mIoU." if r["changed"] else
             f"At {r['lrg_size']} points nothing changes: its maps are no finer." for r in told["drops"]]  # fmt: skip
     if told["miou"] < 0.2:
-        out.append("Its mIoU is so low that it may be given the wrong pictures: they come as RGB in 0 .. 1, so build() must "
-                   "return a network that normalises them itself, and the classes must have the labels' order.")  # fmt: skip
+        out.append("Its mIoU is so low that something may be wrong: pictures come as RGB in 0 .. 1, which the network "
+                   "of build() must normalise itself, and its classes must have the labels' order.")  # fmt: skip
     return out
 
 

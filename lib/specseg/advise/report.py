@@ -42,8 +42,9 @@ def advise(
     title: str = "",
     **options,
 ) -> Advice:
-    """Return the advice for a folder of label maps; `logit_folder` holds one file of logits (or `probabilities`) a label.
+    """Return the advice for a folder of label maps.
 
+    `logit_folder` holds one file of logits a label; with `probabilities` of softmax outputs, whose log is taken.
     `network` is tried on the pictures of `picture_folder`, truncated at `layer` (`trial.measured`).
     `options` are those of `survey.survey`: `out` (a folder for scratch, always needed), `reading`, `classes`,
     `pattern`, `only`, `workers`. Raises FileNotFoundError where there are no labels, BadFile at the first bad one
@@ -71,7 +72,7 @@ def advise(
 
     run = survey(folder, settings, check=check, **options)
     if int((run.tables["classes"]["maps"] > 0).sum()) < 2:
-        raise ValueError(f"{folder}: one class alone is labelled; mIoU compares classes, so there is nothing to advise on")
+        raise ValueError(f"{folder}: one class alone is labelled; mIoU compares classes: there is nothing to advise on")
     sizes = [2 * nu + 1 for nu in run.context.grid.band]
     tables = run.tables | {"costs": costs.table(sizes, run.settings.size, run.context.num_classes)}
     told = None if where is None else with_logits.measured(run, where, probabilities)
@@ -135,13 +136,13 @@ def seen_badly(frame: dict) -> list[str]:
     """Return what makes the frames a poor view of the maps, in sentences."""
     out = []
     if frame["seen"] < 0.7:
-        out.append(f"{frame['seen']:.0%} of the maps' pixels are seen; classes at the sides may be missing (--frame tiles "
-                   "sees all).")  # fmt: skip
+        out.append(f"{frame['seen']:.0%} of the maps' pixels are seen; what stands at the sides may be missing "
+                   "(--frame tiles sees all).")  # fmt: skip
     if frame["enlarged"] and frame["scale"]["low"] < frame["scale"]["high"]:
         out.append(f"{frame['enlarged']} map(s) are smaller than the frame and were enlarged.")
     if frame["tiny"]:
-        out.append(f"{len(frame['tiny'])} map(s) of a few pixels ({frame['tiny'][0]}) weigh as much as whole ones; take "
-                   "them out of the folder.")  # fmt: skip
+        out.append(f"{len(frame['tiny'])} map(s) of a few pixels ({frame['tiny'][0]}) weigh as much as whole ones; "
+                   "take them out of the folder.")  # fmt: skip
     return out
 
 

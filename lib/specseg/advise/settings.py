@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from specseg.advise import frames
+from specseg.advise import files, frames
 from specseg.data import transforms
 from specseg.evidence import provenance
 
@@ -25,9 +25,9 @@ class Settings:
     """All that decides the numbers of a run.
 
     `size`: side of the square frame, 64k + 1. `ignore`: stored values (or names of classes) that count nowhere; None:
-    255, unless it must be a class. `max_drop`: tolerated relative drop of mIoU. `sample`: None (all up to BIG maps, else
-    SAMPLE of them), "all" or a number. `group`: a regular expression; maps whose names match it with the same text stay
-    together in the bootstrap. `frame`: one of `frames.FRAMES`.
+    255, unless it must be a class. `max_drop`: tolerated relative drop of mIoU. `sample`: None (all up to BIG maps,
+    else SAMPLE of them), "all" or a number. `group`: a regular expression; maps whose names match it with the same
+    text stay together in the bootstrap. `frame`: one of `frames.FRAMES`.
     """
 
     size: int = 513
@@ -46,6 +46,8 @@ class Settings:
             raise ValueError(f"max_drop {self.max_drop}: expected a fraction between 0 and 1, for example 0.02 for 2 %")
         if isinstance(self.ignore, int):
             object.__setattr__(self, "ignore", (self.ignore,))
+        if far := [v for v in self.ignore or () if isinstance(v, int) and abs(v) >= files.MOST]:
+            raise ValueError(f"ignore {far[0]}: expected a stored value, for example 255")
         if self.frame not in frames.FRAMES:
             raise ValueError(f"frame {self.frame!r}: expected one of {', '.join(frames.FRAMES)}")
         try:

@@ -90,7 +90,8 @@ class Survey:
         sums, seen = stream.Sums(self.settings.draws, self.settings.seed, drawn), []
         alone = len({item.map for item in self.items}) == 1
         group = {item.name: item.name if alone else item.map for item in self.items}
-        for numbers, names in self._chunks(stage, task, code, reader=self.context.reader, grid=self.context.grid, **parts):
+        parts |= {"reader": self.context.reader, "grid": self.context.grid}
+        for numbers, names in self._chunks(stage, task, code, **parts):
             seen += names
             sums.add(numbers, [listing.group_of(group[name], self.settings.group) for name in names])
         return sums, seen
@@ -113,8 +114,9 @@ def survey(
 
     `reading` says how labels are stored (`maps.from_map`, `labels.from_manifest`); without it that is found out: by
     the file that an export brings along, else class numbers, `classes` of them or as many as are found. `pattern` and
-    `only` (a list of names) say which files are label maps; `check` looks at the chosen ones before the long pass. Raises FileNotFoundError where there is nothing, BadFile at
-    the first bad file unless `settings.keep_going`, and ValueError where the values cannot be classes.
+    `only` (a list of names) say which files are label maps; `check` looks at the chosen ones before the long pass.
+    Raises FileNotFoundError where there is nothing, BadFile at the first bad file unless `settings.keep_going`, and
+    ValueError where the values cannot be classes.
     """
     folder, out = Path(folder), Path(out)
     every, told = listing.find(folder, pattern, only)
@@ -185,8 +187,8 @@ def _decided(run: Survey, looks: list[Look], classes: int | None, folder: Path, 
 
 def _picture(path: Path, one: Look) -> str:
     return (
-        f"{path}: {one.distinct} values, unlike their neighbours: a picture, not labels. Give the labels' own folder or "
-        "--pattern, or leave it out with --keep-going"
+        f"{path}: {one.distinct} values, unlike their neighbours: a picture, not labels. Give the labels' own folder "
+        "or --pattern, or leave it out with --keep-going"
     )
 
 
@@ -214,7 +216,7 @@ def _frame(run: Survey) -> None:
 
 def at_other_scale(run: Survey) -> Survey | None:
     """Return a survey of FEW frames of the same maps at the other scale, shrunk or their own; None where they agree."""
-    if 1 / APART < run.frame["scale"]["value"] < APART and run.frame["frame"] != "native":
+    if run.frame["shrunk"] > 1 / APART:
         return None
     whole = {item.map: replace(item, name=item.map, window=(), tile=-1) for item in run.items}
     few = listing.choose(list(whole.values()), None, 0, FEW, FEW)

@@ -27,7 +27,7 @@ MOST = 40  # frames: minutes on one core, for a network that takes a second a fr
 
 
 def layer_of(model: nn.Module, name: str = "") -> str:
-    """Return the module whose input is truncated: `name`, else the first of LAYERS. Raises ValueError that lists some."""
+    """Return the module whose input is truncated: `name`, or the first of LAYERS. Raises ValueError listing some."""
     known = dict(model.named_modules())
     if name in known and name:
         return name
@@ -126,7 +126,7 @@ def pictures(folder: Path, items: Sequence[Item]) -> dict[str, Path]:
     out = {}
     for item in items:
         stem = Path(item.map).name
-        short = [stem[: -len(end) - 1] for end in listing.LABEL_NAMES if stem[:-1] and stem.lower().endswith(end.lower())]
+        short = [stem[: -len(end) - 1] for end in listing.LABEL_NAMES if stem.lower().endswith(end.lower())]
         found = [known[n] for n in (item.map, stem, *short) if n in known and known[n] != item.path]
         if not found:
             raise FileNotFoundError(f"--pictures {folder}: no picture for {item.map}; expected {stem}.jpg or .png")
@@ -152,8 +152,8 @@ def logits_of(out: Any, size: int, num_classes: int) -> Tensor:
     if isinstance(out, list | tuple):
         out = out[0]
     if out.ndim != 4 or out.shape[1] != num_classes:
-        raise ValueError(f"--try: the network gives {tuple(out.shape)}; expected (1, {num_classes}, h, w), as many classes "
-                         "as the labels have (--map and --ignore say which)")  # fmt: skip
+        raise ValueError(f"--try: the network gives {tuple(out.shape)}; expected (1, {num_classes}, h, w), as many "
+                         "classes as the labels have (--classes, --map and --ignore say which)")  # fmt: skip
     if out.shape[-2:] != (size, size):
         out = F.interpolate(out.float(), (size, size), mode="bilinear", align_corners=False)
     return out
@@ -164,7 +164,8 @@ def measured(
     run: Survey, model: nn.Module, folder: Path, layer: str = "",
     advance: Callable[[str, int, int], object] = lambda stage, done, total: None,
 ) -> dict:  # fmt: skip
-    """Return what truncating a network at a layer costs on frames of a survey: layer, grid, frames, keep_grid, miou, drops.
+    """Return what truncating a network at a layer costs on frames of a survey: network, layer, grid, frames, maps,
+    keep_grid, miou, drops.
 
     Each drop of mIoU has lrg_size, value, low, high: a bootstrap over maps, the same draws with and without truncation;
     `changed` says whether the layer's maps were finer than the grid at all.
@@ -197,20 +198,26 @@ def measured(
         value, drawn = statistics.drop_draws([full], [np.stack(counts[n])], names, seed=run.settings.seed)
         drops.append({"lrg_size": n, **statistics.estimate(value, drawn), "changed": n < finest})
     miou = float(statistics.miou(statistics.pooled(full)))
-    return {"network": type(model).__name__, "layer": layer, "grid": finest, "frames": len(items), "maps": len(set(names)),
-            "keep_grid": keep_grid, "miou": miou, "drops": drops}  # fmt: skip
+    return {"network": type(model).__name__, "layer": layer, "grid": finest, "frames": len(items),
+            "maps": len(set(names)), "keep_grid": keep_grid, "miou": miou, "drops": drops}  # fmt: skip
 
 
 def lines(data: dict) -> str:
     """Return the lines of code that apply an advice, for torchvision's networks and for any other."""
-    grid, size = data["recommendation"]["lrg"]["lrg_size"], data["settings"]["size"]
+    lrg, size = data["recommendation"]["lrg"], data["settings"]["size"]
+    grid = (lrg["next_smaller"] if whole(data) else lrg)["lrg_size"]
     return (
         "import specseg\n"
         f"net = specseg.wrap(model)   # torchvision's DeepLabV3, FCN or LR-ASPP; pictures of {size} pixels in [0, 1]\n"
         f"net.lrg_size = {grid}\n"
         "\n"
         "from specseg.advise.trial import layer_of, truncated\n"
-        'layer = layer_of(model)     # any network: or the name of the module whose input is made coarser\n'
+        "layer = layer_of(model)     # any network: or the name of the module whose input is made coarser\n"
         f"with truncated(model, layer, {grid}, frame={size}):\n"
         "    logits = model(pictures)"
     )
+
+
+def whole(data: dict) -> bool:
+    """Say whether the advice is not to truncate: then the code tries the next smaller grid."""
+    return data["recommendation"]["lrg"]["lrg_size"] == max(r["lrg_size"] for r in data["costs"])

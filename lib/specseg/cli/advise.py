@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def advise(
     labels: Annotated[Path, typer.Argument(help="folder of label maps (PNG, TIFF, .npy ...), with its subfolders")],
     logits: Annotated[Path | None, typer.Option(help="folder: a .npy, .npz or .pt of logits (C, h, w) a label")] = None,
-    probabilities: Annotated[bool, typer.Option("--probabilities", help="softmax outputs were saved: log them")] = False,
+    probabilities: Annotated[bool, typer.Option("--probabilities", help="softmax outputs were saved")] = False,
     manifest: Annotated[str, typer.Option(help="stored as this known data set")] = "",
-    map_: Annotated[Path | None, typer.Option("--map", help="TOML, labelmap.txt or _classes.csv: names, values")] = None,
+    map_: Annotated[Path | None, typer.Option("--map", help="TOML (or CVAT's, Roboflow's): names, values")] = None,
     classes: Annotated[int | None, typer.Option(help="number of classes; default: as many as are found")] = None,
     ignore: Annotated[list[str] | None, typer.Option(help="stored value or class that counts nowhere, repeatable, or "
                                                      "none; default: 255, unless it must be a class")] = None,
@@ -34,9 +34,9 @@ def advise(
     pattern: Annotated[str | None, typer.Option(help="which files are label maps; default: found out")] = None,
     list_: Annotated[Path | None, typer.Option("--list", help="file with the names to use, one a line")] = None,
     size: Annotated[int, typer.Option(help="side of the frame in pixels, 64k + 1")] = 513,
-    frame: Annotated[str, typer.Option(help="shrink: short side to the frame, centre; crop: centre at own scale; tiles: "
-                                       "all of it at own scale; native: as crop, frame as large as the maps; auto: "
-                                       "shrink, or tiles for maps over twice the frame")] = "auto",
+    frame: Annotated[str, typer.Option(help="shrink: short side to the frame, centre; crop: centre at own scale; "
+                                       "tiles: all of it at own scale; native: as crop, frame as large as the maps; "
+                                       "auto: shrink, or tiles for maps over twice the frame")] = "auto",
     try_: Annotated[str, typer.Option("--try", help="MODEL.py:build, a function that returns your network: measure its "
                                       "drop")] = "",
     pictures: Annotated[Path | None, typer.Option(help="folder of pictures, named as the labels, for --try")] = None,
@@ -154,7 +154,8 @@ def _table(console: Console, title: str, heads: list[str], lines: list[list[str]
     from rich.markup import escape
     from rich.table import Table
 
-    widths = [2 + max(len(part) for cell in column for part in cell.split("\n")) for column in zip(heads, *lines, strict=True)]
+    columns = zip(heads, *lines, strict=True)
+    widths = [1 + max(len(part) for cell in column for part in cell.split("\n")) for column in columns]
     shown = max(k for k in range(1, len(widths) + 1) if k == 1 or sum(widths[:k]) + 1 <= console.width)
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for k, head in enumerate(heads[:shown]):
