@@ -133,9 +133,8 @@ def decide(looks: Sequence[Look], ignore: Sequence[int | str] | None, classes: i
     _refuse(looks, classes)
     if words := [v for v in ignore or () if not isinstance(v, int)]:
         raise NoDecision(f"--ignore {words[0]}: expected stored numbers, 'none', or names with a map file")
-    totals = Counter()
-    for one in looks:
-        totals.update(one.values)
+    looks = [one for one in looks if not one.color]  # a few colours among numbers are bad files
+    totals = _totals(looks)
     void = (VOID,) if ignore is None else tuple(ignore)
     if ignore is None and (set(totals) == {0, VOID} and classes in (None, 2) or _all_classes(totals, classes)):
         void = ()
@@ -156,8 +155,8 @@ def decide(looks: Sequence[Look], ignore: Sequence[int | str] | None, classes: i
         return numbered(seen[-1] + 1, void), [f"{told}."]
     if len(seen) > MOST_CLASSES:
         raise NoDecision(
-            f"{len(seen)} stored values {seen[0]} .. {seen[-1]}: more than {MOST_CLASSES} classes, as instances have; a "
-            "--map can give several ids to a class"
+            f"{len(seen)} stored values {seen[0]} .. {seen[-1]}: more than {MOST_CLASSES} classes, as instances have; "
+            "a --map can give several ids to a class"
         )
     return ranked(seen, void), [f"{told}; each stored value is a class, since so few are used."]
 
@@ -176,12 +175,17 @@ def _outlier(seen: Sequence[int], void: Sequence[int], looks: Sequence[Look], ig
     others = [v for v in seen if v != far]
     own = " ".join(f"--ignore {v}" for v in (*(() if ignore is None else void), far))
     raise NoDecision(
-        f"stored values {_listed(others)}, and {far} far from them in {where} of {len(looks)} maps. If it counts nowhere, "
-        f"give {own}; if it is a class, --map says so",
-        maps.draft(
-            {v: f"class {v}" for v in seen}, [] if far == VOID else [v for v in void if v not in seen], False, 0
-        ),
+        f"stored values {_listed(others)}, and {far} far from them in {where} of {len(looks)} maps. If it counts "
+        f"nowhere, give {own}; if it is a class, --map says so",
+        maps.draft({v: f"class {v}" for v in seen}, void, False, 0),
     )
+
+
+def _totals(looks: Sequence[Look]) -> Counter[int]:
+    totals: Counter[int] = Counter()
+    for one in looks:
+        totals.update(one.values)
+    return totals
 
 
 def _refuse(looks: Sequence[Look], classes: int | None) -> None:
@@ -210,9 +214,7 @@ def _refuse(looks: Sequence[Look], classes: int | None) -> None:
             f"palettes differ between the files: {bad} is {' and '.join(f'{c:06X}' for c in sorted(places[bad])[:3])}. "
             "So the colours say what is what; a --map with ids in place of colours reads the numbers all the same",
             _draft(colors, True))  # fmt: skip
-    totals: Counter[int] = Counter()
-    for one in looks:
-        totals.update(one.values)
+    totals = _totals([one for one in looks if not one.color])
     ends = totals[0] + totals[VOID]
     between = len(totals) - 2
     grey = max((v for v in totals if v != VOID), default=0) > VOID / 2 and max(totals) == VOID and between >= 8
