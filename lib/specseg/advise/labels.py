@@ -173,7 +173,7 @@ def _outlier(seen: Sequence[int], void: Sequence[int], looks: Sequence[Look], ig
         return
     where = sum(far in one.values for one in looks)
     others = [v for v in seen if v != far]
-    own = " ".join(f"--ignore {v}" for v in (*(() if ignore is None else void), far))
+    own = " ".join(f"--ignore {v}" for v in (*(v for v in void if any(v in one.values for one in looks)), far))
     raise NoDecision(
         f"stored values {_listed(others)}, and {far} far from them in {where} of {len(looks)} maps. If it counts "
         f"nowhere, give {own}; if it is a class, --map says so",

@@ -19,7 +19,7 @@ from specseg.evidence import schema
 from specseg.evidence.schema import Model, Must
 
 VOID, UNKNOWN = 255, 254
-CVAT, ROBOFLOW = "labelmap.txt", "_classes.csv"
+OWN = ("map.toml", "labelmap.txt", "_classes.csv")  # ours, CVAT's, Roboflow's
 
 
 def _code(value: Any) -> str:
@@ -167,7 +167,8 @@ def _nearest(reader: Reader, codes: np.ndarray, out: np.ndarray, unknown: np.nda
         if apart.max() <= 127 and (reader.color or len(values) > 1):
             hint = f"; all lie within {apart.max()} of a class: `near = {near}` in the map file takes the nearest"
         if not reader.color:
-            hint += f"; --ignore {values[top]} where it counts nowhere"
+            void = [code for code, cls in reader.codes if cls == VOID]
+            hint += f"; {' '.join(f'--ignore {v}' for v in (*void[:3], values[top]))} where it counts nowhere"
         raise BadFile(f"{path}: {shown} is no class ({counts[top]} pixels; {int(beyond.sum())} unknown in all); "
                       f"expected {_known(reader)}{hint}; --keep-going leaves the file out")  # fmt: skip
     out = out.copy()
@@ -246,9 +247,9 @@ def _export(path: Path) -> Reader:
 
 
 def beside(folder: Path) -> Path | None:
-    """Return the map file that an export brings along, in the folder, above or just below it; None without one."""
+    """Return the map file that a folder brings along, in it, above or just below it; None without one."""
     places = [folder, folder.parent, *sorted(p for p in folder.iterdir() if p.is_dir())]
-    return next((place / name for place in places for name in (CVAT, ROBOFLOW) if (place / name).is_file()), None)
+    return next((place / name for place in places for name in OWN if (place / name).is_file()), None)
 
 
 def draft(codes: Mapping[int, str], ignore: Iterable[int], color: bool, near: int) -> str:

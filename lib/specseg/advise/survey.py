@@ -113,8 +113,9 @@ def survey(
     """Return the survey of a folder of label maps; scratch lies below `out`/work and a stopped run goes on from it.
 
     `reading` says how labels are stored (`maps.from_map`, `labels.from_manifest`); without it that is found out: by
-    the file that an export brings along, else class numbers, `classes` of them or as many as are found. `pattern` and
-    `only` (a list of names) say which files are label maps; `check` looks at the chosen ones before the long pass.
+    the map file that the folder brings along, else class numbers, `classes` of them or as many as are found.
+    `pattern` and `only` (a list of names) say which files are label maps; `check` looks at the chosen ones before the
+    long pass.
     Raises FileNotFoundError where there is nothing, BadFile at the first bad file unless `settings.keep_going`, and
     ValueError where the values cannot be classes.
     """
