@@ -97,6 +97,6 @@ def label(stored: np.ndarray, window: tuple[int, int, int, int] | tuple[()], siz
     """Return the frame of a stored map, uint8 (size, size): nearest neighbours, then the cut."""
     height, width, top, left = window or windows(stored.shape, size, "shrink")[0]
     if stored.shape != (height, width):
-        whole = torch.from_numpy(np.ascontiguousarray(stored))[None, None]
+        whole = torch.from_numpy(np.array(stored))[None, None]
         stored = F.interpolate(whole, (height, width), mode="nearest-exact")[0, 0].numpy()
     return np.ascontiguousarray(stored[top : top + size, left : left + size])
