@@ -61,14 +61,17 @@ def advise(
     only = None if list_ is None else folder.read_list(list_)
     if logits is not None and not logits.is_dir():
         raise FileNotFoundError(f"{logits}: no such folder; expected one file of logits a label")
-    folder.find(labels, pattern, only)  # a mistyped path is answered here, before numpy, torch and pandas are loaded
-    from specseg.advise import labels as reading
-    from specseg.advise import maps
+    stored = None
+    if map_ or manifest:
+        from specseg.advise import labels as reading
+        from specseg.advise import maps
 
-    stored = maps.from_map(map_) if map_ else None
-    if manifest:
-        stored, own = reading.from_manifest(manifest)
-        pattern = pattern or folder.fitting(labels, own)
+        stored = maps.from_map(map_) if map_ else None
+        if manifest:
+            stored, own = reading.from_manifest(manifest)
+            pattern = pattern or folder.fitting(labels, own)
+    folder.find(labels, pattern, only)  # a mistyped path is answered here, before torch and pandas are loaded
+    from specseg.advise import labels as reading
     from specseg.advise import page, report
     from specseg.advise.settings import Settings
     from specseg.advise.trial import loaded
