@@ -19,10 +19,12 @@
 # ```
 # %% tags=["parameters"]
 profile = "smoke"
-folder = ""  # a folder of label maps (PNG); empty: synthetic streets
+folder = ""  # a folder of label maps; empty: synthetic streets
 classes = 0  # how many classes; 0: as many as are found
-ignore = 255  # the stored value that counts nowhere
+ignore = ""  # stored values that count nowhere, "0,255" or "none"; empty: 255, unless it must be a class
 sample = 0  # how many maps; 0: all up to 1000, else 500
+size = 0  # side of the frame in pixels, 64k + 1; 0: 513, the profile's for the streets
+frame = "auto"  # shrink, crop, tiles, native: how maps are brought to the frame
 # %% tags=["hide-input"]
 import tempfile
 from pathlib import Path
@@ -76,17 +78,17 @@ display(HTML(f"<blockquote>{recommend.RULE}</blockquote><p>The reason: {recommen
 # %% [markdown]
 # ## A folder of label maps
 #
-# Any folder will do: class numbers as they are, palettes, or colours through a small map file. The synthetic streets
-# below are written as files first, with the map file that gives their classes names; set `folder` to use your own.
-# Maps of any size are brought to the evaluation's frame: short side to the frame's size, centre crop.
+# Any folder will do: PNG of any depth, TIFF or `.npy` with class numbers; colours and other numbers through a small map
+# file (`map.toml`, CVAT's `labelmap.txt`, Roboflow's `_classes.csv`), which is found in the folder itself. The synthetic
+# streets below are written as files first; set `folder` to use your own, with the same answer as the command's. Maps up
+# to twice the frame's size are shrunk to it, larger ones cut into tiles at their own scale; the advice says which.
 # %%
 scratch = Path(tempfile.mkdtemp())
 home = Path(folder) if folder else example.write(scratch / "streets", "streets", sizes.images or 64, sizes.size)
-named = home / "map.toml"
-reading = labels.from_map(named) if named.is_file() else None
-settings = Settings(sizes.size, ignore=ignore, sample=sample or None)
-found = report.advise(home, settings, reading=reading, classes=classes or None, out=scratch)
-print(page.scope(found.data))
+nowhere = labels.parse_ignore([str(ignore)] if str(ignore) else [])
+settings = Settings(size or (513 if folder else sizes.size), ignore=nowhere, sample=sample or None, frame=frame)
+found = report.advise(home, settings, classes=classes or None, out=scratch)
+print(page.scope(found.data), *page.seen(found.data), sep="\n")
 # %% tags=["hide-input"]
 told = [*page.sentences(found.data), *(f"Take care: {warning}" for warning in found.data["warnings"])]
 display(HTML(page.listing(told)))
@@ -97,10 +99,13 @@ display(HTML(page.listing(told)))
 # ```
 # specseg advise LABELS_DIR --max-drop 0.02 --workers 2
 # specseg advise LABELS_DIR --map colours.toml --logits LOGITS_DIR --keep-going
+# specseg advise LABELS_DIR --ignore 0 --ignore 255 --frame tiles
+# specseg advise LABELS_DIR --try model.py:build --pictures PICTURES_DIR --layer decoder
 # ```
 #
-# A bad file stops it by name, or is left out and listed with `--keep-going`. Stopped, it goes on where it was. Of more
-# than a thousand maps it takes five hundred by seed and states the standard error.
+# The last one measures what truncating *your* network costs on your pictures: `build()` returns it, and the maps that
+# enter the named module are made coarser. A bad file stops the command by name, or is left out and listed with
+# `--keep-going`. Stopped, it goes on where it was. Of more than a thousand maps it takes five hundred by seed.
 # %% tags=["hide-input"]
 figures.show(
     draw.drops(found.data),

@@ -158,3 +158,21 @@ def test_a_list_of_names(folder, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main()
     assert stop.value.code in (0, None) and "2 of 2 maps measured" in capsys.readouterr().out
+
+
+def test_the_chapter_gives_for_a_folder_what_the_command_gives(folder, tmp_path, monkeypatch):
+    """The chapter's own cells, from its parameters to the advice, with a relative folder."""
+    import jupytext
+    from conftest import ROOT
+
+    cells = jupytext.read(ROOT / "chapters/90_your_own_data.py").cells
+    code = [c.source for c in cells if c.cell_type == "code"]
+    asked = next(c for c in code if "report.advise(home" in c)
+    imports = next(c for c in code if "from specseg.advise import" in c)
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(f"{code[0]}\nfolder, size = 'labels', 65\n{imports}\nsizes = config.profile(profile)\n{asked}", names)
+    run = start(folder, "--size", 65, "--out", tmp_path / "out")
+    run.communicate(timeout=600)
+    assert run.returncode == 0
+    assert json.loads((tmp_path / "out/advice.json").read_text(encoding="utf-8")) == names["found"].data

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from specseg.advise import labels, logits, page, relation, report
-from specseg.advise.labels import BadFile, Reader
+from specseg.advise import folder, labels, logits, page, relation, report
+from specseg.advise.labels import BadFile
 from specseg.advise.measure import Context, Grid
 from specseg.advise.settings import LIMITS_513, Settings, scaled
 from specseg.data import synthetic, transforms
@@ -157,9 +157,9 @@ def test_logits_are_framed_as_their_labels(shape, tmp_path):
 )  # fmt: skip
 def test_bad_logits_are_named(pairs, tmp_path, spoil, words):
     spoil(tmp_path / "logits/m0.npy")
-    context = Context(Reader(labels.numbered(COUNT)), COUNT, Grid.of(65), tmp_path / "logits")
+    context = Context(labels.numbered(COUNT), COUNT, Grid.of(65), tmp_path / "logits")
     with pytest.raises(BadFile, match=words):
-        logits.pair(context, labels.find(tmp_path / "labels")[0])
+        logits.pair(context, folder.find(tmp_path / "labels")[0][0])
 
 
 def test_bad_logits_are_left_out_when_asked_and_their_labels_stay(pairs, tmp_path):
@@ -190,7 +190,7 @@ def test_numpy_objects_are_never_unpickled(tmp_path):
 
 def test_the_same_name_at_the_top_will_do(pairs, tmp_path):
     (tmp_path / "logits/sub/m5.pt").rename(tmp_path / "logits/m5.pt")
-    item = next(i for i in labels.find(tmp_path / "labels") if i.name == "sub/m5")
+    item = next(i for i in folder.find(tmp_path / "labels")[0] if i.name == "sub/m5")
     assert logits.locate(tmp_path / "logits", item).name == "m5.pt"
 
 

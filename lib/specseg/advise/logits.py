@@ -9,9 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from specseg.advise.labels import BadFile, Item
+from specseg.advise import frames
+from specseg.advise.files import BadFile
+from specseg.advise.folder import Item
 from specseg.advise.measure import Context
-from specseg.data import label_spectra, transforms
+from specseg.data import label_spectra
 from specseg.data.datasets import VOID
 from specseg.spectral import cross_entropy
 from specseg.spectral import spectrum as sp
@@ -27,7 +29,7 @@ def locate(folder: Path, item: Item) -> Path:
 
     Raises BadFile that lists what was looked for.
     """
-    names = dict.fromkeys((item.name, Path(item.name).name))
+    names = dict.fromkeys((item.map, Path(item.map).name))
     for name in names:
         for ending in ENDINGS:
             if (path := folder / f"{name}{ending}").is_file():
@@ -36,15 +38,17 @@ def locate(folder: Path, item: Item) -> Path:
     raise BadFile(f"{item.path}: no logits; expected {folder}/{wanted}")
 
 
-def read(path: Path, num_classes: int) -> Tensor:
+def read(path: Path, num_classes: int, probabilities: bool = False) -> Tensor:
     """Return the logits of a file, float32 (C, h, w). Raises BadFile that names it and what was expected.
 
-    .npz: its array `logits`, or the only one. .pt: a tensor, or a dict with `logits`. A leading axis of one is dropped.
+    .npz: its array `logits`, or the only one. .pt: a tensor, or a dict with `logits` or torchvision's `out`. A leading
+    axis of one is dropped. `probabilities`: they are softmax outputs, whose log is taken.
     """
     try:
         if path.suffix == ".pt":
             found = torch.load(path, map_location="cpu", weights_only=True)
-            found = found["logits"] if isinstance(found, dict) else found
+            found = found[next(k for k in ("logits", "out") if k in found)] if isinstance(found, dict) else found
+            found = found.detach()
         elif path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as arrays:
                 key = "logits" if "logits" in arrays.files or len(arrays.files) != 1 else arrays.files[0]
@@ -63,14 +67,20 @@ def read(path: Path, num_classes: int) -> Tensor:
     found = found.float()
     if not bool(torch.isfinite(found).all()):
         raise BadFile(f"{path}: {int((~torch.isfinite(found)).sum())} values are not finite")
-    return found
+    normed = float(found.min()) >= 0 and bool(((found.sum(0) - 1).abs() < 0.01).all())
+    if probabilities != normed:
+        raise BadFile(f"{path}: values {float(found.min()):.3g} .. {float(found.max()):.3g} " + (
+            "that sum to one over the classes: probabilities, not logits. --probabilities takes their log, which R_ce "
+            "needs; better save what enters the softmax" if normed else
+            "are no probabilities (0 .. 1, of sum one); leave --probabilities out"))  # fmt: skip
+    return found.clamp(min=1e-12).log() if probabilities else found
 
 
-def framed(logits: Tensor, shape: tuple[int, int], size: int, path: Path) -> Tensor:
-    """Return logits (C, h, w) of a label of `shape` in the frame, (C, size, size), as `transforms.frame_label` does it.
+def framed(logits: Tensor, shape: tuple[int, int], size: int, path: Path, window: tuple[int, ...] = ()) -> Tensor:
+    """Return logits (C, h, w) of a label of `shape` in its frame, (C, size, size), as `frames.label` does it.
 
-    A grid smaller than the label is up-sampled bilinearly (align_corners=True); then short side to `size`, centre crop.
-    Raises BadFile where (h, w) is no coarser grid of the same picture.
+    A grid smaller than the label is up-sampled bilinearly (align_corners=True); then brought to the window's size and
+    cut. Raises BadFile where (h, w) is no coarser grid of the same picture.
     """
     (h, w), (height, width) = logits.shape[1:], shape
     if (h, w) != (height, width):
@@ -81,24 +91,21 @@ def framed(logits: Tensor, shape: tuple[int, int], size: int, path: Path) -> Ten
                 f"{path}: logits of {h} x {w}; expected the label's {height} x {width} or a smaller grid of it"
             )
         logits = F.interpolate(logits[None], (height, width), mode="bilinear", align_corners=True)[0]
-    if (height, width) == (size, size):
-        return logits
-    short = min(height, width)
-    target = (max(size, round(height * size / short)), max(size, round(width * size / short)))
-    if target != (height, width):
-        logits = F.interpolate(logits[None], target, mode="bilinear", align_corners=False)[0]
-    top, left = (target[0] - size) // 2, (target[1] - size) // 2
+    tall, wide, top, left = window or frames.windows(shape, size, "shrink")[0]
+    if (tall, wide) != (height, width):
+        logits = F.interpolate(logits[None], (tall, wide), mode="bilinear", align_corners=False)[0]
     return logits[:, top : top + size, left : left + size].contiguous()
 
 
 def pair(context: Context, item: Item) -> tuple[Tensor, Tensor] | None:
     """Return (logits (C, s, s), label int64 (s, s)) of an item in the frame; None where every pixel is void."""
     path = locate(context.logits, item)
-    stored = context.reader.classes(item.path)
-    label = torch.from_numpy(transforms.frame_label(stored, context.grid.size))
+    stored = context.reader.classes(item)
+    label = torch.from_numpy(frames.label(stored, item.window, context.grid.size).astype(np.int64))
     if bool((label == VOID).all()):
         return None
-    return framed(read(path, context.num_classes), stored.shape, context.grid.size, path), label
+    logits = read(path, context.num_classes, context.probabilities)
+    return framed(logits, stored.shape, context.grid.size, path, item.window), label
 
 
 def losses(context: Context, item: Item) -> dict[str, np.ndarray] | None:

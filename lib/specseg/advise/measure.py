@@ -16,9 +16,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from specseg.advise import frames
 from specseg.advise import settings as st
-from specseg.advise.labels import Item, Reader
-from specseg.data import label_spectra, transforms
+from specseg.advise.folder import Item
+from specseg.advise.maps import Reader
+from specseg.data import label_spectra
 from specseg.data.datasets import VOID
 from specseg.spectral import labels as annotation
 from specseg.spectral import laws as annotation_laws
@@ -66,12 +68,13 @@ class Context:
     grid: Grid
     logits: Path | None = None
     temperature: float = 1.0
+    probabilities: bool = False
 
 
 def label_numbers(context: Context, item: Item) -> dict[str, np.ndarray] | None:
     """Return `measure` of one file's map in the frame: the work of a chunk."""
-    framed = transforms.frame_label(context.reader.classes(item.path), context.grid.size)
-    return measure(framed.astype(np.uint8), context.num_classes, context.grid)
+    framed = frames.label(context.reader.classes(item), item.window, context.grid.size)
+    return measure(framed, context.num_classes, context.grid)
 
 
 def measure(label: np.ndarray, num_classes: int, grid: Grid) -> dict[str, np.ndarray] | None:

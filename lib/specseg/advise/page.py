@@ -32,6 +32,7 @@ th:first-child, td:first-child { text-align: left; } tr.chosen td { background: 
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1rem; }
 figure { margin: 0; } figure img { width: 100%; height: auto; background: #fff; border-radius: .3rem; }
 figcaption, .soft { color: var(--soft); font-size: .9rem; }
+pre { overflow-x: auto; font-size: .85rem; }
 .warnings li { margin: .3rem 0; }
 """
 
@@ -102,13 +103,62 @@ def _effort(row: Mapping) -> str:
 def scope(data: Mapping) -> str:
     """Return what was measured in one sentence, the sample's standard error with it."""
     d = data["data"]
-    text = f"{d['measured']} of {d['found']} maps measured in a frame of {data['settings']['size']} pixels"
+    frame = data["frame"]
+    of = f"{d['measured']} of {d['found']} maps" if frame["frame"] != "tiles" else (
+        f"{d['measured']} tiles of {frame['maps']} of {d['found']} maps")  # fmt: skip
+    text = f"{of} measured in a frame of {data['settings']['size']} pixels"
     if d["sampled"] and data["recommendation"]["lrg"]:
         error = d["sample_error"][str(data["recommendation"]["lrg"]["lrg_size"])]
         text += f"; standard error of the sample: {error:.4f} of mIoU" if error is not None else ""
     return (
         f"{text}; {d['classes']} classes, contours of {d['contour']:.1f} frame sides a map, void {percent(d['void'])}."
     )
+
+
+def seen(data: Mapping) -> list[str]:
+    """Return how the stored values were read, at which scale the maps were seen and how much of them, in sentences."""
+    frame, out = data["frame"], list(data["read"])
+    scale = frame["scale"]
+    apart = scale["high"] / scale["low"] > 1.01
+    size = f"{scale['value']:.3g}" + (f" ({scale['low']:.3g} .. {scale['high']:.3g})" if apart else "")
+    how = {"shrink": "short side to the frame, centre", "crop": "own scale, centre", "native": "own scale, centre",
+           "tiles": "own scale, tiles"}[frame["frame"]]  # fmt: skip
+    out.append(f"Seen: {how} (--frame {frame['frame']}); scale {size} frame pixels a map pixel; "
+               f"{percent(frame['seen'], 0)} of the maps' pixels. {frame['why']}".strip())  # fmt: skip
+    for other in data["scales"]:
+        word = "shrunk to the frame" if other["frame"] == "shrink" else "at their own scale"
+        best = f"LRG of {other['lrg_size']}" if other["lrg_size"] else "no grid holds the tolerance"
+        out.append(f"The advice goes with the scale: {word} ({other['scale']:.3g}; {other['frames']} frames) it would "
+                   f"be: {best}; the grid advised here loses {percent(other['drop_here'])} there.")  # fmt: skip
+    return out
+
+
+def steps(data: Mapping) -> list[str]:
+    """Return what to do next, in sentences: the annotation tool's block, what the lines of code do, the trial."""
+    out, block, told = [], data["recommendation"]["blocks"], data["trial"]
+    scale = data["frame"]["scale"]["value"]
+    if block:
+        out.append(f"Annotation tool: blocks of {block['block_px'] / scale:.3g} pixels of the stored maps.")
+    if data["recommendation"]["lrg"]["next_smaller"] and all(
+        r["lrg_size"] <= data["recommendation"]["lrg"]["lrg_size"] for r in data["costs"]
+    ):
+        out.append("The lines of code below try the next smaller grid; the advice is not to truncate.")
+    else:
+        out.append("The lines of code below truncate a network to the advised grid.")
+    if told is None:
+        out.append(
+            "Your own network's drop is measured by: specseg advise LABELS --try MODEL.py:build --pictures FOLDER"
+        )
+        return out
+    kept = " and brought back to its grid, which the layer needs: nothing is saved" if told["keep_grid"] else ""
+    out.append(f"Tried: {told['network']}, input of its layer {told['layer']} (maps of {told['grid']} points; --layer "
+               f"takes another) made coarser{kept}; {told['frames']} frames, mIoU {told['miou']:.3f}.")  # fmt: skip
+    out += [f"At {r['lrg_size']} points it loses {lost(r)} of mIoU." if r["changed"] else
+            f"At {r['lrg_size']} points nothing changes: its maps are no finer." for r in told["drops"]]  # fmt: skip
+    if told["miou"] < 0.2:
+        out.append("Its mIoU is so low that something may be wrong: pictures come as RGB in 0 .. 1, which the network "
+                   "of build() must normalise itself, and its classes must have the labels' order.")  # fmt: skip
+    return out
 
 
 def lost(score: Mapping, digits: int = 1) -> str:
@@ -252,7 +302,8 @@ def render(data: Mapping, figures: Iterable[str]) -> str:
     title, advice = html.escape(data["title"]), data["recommendation"]
     parts = [f"<h1>Band limit and block size for {title}</h1>"]
     parts += [f'<p class="lead">{html.escape(s)}</p>' for s in sentences(data)]
-    parts.append(f'<p class="soft">{html.escape(scope(data))}</p>')
+    parts += [f'<p class="soft">{html.escape(s)}</p>' for s in (scope(data), *seen(data))]
+    parts += ["<h2>What to do next</h2>", listing(steps(data)), f"<pre>{html.escape(data['code'])}</pre>"]
     if data["warnings"]:
         parts += ["<h2>Take care</h2>", listing(data["warnings"], "warnings")]
     parts.append(f'<h2>Pictures</h2><div class="figures">{"".join(figures)}</div>')

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from specseg.advise import files, frames
 from specseg.data import transforms
 from specseg.evidence import provenance
 
@@ -22,26 +24,36 @@ DRAWS = 500  # of the bootstrap: its quantiles move the third digit of an interv
 class Settings:
     """All that decides the numbers of a run.
 
-    `size`: side of the square frame, 64k + 1. `ignore`: stored value that counts nowhere. `max_drop`: tolerated
-    relative drop of mIoU. `sample`: None (all up to BIG maps, else SAMPLE of them), "all" or a number. `group`: a
-    regular expression; maps whose names match it with the same text stay together in the bootstrap.
+    `size`: side of the square frame, 64k + 1. `ignore`: stored values (or names of classes) that count nowhere; None:
+    255, unless it must be a class. `max_drop`: tolerated relative drop of mIoU. `sample`: None (all up to BIG maps,
+    else SAMPLE of them), "all" or a number. `group`: a regular expression; maps whose names match it with the same
+    text stay together in the bootstrap. `frame`: one of `frames.FRAMES`.
     """
 
     size: int = 513
     max_drop: float = 0.02
-    ignore: int = 255
+    ignore: int | tuple[int | str, ...] | None = None
     sample: int | str | None = None
     seed: int = 0
     draws: int = DRAWS
     group: str = ""
     keep_going: bool = False
+    frame: str = "auto"
 
     def __post_init__(self) -> None:
         transforms.check_size(self.size)
         if not 0 < self.max_drop < 1:
             raise ValueError(f"max_drop {self.max_drop}: expected a fraction between 0 and 1, for example 0.02 for 2 %")
-        if not 0 <= self.ignore <= 255:
-            raise ValueError(f"ignore {self.ignore}: expected a stored value, 0 .. 255")
+        if isinstance(self.ignore, int):
+            object.__setattr__(self, "ignore", (self.ignore,))
+        if far := [v for v in self.ignore or () if isinstance(v, int) and abs(v) >= files.MOST]:
+            raise ValueError(f"ignore {far[0]}: expected a stored value, for example 255")
+        if self.frame not in frames.FRAMES:
+            raise ValueError(f"frame {self.frame!r}: expected one of {', '.join(frames.FRAMES)}")
+        try:
+            re.compile(self.group)
+        except re.error as err:
+            raise ValueError(f"group {self.group!r}: no regular expression ({err}); for example '^(.*)_'") from None
         whole = isinstance(self.sample, int) and not isinstance(self.sample, bool) and self.sample > 0
         if not (self.sample in (None, "all") or whole):
             raise ValueError(f"sample {self.sample!r}: expected a number of maps above 0, or all")
@@ -77,9 +89,10 @@ def run_key(parts: dict, code: Sequence[Path]) -> str:
 
 
 def as_json(settings: Settings) -> dict:
-    """Return the settings as plain numbers and words.
+    """Return the settings as plain numbers and words; one ignored value stands alone.
 
-    >>> as_json(Settings())["sample"] is None
-    True
+    >>> as_json(Settings())["ignore"], as_json(Settings(ignore=(0, 255)))["ignore"]
+    (255, [0, 255])
     """
-    return asdict(settings)
+    ignore = (255,) if settings.ignore is None else settings.ignore
+    return asdict(settings) | {"ignore": ignore[0] if len(ignore) == 1 else list(ignore)}

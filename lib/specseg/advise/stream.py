@@ -10,6 +10,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -20,7 +21,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from specseg.advise.labels import BadFile, Item
+from specseg.advise.files import BadFile
+from specseg.advise.folder import Item
 
 CHUNK = 16
 AHEAD = 4  # chunks handed out per worker: enough to keep it busy, few enough to stop soon
@@ -85,6 +87,7 @@ def _ready(jobs: list, work: Work, context: Any, workers: int, keep_going: bool)
 def _start_worker() -> None:
     """One thread a worker, and an end with its parent: a killed run leaves no process behind."""
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     parent = multiprocessing.parent_process()
 
     def watch() -> None:
@@ -116,7 +119,7 @@ def chunk(file: Path, items: Sequence[Item], work: Work, context: Any, keep_goin
 
 
 def _state(items: Sequence[Item]) -> list:
-    return [[item.name, *item.state] for item in items]
+    return [[item.name, *item.state, *item.window] for item in items]
 
 
 def _read(file: Path, items: Sequence[Item], only_state: bool = False):

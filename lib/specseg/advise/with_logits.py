@@ -8,27 +8,31 @@ from pathlib import Path
 import numpy as np
 
 from specseg.advise import logits, relation, stream, summary
-from specseg.advise.labels import BadFile, Item
+from specseg.advise.files import BadFile
+from specseg.advise.folder import Item
 from specseg.advise.measure import Grid
 from specseg.advise.survey import Survey
 
 DRAWN = ("total", "tail", "rate", "soft_hit", "soft_area", "hard", "cut")
 
 
-def measured(run: Survey, folder: Path) -> dict:
+def measured(run: Survey, folder: Path, probabilities: bool = False) -> dict:
     """Return `scores` of a folder of logits for the maps of a survey; its bad files are added to the survey's.
+
+    `probabilities`: softmax outputs were saved; their log is taken.
 
     Raises FileNotFoundError where the folder is missing, BadFile as the survey's settings say.
     """
     code, where = Path(logits.__file__), str(folder.resolve())
     kept, run.items = run.items, [_with_state(folder, item) for item in run.items]
-    run.context = replace(run.context, logits=folder)
-    fit, _ = run.pass_over("temperature", logits.losses, code, (), logits=where)
+    run.context = replace(run.context, logits=folder, probabilities=probabilities)
+    fit, _ = run.pass_over("temperature", logits.losses, code, (), logits=where, probabilities=probabilities)
     if not fit.count:
         raise BadFile(f"{folder}: no label has logits")
     temperature = logits.best_temperature(fit.plain["loss"])
     run.context = replace(run.context, temperature=temperature)
-    sums, _ = run.pass_over("logits", logits.measure, code, DRAWN, logits=where, temperature=temperature)
+    sums, _ = run.pass_over("logits", logits.measure, code, DRAWN, logits=where, temperature=temperature,
+                            probabilities=probabilities)  # fmt: skip
     run.items = kept
     return scores(sums, run.context.grid, temperature, fit.plain["loss"])
 
@@ -39,7 +43,7 @@ def _with_state(folder: Path, item: Item) -> Item:
         stat = logits.locate(folder, item).stat()
     except BadFile:
         return item
-    return Item(item.name, item.path, (*item.state, stat.st_size, stat.st_mtime_ns))
+    return replace(item, state=(*item.state, stat.st_size, stat.st_mtime_ns))
 
 
 def scores(sums: stream.Sums, grid: Grid, temperature: float, loss: np.ndarray) -> dict:

@@ -80,6 +80,8 @@ def chapter(
         key, sign, value = text.partition("=")
         if not sign:
             raise typer.BadParameter(f"{text!r}: expected NAME=VALUE")
+        if key == "folder" and Path(value).is_dir():
+            value = str(Path(value).resolve())  # the chapter runs in the project's root
         pairs += ["-p", key, value]
     _driver("chapter", "--chapter", name, "--profile", profile, *pairs, *(["--force"] if force else []))
 

@@ -52,6 +52,11 @@ def in_checkout() -> bool:
         return False
 
 
+def packaged() -> Path:
+    """Return the folder of an installed library that holds what a checkout has in its root: manifests and records."""
+    return Path(__file__).resolve().parents[1] / "_data"
+
+
 def data_root() -> Path:
     """Return the folder of real data sets: SPECSEG_DATA, else `data/` in the project's root (it may not exist)."""
     env = os.environ.get("SPECSEG_DATA")

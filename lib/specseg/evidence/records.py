@@ -235,10 +235,10 @@ def _renewals(file: Path) -> list[dict[str, Any]]:
 def find(experiment: str, root: Path | None = None, **settings: Any) -> list[Record]:
     """Return all records of an experiment whose settings (or top-level fields) have these values, oldest first.
 
-    Outside a checkout there are none.
+    Outside a checkout these are the few that an installed library carries.
     """
     if root is None and not config.in_checkout():
-        return []
+        root = config.packaged()
     return [_give(record) for record in _matching(experiment, root, settings)]
 
 

@@ -19,6 +19,11 @@ SIZE = (4.4, 3.3)
 _CURVES = (COLORS["blue"], COLORS["red"], COLORS["green"], COLORS["purple"], COLORS["orange"], COLORS["sky"])
 
 
+def _plain(name: str) -> str:
+    """Return a class's name, cut, as it is: `$` would begin a formula."""
+    return name[:18].replace("$", r"\$")
+
+
 def _axes(size: tuple[float, float] = SIZE):
     fig, ax = subplots(1, 1, size=size)
     fig.set_dpi(160)
@@ -95,7 +100,7 @@ def classes(data: Mapping, most: int = 24) -> Figure:
             value = table[k, x]
             ax.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=7.5,
                     color="white" if value < 0.55 else "black")  # fmt: skip
-    ax.set_yticks(range(len(order)), [here[k]["name"][:18] for k in order], fontsize=8)
+    ax.set_yticks(range(len(order)), [_plain(here[k]["name"]) for k in order], fontsize=8)
     ax.set_xticks(range(len(sizes)), [str(s) for s in sizes])
     ax.set_xlabel("points of the grid along a side")
     ax.grid(False)
@@ -110,7 +115,7 @@ def spectra(data: Mapping, most: int = 6) -> Figure:
     nu = np.arange(len(mean))
     largest = sorted(curves, key=lambda name: -curves[name][1:].sum())[:most]
     for name, colour in zip(largest, _CURVES, strict=False):
-        ax.loglog(nu[1:], curves[name][1:], color=colour, lw=1.1, label=name[:18])
+        ax.loglog(nu[1:], curves[name][1:], color=colour, lw=1.1, label=_plain(name))
     ax.loglog(nu[1:], mean[1:], color=COLORS["black"], lw=2.2, label="mean of all classes")
     ax.set(xlabel="frequency (cycles per frame)", ylabel="power of the class planes")
     ax.legend(fontsize=8, loc="lower left")
