@@ -208,3 +208,17 @@ def test_the_scaled_image_is_torchs_own_and_stays_an_image():
         torch.from_numpy(image).permute(2, 0, 1)[None].float(), (65, 146), mode="bilinear", antialias=True
     )[0, :, :, 40:105]
     assert (made.float() - wide).abs().max() <= 1.0, "whole numbers against floats: off by one at most"
+
+
+def test_pictures_are_enlarged_before_their_frame_is_cut():
+    from specseg.data import transforms
+
+    image = np.arange(80 * 40 * 3, dtype=np.uint8).reshape(80, 40, 3)
+    label = np.repeat(np.repeat(np.arange(8).reshape(4, 2), 20, 0), 20, 1)
+    pair = transforms.to_pair(image, label)
+    large = transforms.enlarged(2, transforms.evaluation(65, "padded"))(pair)
+    assert large[0].shape == (3, 65, 65) and large[1].shape == (1, 65, 65)
+    doubled = label.repeat(2, 0).repeat(2, 1)
+    assert np.array_equal(large[1][0], doubled[47 : 47 + 65, 7 : 7 + 65])
+    same = transforms.evaluation(65)
+    assert transforms.enlarged(1, same) is same
