@@ -85,14 +85,15 @@ def measured(unit: Unit, items: Sequence[loading.Item], tell=lambda _: None):
     device = sweep.device()
     net = weights.load(unit.name, sources=("third party",)).to(device)
     batch = BATCH[torch.device(device).type]
-    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-        parts, temperatures = loss_of(unit, net, items, device, tell)
-        scored = unit.home.scored_indices(unit.data().classes)
-        got = truncation.truncation_counts(
-            net, loss.batched(items, batch, device), conditions(unit, net), scored=scored, tell=tell
-        )
-        cases = [gradients.Case(*one) for one in _cases(items[:GRADIENTS], device)]
-        rows = gradients.loss_rows(net, cases, LAST, crop=gradients.CROP)
+    torch.backends.cudnn.allow_tf32 = False  # else a GPU rounds what its convolutions read to ten bits
+    torch.backends.cudnn.deterministic = True
+    parts, temperatures = loss_of(unit, net, items, device, tell)
+    scored = unit.home.scored_indices(unit.data().classes)
+    got = truncation.truncation_counts(
+        net, loss.batched(items, batch, device), conditions(unit, net), scored=scored, tell=tell
+    )
+    cases = [gradients.Case(*one) for one in _cases(items[:GRADIENTS], device)]
+    rows = gradients.loss_rows(net, cases, LAST, crop=gradients.CROP)
     parts = parts._replace(total=parts.total.astype(np.float32), tail=parts.tail.astype(np.float32))  # what is kept
     kept = got._replace(counts=got.counts[:, :, scored], boundary=got.boundary[:, :, scored])
     return kept, parts, temperatures, rows.dropna(axis=1, how="all")

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from specseg.evidence import statistics as scores
-from specseg.evidence.statistics import class_counts
 from specseg.nets.models import SegmentationNet
 from specseg.nets.models.truncation import resize
 from specseg.spectral import iou as metrics
@@ -135,7 +134,7 @@ def truncation_counts(
         whole = None
         if any(method in (LOGITS, LOW_PASS) for method, _ in chosen):
             whole = net.read(net.decode(features), labels.shape[-2:])
-        part, near, there = [], [], labels.cpu()
+        part, near = [], []
         for method, size in chosen:
             if method in (LOGITS, LOW_PASS):
                 logits = _cut(whole, method, size)
@@ -145,7 +144,7 @@ def truncation_counts(
                     decoded = net.decode(other if method == ENCODER else features)
                     logits = net.read(decoded, labels.shape[-2:])
             pred = logits.argmax(1)
-            part.append(class_counts(pred.cpu(), there, net.num_classes))
+            part.append(_counts(pred, labels, net.num_classes))
             near.append(_edges(pred, labels, scored, net.num_classes) if method in boundary else None)
         names += list(who)
         counts.append(np.stack(part))
@@ -162,6 +161,12 @@ def _cut(logits: Tensor, method: str, size: int) -> Tensor:
     if method == LOW_PASS:
         return band_limit(logits, nu_max(size))
     return resize(resize(logits, size), logits.shape[-1])
+
+
+def _counts(pred: Tensor, labels: Tensor, num_classes: int) -> np.ndarray:
+    """Return `class_counts` of two batches of maps (B, H, W), on whatever device, from their joint histograms."""
+    joint = torch.stack([metrics.confusion_matrix(p, t, num_classes) for p, t in zip(pred, labels, strict=True)])
+    return torch.stack([joint.diagonal(dim1=1, dim2=2), joint.sum(2), joint.sum(1)], -1).cpu().numpy()
 
 
 def _edges(pred: Tensor, labels: Tensor, scored: Sequence[int] | None, num_classes: int) -> np.ndarray:
