@@ -200,6 +200,12 @@ def test_what_the_library_keeps_of_a_file_is_all_of_it(weights):
         assert own == sum(v.numel() for k, v in published.items() if not k.endswith(running))
 
 
+def test_two_files_hold_one_deeplab(weights):
+    """Why the protocol counts thirteen networks: all weights agree to the rounding of half precision."""
+    one, two = (nets.load(name).state_dict() for name in ("deeplabv3-mnv2-voc", "deeplabv3-mnv2-513-voc"))
+    assert all((one[k] - two[k]).norm() <= 5e-4 * one[k].norm() for k in one)
+
+
 def test_images_for_deep_layers_are_averages():
     x = torch.ones(1, 3, 16, 16)
     assert base.halved(x, 2).shape[-1] == 4 and float(base.halved(x)[0, 0, 4, 4]) == 1.0
