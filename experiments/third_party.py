@@ -3,7 +3,7 @@
 Command   specseg sweep run third_party --profile standard    (or: python experiments/third_party.py --profile standard)
           on a GPU machine: --launcher local --jobs 6 --device cuda
 Data      voc2012, camvid and cityscapes_512x256 under SPECSEG_DATA, weights under SPECSEG_NETS (`specseg nets list`)
-Minutes   of one core for the paper's frame: 50 a network on PASCAL, 15 on Cityscapes, 6 on CamVid, a fifth of it on
+Minutes   of one core for the paper's frame: 30 a network on PASCAL, 9 on Cityscapes, 6 on CamVid, a third of it on
           native crops; seconds a network on a GPU. smoke: four pictures each of three networks, seconds
 Expect    mIoU near the published numbers; R_ce a few per cent at 8 cycles per frame, larger on streets
 
@@ -177,7 +177,7 @@ def record(unit: Unit, folder: Path, rows: pd.DataFrame, context: sweep.Context)
 def minutes(unit: Unit, profile: str) -> float:
     """Minutes of one unit on one core: pictures x pixels."""
     pictures = unit.pictures or {"voc2012": 297, "cityscapes": 89, "camvid": 59}[unit.manifest.dataset]
-    return 0.1 + pictures * 10 / 60 * (unit.size / 513) ** 2
+    return 0.1 + pictures * 6 / 60 * (unit.size / 513) ** 2
 
 
 EXPERIMENT = sweep.Experiment(name="third_party", cells=protocol.units, run=run, record=record, minutes=minutes)
