@@ -13,21 +13,17 @@ During    at the snapshots of every baseline: L_ce by rim, spectra and mIoU on t
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from specseg import sweep
 from specseg.data import loading, transforms
-from specseg.data.transforms import to_pair
 from specseg.evidence import records, renewal
-from specseg.evidence import statistics as scores
 from specseg.measure import loss as study
 from specseg.nets import networks, protocol, weights
 from specseg.nets.networks import Network
@@ -56,13 +52,7 @@ def limits(size: int) -> list[int]:
 
 def padded(network: Network):
     """Yield the test pictures in frames whose long side fits, padded with void."""
-    data = network.data("test")
-    for k in range(0, len(data), 4):
-        pairs = []
-        for i in range(k, min(k + 4, len(data))):
-            image, mask = to_pair(data.image(i), data.label(i))
-            pairs.append(study.letterbox(torch.as_tensor(image).float() / 255, torch.as_tensor(mask)[0], network.size))
-        yield torch.stack([p[0] for p in pairs]), torch.stack([p[1] for p in pairs]), data.ids[k : k + 4]
+    return study.batched(study.padded_frames(network.data("test"), network.size))
 
 
 def some(network: Network, part: str, count: int):
@@ -92,7 +82,7 @@ def run(cell: Loss, folder: Path, tell) -> pd.DataFrame:
                              padded=padded(network) if network.is_baseline else None, tell=tell)  # fmt: skip
     clusters = [network.home.cluster(name) for name in parts.names]
     shared = {"n": len(parts.names), "unit": "1"}
-    rows = [{**shared, "metric": "temperature", "value": temperature}, *rate_rows(parts, clusters)]
+    rows = [{**shared, "metric": "temperature", "value": temperature}, *study.rate_rows(parts, clusters)]
     rows += [{**shared, **row, "unit": "nat" if row["metric"] == "loss_rim" else "1"} for row in study.rim_rows(parts)]
     if network.is_baseline:
         rows += during(network)
@@ -103,20 +93,6 @@ def run(cell: Loss, folder: Path, tell) -> pd.DataFrame:
         clusters=np.array(clusters), temperature=np.array(temperature),
     )  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def rate_rows(parts: study.LossParts, clusters: Sequence[str]) -> list[dict]:
-    """Return the rows of R_ce: every variant, average and limit, with intervals over clusters of pictures."""
-    draws, rows, shared = scores.weights(clusters), [], {"n": len(parts.names), "unit": "1"}
-    for variant, average in itertools.product(parts.variants, ("ratio_of_means", "mean_of_ratios")):
-        values = study.rates(parts, variant, average=average)
-        drawn = study.rates(parts, variant, average=average, weights=draws)
-        for k, nu_max in enumerate(parts.limits):
-            if np.isfinite(values[k]):
-                low, high = scores.interval(drawn[:, k])
-                rows.append({**shared, "metric": "r_ce", "variant": variant, "average": average, "nu_max": nu_max,
-                             "value": values[k], "low": low, "high": high})  # fmt: skip
-    return rows
 
 
 KEPT = 1e-4  # the parts of every picture are kept in float32, R_ce of small tails among them
@@ -130,7 +106,7 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
     total, tail, soft = (kept[k].astype(np.float64) for k in ("total", "tail", "soft"))
     again = study.LossParts(variants, tuple(nus), kept["names"].tolist(), total, tail, kept["class_rims"], {}, soft)
     old = record.rows[record.rows["metric"] == "r_ce"]
-    rows = pd.DataFrame(rate_rows(again, kept["clusters"]))
+    rows = pd.DataFrame(study.rate_rows(again, kept["clusters"]))
     yield renewal.rows_again("the rows of R_ce from the parts of every picture", rows, old, KEPT)
     net = weights.load(network, sources=weights.TRAINED)
     temperature = study.calibrated_temperature(net, some(network, "train", CALIBRATION))

@@ -52,7 +52,7 @@ def run(network: Network, folder: Path, tell) -> pd.DataFrame:
     clusters = [network.home.cluster(name) for name in got.names]
     rows = []
     for predictor, counts in {"network": got.counts[0], **rival(network)}.items():
-        rows += score_rows(predictor, counts, clusters, scored, data.classes)
+        rows += study.score_rows(predictor, counts, clusters, scored, data.classes)
     edge = study.boundary_miou(got.boundary[0], scored)
     rows.append({"predictor": "network", "metric": "boundary_miou", "class": "scored", "value": edge, "n": len(data)})
     rows += [{"predictor": "network", "metric": "loss", "class": f"step {r.step}", "value": r.loss, "n": network.batch}
@@ -71,16 +71,6 @@ def run(network: Network, folder: Path, tell) -> pd.DataFrame:
     return table.assign(unit=table["metric"].map(units).fillna("1"))
 
 
-def score_rows(predictor: str, counts: np.ndarray, clusters, scored, classes) -> list[dict]:
-    """Return the rows of a predictor's counts (pictures, C, 3): mIoU with its interval, IoU of each class."""
-    pooled, shared = scores.pooled(counts), {"predictor": predictor, "n": len(counts)}
-    low, high = scores.interval(scores.miou(scores.pooled(counts, scores.weights(clusters)), scored))
-    rows = [{**shared, "metric": "miou", "class": "scored", "low": low, "high": high,
-             "value": float(scores.miou(pooled, scored))}]  # fmt: skip
-    each = zip(classes, scores.iou(pooled), strict=True)
-    return rows + [{**shared, "metric": "iou", "class": c, "value": v} for c, v in each]
-
-
 SMALL = 20  # test pictures up to which the colour histogram is trained and tested again: seconds
 
 
@@ -91,10 +81,10 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
     network, kept = networks.of_settings(record.meta["settings"]), record.probe()
     data, scored = network.data("test"), kept["scored"].tolist()
     rows, shared = record.rows[record.rows["metric"].isin(["miou", "iou"])], (kept["clusters"], scored, data.classes)
-    again = pd.DataFrame(score_rows("network", kept["counts"], *shared)).assign(unit="1")
+    again = pd.DataFrame(study.score_rows("network", kept["counts"], *shared)).assign(unit="1")
     yield renewal.rows_again("scores from the counts", again, rows[rows["predictor"] == "network"])
     if len(data) <= SMALL:
-        found = [r for name, counts in rival(network).items() for r in score_rows(name, counts, *shared)]
+        found = [r for name, counts in rival(network).items() for r in study.score_rows(name, counts, *shared)]
         told = "the colour histogram's scores"
         yield renewal.rows_again(told, pd.DataFrame(found).assign(unit="1"), rows[rows["predictor"] != "network"])
     net = weights.load(network, sources=weights.TRAINED)

@@ -7,7 +7,7 @@ Expect    drops below 1 % at half of the grid on objects and land cover, several
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,6 @@ import pandas as pd
 
 from specseg import sweep
 from specseg.evidence import records, renewal
-from specseg.evidence import statistics as scores
 from specseg.measure import truncation as study
 from specseg.nets import networks, protocol, weights
 from specseg.nets.networks import Network
@@ -50,25 +49,7 @@ def run(cell: Truncation, folder: Path, tell) -> pd.DataFrame:
         methods=np.array([c.method for c in chosen]), lrg_sizes=np.array([c.lrg_size for c in chosen]),
         names=np.array(got.names), clusters=np.array(clusters), scored=np.array(scored),
     )  # fmt: skip
-    return table(got, clusters, scored, data.classes)
-
-
-def table(got: study.Counts, clusters: Sequence[str], scored: Sequence[int], classes: Sequence[str]) -> pd.DataFrame:
-    """Return the rows of a test set's counts."""
-    rows = []
-    for k, (method, size) in enumerate(got.conditions):
-        shared = {"method": method, "lrg_size": size, "n": len(got.names), "unit": "1"}
-        drop, drawn = scores.drop_draws([got.counts[0]], [got.counts[k]], clusters, scored)
-        low, high = scores.interval(drawn)
-        pooled = scores.pooled(got.counts[k])
-        rows.append({**shared, "metric": "relative_drop", "class": "scored", "value": drop, "low": low, "high": high})
-        rows.append({**shared, "metric": "miou", "class": "scored", "value": float(scores.miou(pooled, scored))})
-        rows += [{**shared, "metric": "iou", "class": classes[c], "value": v}
-                 for c, v in enumerate(scores.iou(pooled)) if c in scored]  # fmt: skip
-        if got.boundary[k].max() >= 0:
-            edge = study.boundary_miou(got.boundary[k], scored)
-            rows.append({**shared, "metric": "boundary_miou", "class": "scored", "value": edge})
-    return pd.DataFrame(rows)
+    return study.table(got, clusters, scored, data.classes)
 
 
 def recompute(record: records.Record) -> Iterator[renewal.Check]:
@@ -77,7 +58,7 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
     data, scored = network.data("test"), kept["scored"].tolist()
     chosen = [study.Condition(str(m), int(s)) for m, s in zip(kept["methods"], kept["lrg_sizes"], strict=True)]
     again = study.Counts(chosen, kept["names"].tolist(), kept["counts"], kept["boundary"])
-    rows = table(again, kept["clusters"], scored, data.classes)
+    rows = study.table(again, kept["clusters"], scored, data.classes)
     yield renewal.rows_again("all rows from the counts of every picture", rows, record.rows)
     net = weights.load(network, sources=weights.TRAINED)
     net.lrg_size = None

@@ -17,7 +17,7 @@ from specseg.data.manifests.fetch import unpack
 from specseg.data.manifests.verify import read_ids
 from specseg.evidence import config
 
-NAMES = ["camvid", "cityscapes", "deepglobe", "dubai", "sbd", "synthetic", "voc2012"]
+NAMES = ["camvid", "cityscapes", "cityscapes_512x256", "deepglobe", "dubai", "sbd", "synthetic", "voc2012"]
 GOOD = """
 name = "tiny"
 title = "Tiny"

@@ -37,6 +37,7 @@ def test_no_file_that_is_present_is_bad(name):
         ("dubai", "val", {"fold": 2}),
         ("deepglobe", "val", {}),
         ("cityscapes", "val", {}),
+        ("cityscapes_512x256", "val", {}),
         ("sbd", "trainaug", {}),
     ],
 )

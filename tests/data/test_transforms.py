@@ -246,3 +246,17 @@ def test_a_native_domain_trains_on_windows_of_its_stored_pixels():
     native = Network("dubai_native")
     assert native.home.native and native.home.kind == "land cover" and native.home.cluster("part_1t3 r0c2") == "t3"
     assert native.settings(54).steps == 900 and not Network("dubai").home.native
+
+
+def test_pictures_are_enlarged_before_their_frame_is_cut():
+    from specseg.data import transforms
+
+    image = np.arange(80 * 40 * 3, dtype=np.uint8).reshape(80, 40, 3)
+    label = np.repeat(np.repeat(np.arange(8).reshape(4, 2), 20, 0), 20, 1)
+    pair = transforms.to_pair(image, label)
+    large = transforms.enlarged(2, transforms.evaluation(65, "padded"))(pair)
+    assert large[0].shape == (3, 65, 65) and large[1].shape == (1, 65, 65)
+    doubled = label.repeat(2, 0).repeat(2, 1)
+    assert np.array_equal(large[1][0], doubled[47 : 47 + 65, 7 : 7 + 65])
+    same = transforms.evaluation(65)
+    assert transforms.enlarged(1, same) is same

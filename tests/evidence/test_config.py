@@ -31,6 +31,13 @@ def project(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+def test_weights_of_others_lie_where_the_environment_says(project, monkeypatch, tmp_path):
+    monkeypatch.delenv("SPECSEG_NETS", raising=False)
+    assert config.nets_root() == config.root() / "runs" / "third_party"
+    monkeypatch.setenv("SPECSEG_NETS", str(tmp_path / "weights"))
+    assert config.nets_root() == tmp_path / "weights"
+
+
 def test_the_root_is_named_by_the_environment_or_found_above(project, monkeypatch):
     assert config.root() == project
     monkeypatch.setenv("SPECSEG_ROOT", str(project / "nowhere"))

@@ -14,6 +14,7 @@ from rich.table import Table
 from specseg import __version__
 from specseg.cli import advise as cli_advise
 from specseg.cli import data as cli_data
+from specseg.cli import nets as cli_nets
 from specseg.cli import records as cli_records
 from specseg.cli import sweep as cli_sweep
 from specseg.evidence import config
@@ -21,6 +22,7 @@ from specseg.evidence import config
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 ledger_app = typer.Typer(no_args_is_help=True, help="The claims, their verdicts, and what a change touches.")
 app.add_typer(cli_data.app, name="data")
+app.add_typer(cli_nets.app, name="nets")
 app.add_typer(cli_sweep.app, name="sweep")
 app.add_typer(cli_records.app, name="records")
 app.add_typer(ledger_app, name="ledger")

@@ -8,7 +8,7 @@ from specseg.data.samples import VOID as VOID
 from specseg.data.samples import DataSet as DataSet
 from specseg.data.samples import Sample as Sample
 
-SETS = ("synthetic", "voc2012", "sbd", "deepglobe", "cityscapes", "camvid", "dubai")
+SETS = ("synthetic", "voc2012", "sbd", "deepglobe", "cityscapes", "cityscapes_512x256", "camvid", "dubai")
 
 
 def names() -> list[str]:
@@ -35,5 +35,5 @@ def open(name: str, split: str = "train", *, root: Path | str | None = None, **o
     from specseg.data import camvid, cityscapes, deepglobe, dubai, synthetic, voc
 
     modules = {"synthetic": synthetic, "voc2012": voc, "sbd": voc, "deepglobe": deepglobe, "cityscapes": cityscapes,
-               "camvid": camvid, "dubai": dubai}  # fmt: skip
+               "cityscapes_512x256": cityscapes, "camvid": camvid, "dubai": dubai}  # fmt: skip
     return modules[name].open_split(name, split, root=None if root is None else Path(root), **options)

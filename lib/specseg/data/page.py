@@ -5,7 +5,7 @@ from __future__ import annotations
 from specseg.data import manifests
 from specseg.data.manifests import File, Manifest, Split
 
-ORDER = ("voc2012", "sbd", "deepglobe", "cityscapes", "camvid", "dubai", "synthetic")
+ORDER = ("voc2012", "sbd", "deepglobe", "cityscapes", "cityscapes_512x256", "camvid", "dubai", "synthetic")
 PAPERS = ("voc2012", "sbd", "deepglobe", "cityscapes")
 ACCESS = {"open": "open, no registration", "registration": "after a registration", "generated": "made on the spot"}
 HASHES = {

@@ -117,6 +117,16 @@ def evaluation(size: int, mode: str = "crop") -> Transform:
     return partial(modes[mode], size=size)
 
 
+def enlarged(factor: int, then: Transform) -> Transform:
+    """Return a transform that takes pictures at `factor` times their stored size."""
+    return partial(_enlarged, factor=factor, then=then) if factor != 1 else then
+
+
+def _enlarged(pair: Pair, factor: int, then: Transform) -> Pair:
+    size = tuple(factor * n for n in pair[1].shape[-2:])
+    return then(_both(pair, lambda part, mask: _resize(part, size, mask)))
+
+
 def frame(sample: Sample, size: int, mode: str = "crop") -> Sample:
     """Return a sample in the evaluation's frame: `evaluation` on arrays."""
     image, mask = evaluation(size, mode)(to_pair(sample.image, sample.label))

@@ -63,6 +63,12 @@ def data_root() -> Path:
     return Path(env).expanduser().resolve() if env else root() / "data"
 
 
+def nets_root() -> Path:
+    """Return the folder of weights that others trained: SPECSEG_NETS, else runs/third_party in the project's root."""
+    env = os.environ.get("SPECSEG_NETS")
+    return Path(env).expanduser().resolve() if env else root() / "runs" / "third_party"
+
+
 def has_data_root() -> bool:
     """Say whether the folder of real data sets exists."""
     return data_root().is_dir()

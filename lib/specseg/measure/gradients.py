@@ -75,9 +75,9 @@ def cases(network: Network, count: int) -> list[Case]:
     return found
 
 
-def tail(net: SegmentationNet, features: Features, name: str = "aspp") -> sg.Map:
+def tail(net: SegmentationNet, features: Features, name: str = "aspp", shape: Sequence[int] = ()) -> sg.Map:
     """Return the map from one decoder input to the logits of the full frame, the other inputs held fixed."""
-    return lambda x: resize(net.decode({**features, name: x}), net.input_size)
+    return lambda x: net.read(net.decode({**features, name: x}), shape or (net.input_size, net.input_size))
 
 
 def frequencies(grid: int) -> tuple[tuple[int, int], ...]:
@@ -127,23 +127,23 @@ def _images(power: Tensor, nu: tuple[int, int], where: dict, crop: int | None = 
     ]
 
 
-def loss_rows(net: SegmentationNet, pictures: Sequence[Case]) -> pd.DataFrame:
-    """Return Fig. 2: rows dL_ce(nu_i)/dx(nu_j) at the ASPP features, all channels of them together.
+def loss_rows(net: SegmentationNet, pictures: Sequence[Case], name: str = "aspp", crop: int | None = None):
+    """Return Fig. 2: rows dL_ce(nu_i)/dx(nu_j) at one decoder input, all channels of it together.
 
     Metrics, by picture: `row_energy` (share with nu_j at most `within` bins from nu_i), `largest_distance` (bins from
     nu_i to the largest entry; 0: it lies at nu_i). Over the pictures: `row_power`, each picture's |row|^2 as a share of
     its sum, averaged, for nu_i on both axes. Two backward passes a row and picture.
     """
     lines: list[dict] = []
-    nus = frequencies(net.feature_grid)
     total: dict[tuple[int, int], Tensor] = {}
     for case in pictures:
         with torch.no_grad():
             features = net.encode(case.image)
+        nus = frequencies(features[name].shape[-1])
         for nu in nus:
-            row = sg.loss_row(tail(net, features), features["aspp"], case.label, nu)
-            power = row.abs().double().pow(2).sum(0)
-            where = {"part": "loss", "layer": "aspp", "image": case.name, "nu_i_u": nu[0], "nu_i_v": nu[1], "n": 1}
+            row = sg.loss_row(tail(net, features, name, case.label.shape), features[name], case.label, nu)
+            power = row.abs().double().pow(2).sum(0).cpu()
+            where = {"part": "loss", "layer": name, "image": case.name, "nu_i_u": nu[0], "nu_i_v": nu[1], "n": 1}
             lines += [
                 {**where, "metric": "row_energy", "within": w, "value": value}
                 for w, value in zip(WITHIN, shares(power, nu, WITHIN), strict=True)
@@ -152,8 +152,8 @@ def loss_rows(net: SegmentationNet, pictures: Sequence[Case]) -> pd.DataFrame:
             lines.append({**where, "metric": "largest_distance", "value": away, "unit": "bins"})
             total[nu] = total.get(nu, 0) + power / power.sum()
     for nu in nus[:3]:
-        where = {"part": "loss", "layer": "aspp", "nu_i_u": nu[0], "nu_i_v": nu[1], "n": len(pictures)}
-        lines += _images(total[nu] / len(pictures), nu, where)
+        where = {"part": "loss", "layer": name, "nu_i_u": nu[0], "nu_i_v": nu[1], "n": len(pictures)}
+        lines += _images(total[nu] / len(pictures), nu, where, crop)
     return rounded(lines)
 
 

@@ -8,7 +8,8 @@ Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 2.1 and 3.1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from specseg.evidence.statistics import class_counts, miou
+from specseg.data.samples import DataSet
+from specseg.data.transforms import to_pair
+from specseg.evidence.statistics import class_counts, interval, miou, weights
 from specseg.nets.models import SegmentationNet
 from specseg.nets.models.truncation import resize
 from specseg.spectral import spectrum as sp
@@ -76,7 +79,7 @@ def class_rims(logits: Tensor, labels: Tensor, *, boundary: str = "periodic", ig
     classes = torch.unique(labels[labels != ignore_index])
     logp = torch.log_softmax(logits.double(), 0)[classes]
     planes = (labels[None] == classes[:, None, None]).double()
-    out = torch.zeros(len(logits), max(shape) // 2 + 1, dtype=torch.float64)
+    out = torch.zeros(len(logits), max(shape) // 2 + 1, dtype=torch.float64, device=logits.device)
     if len(classes):
         out[classes] = -sp.rim_products(planes, logp, boundary=boundary)
     return out
@@ -149,6 +152,22 @@ def letterbox(images: Tensor, labels: Tensor, size: int) -> tuple[Tensor, Tensor
     return frame, void
 
 
+def padded_frames(data: DataSet, size: int, rows: Sequence[int] | None = None) -> Iterator[tuple[Tensor, Tensor, str]]:
+    """Yield pictures of a data set, with labels and names, in frames whose long side fits: see `letterbox`."""
+    for i in range(len(data)) if rows is None else rows:
+        image, mask = to_pair(data.image(i), data.label(i))
+        yield (*letterbox(torch.as_tensor(image).float() / 255, torch.as_tensor(mask)[0], size), data.ids[i])
+
+
+def batched(items: Iterable[tuple[Tensor, Tensor, str]], batch: int = 4, device: torch.device | str = "cpu"
+            ) -> Iterator[tuple[Tensor, Tensor, tuple[str, ...]]]:  # fmt: skip
+    """Yield batches of pictures, labels and names on a device; bytes become numbers in [0, 1]."""
+    kept = iter(items)
+    while group := tuple(itertools.islice(kept, batch)):
+        images, labels = (torch.stack([one[k] for one in group]).to(device) for k in (0, 1))
+        yield images.float() / 255 if images.dtype == torch.uint8 else images, labels.long(), tuple(g[2] for g in group)
+
+
 @torch.no_grad()
 def loss_parts(
     net: SegmentationNet,
@@ -183,11 +202,37 @@ def loss_parts(
         tell(f"{len(names)} pictures")
     if not names:
         raise ValueError("batches: expected at least one picture")
-    power = {
-        k: (sum(p) / len(names)).numpy() for k, p in zip(("labels", "logits"), zip(*powers, strict=True), strict=True)
-    }
-    return LossParts(VARIANTS, tuple(limits), names, torch.cat(totals, 1).numpy(), torch.cat(tails, 1).numpy(),
-                     (sum(rims) / len(names)).numpy(), power, np.stack(soft))  # fmt: skip
+    mean = [(sum(p) / len(names)).cpu().numpy() for p in zip(*powers, strict=True)]
+    power = dict(zip(("labels", "logits"), mean, strict=True))
+    total, tail, rims = (x.cpu().numpy() for x in (torch.cat(totals, 1), torch.cat(tails, 1), sum(rims) / len(names)))
+    return LossParts(VARIANTS, tuple(limits), names, total, tail, rims, power, np.stack(soft))
+
+
+def joined(parts: Sequence[LossParts]) -> LossParts:
+    """Return the parts of several groups of pictures as those of all of them, in this order."""
+    n = [len(p.names) for p in parts]
+    first = parts[0]
+    return LossParts(
+        first.variants, first.limits, [name for p in parts for name in p.names],
+        np.concatenate([p.total for p in parts], 1), np.concatenate([p.tail for p in parts], 1),
+        np.average([p.class_rims for p in parts], 0, n),
+        {k: np.average([p.power[k] for p in parts], 0, n) for k in first.power},
+        np.concatenate([p.soft for p in parts]),
+    )  # fmt: skip
+
+
+def rate_rows(parts: LossParts, clusters: Sequence[str]) -> list[dict]:
+    """Return tidy rows of R_ce: every variant, average and limit, with intervals over clusters of pictures."""
+    draws, rows, shared = weights(clusters), [], {"n": len(parts.names), "unit": "1"}
+    for variant, average in itertools.product(parts.variants, ("ratio_of_means", "mean_of_ratios")):
+        values = rates(parts, variant, average=average)
+        drawn = rates(parts, variant, average=average, weights=draws)
+        for k, nu_max in enumerate(parts.limits):
+            if np.isfinite(values[k]):
+                low, high = interval(drawn[:, k])
+                rows.append({**shared, "metric": "r_ce", "variant": variant, "average": average, "nu_max": nu_max,
+                             "value": values[k], "low": low, "high": high})  # fmt: skip
+    return rows
 
 
 def _read(
@@ -196,19 +241,20 @@ def _read(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Return L_CE (B,) and the tail beyond each limit (B, K) of a batch in one reading; NaN without its frames."""
     if reading.padded and frames is None:
-        missing = torch.full((len(seen[1]), 1 + len(limits)), float("nan"), dtype=torch.float64)
+        missing = seen[0].new_full((len(seen[1]), 1 + len(limits)), float("nan"))
         return missing[:, 0], missing[:, 1:]
     logits, labels = frames if reading.padded else seen
     if reading.filled:
-        labels = torch.stack([fill_void(x) if bool((x != 255).any()) else x for x in labels])
+        filled = [fill_void(x) if bool((x != 255).any()) else x for x in labels.cpu()]
+        labels = torch.stack(filled).to(labels.device)
     logits = logits / temperature if reading.calibrated else logits
     total, kept, _ = truncated(logits, labels, limits, boundary=reading.boundary)
     return total, total[:, None] - kept
 
 
 def _logits(net: SegmentationNet, images: Tensor) -> tuple[Tensor, Callable[..., Truncated]]:
-    """Return logits in float64 and what truncates their loss: on the grid where the network reads them linearly."""
-    if isinstance(net, SegmentationNet):  # corners on corners; a wrapped network has pixel centres
+    """Return logits in float64 and what truncates their loss: on the grid where corners lie on corners."""
+    if getattr(net, "corners", False):  # others have pixel centres
         return net.grid_logits(images).double(), truncated_from_grid
     return net(images).double(), truncated_cross_entropy
 
@@ -217,12 +263,12 @@ def _soft_parts(logits: Tensor, labels: Tensor, limits: Sequence[int]) -> np.nda
     known = labels != 255
     s, b = torch.softmax(logits, 0) * known, one_hot(labels, len(logits)).double()
     present = b.flatten(1).any(1)
-    overlap = torch.zeros(len(logits), labels.shape[-1] // 2 + 1, dtype=torch.float64)
+    overlap = torch.zeros(len(logits), labels.shape[-1] // 2 + 1, dtype=torch.float64, device=logits.device)
     if bool(present.any()):
         overlap[present] = sp.rim_products(b[present], s[present])
     whole = overlap.sum(1, keepdim=True)
     area = (s.mean((1, 2)) + b.mean((1, 2)))[:, None]
-    return torch.cat([whole - sp.beyond(overlap)[:, list(limits)], whole, area], 1).numpy()
+    return torch.cat([whole - sp.beyond(overlap)[:, list(limits)], whole, area], 1).cpu().numpy()
 
 
 def rates(parts: LossParts, variant: str, *, average: str = "ratio_of_means", weights: np.ndarray | None = None):

@@ -7,16 +7,19 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from specseg.evidence.statistics import class_counts
+from specseg.evidence import statistics as scores
 from specseg.nets.models import SegmentationNet
 from specseg.nets.models.truncation import resize
 from specseg.spectral import iou as metrics
+from specseg.spectral.spectrum import band_limit, nu_max
 
 FULL = "full"
 ENCODER = "encoder"
+LOGITS, LOW_PASS = "logits bilinear", "logits low pass"
 SENSITIVITY = ("bilinear_half_pixel", "bilinear_antialias")
 
 
@@ -24,6 +27,8 @@ class Condition(NamedTuple):
     """How features are truncated: "full" (not at all), a method of `models.truncation` at an LRG size, or "encoder".
 
     "encoder" takes one feature of the backbone to `lrg_size` and back to its grid, with the decoder untouched.
+    "logits bilinear" takes the full-size logits to the LRG and back, "logits low pass" cuts off what is above its
+    limit.
     """
 
     method: str
@@ -122,15 +127,24 @@ def truncation_counts(
     names, counts, edges = [], [], []
     for images, labels, who in batches:
         features = net.encode(images)
-        with encoder_truncated(net, next((c.lrg_size for c in chosen if c.method == ENCODER), encoder_grid(net))):
-            other = net.encode(images) if any(c.method == ENCODER for c in chosen) else None
+        other = None
+        if half := next((c.lrg_size for c in chosen if c.method == ENCODER), 0):
+            with encoder_truncated(net, half):
+                other = net.encode(images)
+        whole = None
+        if any(method in (LOGITS, LOW_PASS) for method, _ in chosen):
+            whole = net.read(net.decode(features), labels.shape[-2:])
         part, near = [], []
         for method, size in chosen:
-            kept = (size, method) if method not in (FULL, ENCODER) else (None, "bilinear")
-            with net.truncated(*kept):
-                logits = resize(net.decode(other if method == ENCODER else features), net.input_size)
+            if method in (LOGITS, LOW_PASS):
+                logits = _cut(whole, method, size)
+            else:
+                kept = (size, method) if method not in (FULL, ENCODER) else (None, "bilinear")
+                with net.truncated(*kept):
+                    decoded = net.decode(other if method == ENCODER else features)
+                    logits = net.read(decoded, labels.shape[-2:])
             pred = logits.argmax(1)
-            part.append(class_counts(pred, labels, net.num_classes))
+            part.append(_counts(pred, labels, net.num_classes))
             near.append(_edges(pred, labels, scored, net.num_classes) if method in boundary else None)
         names += list(who)
         counts.append(np.stack(part))
@@ -142,12 +156,25 @@ def truncation_counts(
     return Counts(list(chosen), names, np.concatenate(counts, 1), np.concatenate(edges, 1))
 
 
+def _cut(logits: Tensor, method: str, size: int) -> Tensor:
+    """Return full-size logits of a square frame without what an LRG of `size` points does not carry."""
+    if method == LOW_PASS:
+        return band_limit(logits, nu_max(size))
+    return resize(resize(logits, size), logits.shape[-1])
+
+
+def _counts(pred: Tensor, labels: Tensor, num_classes: int) -> np.ndarray:
+    """Return `class_counts` of two batches of maps (B, H, W), on whatever device, from their joint histograms."""
+    joint = torch.stack([metrics.confusion_matrix(p, t, num_classes) for p, t in zip(pred, labels, strict=True)])
+    return torch.stack([joint.diagonal(dim1=1, dim2=2), joint.sum(2), joint.sum(1)], -1).cpu().numpy()
+
+
 def _edges(pred: Tensor, labels: Tensor, scored: Sequence[int] | None, num_classes: int) -> np.ndarray:
     """Return `iou.boundary_counts` of each picture, (B, C, 2); 0 for classes that are not scored."""
     width, out = boundary_width(labels.shape[-1]), np.zeros((len(labels), num_classes, 2), np.int64)
     chosen = list(range(num_classes) if scored is None else scored)
     for k, (p, t) in enumerate(zip(pred, labels, strict=True)):
-        out[k, chosen] = metrics.boundary_counts(p, t, width, num_classes)[chosen].numpy()
+        out[k, chosen] = metrics.boundary_counts(p, t, width, num_classes)[chosen].cpu().numpy()
     return out
 
 
@@ -156,3 +183,31 @@ def boundary_miou(boundary: np.ndarray, scored: Sequence[int]) -> float:
     both, either = boundary.astype(float).reshape(-1, *boundary.shape[-2:]).sum(0).T
     with np.errstate(invalid="ignore", divide="ignore"):
         return float(np.nanmean((both / either)[list(scored)]))
+
+
+def table(got: Counts, clusters: Sequence[str], scored: Sequence[int], classes: Sequence[str]) -> pd.DataFrame:
+    """Return tidy rows of a test set's counts: drop, mIoU, IoU of each scored class, boundary IoU, by condition."""
+    rows = []
+    for k, (method, size) in enumerate(got.conditions):
+        shared = {"method": method, "lrg_size": size, "n": len(got.names), "unit": "1"}
+        drop, drawn = scores.drop_draws([got.counts[0]], [got.counts[k]], clusters, scored)
+        low, high = scores.interval(drawn)
+        pooled = scores.pooled(got.counts[k])
+        rows.append({**shared, "metric": "relative_drop", "class": "scored", "value": drop, "low": low, "high": high})
+        rows.append({**shared, "metric": "miou", "class": "scored", "value": float(scores.miou(pooled, scored))})
+        rows += [{**shared, "metric": "iou", "class": classes[c], "value": v}
+                 for c, v in enumerate(scores.iou(pooled)) if c in scored]  # fmt: skip
+        if got.boundary[k].max() >= 0:
+            edge = boundary_miou(got.boundary[k], scored)
+            rows.append({**shared, "metric": "boundary_miou", "class": "scored", "value": edge})
+    return pd.DataFrame(rows)
+
+
+def score_rows(predictor: str, counts: np.ndarray, clusters, scored, classes) -> list[dict]:
+    """Return the rows of a predictor's counts (pictures, C, 3): mIoU with its interval, IoU of each class."""
+    pooled, shared = scores.pooled(counts), {"predictor": predictor, "n": len(counts)}
+    low, high = scores.interval(scores.miou(scores.pooled(counts, scores.weights(clusters)), scored))
+    rows = [{**shared, "metric": "miou", "class": "scored", "low": low, "high": high,
+             "value": float(scores.miou(pooled, scored))}]  # fmt: skip
+    each = zip(classes, scores.iou(pooled), strict=True)
+    return rows + [{**shared, "metric": "iou", "class": c, "value": v} for c, v in each]

@@ -3,7 +3,7 @@
 Looked for in this order: a run of this machine, `runs/networks/<name>/` (its snapshots too); published weights,
 `results/weights/<name>.safetensors`, one baseline per model and domain, kernels in half precision; a committed tiny
 network, `results/tiny/<name>.safetensors`, which is given in float64 so that a page shows the same on every processor;
-a network that others trained, `runs/third_party/<architecture>-<anything>.safetensors`, never committed. Published
+a network that others trained, `<architecture>-<anything>.safetensors` in `config.nets_root`, never committed. Published
 weights trained on CamVid or PASCAL VOC pictures are for research only, as these pictures are; README.md beside them
 says which.
 """
@@ -21,7 +21,7 @@ from torch import nn
 
 from specseg.data import synthetic
 from specseg.evidence import config
-from specseg.nets import networks, protocol, tiny, train
+from specseg.nets import networks, protocol, third_party, tiny, train
 from specseg.nets.models import SegmentationNet, wrap
 from specseg.nets.networks import Network
 
@@ -29,7 +29,8 @@ LIMIT = 10_000_000  # bytes of one published file
 SOURCES = ("run", "published", "committed", "third party")
 TRAINED = SOURCES[:2]  # what experiments measure and records speak of
 BUILDERS: dict[str, Callable[[Path], nn.Module]] = {}
-"""Architecture -> what makes a network from a file of its weights; torchvision's are known without an entry."""
+"""Architecture -> what makes a network from a file of its weights; torchvision's and those of `third_party` are known
+without an entry."""
 
 
 def home(root: Path | None = None) -> Path:
@@ -63,6 +64,8 @@ def load(
     for source, file in looked.items():
         if file.is_file():
             return _read(source, network, file, step, root).eval()
+    if "third party" in looked and name in third_party.manifests.names():
+        raise FileNotFoundError(f"{looked['third party']}: no such weights. {third_party.manifests.load(name).how()}")
     raise FileNotFoundError(
         f"{name}{'' if step is None else f' after step {step}'}: no such weights: not in "
         f"{', nor '.join(map(str, looked.values()))}; published are {', '.join(published(root)) or 'none'}; "
@@ -72,6 +75,7 @@ def load(
 
 def _file(source: str, name: str, step: int | None, root: Path | None, runs: Path | None) -> Path | None:
     """Return where a source keeps a network; None where it keeps no snapshots and one is asked for."""
+    others = config.nets_root() if runs is None and root is None else None
     runs = runs or (root or config.root()) / "runs"
     if source == "run":
         return networks.folder(name, runs) / f"{'weights' if step is None else f'step{step:06d}'}.safetensors"
@@ -79,7 +83,7 @@ def _file(source: str, name: str, step: int | None, root: Path | None, runs: Pat
         return tiny.path(name, root)
     if step is not None:
         return None
-    return (home(root) if source == "published" else runs / "third_party") / f"{name}.safetensors"
+    return (home(root) if source == "published" else others or runs / "third_party") / f"{name}.safetensors"
 
 
 def _read(source: str, network: Network | str, file: Path, step: int | None, root: Path | None) -> nn.Module:
@@ -112,11 +116,13 @@ def _third_party(file: Path) -> nn.Module:
     architecture = file.stem.split("-")[0]
     if architecture in BUILDERS:
         return BUILDERS[architecture](file)
+    if architecture in third_party.MAKERS:
+        return third_party.load(file)
     from specseg.data._torchvision import torchvision
 
     module = torchvision.models.segmentation
     if architecture not in torchvision.models.list_models(module=module):
-        known = ", ".join([*BUILDERS, *torchvision.models.list_models(module=module)])
+        known = ", ".join([*BUILDERS, *third_party.MAKERS, *torchvision.models.list_models(module=module)])
         raise ValueError(f"{file}: unknown architecture {architecture!r}: expected one of {known}")
     state = load_file(file)
     more = {"aux_loss": True} if any(k.startswith("aux_classifier") for k in state) else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -45,6 +45,7 @@ class SegmentationNet(nn.Module):
     """
 
     decoder: nn.Module
+    corners = True  # full-size logits are read from the grid with corners on corners
 
     def __init__(
         self,
@@ -135,6 +136,10 @@ class SegmentationNet(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return resize(self.grid_logits(images), self.input_size)
+
+    def read(self, logits: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+        """Return grid logits in the size of their square frame (H, W)."""
+        return resize(logits, shape[-1])
 
     def new_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that no pretrained backbone brings: ASPP and decoder."""
