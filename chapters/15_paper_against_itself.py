@@ -9,6 +9,13 @@
 # You will know which sentences of the paper its own printed tables support, which they do not, and how much they
 # can resolve at all.
 #
+# :::{admonition} The answer
+# :class: tip
+# The printed line of drop against $R_{ce}$ does not come from the rule that the paper states: that rule gives
+# {glue:text}`au_line`. Its {glue:text}`au_n` points know the slope to {glue:text}`au_robust` only. Larger $R_{ce}$
+# does go with larger drops in the printed tables. Several trainings of each network could narrow the slope.
+# :::
+#
 # :::{admonition} What is claimed
 # :class: claim
 # Every sentence of {cite}`chen2020spectral` that Tables 1 to 4, section A.1 or the text itself can test: tier R0,
