@@ -78,10 +78,11 @@ display(HTML(f"<blockquote>{recommend.RULE}</blockquote><p>The reason: {recommen
 # %% [markdown]
 # ## A folder of label maps
 #
-# Any folder will do: PNG of any depth, TIFF or `.npy` with class numbers; colours and other numbers through a small map
-# file (`map.toml`, CVAT's `labelmap.txt`, Roboflow's `_classes.csv`), which is found in the folder itself. The synthetic
-# streets below are written as files first; set `folder` to use your own, with the same answer as the command's. Maps up
-# to twice the frame's size are shrunk to it, larger ones cut into tiles at their own scale; the advice says which.
+# Any folder will do: PNG of any depth, TIFF or `.npy` with class numbers; colours and other numbers through a small
+# map file (`map.toml`, CVAT's `labelmap.txt`, Roboflow's `_classes.csv`), which is found in the folder itself. The
+# synthetic streets below are written as files first; set `folder` to use your own, with the same answer as the
+# command's. Maps up to twice the frame's size are shrunk to it, larger ones cut into tiles at their own scale; the
+# advice says which.
 # %%
 scratch = Path(tempfile.mkdtemp())
 home = Path(folder) if folder else example.write(scratch / "streets", "streets", sizes.images or 64, sizes.size)
