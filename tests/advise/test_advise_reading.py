@@ -298,7 +298,7 @@ def test_linked_folders_patterns_and_what_is_there_instead(tmp_path):
     (tmp_path / "in/link").symlink_to(tmp_path / "far", target_is_directory=True)
     (tmp_path / "far/circle").symlink_to(tmp_path / "in", target_is_directory=True)
     assert [i.name for i in folder.find(tmp_path / "in")[0]] == ["link/deep/m0"]
-    for pattern in ("/tmp/*.png", "../*.png"):
+    for pattern in ("/anywhere/*.png", "../*.png"):
         with pytest.raises(ValueError, match="expected a pattern inside the folder"):
             folder.find(tmp_path / "in", pattern)
     (tmp_path / "zip").mkdir()
