@@ -8,6 +8,7 @@ output would be the same.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from specseg.nets.models.truncation import METHODS, check_size, resize, truncate
 LAST = "last"
 
 
-class ThirdPartyNet(nn.Module):
+class ThirdPartyNet(nn.Module, ABC):
     """A published network in evaluation; images (B, 3, H, W) in [0, 1], RGB, to logits (B, num_classes, H, W).
 
     `outputs` are the classes of its file; `num_classes` those of its data set, which come first: the others are left
@@ -89,13 +90,13 @@ class ThirdPartyNet(nn.Module):
         more = [self.filled(n) - n for n in x.shape[-2:]]
         return F.pad(x, (0, more[1], 0, more[0]), mode="replicate") if any(more) else x
 
+    @abstractmethod
     def features(self, x: Tensor) -> Tensor:
         """Return the last features that a non-linear layer reads, of a preprocessed frame."""
-        raise NotImplementedError
 
+    @abstractmethod
     def head(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Return the logits of last features, which may lie on a smaller grid than their own `grid`."""
-        raise NotImplementedError
 
     def encode(self, images: Tensor) -> dict[str, Tensor]:
         """Return the decoder's input. Raises ValueError for images of another shape than (B, 3, H, W)."""
