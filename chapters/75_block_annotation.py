@@ -13,8 +13,8 @@
 # :class: tip
 # At $\nu_{max} = 32$ blocks hardly differ from the true labels of objects, and networks trained on them are as good as
 # we can tell one training from another: {glue:text}`ba_close`. The surprise stands at $\nu_{max} = 8$, where
-# the paper's networks lose 13 and 14 % on objects and ours lose {glue:text}`ba_coarse`. More seeds would narrow this; streets and
-# land cover have not been trained on blocks yet.
+# the paper's networks lose 13 and 14 % on objects and ours lose {glue:text}`ba_coarse`. More seeds would narrow
+# this; streets and land cover have not been trained on blocks yet.
 # :::
 #
 # :::{admonition} What is claimed
