@@ -51,16 +51,17 @@ if not recorded:
     found, scored = [made["loss_in_frequency"]], [made["networks"]]
     source = "pipeline check: one tiny committed network measured on this page"
 pools = trained.pools(found)
-rates = trained.rates(found)
+ratios, spectra = gate.quality(scored), ("labels", "logits")
+rates = gate.marked(trained.rates(found), pools, ratios)
 main, mirrored = (loss_tables.main_reading(rates, v) for v in ("periodic", "mirrored"))
 limit = loss_tables.grid_limit(pools[0])
-ratios, spectra = gate.quality(scored), ("labels", "logits")
 # %% tags=["hide-input"]
 figures.show(
     draw.rate_curves(*(r[r["nu_max"].isin(protocol.LIMITS)] for r in (main, mirrored)), loss_tables.printed(), limit),
     caption="R_ce against the band limit. Above: Table 1 of the paper, 513 pixels. Below: ours, "
             f"{pools[0].setup.size} pixels, 95 % intervals over pictures, tiles or stretches of a drive (and three "
-            "seeds of DeepLab v3+ on PASCAL VOC). Thin dots: the frame mirrored. Vertical: our grid's band limit.",
+            "seeds of DeepLab v3+ on PASCAL VOC). Thin dots: the frame mirrored. Vertical: our grid's band limit. "
+            "Grey: networks barely better than colour, which set no verdict.",
     alt="Two log-log panels of falling curves, one a domain and model; in the paper's, streets lie far above the rest.",
     source=source, label="fig-rce",
 )
@@ -93,7 +94,7 @@ HTML(f"<details><summary>All {len(listed)} networks and their records</summary>{
 # the zero frequency is positive and nearly all others are negative ({doc}`30_cross_entropy`).
 # %% tags=["hide-input"]
 figures.show(
-    draw.five_rows(loss_tables.profiles(pools), main, limit),
+    draw.five_rows(gate.marked(loss_tables.profiles(pools), pools, ratios), main, limit),
     caption="The five rows of Fig. 1 for our networks. Dotted vertical: the prediction grid's band limit "
             f"({limit}). Rows 3 and 4 have a signed logarithmic scale.",
     alt="Five panels below one another, a line a domain and model: two falling power spectra, two signed profiles of "
@@ -179,7 +180,7 @@ relative.rename_axis(columns="R_ce(32) over the main reading's").style.format("{
 # At seven snapshots of every baseline's training the loss was taken apart on the same test pictures. Left: nats in each
 # band, with the whole loss dashed. Right: the part of its final change that each band has made.
 # %% tags=["hide-input"]
-courses = learning.courses(found)
+courses = gate.marked(learning.courses(found), pools, ratios)
 figures.show(
     draw.learning(courses[courses["model"] == pools[0].setup.model], tuple(learning.BANDS)),
     caption="The loss of each band of frequencies during training; thin lines are single folds or seeds.",
@@ -218,7 +219,7 @@ glue("loss_order", " ".join(listed), display=False)
 # training both follow the same progress, so a strong correlation is a weak test. Over the test pictures of one trained
 # network it is a harder one: a picture's loss depends on its contours and on how sure the network is where it errs.
 # %% tags=["hide-input"]
-pictures = learning.pictures([m for m in found if m.network.seed == 0], scored)
+pictures = gate.marked(learning.pictures([m for m in found if m.network.seed == 0], scored), pools, ratios)
 figures.show(
     draw.loss_and_iou(courses, pictures),
     caption="mIoU against cross-entropy: over the snapshots of each training, and IoU against cross-entropy of single "

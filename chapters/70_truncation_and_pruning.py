@@ -54,17 +54,18 @@ if not found:
     found, scored, rated = [made["truncation"]], [made["networks"]], [made["loss_in_frequency"]]
     source = "pipeline check: one tiny committed network measured on this page"
 pools, base = trained.pools(found), trained.pools(trained.plain(found))
-drops = trained.drops(found)
+witness, ratios = trained.witness(found), gate.quality(scored)
+drops = gate.marked(trained.drops(found), pools, ratios)
 bilinear = drops[drops["method"].isin(["full", "bilinear"])]
 plain = bilinear[(bilinear[["prune_encoder", "prune_decoder", "trained_lrg"]] == 0).all(axis=1)]
-witness, ratios = trained.witness(found), gate.quality(scored)
 # %% tags=["hide-input"]
 printed = tables.printed()
 figures.show(
     draw.drops_beside(plain, printed[printed["prune_rate"] == 0]),
     caption="Relative mIoU-drop of unpruned networks whose decoder works on a smaller grid. Above: Table 4 of the "
             "paper. Below: ours, truncated after training, with 95 % intervals over pictures, tiles or stretches of a "
-            "drive (and three seeds of DeepLab v3+ on PASCAL VOC). Dubai's networks are untrained and set no verdict.",
+            "drive (and three seeds of DeepLab v3+ on PASCAL VOC). "
+            "Grey: networks barely better than colour, which set no verdict.",
     alt="Two panels, drop over grid size, a line a domain and model; in the paper's, streets rise first and highest.",
     source=source, label="fig-drops",
 )
@@ -161,9 +162,9 @@ costs = pd.concat([fpi.costs(findings.use(clock[-1]).rows if clock else None), f
 ours, theirs = fpi.values(pools, costs), fpi.printed_values(costs)
 both = [fpi.relative_scores(rows, costs) for rows in (ours, theirs)]
 figures.show(
-    draw.cost_and_score(*both),
+    draw.cost_and_score(gate.marked(both[0], pools, ratios), both[1]),
     caption="mIoU over cost as parts of the unpruned full network's, a line a pruning rate (number at its "
-            "dearest end). Dashed grey: the paper's Table 4; coloured: ours.",
+            "dearest end). Dashed black: the paper's Table 4; coloured, or grey where untrained: ours.",
     alt="Panels by kind of scene and model. Lines bend down at their left end, where the grid is smallest.",
     source=source, label="fig-cost-score",
 )
@@ -178,7 +179,7 @@ unpruned = {who: rows[rows["prune_rate"] == 0] for who, rows in (("paper", their
 panels = [("the paper's mIoU, printed FLOPs", unpruned["paper"][unpruned["paper"]["cost"] == fpi.PRINTED])]
 panels += [(f"our mIoU, {c}", unpruned["ours"][unpruned["ours"]["cost"] == c]) for c in known]
 figures.show(
-    draw.fpi(pd.concat(unpruned.values()), panels),
+    draw.fpi(pd.concat(unpruned.values()), [(n, gate.marked(rows, pools, ratios)) for n, rows in panels]),
     caption="FPI over the LRG size, relative to the full grid's, cut at 1.15; stars: the least. Yellow: a quarter to a "
             "half, the paper's 33 to 65. Seconds: paired time ratios of the latency record (ResNet-101, 513 pixels).",
     alt="Panels one above the other, the first from the paper's numbers, the others from ours under different costs; "
@@ -238,7 +239,7 @@ ways.pivot_table("value", ["domain", "model"], "method").rename(index=names.DOMA
 # ## Where the drop is
 # Theory puts it at contours ({doc}`40_boundary_iou`). The relative drop of the boundary mIoU beside that of the mIoU:
 # %% tags=["hide-input"]
-edges = tables.boundary_drops(base)
+edges = gate.marked(tables.boundary_drops(base), base, ratios)
 figures.show(
     draw.boundaries(edges),
     caption="Relative drop of mIoU and of boundary mIoU (dotted) over the LRG size.",
@@ -265,7 +266,10 @@ pd.DataFrame(again, columns=columns).style.format("{:.1%}", subset=columns[3:]).
 # better than what needs no network, is the question of chapter 80; no line is fitted here.
 # %% tags=["hide-input"]
 rates = trained.rates(rated)
-ours_rce, mirrored = (tables.against_rates(plain, loss_tables.main_reading(rates, v)) for v in ("periodic", "mirrored"))
+ours_rce, mirrored = (
+    gate.marked(tables.against_rates(plain, loss_tables.main_reading(rates, v)), base, ratios)
+    for v in ("periodic", "mirrored")
+)
 theirs_rce = tables.against_rates(printed[printed["prune_rate"] == 0], loss_tables.printed())
 figures.show(
     draw.rate_and_drop({"ours": ours_rce, "ours, frame mirrored": mirrored}, theirs_rce),

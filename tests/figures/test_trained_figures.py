@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import trainedrecords as invented
 
-from specseg.figures import loss, truncation
+from specseg.figures import COLORS, loss, truncation
 from specseg.nets.networks import Network
-from specseg.study import cost, fpi, learning, trained
+from specseg.study import cost, fpi, gate, learning, trained
 from specseg.study import loss as loss_tables
 from specseg.study import truncation as tables
 
@@ -32,8 +33,8 @@ def lines(ax) -> dict[str, np.ndarray]:
 
 
 def test_every_line_is_told_apart_without_colour():
-    seen = {(s["marker"], str(s["ls"])) for k in loss.KIND_COLORS for m in loss.MODEL_LINES for s in [loss.style(k, m)]}
-    assert len(seen) == 6
+    looks = [loss.style(pd.DataFrame({"kind": [k], "model": [m]})) for k in loss.KIND_COLORS for m in loss.MODEL_LINES]
+    assert len({(s["marker"], str(s["ls"])) for s in looks}) == 6
     assert loss.who("dubai", "dan") == "Dubai, DAN"
 
 
@@ -45,6 +46,18 @@ def test_rate_curves_show_the_paper_above_ours(root):
     assert len(paper) == 6 and paper["streets, DAN"].max() == 2.004
     assert set(ours) == {f"{k}, DeepLab v3+" for k in ("objects", "land cover", "streets")} | {"objects, DAN"}
     assert (np.diff(ours["streets, DeepLab v3+"]) < 0).all() and len(below.collections) == 4, "an interval a line"
+
+
+def test_lines_of_untrained_networks_are_grey_and_say_so(root):
+    found = trained.read("truncation")
+    pools = trained.pools(found)
+    ratios = {n.name: 1.2 if n.domain == "dubai" else 5.0 for n in NETWORKS}
+    rows = gate.marked(trained.drops(found), pools, ratios)
+    assert set(rows[rows["untrained"]]["domain"]) == {"dubai"}
+    bilinear = rows[rows["method"].isin(["full", "bilinear"])]
+    below = truncation.drops_beside(bilinear, tables.printed()).axes[1]
+    seen = {line.get_label(): line.get_color() for line in below.lines if not line.get_label().startswith("_")}
+    assert seen.pop("land cover, DeepLab v3+ (untrained)") == COLORS["grey"] and COLORS["grey"] not in seen.values()
 
 
 def test_five_rows_keep_the_sign_of_the_loss(root):

@@ -31,9 +31,10 @@ def groups(rows: pd.DataFrame) -> list[tuple[tuple[str, str, str], pd.DataFrame]
     return sorted(found, key=lambda item: (order[item[0][2]], order[item[0][1]]))
 
 
-def kind_and_model(kind: str, model: str) -> str:
-    """Return the name of a line where the paper's and our domains of one kind share it."""
-    return f"{kind}, {MODEL_NAMES.get(model, model)}"
+def kind_and_model(part: pd.DataFrame) -> str:
+    """Return the name of a line that the paper's and our domain of one kind share; untrained ones have their own."""
+    kind, model = part["kind"].iloc[0], part["model"].iloc[0]
+    return f"{kind}, {MODEL_NAMES.get(model, model)}{' (untrained)' * untrained(part)}"
 
 
 def domains_of(rows: pd.DataFrame) -> str:
@@ -45,10 +46,24 @@ def domains_of(rows: pd.DataFrame) -> str:
     return "; ".join(dict.fromkeys(DOMAIN_NAMES.get(d, d) for (d, _, _), _ in groups(rows)))
 
 
-def style(kind: str, model: str) -> dict:
+def color(part: pd.DataFrame) -> str:
+    """Return the colour of a line's kind of scene; grey where its network is untrained and sets no verdict.
+
+    `part` has kind, and `untrained` where `study.gate.marked` has been asked.
+    """
+    return COLORS["grey"] if untrained(part) else KIND_COLORS[part["kind"].iloc[0]]
+
+
+def untrained(part: pd.DataFrame) -> bool:
+    """Say whether a line is that of a network which does not pass the gate."""
+    return "untrained" in part and bool(part["untrained"].fillna(False).astype(bool).any())
+
+
+def style(part: pd.DataFrame) -> dict:
     """Return colour and marker of a kind of scene, the line of a model: told apart without colour too."""
-    return {"color": KIND_COLORS[kind], "marker": KIND_MARKERS[kind], "ls": MODEL_LINES[model], "ms": 4,
-            "markerfacecolor": KIND_COLORS[kind] if model == "deeplabv3plus" else "white"}  # fmt: skip
+    kind, model = part["kind"].iloc[0], part["model"].iloc[0]
+    return {"color": color(part), "marker": KIND_MARKERS[kind], "ls": MODEL_LINES[model], "ms": 4,
+            "markerfacecolor": color(part) if model == "deeplabv3plus" else "white"}  # fmt: skip
 
 
 def rate_curves(
@@ -61,16 +76,16 @@ def rate_curves(
     """
     fig, axes = subplots(2, 1, size=(5.6, 8.0), sharex=True)
     for ax, rows, title in zip(axes, (printed, ours), ("the paper, Table 1", "ours"), strict=True):
-        for (_, kind, model), part in groups(rows[rows["value"] > 0]):
+        for _, part in groups(rows[rows["value"] > 0]):
             part = part.sort_values("nu_max")
-            ax.plot(part["nu_max"], part["value"], label=kind_and_model(kind, model), **style(kind, model))
+            ax.plot(part["nu_max"], part["value"], label=kind_and_model(part), **style(part))
             if "low" in part:
                 floor = np.maximum(part["low"], part["value"] / 20)  # a log axis has no zero
-                ax.fill_between(part["nu_max"], floor, part["high"], color=KIND_COLORS[kind], alpha=0.15, lw=0)
+                ax.fill_between(part["nu_max"], floor, part["high"], color=color(part), alpha=0.15, lw=0)
         ax.set(yscale="log", ylabel=r"$R_{ce}(\nu_{max})$", title=f"{title}: {domains_of(rows)}")
-        for (_, kind, _), part in groups(mirrored[mirrored["value"] > 0]) if rows is ours else ():
+        for _, part in groups(mirrored[mirrored["value"] > 0]) if rows is ours else ():
             part = part.sort_values("nu_max")
-            ax.plot(part["nu_max"], part["value"], ls=":", lw=0.9, color=KIND_COLORS[kind])
+            ax.plot(part["nu_max"], part["value"], ls=":", lw=0.9, color=color(part))
         ax.axvspan(16, 32, color=COLORS["yellow"], alpha=0.25, lw=0)
     if grid_limit:
         axes[1].axvline(grid_limit, color=COLORS["grey"], lw=0.9, ls=":")
@@ -90,20 +105,20 @@ def five_rows(profiles: pd.DataFrame, rates: pd.DataFrame, grid_limit: int) -> F
     titles = {"labels": r"1. labels: $|b(\nu)|^2$ / its largest value", "logits": r"2. logits: $|\hat y(\nu)|^2$ / its"
               " largest value", "loss": r"3. $L_{ce}(\nu)$ after training (nats, a rim)"}  # fmt: skip
     for ax, (row, title) in zip(axes, titles.items(), strict=False):
-        for (domain, kind, model), part in groups(profiles[profiles["row"] == row]):
+        for (domain, _, model), part in groups(profiles[profiles["row"] == row]):
             keep = part[part["nu"] > 0] if row != "loss" else part
             values = keep["value"] / keep["value"].max() if row != "loss" else keep["value"]
-            line = {**style(kind, model), "marker": ""}
+            line = {**style(part), "marker": ""}
             ax.plot(keep["nu"], values, label=who(domain, model), **line)
         ax.set_title(title)
     for ax in axes[:2]:
         ax.set(xscale="log", yscale="log")
         ax.axvline(grid_limit, color=COLORS["grey"], lw=0.9, ls=":")
-    for (domain, kind, model), part in groups(profiles):
+    for (domain, _, model), part in groups(profiles):
         for row, width in (("initial", 0.9), ("final", 1.8)):
             one = part[part["row"] == row]
             name = who(domain, model) + (", first step" if row == "initial" else "")
-            line = {"color": KIND_COLORS[kind], "ls": ":" if row == "initial" else MODEL_LINES[model], "lw": width}
+            line = {"color": color(part), "ls": ":" if row == "initial" else MODEL_LINES[model], "lw": width}
             axes[3].plot(one["nu"], one["value"], label=name, **line)
     axes[3].set_title(r"4. $L_{ce}(\nu)$: dotted before, solid after training (nats, a rim)")
     for ax in axes[2:4]:
@@ -113,8 +128,8 @@ def five_rows(profiles: pd.DataFrame, rates: pd.DataFrame, grid_limit: int) -> F
         ax.axvline(grid_limit, color=COLORS["grey"], lw=0.9, ls=":")
         ax.set_xticks([0, 1, 8, 32, 128], ["0", "1", "8", "32", "128"])
         ax.set_yticks([-1, -0.1, -0.01, 0, 0.01, 0.1, 1, 10], ["-1", "-0.1", "-0.01", "0", "0.01", "0.1", "1", "10"])
-    for (_, kind, model), part in groups(rates):
-        axes[4].plot(part["nu_max"], part["value"], **style(kind, model))
+    for _, part in groups(rates):
+        axes[4].plot(part["nu_max"], part["value"], **style(part))
     axes[4].set(yscale="log", title=r"5. $R_{ce}(\nu_{max})$")
     plain_ticks(axes[4], (8, 16, 32, 64))
     axes[4].set_xlabel(r"frequency $\nu$, band limit $\nu_{max}$ (cycles per frame; dotted: the grid's limit)")
@@ -138,8 +153,8 @@ def readings(rates: pd.DataFrame, limits: Sequence[int]) -> Figure:
                 one = part[part["average"] == average]
                 at = [variants.index(v) + shift for v in one["variant"]]
                 full = average == "ratio_of_means"
-                ax.scatter(one["value"], at, marker=KIND_MARKERS[kind], s=26, edgecolors=KIND_COLORS[kind],
-                           facecolors=KIND_COLORS[kind] if full else "none",
+                ax.scatter(one["value"], at, marker=KIND_MARKERS[kind], s=26, edgecolors=color(part),
+                           facecolors=color(part) if full else "none",
                            label=who(domain, model) if full else None)  # fmt: skip
         ax.set(yticks=range(len(variants)), ylim=(len(variants) - 0.5, -0.5), xscale="log")
         ax.set_yticklabels(variants)
@@ -170,7 +185,7 @@ def learning(courses: pd.DataFrame, bands: Sequence[str]) -> Figure:
         left.plot([], [], color=COLORS["grey"], ls="--", label=r"$L_{CE}$")
         whole = part.groupby("share")["loss"].mean()
         left.plot(whole.index, whole, color=COLORS["grey"], ls="--")
-        left.set_title(who(domain, model), fontsize=9)
+        left.set_title(who(domain, model) + " (untrained)" * untrained(part), fontsize=9)
         right.set_title("part of the final change", fontsize=9)
         right.axhline(0.5, color=COLORS["grey"], lw=0.8, ls=":")
         left.set_yscale("symlog", linthresh=0.1)
@@ -189,18 +204,18 @@ def loss_and_iou(courses: pd.DataFrame, pictures: pd.DataFrame) -> Figure:
     """
     fig, axes = subplots(2 if len(pictures) else 1, 1, size=(5.6, 7.0 if len(pictures) else 3.8), squeeze=False)
     top = axes[0, 0]
-    for (domain, kind, model), part in groups(courses):
+    for (domain, _, model), part in groups(courses):
         for k, (_, one) in enumerate(part.groupby(["fold", "seed"])):
             one, label = one.sort_values("step"), who(domain, model) if k == 0 else None
-            top.plot(one["loss"], one["miou"], label=label, **{**style(kind, model), "lw": 0.9})
-            top.plot(one["loss"].iloc[0], one["miou"].iloc[0], marker="x", color=KIND_COLORS[kind], ms=6, mew=1.6)
+            top.plot(one["loss"], one["miou"], label=label, **{**style(part), "lw": 0.9})
+            top.plot(one["loss"].iloc[0], one["miou"].iloc[0], marker="x", color=color(part), ms=6, mew=1.6)
     top.set(xscale="log", xlabel="$L_{CE}$ (nats; crosses: before training)", ylabel="mIoU", title="snapshots")
     if len(pictures):
         below = axes[1, 0]
         for (domain, kind, model), part in groups(pictures):
             below.scatter(part["loss"].clip(lower=1e-3), part["iou"], s=9, alpha=0.5, marker=KIND_MARKERS[kind],
-                          facecolors=KIND_COLORS[kind] if model == "deeplabv3plus" else "none",
-                          edgecolors=KIND_COLORS[kind], label=who(domain, model))  # fmt: skip
+                          facecolors=color(part) if model == "deeplabv3plus" else "none",
+                          edgecolors=color(part), label=who(domain, model))  # fmt: skip
         below.set(xscale="log", xlabel="$L_{CE}$ of a picture (nats)", ylabel="IoU of a picture", title="test pictures")
     for ax in axes[:, 0]:
         low, high = ax.get_xlim()

@@ -14,10 +14,12 @@ from specseg.figures.loss import (
     DOMAIN_NAMES,
     KIND_MARKERS,
     MODEL_LINES,
+    color,
     domains_of,
     groups,
     kind_and_model,
     style,
+    untrained,
     who,
 )  # fmt: skip
 
@@ -52,11 +54,11 @@ def drops_beside(ours: pd.DataFrame, printed: pd.DataFrame) -> Figure:
     """
     fig, axes = subplots(2, 1, size=(5.6, 8.0), sharex=True, sharey=True)
     for ax, rows, title in zip(axes, (printed, ours), ("the paper", "ours"), strict=True):
-        for (_, kind, model), part in groups(rows):
+        for _, part in groups(rows):
             part = part.sort_values("share")
-            ax.plot(part["share"], part["value"], label=kind_and_model(kind, model), **style(kind, model))
+            ax.plot(part["share"], part["value"], label=kind_and_model(part), **style(part))
             if "low" in part:
-                ax.fill_between(part["share"], part["low"], part["high"], color=KIND_COLORS[kind], alpha=0.15, lw=0)
+                ax.fill_between(part["share"], part["low"], part["high"], color=color(part), alpha=0.15, lw=0)
         ax.set(title=f"{title}: {domains_of(rows)}", ylabel="relative mIoU-drop")
     _drops(axes[0], printed["value"], ours["value"])
     for ax in axes:
@@ -70,23 +72,19 @@ def drops_beside(ours: pd.DataFrame, printed: pd.DataFrame) -> Figure:
 def cost_and_score(ours: pd.DataFrame, printed: pd.DataFrame) -> Figure:
     """Draw Fig. 8 for each kind of scene: mIoU over cost, both as parts of the unpruned full network's.
 
-    Both have kind, model, prune_rate, share, cost (relative), miou (relative). Grey and dashed: the paper.
+    Both have kind, model, prune_rate, share, cost (relative), miou (relative). Black and dashed: the paper.
     """
     kinds = [k for k in KIND_COLORS if k in set(printed["kind"])]
     fig, axes = subplots(len(kinds), 2, size=(5.8, 2.4 * len(kinds) + 0.5), sharex=True, sharey=True)
     for line, kind in zip(axes, kinds, strict=True):
         for ax, model in zip(line, MODEL_NAMES, strict=True):
-            for rows, colour, ls, name in (
-                (printed, COLORS["grey"], "--", "paper"),
-                (ours, KIND_COLORS[kind], "-", "ours"),
-            ):
+            for rows, ls, name in ((printed, "--", "paper"), (ours, "-", "ours")):
                 own = rows[(rows["kind"] == kind) & (rows["model"] == model)]
-                for k, (_, part) in enumerate(own.groupby("prune_rate")):
-                    part = part.sort_values("cost")
-                    ax.plot(part["cost"], part["miou"], color=colour, ls=ls, marker=KIND_MARKERS[kind], ms=3, lw=1.2,
-                            label=name if k == 0 else None)  # fmt: skip
-                    rate = part["prune_rate"].iloc[0]
-                    ax.annotate(f"{rate:.0%}", (part["cost"].iloc[-1], part["miou"].iloc[-1]), fontsize=8, color=colour,
+                for k, (rate, part) in enumerate(own.groupby("prune_rate")):
+                    part, shade = part.sort_values("cost"), color(part) if rows is ours else COLORS["black"]
+                    ax.plot(part["cost"], part["miou"], color=shade, ls=ls, marker=KIND_MARKERS[kind], ms=3, lw=1.2,
+                            label=None if k else name + " (untrained)" * untrained(part))  # fmt: skip
+                    ax.annotate(f"{rate:.0%}", (part["cost"].iloc[-1], part["miou"].iloc[-1]), fontsize=8, color=shade,
                                 xytext=(2, 3), textcoords="offset points")  # fmt: skip
             ax.set_title(f"{kind}, {MODEL_NAMES[model]}", fontsize=9)
         line[0].set_ylabel("mIoU / unpruned")
@@ -103,14 +101,14 @@ def fpi(found: pd.DataFrame, panels: Sequence[tuple[str, pd.DataFrame]]) -> Figu
     fig, axes = subplots(len(panels), 1, size=(5.6, 2.7 * len(panels) + 0.9), sharex=True)
     top = 1.15
     for ax, (name, rows) in zip(np.atleast_1d(axes), panels, strict=True):
-        for (_, kind, model), part in groups(rows):
+        for _, part in groups(rows):
             part = part.sort_values("share", ascending=False)
             relative = part["fpi"] / part["fpi"].iloc[0]
-            line = {**style(kind, model), "ms": 3, "lw": 1.2}
-            ax.plot(part["share"], relative, label=kind_and_model(kind, model), **line)
+            line = {**style(part), "ms": 3, "lw": 1.2}
+            ax.plot(part["share"], relative, label=kind_and_model(part), **line)
             best = int(np.argmin(relative.to_numpy()))
             ax.plot(part["share"].iloc[best], relative.iloc[best], marker="*", ms=13, mec=COLORS["black"], mew=0.7,
-                    color=KIND_COLORS[kind])  # fmt: skip
+                    color=color(part))  # fmt: skip
         ax.axvspan(0.5, 0.25, color=COLORS["yellow"], alpha=0.25, lw=0)
         ax.set(title=name, ylabel="FPI / full grid's", ylim=(min(0.65, 0.98 * _lowest(found)), top))
         _shares(ax, label=False)
@@ -134,9 +132,9 @@ def rate_and_drop(ours: Mapping[str, pd.DataFrame], printed: pd.DataFrame) -> Fi
     panels = {"the paper": printed, **ours}
     fig, axes = subplots(len(panels), 1, size=(5.6, 3.8 * len(panels)), sharex=True, sharey=True)
     for ax, (title, rows) in zip(axes, panels.items(), strict=True):
-        for (_, kind, model), part in groups(rows):
+        for _, part in groups(rows):
             part = part.sort_values("rce")
-            ax.plot(part["rce"], part["value"], label=kind_and_model(kind, model), **{**style(kind, model), "lw": 0.9})
+            ax.plot(part["rce"], part["value"], label=kind_and_model(part), **{**style(part), "lw": 0.9})
         ax.set(title=f"{title}: {domains_of(rows)}", ylabel="relative mIoU-drop", xscale="log")
     _drops(axes[0], printed["value"], *(rows["value"] for rows in ours.values()))
     for ax in axes:
@@ -156,12 +154,12 @@ def methods(rows: pd.DataFrame) -> Figure:
     known = [m for m in METHODS if m in set(rows["method"])]
     lines = groups(rows)
     fig, ax = subplots(size=(5.6, 0.18 * len(known) * max(len(lines), 3) + 1.6))
-    for i, ((domain, kind, model), part) in enumerate(lines):
+    for i, ((domain, _, model), part) in enumerate(lines):
         shift = (i - (len(lines) - 1) / 2) * 0.7 / len(lines)
         part = part[part["method"].isin(known)]
         at = np.array([known.index(m) for m in part["method"]]) + shift
         spread = np.stack([part["value"] - part["low"], part["high"] - part["value"]])
-        look = {**style(kind, model), "ls": ""}
+        look = {**style(part), "ls": ""}
         ax.errorbar(part["value"], at, xerr=spread, elinewidth=1, label=who(domain, model), **look)
     ax.axvline(0, color=COLORS["black"], lw=0.6)
     ax.set(yticks=range(len(known)), ylim=(len(known) - 0.5, -0.5), xlabel="relative mIoU-drop at half of the grid")
@@ -181,8 +179,8 @@ def boundaries(rows: pd.DataFrame) -> Figure:
     for ax, domain in zip(axes[:, 0], domains, strict=True):
         for (model, metric), part in rows[rows["domain"] == domain].groupby(["model", "metric"], sort=False):
             part = part.sort_values("share")
-            kind, edge = part["kind"].iloc[0], metric != "mIoU"
-            ax.plot(part["share"], part["value"], color=COLORS["black"] if edge else KIND_COLORS[kind], lw=1.5,
+            edge = metric != "mIoU"
+            ax.plot(part["share"], part["value"], color=COLORS["black"] if edge else color(part), lw=1.5,
                     ls=":" if edge else MODEL_LINES[model], marker="o" if model == "deeplabv3plus" else "s", ms=3,
                     label=f"{metric}, {MODEL_NAMES[model]}")  # fmt: skip
         ax.set_title(DOMAIN_NAMES.get(domain, domain))

@@ -96,9 +96,12 @@ def printed_values(cost: pd.DataFrame) -> pd.DataFrame:
     return cost_of.fpi(tables.printed().drop(columns="value"), cost)
 
 
+KEPT = ("domain", "kind", "model", "prune_rate", "share")
+
+
 def relative_scores(found: pd.DataFrame, cost: pd.DataFrame, name: str = PRINTED) -> pd.DataFrame:
-    """Return cost and mIoU of `values`' rows as parts of the unpruned full network's: kind, model, prune_rate, share,
-    cost, miou.
+    """Return cost and mIoU of `values`' rows as parts of the unpruned full network's: domain, kind, model,
+    prune_rate, share, cost, miou.
 
     `cost` is that of `costs`; `name` says which.
     """
@@ -107,4 +110,4 @@ def relative_scores(found: pd.DataFrame, cost: pd.DataFrame, name: str = PRINTED
     both = own.merge(keyed, on=["model", "prune_rate", "share"])
     whole = both[(both["prune_rate"] == 0) & (both["share"] == 1)].set_index(["domain", "model"])["miou"]
     full = pd.Series([whole.get((r.domain, r.model), np.nan) for r in both.itertuples()], index=both.index)
-    return both.assign(miou=both["miou"] / full)[["kind", "model", "prune_rate", "share", "cost", "miou"]].dropna()
+    return both.assign(miou=both["miou"] / full)[[*KEPT, "cost", "miou"]].dropna()

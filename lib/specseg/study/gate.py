@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from specseg.evidence import statistics as scores
 from specseg.evidence.verdicts import FEWEST
@@ -17,7 +18,7 @@ from specseg.nets import protocol
 from specseg.nets.networks import Network
 
 if TYPE_CHECKING:
-    from specseg.study.trained import Measured
+    from specseg.study.trained import Measured, Pool
 
 MODELS = {"deeplabv3plus": "DeepLab v3+", "dan": "DAN"}
 
@@ -52,6 +53,15 @@ def able(found: Sequence[Measured], scored_by: Sequence[Measured]) -> list[Measu
     """Return the measurements of networks that pass the gate; those made on the spot, which no verdict takes, too."""
     ratios = quality(scored_by)
     return [m for m in found if m.record is None or not untrained([m.network], ratios)]
+
+
+def marked(rows: pd.DataFrame, pools: Sequence[Pool], ratios: dict[str, float]) -> pd.DataFrame:
+    """Return rows with a column `untrained`: is their domain and model a setup that does not pass the gate?
+
+    `ratios` is what `quality` gives; figures draw such lines grey.
+    """
+    out = {(p.setup.domain, p.setup.model) for p in pools if "left_out" in p.observed(ratios)}
+    return rows.assign(untrained=[pair in out for pair in zip(rows["domain"], rows["model"], strict=True)])
 
 
 def unit(network: Network) -> str:
