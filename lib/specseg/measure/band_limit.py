@@ -6,21 +6,32 @@ common to all pictures, so it is fitted on a grid of pixels that every picture k
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
+from specseg.evidence import renewal
+from specseg.evidence import statistics as scores
+from specseg.evidence.records import Record
 from specseg.evidence.statistics import class_counts
 from specseg.nets.models import SegmentationNet
 from specseg.spectral.cost import BandCost, band_cost, changed_share_bound, gain_losses
 from specseg.spectral.cross_entropy import truncated_cross_entropy
 from specseg.spectral.floor import annotation_floor
-from specseg.spectral.spectrum import band_limit
+from specseg.spectral.spectrum import band_limit, nu_max
 
 STRIDE = 8  # of the pixels on which gains are fitted: 33 x 33 of 257 x 257
+
+
+ARRAYS = (
+    "counts", "known", "share", "bound", "loose", "loss", "tail", "smoothed", "entropy", "gini", "limited", "free",
+    "sampled",
+)  # fmt: skip
 
 
 class Parts(NamedTuple):
@@ -120,3 +131,66 @@ def _fits(parts: list[dict], count: int) -> tuple[list[BandCost], np.ndarray, np
         sums.append([torch.zeros(len(parts), dtype=torch.float64).index_add_(0, where, x) for x in losses])
     limited, free = (np.stack([np.asarray(s[j]) for s in sums]) for j in (0, 1))
     return fits, limited, free
+
+
+def rows(parts: Parts, sizes: Sequence[int], clusters: Sequence[str], scored: Sequence[int]) -> pd.DataFrame:
+    """Return tidy rows, each with its interval over clusters of pictures."""
+    w = np.concatenate([np.ones((1, len(clusters))), scores.weights(clusters)])
+    known, loss, sampled = w @ parts.known, w @ parts.loss, w @ parts.sampled
+    miou = [scores.miou(scores.pooled(c, w), scored) for c in parts.counts]
+    out = []
+    for k, size in enumerate(sizes):
+        free = w @ parts.free[k] / sampled
+        drawn = {
+            "changed_share": w @ (parts.share[k] * parts.known) / known,
+            "certificate": w @ (parts.bound[k] * parts.known) / known,
+            "certificate_loose": w @ (parts.loose[k] * parts.known) / known,
+            "rce": np.abs(w @ parts.tail[k]) / loss,
+            "rate_fejer": w @ parts.smoothed[k] / loss - 1,
+            "floor_fejer": w @ parts.entropy[k] / loss - 1,
+            "floor_gini": w @ parts.gini[k] / loss - 1,
+            "band_cost": w @ parts.limited[k] / sampled - free,
+            "band_cost_rate": w @ parts.limited[k] / sampled / free - 1,
+            "logit_drop": (miou[0] - miou[k + 1]) / miou[0],
+        }
+        shared = {"lrg_size": size, "nu_max": nu_max(size), "n": len(clusters)}
+        for metric, values in drawn.items():
+            low, high = scores.interval(values[1:])
+            unit = "nat" if metric == "band_cost" else "1"
+            out.append({**shared, "metric": metric, "value": values[0], "low": low, "high": high, "unit": unit})
+        if not parts.cost:  # made again from a probe, which does not keep the fits
+            continue
+        fit = parts.cost[k]
+        single = {"band_cost_bound": fit.bound, "gain_low": fit.free.low, "gain_high": fit.free.high,
+                  "gain_limited": fit.limited.low, "slope_left": max(fit.free.slope, fit.limited.slope)}  # fmt: skip
+        out += [{**shared, "metric": m, "value": v, "unit": "nat" if "bound" in m else "1"} for m, v in single.items()]
+    whole = {"lrg_size": 0, "nu_max": 0, "n": len(clusters)}
+    out.append({**whole, "metric": "loss", "value": loss[0] / len(clusters), "unit": "nat"})
+    return pd.DataFrame([*out, {**whole, "metric": "miou", "value": miou[0][0], "unit": "1"}])
+
+
+def save(path: Path, parts: Parts, **about: Sequence) -> None:
+    """Write the arrays of every picture, all but the fits, and what else a record's rows are made of again from."""
+    arrays = {k: getattr(parts, k) for k in ARRAYS}
+    np.savez_compressed(
+        path, **{k: v.astype(np.int32) if v.dtype.kind == "i" else v for k, v in arrays.items()},
+        names=np.array(parts.names), **{k: np.array(v) for k, v in about.items()},
+    )  # fmt: skip
+
+
+def rows_again(record: Record) -> renewal.Check:
+    """Return the check of a record's rows that need no fit against its parts of every picture."""
+    kept = record.probe()
+    parts = Parts(kept["names"].tolist(), **{k: kept[k] for k in ARRAYS}, cost=[])
+    new = rows(parts, kept["lrg_sizes"].tolist(), kept["clusters"].tolist(), kept["scored"].tolist())
+    old = record.rows[record.rows["metric"].isin(set(new["metric"]))].reset_index(drop=True)
+    return renewal.rows_again("all rows without a fit from the parts of every picture", new, old)
+
+
+def parts_again(got: Parts, kept: Mapping[str, np.ndarray]) -> renewal.Check:
+    """Return the check of the first pictures' parts, computed again, against those that a record keeps."""
+    renewal.same_pictures(got.names, kept["names"])
+    few = slice(len(got.names))
+    worst = max(renewal.deviation(getattr(got, k), kept[k][..., few] if kept[k].ndim < 4 else kept[k][:, few])
+                for k in ARRAYS if k not in ("limited", "free"))  # fmt: skip
+    return renewal.Check(f"parts of the first {len(got.names)} pictures by the network", worst, renewal.FLOAT32)
