@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from scipy import ndimage
 
-from specseg.advise import costs, measure, recommend, relation, stream, summary
+from specseg.advise import costs, measure, page, recommend, relation, stream, summary, with_logits
 from specseg.advise import settings as st
 from specseg.advise.measure import COUNTS, Grid
 from specseg.data import label_spectra
@@ -276,6 +276,41 @@ def test_a_relation_that_lacks_something_is_refused(home):
     write_relation(home, parameters=relation.PARAMETERS[:-1])
     with pytest.raises(records.RecordError, match="lacks n"):
         relation.fitted()
+
+
+def test_the_advice_says_first_what_labels_alone_are_worth(home):
+    """Half of the grid is the rule that knows nothing: where the advice is no better, it is said."""
+    assert relation.evidence() == {"rule": [], "drops": []} and page.worth({"evidence": relation.evidence()}) == []
+    rows = [{"predictor": "rule", "kind": "objects (A)", "value": -0.03, "low": -0.04, "high": -0.01, "n": 9},
+            {"predictor": "rule", "kind": "streets (B)", "value": 0.03, "low": -0.01, "high": 0.09, "n": 7},
+            {"predictor": "drop", "kind": "streets", "share": 0.5, "value": 0.05, "low": 0.02, "high": 0.2,
+             "n": 9}]  # fmt: skip
+    frame = pd.DataFrame(rows).reindex(columns=[*relation.COLUMNS, "kind", "share", "low", "high", "n"])
+    records.write("relation", frame.assign(value=[r["value"] for r in rows]), command="x", profile="smoke", root=home,
+                  script=costs.__file__)  # fmt: skip
+    told = page.worth({"evidence": relation.evidence()})
+    assert told[0].startswith("On trained networks, advice from labels alone was no better than always half of the "
+                              "grid on streets (B), and better on objects (A)")  # fmt: skip
+    assert told[1:] == ["Lost of the mIoU at half of the grid, truncated without training again: streets 2.0 % to "
+                        "20.0 % (9 networks)."]  # fmt: skip
+
+
+def test_coverage_on_held_out_networks_is_part_of_a_relation(home):
+    values = {
+        "slope": 0.6,
+        "intercept": 0.0,
+        "residual_sd": 0.1,
+        "x_low": 0,
+        "x_high": 1,
+        "n": 9,
+        "covered": 8,
+        "cases": 10,
+    }
+    rows = [("r_ce", "periodic", "ratio_of_means", "raw", k, float(v)) for k, v in values.items()]
+    records.write("relation", pd.DataFrame(rows, columns=relation.COLUMNS), command="x", profile="smoke", root=home,
+                  script=costs.__file__)  # fmt: skip
+    assert (relation.fitted()[0].covered, relation.fitted()[0].cases) == (8, 10)
+    assert with_logits._held_out().endswith("of the drops of networks that others trained it held 8 of 10.")
 
 
 def test_a_record_of_other_columns_is_refused(home):

@@ -209,4 +209,4 @@ def test_a_fitted_relation_predicts_with_its_interval(pairs, tmp_path, monkeypat
     for p in told["predicted"]:
         assert p["value"] == pytest.approx(0.6 * rate[p["nu_max"]] + 0.01) and p["low"] < p["value"] < p["high"]
         assert p["inside"] == (rate[p["nu_max"]] <= 0.2)
-    assert "fitted on the committed truncation records" in page.render(data, [])
+    assert "Predicted drops: a line fitted to trained networks, two deviations either side." in page.render(data, [])

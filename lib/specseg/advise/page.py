@@ -57,6 +57,26 @@ def between(score: Mapping, digits: int = 3) -> str:
     return f"{score['value']:.{digits}f} [{score['low']:.{digits}f}, {score['high']:.{digits}f}]"
 
 
+def worth(data: Mapping) -> list[str]:
+    """Return what the rule is worth on trained networks, and what they lost at half of the grid; [] without a record.
+
+    The first thing to know: where labels alone do no better than half of the grid, the advice says so.
+    """
+    rule, out = data["evidence"]["rule"], []
+    better = [r["kind"] for r in rule if r["high"] < 0]
+    if rule and len(better) < len(rule):
+        others = [r["kind"] for r in rule if r["kind"] not in better]
+        out.append("On trained networks, advice from labels alone was no better than always half of the grid on "
+                   f"{' and '.join(others)}" + (f", and better on {' and '.join(better)}" if better else "")
+                   + ": take what follows as a place to start, and measure.")  # fmt: skip
+    for share, word in ((0.5, "half"), (0.25, "a quarter")):
+        drops = [f"{r['kind']} {percent(r['low'])} to {percent(r['high'])} ({r['networks']} networks)"
+                 for r in data["evidence"]["drops"] if r["share"] == share]  # fmt: skip
+        if drops:
+            out.append(f"Lost of the mIoU at {word} of the grid, truncated without training again: {', '.join(drops)}.")
+    return out
+
+
 def sentences(data: Mapping) -> list[str]:
     """Return the recommendation in plain sentences: the grid, the blocks, what is lost first, what every pixel says."""
     advice, tolerated = data["recommendation"], percent(data["settings"]["max_drop"])
@@ -301,22 +321,15 @@ def render(data: Mapping, figures: Iterable[str]) -> str:
     """Return the page as HTML text; `figures` are HTML pieces that hold their pictures themselves."""
     title, advice = html.escape(data["title"]), data["recommendation"]
     parts = [f"<h1>Band limit and block size for {title}</h1>"]
-    parts += [f'<p class="lead">{html.escape(s)}</p>' for s in sentences(data)]
+    parts += [f'<p class="lead">{html.escape(s)}</p>' for s in worth(data) + sentences(data)]
     parts += [f'<p class="soft">{html.escape(s)}</p>' for s in (scope(data), *seen(data))]
     parts += ["<h2>What to do next</h2>", listing(steps(data)), f"<pre>{html.escape(data['code'])}</pre>"]
     if data["warnings"]:
         parts += ["<h2>Take care</h2>", listing(data["warnings"], "warnings")]
     parts.append(f'<h2>Pictures</h2><div class="figures">{"".join(figures)}</div>')
-    parts += [
-        "<h2>Grids</h2>",
-        _table(*grid_table(data)),
-        "<h2>Blocks</h2>",
-        _table(*block_table(data)),
-        "<h2>Classes</h2>",
-        _table(*class_table(data)),
-        "<h2>Law and bounds</h2>",
-        _table(*tail_table(data)),
-    ]
+    tables = {"Grids": grid_table, "Blocks": block_table, "Classes": class_table, "Law and bounds": tail_table}
+    for name, make in tables.items():
+        parts += [f"<h2>{name}</h2>", _table(*make(data))]
     if data["logits"]:
         told = data["logits"]
         parts += [

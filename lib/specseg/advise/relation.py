@@ -1,4 +1,4 @@
-"""The relation between R_ce and the drop of mIoU that the committed truncation experiments fitted, if there is one."""
+"""What trained networks say to the advice, as on record: R_ce and the drop, drops by size, what the rule is worth."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from specseg.evidence.records import RecordError
 
 EXPERIMENT = "relation"
 PARAMETERS = ("slope", "intercept", "residual_sd", "x_low", "x_high", "n")
+HELD_OUT = ("covered", "cases")  # on the networks that others trained
 COLUMNS = ("predictor", "boundary", "average", "temperature", "parameter", "value")
 NONE = "No fitted relation on record: no drop is predicted from R_ce."
 
 
 @dataclass(frozen=True)
 class Relation:
-    """drop = slope x + intercept with a residual's standard deviation, fitted for x in x_low .. x_high on n points."""
+    """drop = slope x + intercept with a residual's standard deviation, fitted for x in x_low .. x_high on n points.
+
+    Of `cases` drops of networks that others trained the predicted interval held `covered`.
+    """
 
     predictor: str
     boundary: str
@@ -30,6 +34,8 @@ class Relation:
     x_high: float
     n: float
     run_id: str
+    covered: float = 0.0
+    cases: float = 0.0
 
     def predict(self, x: float) -> dict[str, float | bool]:
         """Return the predicted relative drop with an interval of twice the residual's deviation, and whether x lies
@@ -83,10 +89,28 @@ def fitted() -> list[Relation]:
     if missing := [c for c in COLUMNS if c not in record.rows.columns]:
         raise RecordError(f"{record.path}: columns {', '.join(missing)} missing; a fitted relation has {COLUMNS}")
     out = []
-    rows = record.rows[(record.rows["predictor"] == "r_ce") & record.rows["parameter"].isin(PARAMETERS)]
+    known = record.rows["parameter"].isin(PARAMETERS + HELD_OUT)
+    rows = record.rows[(record.rows["predictor"] == "r_ce") & known]
     for key, part in rows.groupby(["predictor", "boundary", "average", "temperature"]):
         values = dict(zip(part["parameter"], part["value"].astype(float), strict=True))
         if lacking := [p for p in PARAMETERS if p not in values]:
             raise RecordError(f"{record.path}: relation {key} lacks {', '.join(lacking)}")
-        out.append(Relation(*key, **{p: values[p] for p in PARAMETERS}, run_id=record.run_id))
+        out.append(Relation(*key, **values, run_id=record.run_id))
     return out
+
+
+def evidence() -> dict[str, list[dict]]:
+    """Return what networks of the newest record lost: `rule` (kind, value, low, high), `drops` (kind, share, ...).
+
+    `rule`: the loss of the rule from labels minus that of always half of the grid, drop above the tolerance plus FLOPs
+    above the smallest tolerable grid's, by data set with its interval. `drops`: least and largest relative mIoU-drop
+    of `networks` networks at a share of a grid of stride 4. Both empty where no record says it.
+    """
+    found = records.find(EXPERIMENT)
+    rows = found[-1].rows if found else None
+    if rows is None or "kind" not in rows.columns:
+        return {"rule": [], "drops": []}
+    rows = rows.rename(columns={"n": "networks"})
+    own = {name: rows[rows["predictor"] == name] for name in ("rule", "drop")}
+    return {"rule": own["rule"][["kind", "value", "low", "high"]].to_dict("records"),
+            "drops": own["drop"][["kind", "share", "low", "high", "networks"]].to_dict("records")}  # fmt: skip

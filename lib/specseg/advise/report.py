@@ -13,7 +13,7 @@ import pandas as pd
 from torch import nn
 
 from specseg import __version__
-from specseg.advise import costs, logits, recommend, summary, trial, with_logits
+from specseg.advise import costs, logits, recommend, relation, summary, trial, with_logits
 from specseg.advise import settings as st
 from specseg.advise.folder import Item
 from specseg.advise.settings import Settings
@@ -111,7 +111,7 @@ def _assemble(title: str, run: Survey, tables: dict[str, pd.DataFrame], told: di
         "recommendation": {"lrg": lrg, "blocks": block, "finest_blocks": recommend.finest(ceilings, "majority"),
                            "every_pixel": strict, "lost_first": lost_first(kept), "rule": recommend.RULE,
                            "reason": recommend.REASON, "ignores": list(recommend.IGNORES)},
-        "warnings": warned, "logits": told, "trial": None,
+        "evidence": relation.evidence(), "warnings": warned, "logits": told, "trial": None,
         "ceilings": _nested(ceilings), "classes": _classes(kept),
         "spectra": _curves(tables["spectra"]),
         **{key: tables[key].to_dict("records") for key in ("tails", "blocks", "costs")},

@@ -124,7 +124,7 @@ def _tell(data: dict, page) -> None:
     console.print(f"[bold]{escape(data['title'])}[/bold]: {escape(page.scope(data))}")
     console.print(*page.seen(data), sep="\n", markup=False)
     console.print()
-    for sentence in page.sentences(data):
+    for sentence in page.worth(data) + page.sentences(data):
         console.print(f"  {escape(sentence)}")
     tables = {"grids: labels cut to the grid's band; lost against the whole prediction grid": page.grid_table,
               "blocks: each takes its commonest class; lost against the true labels": page.block_table,
