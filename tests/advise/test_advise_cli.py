@@ -112,6 +112,34 @@ def test_a_killed_run_leaves_no_process_and_the_next_goes_on(tmp_path):
     assert again == alone  # what two workers measured before the kill is what one measures
 
 
+def test_a_stopped_run_says_how_to_go_on(tmp_path):
+    home, out = tmp_path / "labels", tmp_path / "out"
+    home.mkdir()
+    for k in range(64):
+        scene = synthetic.scene("landcover", 1_000_000 + k % 4, 129).label
+        Image.fromarray(np.roll(scene, k, axis=0).astype(np.uint8)).save(home / f"m{k:03d}.png")
+    run = start(home, "--classes", COUNT, "--size", 129, "--out", out, "--workers", 1)
+    wait_for(lambda: list(out.glob("work/labels-*/0*.npz")) or run.poll() is not None)
+    run.send_signal(signal.SIGINT)
+    _, errors = run.communicate(timeout=600)
+    assert run.returncode == 130 and "the same command goes on from there" in errors and "Traceback" not in errors
+
+
+def test_softmax_outputs_are_read_when_asked_and_named_when_not(folder, tmp_path):
+    home = tmp_path / "logits"
+    home.mkdir()
+    for file in folder.glob("*.png"):
+        known = np.asarray(Image.open(file)) == np.arange(COUNT)[:, None, None]
+        shares = np.where(known, 0.7, 0.3 / (COUNT - 1))
+        np.save(home / f"{file.stem}.npy", shares)
+    common = (folder, "--classes", COUNT, "--size", 65, "--logits", home, "--out", tmp_path / "out")
+    plain, asked = start(*common), start(*common, "--probabilities", "--out", tmp_path / "asked")
+    _, errors = plain.communicate(timeout=600)
+    assert plain.returncode != 0 and "--probabilities" in errors and "Traceback" not in errors
+    output, errors = asked.communicate(timeout=600)
+    assert asked.returncode == 0 and "mIoU of the logits 1.000" in output, errors
+
+
 @pytest.mark.parametrize(
     ("extra", "words"),
     [

@@ -177,6 +177,15 @@ def test_changed_logits_are_measured_again(pairs, tmp_path):
     assert advise(tmp_path)["logits"]["miou"]["value"] < first
 
 
+def test_logits_that_want_a_gradient_and_those_of_torchvision_are_read(pairs, tmp_path):
+    known = advise(tmp_path)["logits"]
+    for k, wrap in ((0, lambda v: v.requires_grad_()), (2, lambda v: {"out": v[None]})):
+        for old in (tmp_path / "logits").glob(f"m{k}.*"):
+            old.unlink()
+        torch.save(wrap(pairs[k][1].clone()), tmp_path / f"logits/m{k}.pt")
+    assert advise(tmp_path)["logits"]["miou"] == known["miou"]
+
+
 def test_no_folder_of_logits(pairs, tmp_path):
     with pytest.raises(FileNotFoundError, match="no such folder; expected one file of logits a label"):
         report.advise(tmp_path / "labels", SMALL, logit_folder=tmp_path / "none", out=tmp_path / "out")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +15,7 @@ from specseg.advise import page, report, trial
 from specseg.advise.settings import Settings
 from specseg.data import synthetic
 from specseg.data._torchvision import torchvision
+from specseg.evidence import config
 
 COUNT = 4
 SMALL = Settings(size=65, draws=5)
@@ -81,3 +86,18 @@ def test_the_printed_lines_run(home):
         exec(code, names)
         assert names["net"].lrg_size >= 3 and names["layer"] == "classifier"
         assert names["logits"]["out"].shape == (1, COUNT, 65, 65) == names["net"](names["pictures"]).shape
+
+
+def test_the_command_tries_a_network(home):
+    code = "from specseg.cli import main; main()"
+    words = [home / "labels", "--classes", COUNT, "--size", 65, "--out", home / "out",
+             "--try", f"{home / 'model.py'}:build", "--pictures", home / "pictures"]  # fmt: skip
+    environment = {**os.environ, "SPECSEG_ROOT": str(config.root()), "COLUMNS": "120"}
+    done = subprocess.run([sys.executable, "-c", code, "advise", *map(str, words)], capture_output=True, text=True,
+                          env=environment, timeout=600)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "its layer head" in " ".join(done.stdout.split())
+    wrong = [*words[:-3], f"{home / 'model.py'}:wrong", *words[-2:]]
+    done = subprocess.run([sys.executable, "-c", code, "advise", *map(str, wrong)], capture_output=True, text=True,
+                          env=environment, timeout=600)  # fmt: skip
+    assert done.returncode != 0 and "Traceback" not in done.stderr and "model.py" in done.stderr

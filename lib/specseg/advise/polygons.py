@@ -1,4 +1,4 @@
-"""Polygons drawn as label maps: one Labelme file a picture, or one COCO file for all."""
+"""Polygons and run-length masks drawn as label maps: one Labelme file a picture, or one COCO file for all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from specseg.advise.files import BadFile
 from specseg.advise.folder import Item
 
-Shape = tuple[str, list[list[float]]]  # a class's name and points x, y, x, y ... of its outlines
+Shape = tuple[str, list[list[float]] | np.ndarray]  # a class's name; points x, y, x, y ... of its outlines, or a mask
 
 
 def expanded(items: Sequence[Item]) -> list[Item]:
@@ -38,9 +38,9 @@ def _loaded(path: Path) -> dict:
 
 
 def read(path: Path, part: int) -> tuple[tuple[int, int], list[str], list[Shape]]:
-    """Return (height, width), the names of all classes and the outlines of a picture, those drawn last on top.
+    """Return (height, width), the names of all classes and the shapes of a picture, those drawn last on top.
 
-    Raises BadFile where something is neither a polygon nor a rectangle.
+    Raises BadFile where something is neither a polygon, a rectangle nor a whole run-length mask.
     """
     found, shapes = _loaded(path), []
     try:
@@ -57,21 +57,52 @@ def read(path: Path, part: int) -> tuple[tuple[int, int], list[str], list[Shape]
         image, names = found["images"][part], {c["id"]: c["name"] for c in found["categories"]}
         own = [a for a in found["annotations"] if a["image_id"] == image["id"]]
         for a in sorted(own, key=lambda a: -a.get("area", 0)):  # small ones on top
-            if not isinstance(a["segmentation"], list):
-                raise BadFile(f"{path}: annotation {a['id']} of {image['file_name']} is a run-length mask; expected "
-                              "polygons (pycocotools' annToMask makes maps of both)")  # fmt: skip
-            shapes.append((names[a["category_id"]], a["segmentation"]))
+            try:
+                shape = a["segmentation"] if isinstance(a["segmentation"], list) else run_lengths(a["segmentation"])
+            except ValueError as err:
+                raise BadFile(f"{path}: annotation {a['id']} of {image['file_name']}: {err}") from None
+            shapes.append((names[a["category_id"]], shape))
         return (image["height"], image["width"]), sorted(names.values()), shapes
     except (KeyError, TypeError, IndexError) as err:
         raise BadFile(f"{path}: no {err} where a Labelme or COCO file has it") from None
 
 
+def run_lengths(found: Mapping) -> np.ndarray:
+    """Return the mask of COCO's `{"size": [H, W], "counts": ...}`, bool (H, W): runs of 0 and 1 in turn, down columns.
+
+    Counts are numbers, or the text of pycocotools: five bits a character from "0" on, a sixth where more follow,
+    signed; from the fourth on the difference to the count before the last. Raises ValueError where runs do not fill
+    the size.
+
+    >>> run_lengths({"size": [2, 3], "counts": [1, 3, 2]}).astype(int).tolist()
+    [[0, 1, 0], [1, 1, 0]]
+    """
+    (height, width), counts = found["size"], found["counts"]
+    if isinstance(counts, str):
+        text, counts = iter(counts), []
+        for first in text:
+            value, place, code = 0, 0, ord(first) - 48
+            while True:
+                value |= (code & 31) << place
+                place += 5
+                if not code & 32:
+                    break
+                code = ord(next(text, "0")) - 48
+            value -= (1 << place) * bool(code & 16)
+            counts.append(value + (counts[-2] if len(counts) > 2 else 0))
+    if min(counts, default=0) < 0 or sum(counts) != height * width:
+        raise ValueError(f"a run-length mask of {sum(counts)} pixels; expected {height} x {width}")
+    return np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(width, height).T
+
+
 def drawn(path: Path, part: int, classes: Mapping[str, int]) -> np.ndarray:
-    """Return the label map, uint8 (H, W): the class background, then each outline in the class of its name."""
+    """Return the label map, uint8 (H, W): the class background, then each shape in the class of its name."""
     (height, width), _, shapes = read(path, part)
     image = Image.new("L", (width, height), classes["background"])
     draw = ImageDraw.Draw(image)
-    for name, outlines in shapes:
-        for outline in outlines:
+    for name, shape in shapes:
+        if isinstance(shape, np.ndarray):
+            image.paste(classes[name], mask=Image.fromarray(shape))
+        for outline in () if isinstance(shape, np.ndarray) else shape:
             draw.polygon(outline, fill=classes[name])
     return np.asarray(image)
