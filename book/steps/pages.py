@@ -11,14 +11,10 @@ import nbformat
 
 from specseg.evidence import config, coverage, provenance, records, schema
 from specseg.evidence import pages as ledger_pages
-from specseg.evidence.findings import BANNER_RECORDS
 from specseg.evidence.ledger import Judgement
 from specseg.evidence.records import Record
-from steps import check
 from steps.execute import Run
 from steps.sources import BookError
-
-FEW = 6  # records that a banner names one by one
 
 
 @dataclass(frozen=True)
@@ -203,16 +199,12 @@ def _record(record: Record, usual: str) -> str:
 
 
 def dressed(notebook: nbformat.NotebookNode, slug: str) -> nbformat.NotebookNode:
-    """Return a chapter with what every chapter has: its records in the banner, links to its source and notebook."""
+    """Return a chapter with what every chapter has: its first screen folded, links to its source and notebook."""
     notebook = nbformat.from_dict(notebook)
     _fold(notebook)
-    lines = _banner_records(check.findings(notebook)["records"])
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if not _is_state(output)]
-        for output in cell.get("outputs", []):
-            if "text/html" in output.get("data", {}):
-                output["data"]["text/html"] = output["data"]["text/html"].replace(BANNER_RECORDS, lines)
     text = (
         "---\n\n**Run this chapter yourself**\n\n"
         f"{{download}}`{slug}.py <source/{slug}.py>` (source), "
@@ -240,26 +232,6 @@ def _fold(notebook: nbformat.NotebookNode) -> None:
             tags.append("hide-input")
             if any("<figure" in out.get("data", {}).get("text/html", "") for out in cell.outputs):
                 return
-
-
-def _banner_records(used: dict[str, dict[str, str]]) -> str:
-    """Return the banner's records: each one, or beyond FEW their number by experiment and those that are stale.
-
-    All of them stand at the chapter's end; here a list of fifty would push the picture off the first screen.
-    """
-    if len(used) <= FEW:
-        return "".join(_banner_record(i, r) for i, r in used.items())
-    counts = Counter(r["experiment"] for r in used.values())
-    named = ", ".join(f"{html.escape(name)} ({n})" for name, n in counts.items())
-    lines = f'<span><b>Records</b> <a href="#what-we-found">{named}</a></span> '
-    return lines + "".join(_banner_record(i, r) for i, r in used.items() if r["freshness"] != "fresh")
-
-
-def _banner_record(run_id: str, record: dict[str, str]) -> str:
-    fresh = record["freshness"]
-    mark = "" if fresh == "fresh" else f' <span class="verdict verdict-open">{html.escape(fresh)}</span>'
-    link = f'<a href="../runs.html#run-{run_id}">{record["experiment"]}/{run_id}</a>'
-    return f"<span><b>Record</b> {link}{mark}</span> "
 
 
 def _table(head: tuple[str, ...], rows: str) -> str:

@@ -229,7 +229,7 @@ def test_every_page_is_whole_and_fits_a_phone(opened, name):
 @pytest.mark.parametrize("name", chapters())
 def test_chapters_show_pictures_maths_and_interactive_figures(opened, name):
     visit = opened(name)
-    for marker in (".specseg-banner", ".specseg-found", "article h1"):
+    for marker in (".specseg-made", ".specseg-found", "article h1"):
         assert visit.ask("(s) => document.querySelectorAll(s).length", marker) >= 1, f"{name}: no {marker}"
     if int(Path(name).name[:2]) in range(30, 55):
         assert visit.ask("() => document.querySelectorAll('mjx-container').length") > 0, f"{name}: no formula"
