@@ -88,7 +88,7 @@ def verify(html: Path, slugs: list[str], claims: int) -> int:
         problems += [f"{name}: {p}" for p in _loads(soup)]
         problems += [f"{name}: {p}" for p in _links(path, soup, html, anchors)]
     ledger = pages.get(html / "ledger.html")
-    shown = len(ledger.select("tr[id^=claim-]")) if ledger else 0
+    shown = len(ledger.select("[id^=claim-]")) if ledger else 0
     if shown != claims or not claims:
         problems.append(f"ledger.html shows {shown} claims of {claims}")
     if problems:

@@ -13,6 +13,7 @@ from specseg.evidence import config, coverage, provenance, records, schema
 from specseg.evidence import pages as ledger_pages
 from specseg.evidence.ledger import Judgement
 from specseg.evidence.records import Record
+from specseg.evidence.rows import group, line, listing, raw, table
 from steps.execute import Run
 from steps.sources import BookError
 
@@ -93,24 +94,29 @@ def cost_md(profile: str, runs: list[Run], every: dict[str, list[Record]]) -> st
 
 def runs_md(profile: str, runs: list[Run], found: dict[str, Any], every: dict[str, list[Record]]) -> str:
     """Return the page of runs: every chapter's last execution, and every committed record with its freshness."""
-    rows = "".join(
-        f'<tr><td><a href="chapters/{r.chapter.slug}.html">{r.chapter.slug}</a></td><td>{r.seconds:.1f}</td>'
-        f"<td>{html.escape(found[r.chapter.slug]['device'])}</td><td>{len(found[r.chapter.slug]['observations'])}</td></tr>"
+    rows = (
+        (f'<a href="chapters/{r.chapter.slug}.html">{r.chapter.slug}</a>', f"{r.seconds:.1f}",
+         html.escape(found[r.chapter.slug]["device"]), str(len(found[r.chapter.slug]["observations"])))
         for r in runs
-    )
+    )  # fmt: skip
     parts = [
         "# Runs and records\n\nWhat was executed to make this copy, and every measured result that it shows. A record "
         "whose code has changed since is marked stale until its numbers have been computed again by the later code, as "
         "far as that can be done without measuring anew, or until it is measured again.",
         f"## Chapters, at profile {profile}",
-        _raw(_table(("Chapter", "Seconds", "Device", "Observations"), rows)),
+        raw(table(("Chapter", "Seconds", "Device", "Observations"), rows)),
         "## Records",
     ]
-    if not every:
-        parts.append("No record has been committed yet.")
+    groups = []
     for experiment, own in every.items():
         usual = Counter(filter(None, map(_precision, own))).most_common(1)
-        parts.append(f"### {experiment}\n\n" + _raw("".join(_record(r, usual[0][0] if usual else "") for r in own)))
+        lines = [_record(r, usual[0][0] if usual else "") for r in own]
+        days = " to ".join(dict.fromkeys((own[0].meta["created"][:10], own[-1].meta["created"][:10])))
+        stale = sum('data-state="stale"' in made for made in lines)
+        groups.append(group(experiment, f"{len(own)} record{'s' * (len(own) > 1)}, {days}, {stale} stale", lines))
+    parts.append(
+        raw(listing(groups, "experiment", "device", "state")) if every else "No record has been committed yet."
+    )
     return "\n\n".join([*parts, *withdrawn()]) + "\n"
 
 
@@ -195,7 +201,12 @@ def _record(record: Record, usual: str) -> str:
         *((("precision", f"trained in {precision}; most networks here were in {usual}"),) * (precision != usual)),
     )
     cells = "".join(f"<dt>{k}</dt><dd>{v}</dd>" for k, v in rows)
-    return f'<div class="specseg-record" id="run-{record.run_id}"><b>{record.run_id}</b><dl>{cells}</dl></div>'
+    settings, stale = meta["settings"], record.freshness() != "fresh"
+    subject = " ".join(str(settings[k]) for k in ("name", "dataset", "domain", "backbone", "size") if settings.get(k))
+    mark = '<span class="verdict verdict-open">stale</span> ' * stale
+    head = f'<span class="where">{record.run_id}</span> <span class="what">{html.escape(subject)}</span> {mark}'
+    return line(f"run-{record.run_id}", head, f"<dl>{cells}</dl>", experiment=meta["experiment"],
+                device=str(meta["device"]), state="stale" if stale else "fresh")  # fmt: skip
 
 
 def dressed(notebook: nbformat.NotebookNode, slug: str) -> nbformat.NotebookNode:
@@ -232,12 +243,3 @@ def _fold(notebook: nbformat.NotebookNode) -> None:
             tags.append("hide-input")
             if any("<figure" in out.get("data", {}).get("text/html", "") for out in cell.outputs):
                 return
-
-
-def _table(head: tuple[str, ...], rows: str) -> str:
-    cells = "".join(f"<th>{h}</th>" for h in head)
-    return f'<table class="specseg-table"><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>'
-
-
-def _raw(text: str) -> str:
-    return f"```{{raw}} html\n{text}\n```"

@@ -322,7 +322,7 @@ def test_a_block_leads_to_its_row(site, browser):
         visit.page.locator(".specseg-bars .block").first.click()
         visit.page.wait_for_load_state("load")
         assert "/ledger.html#claim-" in visit.page.url
-        assert visit.page.locator("tr:target").count() == 1
+        assert visit.page.locator(".specseg-line:target[open]").count() == 1
 
 
 def test_search_finds_spectral_gradient(site, browser):
@@ -339,12 +339,12 @@ def test_pages_work_with_javascript_off(site, browser):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{site}/ledger.html")
-    assert page.locator("tr[id^=claim-] .verdict").count() > 0
+    assert page.locator("[id^=claim-] .verdict").count() > 0
     context.close()
 
 
 def test_wide_things_scroll_in_their_own_box(site, browser):
     with Visit(browser, f"{site}/ledger.html", size=PHONE) as visit:
-        row = visit.ask("() => { const r = document.querySelector('tr[id^=claim-]').getBoundingClientRect(); "
+        row = visit.ask("() => { const r = document.querySelector('.specseg-group').getBoundingClientRect(); "
                         "return [r.left, r.right, innerWidth]; }")  # fmt: skip
         assert row[0] >= 0 and row[1] <= row[2] + 1

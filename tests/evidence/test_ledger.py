@@ -317,14 +317,14 @@ def test_counts_add_up(judged):
 
 def test_the_ledger_page_has_each_claim_once_under_its_section(judged):
     page = soup(pages.ledger_md(judged, ["10_first"]))
-    rows = {r["id"]: r for r in page.select("tr[id]")}
+    rows = {r["id"]: r for r in page.select("details[id]")}
     assert sorted(rows) == sorted(f"claim-{j.claim.id}" for j in judged)
     assert rows["claim-eq01-sum"].select_one("a")["href"] == "chapters/10_first.html#claim-eq01-sum"
     assert not rows["claim-eq03-later"].select("a"), "a chapter that is not written is named, not linked"
     assert "one <b> two" in rows["claim-eq01-sum"].q.text and "a typing error" in rows["claim-eq01-sum"].text
     assert "stale" in rows["claim-eq04-open"].text and "runs.html#run-20260101-0" in str(rows["claim-eq04-open"])
-    text = pages.ledger_md(judged, [])
-    assert text.index("## Abstract") < text.index("## Section 1") < text.index("## Section A.1")
+    assert [b.text for b in page.select(".specseg-group > summary > b")] == ["Abstract", "Section 1", "Section A.1"]
+    assert not page.select("details[open]"), "a long page is opened as a short one"
     anchors = [s["id"] for s in page.select("span[id^=verdict-]")]
     assert len(anchors) == len(set(anchors)) == len(pages.tally(judged))
 

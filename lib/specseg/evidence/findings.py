@@ -10,7 +10,8 @@ from typing import Any
 from specseg.evidence import config, provenance, records
 from specseg.evidence.claims import Claim, load_claims
 from specseg.evidence.records import Record
-from specseg.evidence.verdicts import NOT_RUN, Judgement, Observation, judge, state, together, validate
+from specseg.evidence.rows import numbers
+from specseg.evidence.verdicts import MEASURED, NOT_RUN, Judgement, Observation, judge, state, together, validate
 
 MIME = "application/vnd.specseg.findings+json"
 NOTHING = "This chapter judges no claim."
@@ -36,6 +37,13 @@ def badge(verdict: str) -> str:
     """Return a verdict as an HTML badge: its sign and its words, which colour only helps."""
     sign = f'<i aria-hidden="true">{SIGN[verdict]}</i>'
     return f'<span class="verdict verdict-{CSS[verdict]}" data-verdict="{verdict}">{sign} {html.escape(verdict)}</span>'
+
+
+def sign(verdict: str, told: str = "") -> str:
+    """Return a verdict's sign alone in its colour, then a word; who points at it reads the name."""
+    return (
+        f'<span class="verdict-{CSS[verdict]}" data-verdict="{verdict}" title="{verdict}">{SIGN[verdict]}{told}</span>'
+    )
 
 
 @dataclass(frozen=True)
@@ -199,6 +207,8 @@ def row(judged: Judgement) -> str:
     quote = f"<br><q>{html.escape(c.quote)}</q>" if c.quote else ""
     found = html.escape((judged.found if judged.verdict != NOT_RUN else "") or judged.reason) + aside(judged)
     grade = f"<br><small>{judged.grade}</small>" if judged.grade else ""
+    if judged.claim.tier in MEASURED and judged.used:
+        found += f"<details><summary>Number by number</summary>{numbers(judged)}</details>"
     return (
         f'<tr id="claim-{c.id}"><td><code>{c.id}</code><br><small>{html.escape(c.locator)}</small></td>'
         f"<td>{html.escape(c.statement)}{quote}</td><td>{found}</td><td>{badge(judged.verdict)}{grade}</td></tr>"
