@@ -95,7 +95,7 @@
   /* A table: a frame that scrolls, a head that sorts, and a fold after the first rows. */
   const tabled = (table) => {
     const body = table.tBodies[0];
-    if (!body || table.closest(".specseg-line, .highlighttable")) return;
+    if (!body || table.closest(".specseg-line")) return;
     const rows = [...body.rows], head = table.tHead && table.tHead.rows[table.tHead.rows.length - 1];
     const plain = rows.every((row) => [...row.cells].every((cell) => cell.rowSpan === 1));
     if (head && plain && rows.length > 3)
@@ -137,27 +137,29 @@
 
   /* Frames whose table is wider than they are show it: the edge is drawn where more lies behind it. */
   const frames = () => {
-    for (const frame of document.querySelectorAll(".specseg-scroll, .specseg-found, .pst-scrollable-table-container, " +
-        ".cell_output .text_html"))
+    for (const frame of document.querySelectorAll(".specseg-scroll, .specseg-found, .picture, " +
+        ".pst-scrollable-table-container, .cell_output .text_html"))
       frame.classList.toggle("scrolls", frame.scrollWidth > frame.clientWidth + 1);
   };
 
   const start = () => {
     document.querySelectorAll(".specseg-list").forEach(filtered);
-    document.querySelectorAll("article table:is(.specseg-table, .specseg-ledger, .dataframe, .table), " +
-      ".specseg-found table").forEach(tabled);
+    document.querySelectorAll("article table:not(.highlighttable, .indextable)").forEach(tabled);
     frames();
     follow();
     window.addEventListener("hashchange", follow);
     window.addEventListener("resize", frames);
     document.addEventListener("toggle", frames, true);
   };
-  let closed = [];  // what was opened for the printer is closed again after it
+  let undo = () => {};  // what was opened and lit for the printer is put back after it
   window.addEventListener("beforeprint", () => {
-    closed = [...document.querySelectorAll("article details:not([open])")];
+    const root = document.documentElement, theme = root.dataset.theme;
+    const closed = [...document.querySelectorAll("article details:not([open])")];
     for (const node of closed) node.open = true;
+    root.dataset.theme = "light";
+    undo = () => { for (const node of closed) node.open = false; root.dataset.theme = theme; };
   });
-  window.addEventListener("afterprint", () => { for (const node of closed) node.open = false; });
+  window.addEventListener("afterprint", () => undo());
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();
 })();

@@ -10,7 +10,6 @@ from typing import Any
 from specseg.evidence import config, provenance, records
 from specseg.evidence.claims import Claim, load_claims
 from specseg.evidence.records import Record
-from specseg.evidence.rows import numbers
 from specseg.evidence.verdicts import MEASURED, NOT_RUN, Judgement, Observation, judge, state, together, validate
 
 MIME = "application/vnd.specseg.findings+json"
@@ -208,7 +207,7 @@ def row(judged: Judgement) -> str:
     found = html.escape((judged.found if judged.verdict != NOT_RUN else "") or judged.reason) + aside(judged)
     grade = f"<br><small>{judged.grade}</small>" if judged.grade else ""
     if judged.claim.tier in MEASURED and judged.used:
-        found += f"<details><summary>Number by number</summary>{numbers(judged)}</details>"
+        found += f' <a href="../ledger.html#claim-{c.id}">Number by number</a>'
     return (
         f'<tr id="claim-{c.id}"><td><code>{c.id}</code><br><small>{html.escape(c.locator)}</small></td>'
         f"<td>{html.escape(c.statement)}{quote}</td><td>{found}</td><td>{badge(judged.verdict)}{grade}</td></tr>"
