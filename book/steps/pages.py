@@ -221,6 +221,7 @@ def dressed(notebook: nbformat.NotebookNode, slug: str) -> nbformat.NotebookNode
         f"{{download}}`{slug}.py <source/{slug}.py>` (source), "
         f"{{download}}`{slug}.ipynb <source/{slug}.ipynb>` (executed); "
         f"`make chapter CH={slug[:2]}` runs it again, and [every claim](../ledger) and [every run](../runs) are listed."
+        ' For paper there is <a href="../print.html">the whole book on one page</a>.'
     )
     cell = nbformat.v4.new_markdown_cell(text)
     cell["id"] = "cell-run-yourself"
@@ -234,12 +235,23 @@ def _is_state(output: nbformat.NotebookNode) -> bool:
 
 
 def _fold(notebook: nbformat.NotebookNode) -> None:
-    """Let a page start with its picture: no parameters cell, and the code up to the first figure folded."""
+    """Let a page show what there is to see: its first picture before any code, and no fold bar over nothing.
+
+    The parameters' cell and cells of folded code that show nothing leave the page; they stay in the notebook.
+    """
+    pictured = False
     for cell in notebook.cells:
         tags = cell.metadata.setdefault("tags", [])
-        if "parameters" in tags:
-            tags.append("remove-cell")
-        elif cell.cell_type == "code":
+        if cell.cell_type != "code":
+            continue
+        seen = [out for out in cell.outputs if _is_seen(out)]
+        if not pictured and "remove-input" not in tags:
             tags.append("hide-input")
-            if any("<figure" in out.get("data", {}).get("text/html", "") for out in cell.outputs):
-                return
+        if "parameters" in tags or ("hide-input" in tags and not seen):
+            tags.append("remove-cell")
+        pictured = pictured or any("<figure" in out.get("data", {}).get("text/html", "") for out in seen)
+
+
+def _is_seen(output: nbformat.NotebookNode) -> bool:
+    """Say whether a reader sees an output: neither a glued value nor the state that observe() returned."""
+    return "scrapbook" not in output.get("metadata", {}) and not _is_state(output)
