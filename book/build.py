@@ -138,6 +138,7 @@ def build(profile: str, *, jobs: int, force: bool, drift: str, given: dict, timi
             built = html.sphinx(root, work / "source", work / "out")
             clock.stage("checks of the built pages")
             (built / "ledger.json").write_text(ledger_pages.as_json(judged, profile, found), encoding="utf-8")
+            html.single(built, [c.slug for c in chapters])
             count = html.verify(built, [c.slug for c in chapters], len(judged))
         html.publish(built, target)
         clock.stage("")
@@ -165,7 +166,8 @@ def _summary(runs, judged, count, profile, target, seconds) -> None:
     console.print(table)
     counts = ", ".join(f"{n} {v}" for v, n in ledger_pages.tally(judged).items())
     console.print(f"{count} pages, {len(judged)} claims: {counts}")
-    console.print(f"built in {seconds:.0f} s; front page: {target / 'index.html'}")
+    console.print(f"built in {seconds:.0f} s; front page: {target / 'index.html'}; to print it or save it as PDF, open "
+                  f"{target / 'print.html'}, the whole book on one page")  # fmt: skip
 
 
 def _timings(runs: list[execute.Run], stages: dict[str, float]) -> None:

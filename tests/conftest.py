@@ -1,4 +1,4 @@
-"""What several test files share: the driver's steps on the path, one built toy book a session, loud skips."""
+"""What several test files share: the driver's steps on the path, a built toy book, a browser, loud skips."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Workers share the cores, and threads that wait for a core spin: the work of one test took twice to thrice as long.
@@ -16,6 +16,7 @@ if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
 
 import pytest
 from hypothesis import settings
+from visits import DESK, FLAGS, HTML, Visit, served
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book"))
@@ -37,7 +38,7 @@ LONG = ("slurm", "book", "browser")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the long tests first, so that they run beside the others and not after them; Slurm's mostly wait.
 
-    Tests of one page of the book stand side by side: they share its visit (`opened` in test_pages.py).
+    Tests of one page of the book stand side by side: they share its visit (`opened`).
     """
 
     def rank(item: pytest.Item) -> tuple[int, str, str]:
@@ -84,3 +85,45 @@ def toy(built_toy, tmp_path, monkeypatch) -> Iterator[Path]:
     monkeypatch.delenv("SPECSEG_DATA", raising=False)
     monkeypatch.delenv("CI", raising=False)
     yield folder
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[str]:
+    """The address of the built book."""
+    if not (HTML / "index.html").is_file():
+        skip_or_fail("no built book: run 'make book' first")
+    with served(HTML) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """The system's Chromium, driven by Playwright."""
+    found = [p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))]
+    if not found:
+        skip_or_fail("no Chromium found: install your system's package 'chromium'")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found[0], args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def opened(site, browser) -> Iterator[Callable[..., Visit]]:
+    """Visit a page that is only looked at: tests of the same page, one after another, share its load (seconds each)."""
+    last: dict[tuple[str, str], Visit] = {}
+
+    def look(name: str, *, size: dict = DESK, scheme: str = "light") -> Visit:
+        key = (name, scheme if name == "index.html" else "")  # one page is opened in the dark; others become dark
+        if key not in last:
+            for visit in last.values():
+                visit.context.close()
+            last.clear()
+            last[key] = Visit(browser, f"{site}/{name}", size=size, scheme=scheme)
+        return last[key].resized(size).coloured(scheme)
+
+    yield look
+    for visit in last.values():
+        visit.context.close()

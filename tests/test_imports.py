@@ -43,9 +43,9 @@ def test_no_chapter_loads_what_only_training_fitting_or_a_backbone_needs():
 
 @pytest.mark.parametrize("slug", WITHOUT_TORCH)
 def test_chapters_without_tensors_load_no_torch(slug):
-    """Neither do banner, figure and end, through which every chapter goes."""
+    """Neither do beginning, figure and end, through which every chapter goes."""
     shown = (
-        f"findings = ledger.open({slug!r}, profile='smoke')\nfindings.banner()\n"
+        f"findings = ledger.open({slug!r}, profile='smoke')\n"
         "fig, axes = figures.subplots()\nfigures.show(fig, caption='c', alt='a')\n"
         "for claim in findings.claims: findings.not_run(claim, 'only a look')\nfindings.close()"
     )

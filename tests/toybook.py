@@ -33,7 +33,6 @@ scale = 1
 from specseg.evidence import config, ledger
 from specseg.advise import recommend
 findings = ledger.open("10_first", profile=profile)
-findings.banner()
 # %%
 from myst_nb import glue
 total = 1 + scale
@@ -57,7 +56,6 @@ profile = "smoke"
 # %%
 from specseg.evidence import ledger
 findings = ledger.open("20_second", profile=profile)
-findings.banner()
 # %%
 print("the second chapter ran")
 # %%

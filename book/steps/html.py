@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import posixpath
 import re
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlparse
 
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 
 from steps.sources import BookError
 
@@ -57,6 +58,64 @@ def sphinx(root: Path, source: Path, out: Path) -> Path:
     return html
 
 
+def single(html: Path, slugs: list[str]) -> Path:
+    """Write print.html, the front page and the chapters as one page for paper or a PDF, and return its path.
+
+    Each page's anchors bear its name there, and links between these pages stay within the one.
+    """
+    names = {"index.html": "index"} | {f"chapters/{slug}.html": slug for slug in slugs}
+    soups = {name: BeautifulSoup((html / name).read_text(encoding="utf-8"), "html.parser") for name in names}
+    whole = soups["index.html"]
+    known = {_key(node, "index.html") for node in whole.select("script, link[rel=stylesheet]")}
+    parts = []
+    for name, soup in soups.items():
+        article = soup.select_one("article").extract()
+        for node in article.select("a.headerlink, .prev-next-area"):
+            node.decompose()
+        for node in article.find_all(id=True):
+            if not node.find_parent(["svg"]) and "plotly-graph-div" not in node.get("class", ()):
+                node["id"] = f"{names[name]}--{node['id']}"
+        for attribute in ("href", "src"):
+            for node in article.find_all(attrs={attribute: True}):
+                node[attribute] = _moved(node[attribute], name, names)
+        article.name, article["id"] = "section", names[name]
+        parts.append(article)
+        for node in soup.select("script, link[rel=stylesheet]"):
+            if (key := _key(node, name)) not in known:  # what draws formulas and moving figures
+                known.add(key)
+                if node.get("src"):
+                    node["src"] = key
+                whole.head.append(node.extract())
+    around = ".bd-sidebar-primary, .bd-sidebar-secondary, .bd-header-article, .prev-next-footer, #jb-print-docs-body"
+    for node in whole.select(around):
+        node.decompose()
+    shell = whole.new_tag("article", attrs={"class": "bd-article"})
+    shell.extend(parts)
+    (whole.select_one(".bd-article-container") or whole.body).append(shell)
+    whole.title.string = "The whole book on one page"
+    target = html / "print.html"
+    target.write_text(str(whole), encoding="utf-8")
+    return target
+
+
+def _key(node: Tag, page: str) -> str:
+    """Return what tells a script or a style from others: its file as seen from the front page, else its text."""
+    named = node.get("src") or node.get("href")
+    return _moved(named, page, {}) if named else node.get_text()
+
+
+def _moved(link: str, page: str, names: dict[str, str]) -> str:
+    """Return a page's link as the front page writes it; to one of these pages, as an anchor."""
+    path, fragment = urldefrag(link)
+    url = urlparse(path)
+    if url.scheme or url.netloc:
+        return link
+    target = posixpath.normpath(posixpath.join(posixpath.dirname(page), url.path)) if url.path else page
+    if target in names:
+        return f"#{names[target]}--{fragment}" if fragment and fragment != "#" else f"#{names[target]}"
+    return target + (f"?{url.query}" if url.query else "") + (f"#{fragment}" if fragment else "")
+
+
 def verify(html: Path, slugs: list[str], claims: int) -> int:
     """Check the built pages and return how many there are.
 
@@ -88,7 +147,7 @@ def verify(html: Path, slugs: list[str], claims: int) -> int:
         problems += [f"{name}: {p}" for p in _loads(soup)]
         problems += [f"{name}: {p}" for p in _links(path, soup, html, anchors)]
     ledger = pages.get(html / "ledger.html")
-    shown = len(ledger.select("tr[id^=claim-]")) if ledger else 0
+    shown = len(ledger.select("[id^=claim-]")) if ledger else 0
     if shown != claims or not claims:
         problems.append(f"ledger.html shows {shown} claims of {claims}")
     if problems:

@@ -11,14 +11,11 @@ import nbformat
 
 from specseg.evidence import config, coverage, provenance, records, schema
 from specseg.evidence import pages as ledger_pages
-from specseg.evidence.findings import BANNER_RECORDS
 from specseg.evidence.ledger import Judgement
 from specseg.evidence.records import Record
-from steps import check
+from specseg.evidence.rows import group, line, listing, raw, table
 from steps.execute import Run
 from steps.sources import BookError
-
-FEW = 6  # records that a banner names one by one
 
 
 @dataclass(frozen=True)
@@ -97,24 +94,29 @@ def cost_md(profile: str, runs: list[Run], every: dict[str, list[Record]]) -> st
 
 def runs_md(profile: str, runs: list[Run], found: dict[str, Any], every: dict[str, list[Record]]) -> str:
     """Return the page of runs: every chapter's last execution, and every committed record with its freshness."""
-    rows = "".join(
-        f'<tr><td><a href="chapters/{r.chapter.slug}.html">{r.chapter.slug}</a></td><td>{r.seconds:.1f}</td>'
-        f"<td>{html.escape(found[r.chapter.slug]['device'])}</td><td>{len(found[r.chapter.slug]['observations'])}</td></tr>"
+    rows = (
+        (f'<a href="chapters/{r.chapter.slug}.html">{r.chapter.slug}</a>', f"{r.seconds:.1f}",
+         html.escape(found[r.chapter.slug]["device"]), str(len(found[r.chapter.slug]["observations"])))
         for r in runs
-    )
+    )  # fmt: skip
     parts = [
         "# Runs and records\n\nWhat was executed to make this copy, and every measured result that it shows. A record "
         "whose code has changed since is marked stale until its numbers have been computed again by the later code, as "
         "far as that can be done without measuring anew, or until it is measured again.",
         f"## Chapters, at profile {profile}",
-        _raw(_table(("Chapter", "Seconds", "Device", "Observations"), rows)),
+        raw(table(("Chapter", "Seconds", "Device", "Observations"), rows)),
         "## Records",
     ]
-    if not every:
-        parts.append("No record has been committed yet.")
+    groups = []
     for experiment, own in every.items():
         usual = Counter(filter(None, map(_precision, own))).most_common(1)
-        parts.append(f"### {experiment}\n\n" + _raw("".join(_record(r, usual[0][0] if usual else "") for r in own)))
+        lines = [_record(r, usual[0][0] if usual else "") for r in own]
+        days = " to ".join(dict.fromkeys((own[0].meta["created"][:10], own[-1].meta["created"][:10])))
+        stale = sum('data-state="stale"' in made for made in lines)
+        groups.append(group(experiment, f"{len(own)} record{'s' * (len(own) > 1)}, {days}, {stale} stale", lines))
+    parts.append(
+        raw(listing(groups, "experiment", "device", "state")) if every else "No record has been committed yet."
+    )
     return "\n\n".join([*parts, *withdrawn()]) + "\n"
 
 
@@ -199,25 +201,27 @@ def _record(record: Record, usual: str) -> str:
         *((("precision", f"trained in {precision}; most networks here were in {usual}"),) * (precision != usual)),
     )
     cells = "".join(f"<dt>{k}</dt><dd>{v}</dd>" for k, v in rows)
-    return f'<div class="specseg-record" id="run-{record.run_id}"><b>{record.run_id}</b><dl>{cells}</dl></div>'
+    settings, stale = meta["settings"], record.freshness() != "fresh"
+    subject = " ".join(str(settings[k]) for k in ("name", "dataset", "domain", "backbone", "size") if settings.get(k))
+    mark = '<span class="verdict verdict-open">stale</span> ' * stale
+    head = f'<span class="where">{record.run_id}</span> <span class="what">{html.escape(subject)}</span> {mark}'
+    return line(f"run-{record.run_id}", head, f"<dl>{cells}</dl>", experiment=meta["experiment"],
+                device=str(meta["device"]), state="stale" if stale else "fresh")  # fmt: skip
 
 
 def dressed(notebook: nbformat.NotebookNode, slug: str) -> nbformat.NotebookNode:
-    """Return a chapter with what every chapter has: its records in the banner, links to its source and notebook."""
+    """Return a chapter with what every chapter has: its first screen folded, links to its source and notebook."""
     notebook = nbformat.from_dict(notebook)
     _fold(notebook)
-    lines = _banner_records(check.findings(notebook)["records"])
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if not _is_state(output)]
-        for output in cell.get("outputs", []):
-            if "text/html" in output.get("data", {}):
-                output["data"]["text/html"] = output["data"]["text/html"].replace(BANNER_RECORDS, lines)
     text = (
         "---\n\n**Run this chapter yourself**\n\n"
         f"{{download}}`{slug}.py <source/{slug}.py>` (source), "
         f"{{download}}`{slug}.ipynb <source/{slug}.ipynb>` (executed); "
         f"`make chapter CH={slug[:2]}` runs it again, and [every claim](../ledger) and [every run](../runs) are listed."
+        ' For paper there is <a href="../print.html">the whole book on one page</a>.'
     )
     cell = nbformat.v4.new_markdown_cell(text)
     cell["id"] = "cell-run-yourself"
@@ -231,41 +235,23 @@ def _is_state(output: nbformat.NotebookNode) -> bool:
 
 
 def _fold(notebook: nbformat.NotebookNode) -> None:
-    """Let a page start with its picture: no parameters cell, and the code up to the first figure folded."""
+    """Let a page show what there is to see: its first picture before any code, and no fold bar over nothing.
+
+    The parameters' cell and cells of folded code that show nothing leave the page; they stay in the notebook.
+    """
+    pictured = False
     for cell in notebook.cells:
         tags = cell.metadata.setdefault("tags", [])
-        if "parameters" in tags:
-            tags.append("remove-cell")
-        elif cell.cell_type == "code":
+        if cell.cell_type != "code":
+            continue
+        seen = [out for out in cell.outputs if _is_seen(out)]
+        if not pictured and "remove-input" not in tags:
             tags.append("hide-input")
-            if any("<figure" in out.get("data", {}).get("text/html", "") for out in cell.outputs):
-                return
+        if "parameters" in tags or ("hide-input" in tags and not seen):
+            tags.append("remove-cell")
+        pictured = pictured or any("<figure" in out.get("data", {}).get("text/html", "") for out in seen)
 
 
-def _banner_records(used: dict[str, dict[str, str]]) -> str:
-    """Return the banner's records: each one, or beyond FEW their number by experiment and those that are stale.
-
-    All of them stand at the chapter's end; here a list of fifty would push the picture off the first screen.
-    """
-    if len(used) <= FEW:
-        return "".join(_banner_record(i, r) for i, r in used.items())
-    counts = Counter(r["experiment"] for r in used.values())
-    named = ", ".join(f"{html.escape(name)} ({n})" for name, n in counts.items())
-    lines = f'<span><b>Records</b> <a href="#what-we-found">{named}</a></span> '
-    return lines + "".join(_banner_record(i, r) for i, r in used.items() if r["freshness"] != "fresh")
-
-
-def _banner_record(run_id: str, record: dict[str, str]) -> str:
-    fresh = record["freshness"]
-    mark = "" if fresh == "fresh" else f' <span class="verdict verdict-open">{html.escape(fresh)}</span>'
-    link = f'<a href="../runs.html#run-{run_id}">{record["experiment"]}/{run_id}</a>'
-    return f"<span><b>Record</b> {link}{mark}</span> "
-
-
-def _table(head: tuple[str, ...], rows: str) -> str:
-    cells = "".join(f"<th>{h}</th>" for h in head)
-    return f'<table class="specseg-table"><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>'
-
-
-def _raw(text: str) -> str:
-    return f"```{{raw}} html\n{text}\n```"
+def _is_seen(output: nbformat.NotebookNode) -> bool:
+    """Say whether a reader sees an output: neither a glued value nor the state that observe() returned."""
+    return "scrapbook" not in output.get("metadata", {}) and not _is_state(output)

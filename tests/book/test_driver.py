@@ -540,14 +540,12 @@ def test_a_stale_record_is_marked_wherever_it_shows(toy):
     places = {
         "runs.html": f"#run-{run_id}",
         "ledger.html": "#claim-toy-sum",
-        "chapters/10_first.html": ".specseg-banner",
+        "chapters/10_first.html": ".specseg-made",
     }
     for name, place in places.items():
         node = soups[name].select_one(place)
         assert run_id in str(node) and "stale" in node.select_one(".verdict-open").get_text(), f"no mark in {name}"
-    assert (
-        "stale: specseg.toy_engine changed since" in soups["chapters/10_first.html"].select_one(".specseg-found").text
-    )
+    assert "stale: specseg.toy_engine changed since" in soups["chapters/10_first.html"].select_one(".specseg-made").text
     facts = json.loads((folder / "ledger.json").read_text())["claims"][0]["observations"][0]
     assert facts["record_freshness"].startswith("stale")
 

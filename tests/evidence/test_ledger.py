@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from specseg.evidence import accepted, pages, records
-from specseg.evidence.findings import CSS, MIME, badge, record_line
+from specseg.evidence.findings import CSS, MIME, SIGN, badge, record_link
 from specseg.evidence.ledger import VERDICTS, Check, ClaimError, Findings, Judgement, Observation, judge, load_claims
 from specseg.evidence.verdicts import validate
 
@@ -240,15 +240,14 @@ def record(freshness_modules: dict) -> records.Record:
 
 def test_a_stale_record_is_marked(findings):
     gone = record({"specseg.gone": "0"})
-    assert "stale: specseg.gone (gone)" in record_line(gone, gone.freshness())
-    assert "cpu &lt;2&gt;" in record_line(gone, "fresh")
+    assert "cpu &lt;2&gt;" in record_link(gone)
     findings.observe("eq01-sum", value=HOLDS, record=gone)
     findings.not_run("eq02-other", "no time")
     bundle = findings.close()._repr_mimebundle_()
     assert bundle[MIME]["observations"][0]["record_freshness"].startswith("stale: specseg.gone")
     assert bundle[MIME]["records"] == {"20260101-00000000": {
         "experiment": "run", "freshness": "stale: specseg.gone (gone) changed since"}}  # fmt: skip
-    assert "verdict-open" in BeautifulSoup(bundle["text/html"], "html.parser").select_one(".specseg-records").decode()
+    assert "verdict-open" in BeautifulSoup(bundle["text/html"], "html.parser").select_one(".specseg-made").decode()
 
 
 def test_a_record_that_was_only_loaded_is_shown_too(findings, monkeypatch):
@@ -260,11 +259,17 @@ def test_a_record_that_was_only_loaded_is_shown_too(findings, monkeypatch):
     assert list(bundle[MIME]["records"]) == [gone.run_id] and "stale: specseg.gone" in bundle["text/html"]
 
 
-def test_the_banner_says_claims_profile_device_and_data(findings):
-    page = findings.banner()._repr_mimebundle_()["text/html"]
-    for part in ("Judges", "3 claims", "smoke", "cores", "synthetic", "pipeline check"):
-        assert part in page
-    assert "pipeline check" not in Findings("10_first", "standard", {}).banner().page
+def test_the_end_says_in_one_line_how_the_page_was_made(findings):
+    for claim in ("eq01-sum", "eq02-other"):
+        findings.not_run(claim, "no time")
+    made = BeautifulSoup(findings.close().page, "html.parser").select_one("details.specseg-made")
+    assert not made.has_attr("open") and made.summary.text == "How this page was made: computed here"
+    for part in ("3 claims", "profile smoke", "cores"):
+        assert part in made.text
+    findings.use(record({"specseg.gone": "0"}))
+    made = BeautifulSoup(findings.close().page, "html.parser").select_one("details.specseg-made")
+    assert made.summary.text.endswith("read from 1 record of earlier measurements; the code of 1 has changed since")
+    assert "stands as it was measured" in made.text and findings.banner() is None
 
 
 # --- the generated pages -------------------------------------------------------------------------------------------
@@ -299,7 +304,8 @@ def soup(text: str) -> BeautifulSoup:
 def test_every_verdict_has_a_colour_a_meaning_and_its_word():
     assert set(CSS) == set(VERDICTS) == set(pages.MEANING)
     for v in VERDICTS:
-        assert v in soup(badge(v)).text
+        assert soup(badge(v)).text == f"{SIGN[v]} {v}"
+    assert len(set(SIGN.values())) == len(VERDICTS), "no two verdicts share a sign"
 
 
 def test_counts_add_up(judged):
@@ -311,14 +317,14 @@ def test_counts_add_up(judged):
 
 def test_the_ledger_page_has_each_claim_once_under_its_section(judged):
     page = soup(pages.ledger_md(judged, ["10_first"]))
-    rows = {r["id"]: r for r in page.select("tr[id]")}
+    rows = {r["id"]: r for r in page.select("details[id]")}
     assert sorted(rows) == sorted(f"claim-{j.claim.id}" for j in judged)
     assert rows["claim-eq01-sum"].select_one("a")["href"] == "chapters/10_first.html#claim-eq01-sum"
     assert not rows["claim-eq03-later"].select("a"), "a chapter that is not written is named, not linked"
     assert "one <b> two" in rows["claim-eq01-sum"].q.text and "a typing error" in rows["claim-eq01-sum"].text
     assert "stale" in rows["claim-eq04-open"].text and "runs.html#run-20260101-0" in str(rows["claim-eq04-open"])
-    text = pages.ledger_md(judged, [])
-    assert text.index("## Abstract") < text.index("## Section 1") < text.index("## Section A.1")
+    assert [b.text for b in page.select(".specseg-group > summary > b")] == ["Abstract", "Section 1", "Section A.1"]
+    assert not page.select("details[open]"), "a long page is opened as a short one"
     anchors = [s["id"] for s in page.select("span[id^=verdict-]")]
     assert len(anchors) == len(set(anchors)) == len(pages.tally(judged))
 

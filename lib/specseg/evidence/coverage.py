@@ -6,7 +6,8 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
-from specseg.evidence.findings import badge
+from specseg.evidence.findings import badge, sign
+from specseg.evidence.rows import group, line, listing, raw, table
 from specseg.evidence.verdicts import NOT_RUN, Judgement
 
 NAMES = {
@@ -37,43 +38,54 @@ def counts(judged: Sequence[Judgement], inventory: Sequence[dict[str, Any]]) -> 
 
 
 def page(judged: Sequence[Judgement], inventory: Sequence[dict[str, Any]]) -> str:
-    """Return the MyST text of the coverage page."""
-    cover = covering(judged)
-    head = "<tr><th>Item</th><th>Testable</th><th>With a claim</th><th>With a verdict</th></tr>"
-    body = "".join(
-        f"<tr><td>{NAMES[kind]}</td><td>{n}</td><td>{claimed}</td><td>{settled}</td></tr>"
-        for kind, n, claimed, settled in counts(judged, inventory)
+    """Return the MyST text of the coverage page: a count, then by kind one line an item, which opens."""
+    cover, groups = covering(judged), {}
+    for item in inventory:
+        title = NAMES[item["kind"]]
+        if item["kind"] == "sentence":
+            title += f": {item['id'].partition(':')[2].partition('/')[0]}"
+        groups.setdefault((list(NAMES).index(item["kind"]), title), []).append(item)
+    made = (
+        group(title, f"{len(own)} of the paper, {sum(i['testable'] for i in own)} that can be tested",
+              (_line(i, cover.get(i["id"], [])) for i in own))
+        for (_, title), own in sorted(groups.items(), key=lambda g: g[0][0])
+    )  # fmt: skip
+    rows = (
+        (NAMES[kind], str(n), str(claimed), str(settled)) for kind, n, claimed, settled in counts(judged, inventory)
     )
-    parts = [
+    return (
         "# Coverage\n\nThe inventory of the paper: every numbered item and every sentence from the abstract to A.10, "
-        "whether it can be tested, the claims that cover it, and what was found.",
-        _raw(f'<table class="specseg-table"><thead>{head}</thead><tbody>{body}</tbody></table>'),
-    ]
-    for kind, name in NAMES.items():
-        own = [i for i in inventory if i["kind"] == kind]
-        if own:
-            rows = "".join(_row(i, cover.get(i["id"], [])) for i in own)
-            table = f'<div class="specseg-scroll"><table class="specseg-table"><tbody>{rows}</tbody></table></div>'
-            parts.append(f"## {name}\n\n{_raw(table)}")
-    return "\n\n".join(parts) + "\n"
-
-
-def _row(item: dict[str, Any], judged: Sequence[Judgement]) -> str:
-    words = f"<br><q>{html.escape(item['words'])} …</q>" if item.get("words") else ""
-    where = f'<td id="{item["id"].replace(":", "-").replace("/", "-")}">{html.escape(item["locator"])}{words}</td>'
-    if not item["testable"]:
-        return f"<tr>{where}<td><small>not testable: {html.escape(item['why_not'])}</small></td></tr>"
-    cells = "<br>".join(
-        f'<a href="ledger.html#claim-{j.claim.id}">{j.claim.id}</a> {badge(j.verdict)} '
-        f"<small>{j.grade} {_numbers(j)}</small>"
-        for j in judged
+        "whether it can be tested, the claims that cover it, and what was found.\n\n"
+        f"{raw(table(('Item', 'Testable', 'With a claim', 'With a verdict'), rows))}\n\n"
+        f"{raw(listing(made, 'state', 'verdict', 'chapter'))}\n"
     )
-    return f"<tr>{where}<td>{cells or 'no claim yet'}</td></tr>"
 
 
-def _numbers(j: Judgement) -> str:
-    return html.escape("; ".join(o.text() for o in j.used[:3]))
+def _line(item: dict[str, Any], judged: Sequence[Judgement]) -> str:
+    if item.get("words"):
+        words = f"<q>{html.escape(item['words'])} \u2026</q>"
+    else:  # of an equation: what it is taken to say
+        words = html.escape(judged[0].claim.statement) if judged else ""
+    if not item["testable"]:
+        state, told, body = "not testable", "not testable", f"<p>Not testable: {html.escape(item['why_not'])}.</p>"
+    else:
+        state, body = (
+            "with a claim" if judged else "no claim yet",
+            "".join(map(_claim, judged)) or "<p>No claim yet.</p>",
+        )
+        told = " ".join(sign(j.verdict) for j in judged) or state
+    where = f'<span class="where">{html.escape(item["locator"])}</span>'
+    found = {
+        "verdict": "|".join({j.verdict: 0 for j in judged}),
+        "chapter": "|".join({j.claim.chapter: 0 for j in judged}),
+    }
+    head = f'{where} <span class="what">{words}</span> <small>{told}</small>'
+    return line(item["id"].replace(":", "-").replace("/", "-"), head, body, state=state, **found)
 
 
-def _raw(text: str) -> str:
-    return f"```{{raw}} html\n{text}\n```"
+def _claim(j: Judgement) -> str:
+    told = html.escape("; ".join(o.text() for o in j.used[:3]))
+    return (
+        f'<p>{badge(j.verdict)} <a href="ledger.html#claim-{j.claim.id}">{html.escape(j.claim.statement)}</a> '
+        f"<small>{j.grade} {told}</small></p>"
+    )

@@ -1,30 +1,48 @@
-"""What a chapter does with the ledger: show its banner, observe its claims, close with what was found."""
+"""What a chapter does with the ledger: open it, observe its claims, close with what was found."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from specseg.evidence import config, provenance, records
 from specseg.evidence.claims import Claim, load_claims
 from specseg.evidence.records import Record
-from specseg.evidence.verdicts import NOT_RUN, Judgement, Observation, judge, state, together, validate
+from specseg.evidence.verdicts import MEASURED, NOT_RUN, Judgement, Observation, judge, state, together, validate
 
 MIME = "application/vnd.specseg.findings+json"
-BANNER_RECORDS = "<!-- records -->"  # the driver puts the chapter's records here, which are known only at its end
 NOTHING = "This chapter judges no claim."
+RECORD = """A record is a result that was measured once and is kept with the commit, machine and settings that made it.
+A build of the book reads it and measures nothing anew."""
+STALE = """A record is called stale when code has changed since it was measured and its numbers have not been computed
+again. It stands as it was measured."""
 CSS = {
     "confirmed": "good", "confirmed with a correction": "mended", "refuted": "bad", "paper inconsistent": "bad",
     "agrees in kind": "good", "agrees in a weaker form": "mended", "differs in kind": "bad", "mixed": "open",
     "not resolved": "open", "not run": "none",
 }  # fmt: skip
+# One sign for each verdict, for eyes that do not tell the colours apart: marks for what is derived, discs for what is
+# measured (full, half, empty).
+SIGN = {
+    "confirmed": "\u2713", "confirmed with a correction": "\u270e", "refuted": "\u2717", "paper inconsistent": "\u2260",
+    "agrees in kind": "\u25cf", "agrees in a weaker form": "\u25d0", "differs in kind": "\u25cb", "mixed": "\u00b1",
+    "not resolved": "?", "not run": "\u2013",
+}  # fmt: skip
 
 
 def badge(verdict: str) -> str:
-    """Return a verdict as a coloured HTML badge (the word is always there; colour only helps)."""
-    return f'<span class="verdict verdict-{CSS[verdict]}">{html.escape(verdict)}</span>'
+    """Return a verdict as an HTML badge: its sign and its words, which colour only helps."""
+    sign = f'<i aria-hidden="true">{SIGN[verdict]}</i>'
+    return f'<span class="verdict verdict-{CSS[verdict]}" data-verdict="{verdict}">{sign} {html.escape(verdict)}</span>'
+
+
+def sign(verdict: str, told: str = "") -> str:
+    """Return a verdict's sign alone in its colour, then a word; who points at it reads the name."""
+    return (
+        f'<span class="verdict-{CSS[verdict]}" data-verdict="{verdict}" title="{verdict}">{SIGN[verdict]}{told}</span>'
+    )
 
 
 @dataclass(frozen=True)
@@ -61,23 +79,12 @@ class Findings:
         return self._fresh[record.run_id]
 
     def use(self, record: Record) -> Record:
-        """Note that this chapter shows numbers of a record (banner and page mark it fresh or stale); return it."""
+        """Note that this chapter shows numbers of a record (the page's end marks it where it is stale); return it."""
         self.records[record.run_id] = record
         return record
 
-    def banner(self) -> Display:
-        """Return the chapter's banner: its claims, the profile, the device, the records used and their freshness."""
-        profile = config.profile(self.profile)
-        rows = [
-            ("Judges", f"{len(self.claims)} claims"),
-            ("Profile", f"{profile.name} ({', '.join(profile.data)} data)"),
-            ("Device", config.device_name("cpu")),
-        ]
-        if profile.name == "smoke":
-            rows.append(("Note", "a pipeline check: verdicts on measured claims come from records alone"))
-        cells = "".join(f"<span><b>{k}</b> {v}</span> " for k, v in rows)
-        plain = f"{self.chapter} at profile {profile.name}: {len(self.claims)} claims"
-        return Display(f'<div class="specseg-banner">{cells}{BANNER_RECORDS}</div>', plain)
+    def banner(self) -> None:
+        """Print nothing (its content is one line at the chapter's end); to be deleted when no chapter calls it."""
 
     def observe(
         self,
@@ -132,6 +139,33 @@ class Findings:
             for c in self.claims.values()
         ]
 
+    def _made(self, used: Collection[Record]) -> str:
+        """Return how the page was made, as one line that opens: what was computed on it, which records it shows."""
+        old = sum(self.freshness(r) != "fresh" for r in used)
+        told = (
+            f"computed here, and read from {len(used)} record{'s' * (len(used) > 1)} of earlier measurements"
+            if used
+            else "computed here"
+        )
+        told += f"; the code of {old} has changed since" if old else ""
+        device = config.device_name("cpu")
+        lines = [
+            f"Computed here: {len(self.claims)} claims judged on {device}, at the sizes of the profile {self.profile}."
+        ]
+        if used:
+            lines.append(RECORD)
+        if old:
+            lines.append(STALE)
+        groups: dict[tuple[str, str], list[str]] = {}
+        for r in used:
+            groups.setdefault((r.meta["experiment"], self.freshness(r)), []).append(record_link(r))
+        for (name, fresh), own in groups.items():
+            mark = "" if fresh == "fresh" else f' <span class="verdict verdict-open">{html.escape(fresh)}</span>'
+            lines.append(f"{name}{mark}: {', '.join(own)}")
+        items = "".join(f"<li>{line}</li>" for line in lines)
+        summary = f"<summary>How this page was made: {told}</summary>"
+        return f'<details class="specseg-made">{summary}<ul>{items}</ul></details>'
+
     def close(self) -> Display:
         """Return "What we found" and let the observations travel in the notebook; the last code cell of a chapter.
 
@@ -143,12 +177,10 @@ class Findings:
             raise ValueError(f"{self.chapter}: claims neither observed nor not_run: {', '.join(forgotten)}")
         judged = self.judgements()
         used = {r.run_id: r for r in records.shown()} | self.records
-        made = "".join(f"<li>{record_line(r, self.freshness(r))}</li>" for r in used.values())
-        made = f'<div class="specseg-records">Records used<ul>{made}</ul></div>' if made else ""
         rows = "".join(row(j) for j in judged)
         head = "<th>Claim</th><th>As we test it, and the paper's words</th><th>What we found</th><th>Verdict</th>"
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if judged else f"<p>{NOTHING}</p>"
-        page = f'<div class="specseg-found" id="what-we-found">{table}{made}</div>'
+        page = f'<div class="specseg-found" id="what-we-found">{table}</div>{self._made(used.values())}'
         data = {
             "chapter": self.chapter, "profile": self.profile, "device": config.device_name("cpu"),
             "versions": provenance.versions(), "inputs": config.inputs(), "modules": provenance.loaded(),
@@ -162,11 +194,10 @@ class Findings:
         return Display(page, plain, data)
 
 
-def record_line(record: Record, fresh: str) -> str:
-    """Return one record as HTML: experiment, run, device, and a mark when it is not fresh."""
-    mark = "" if fresh == "fresh" else f' <span class="verdict verdict-open">{html.escape(fresh)}</span>'
-    meta = record.meta
-    return f"{meta['experiment']}/{record.run_id}, {html.escape(str(meta['device']))}, {meta['created'][:10]}{mark}"
+def record_link(record: Record) -> str:
+    """Return a link to a record's line on the page of runs, which tells device and day to who points at it."""
+    told = html.escape(f"{record.meta['device']}, {record.meta['created'][:10]}")
+    return f'<a href="../runs.html#run-{record.run_id}" title="{told}">{record.run_id}</a>'
 
 
 def row(judged: Judgement) -> str:
@@ -175,6 +206,8 @@ def row(judged: Judgement) -> str:
     quote = f"<br><q>{html.escape(c.quote)}</q>" if c.quote else ""
     found = html.escape((judged.found if judged.verdict != NOT_RUN else "") or judged.reason) + aside(judged)
     grade = f"<br><small>{judged.grade}</small>" if judged.grade else ""
+    if judged.claim.tier in MEASURED and judged.used:
+        found += f' <a href="../ledger.html#claim-{c.id}">Number by number</a>'
     return (
         f'<tr id="claim-{c.id}"><td><code>{c.id}</code><br><small>{html.escape(c.locator)}</small></td>'
         f"<td>{html.escape(c.statement)}{quote}</td><td>{found}</td><td>{badge(judged.verdict)}{grade}</td></tr>"

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from specseg.evidence.claims import CHECKED_BY, SECTIONS
-from specseg.evidence.findings import CSS, aside, badge
+from specseg.evidence.findings import CSS, aside, badge, sign
+from specseg.evidence.rows import group, line, listing, numbers, raw
 from specseg.evidence.verdicts import (
     CONFIRMED,
     CORRECTED,
@@ -134,60 +135,66 @@ def front_md(judged: Sequence[Judgement]) -> str:
         for j in headlines(judged)
     )
     return (
-        f"{_raw(counts_html(judged))}\n\n{_raw(bars_html(judged))}\n\n"
-        "## The most important findings\n\n" + _raw('<ol class="specseg-headlines">' + items + "</ol>") + "\n"
+        f"{raw(counts_html(judged))}\n\n{raw(bars_html(judged))}\n\n"
+        "## The most important findings\n\n" + raw('<ol class="specseg-headlines">' + items + "</ol>") + "\n"
     )
 
 
 def ledger_md(judged: Sequence[Judgement], chapters: Sequence[str]) -> str:
-    """Return the ledger page: counts on top, then by section: locator, statement, finding, tier, chapter, record."""
-    parts = [
-        "# The ledger\n\nEvery claim of the paper that can be judged, with the check that was stated beforehand, "
-        "what we found, and the verdict that follows. Verdicts are computed. The same in machine-readable form: "
-        '<a href="ledger.json">ledger.json</a>.\n',
-        _raw(counts_html(judged, ledger="")),
-    ]
+    """Return the ledger page: counts on top, then by section one line a claim, which opens."""
     first: dict[str, str] = {}
+    for j in sorted(judged, key=lambda j: SECTIONS.index(j.claim.section)):
+        first.setdefault(j.verdict, j.claim.id)
+    groups = []
     for section in SECTIONS:
-        own = [j for j in judged if j.claim.section == section]
-        if not own:
-            continue
-        rows = []
-        for j in own:
-            anchor = ""
-            if j.verdict not in first:
-                first[j.verdict] = j.claim.id
-                anchor = f'<span id="verdict-{slug(j.verdict)}"></span>'
-            rows.append(_row(j, chapters, anchor))
-        head = "<th>Where</th><th>The claim as we test it, and the paper's words</th><th>What we found</th>"
-        table = (
-            f'<table class="specseg-ledger"><thead><tr>{head}<th>Verdict</th></tr></thead>'
-            f"<tbody>{''.join(rows)}</tbody></table>"
-        )
-        parts.append(f"## {_title(section)}\n\n{_raw(table)}")
-    return "\n\n".join(parts) + "\n"
+        if own := [j for j in judged if j.claim.section == section]:
+            lines = (_row(j, chapters, slug(j.verdict) if first[j.verdict] == j.claim.id else "") for j in own)
+            groups.append(group(_title(section), _signs(own), lines))
+    return (
+        "# The ledger\n\nEvery claim of the paper that can be judged, with the check that was stated beforehand, "
+        "what we found, and the verdict that follows. Verdicts are computed. The same for programs: "
+        '<a href="ledger.json">ledger.json</a>.\n\n'
+        f"{raw(counts_html(judged, ledger=''))}\n\n{raw(listing(groups, 'verdict', 'tier', 'section', 'chapter'))}\n"
+    )
+
+
+def _signs(judged: Sequence[Judgement]) -> str:
+    """Return how many claims, and how many of each verdict, by sign."""
+    told = " ".join(sign(v, f"&nbsp;{n}") for v, n in tally(judged).items())
+    return f"{len(judged)} claim{'s' * (len(judged) > 1)} {told}"
+
+
+def _head(j: Judgement) -> str:
+    """Return what the line of a claim shows before it is opened: verdict, place, statement."""
+    where, what = html.escape(j.claim.locator), html.escape(j.claim.statement)
+    return f'{badge(j.verdict)} <span class="where">{where}</span> <span class="what">{what}</span>'
 
 
 def _row(j: Judgement, chapters: Sequence[str], anchor: str) -> str:
     c = j.claim
     checks = "; ".join(f"{form}: {check.describe()} ({html.escape(check.basis)})" for form, check in c.checks.items())
-    quote = f"<br><q>{html.escape(c.quote)}</q>" if c.quote else ""
-    amended = "".join(f"<br><small>Amended {a.date}: {html.escape(a.reason)}</small>" for a in c.amended)
+    quote = f"<q>{html.escape(c.quote)}</q>" if c.quote else "<small>not a sentence of the paper</small>"
+    amended = "".join(f"<p><small>Amended {a.date}: {html.escape(a.reason)}</small></p>" for a in c.amended)
     found = (html.escape(j.found) if j.verdict != NOT_RUN else "") + aside(j)
-    why = "" if j.verdict in (CONFIRMED, CORRECTED) and found else f"<small>{html.escape(j.reason)}</small>"
-    link = f'<a href="chapters/{c.chapter}.html#claim-{c.id}">{c.chapter}</a>' if c.chapter in chapters else c.chapter
-    records = ""
+    why = "" if j.verdict in (CONFIRMED, CORRECTED) and found else f"<p>Why this verdict: {html.escape(j.reason)}.</p>"
+    links = [
+        f'<a href="chapters/{c.chapter}.html#claim-{c.id}">{c.chapter}</a>' if c.chapter in chapters else c.chapter
+    ]
+    if errata([j]):
+        links.append(f'<a href="errata.html#erratum-{c.id}">erratum</a>')
     for run_id, freshness in sorted({(o.record, o.record_freshness) for o in j.used if o.record}):
         stale = "" if freshness == "fresh" else ' <span class="verdict verdict-open">stale</span>'
-        records += f'<br><a href="runs.html#run-{run_id}">{run_id}</a>{stale}'
-    erratum = f'<br><a href="errata.html#erratum-{c.id}">erratum</a>' if errata([j]) else ""
-    grade = f"<br><small>{j.grade}</small>" if j.grade else ""
-    return (
-        f'<tr id="claim-{c.id}"><td>{anchor}{html.escape(c.locator)}<br><code>{c.id}</code><br>'
-        f"{c.tier}, {link}{records}</td>"
-        f"<td>{html.escape(c.statement)}{quote}<details><summary>check</summary>{checks or 'none'}</details>"
-        f"{amended}</td><td>{found} {why}</td><td>{badge(j.verdict)}{grade}{erratum}</td></tr>"
+        links.append(f'record <a href="runs.html#run-{run_id}">{run_id}</a>{stale}')
+    body = (
+        f'<div class="pair"><div><b>The paper</b>, {html.escape(c.locator)}<br>{quote}</div>'
+        f"<div><b>As we test it</b><br>{html.escape(c.statement)}</div></div>"
+        f"<p><b>What we found</b>{f' ({j.grade})' if j.grade else ''}<br>{found or 'nothing yet'}</p>{numbers(j)}{why}"
+        f"<p><b>Check</b> stated beforehand: {checks or 'none'}</p>{amended}"
+        f"<p><code>{c.id}</code>, tier {c.tier}: {', '.join(links)}</p>"
     )
+    mark = f'<span id="verdict-{anchor}"></span>' if anchor else ""
+    return line(f"claim-{c.id}", mark + _head(j), body, verdict=j.verdict, tier=c.tier, section=_title(c.section),
+                chapter=c.chapter)  # fmt: skip
 
 
 def errata(judged: Sequence[Judgement]) -> list[Judgement]:
@@ -201,41 +208,43 @@ def errata(judged: Sequence[Judgement]) -> list[Judgement]:
 
 
 def errata_md(judged: Sequence[Judgement]) -> str:
-    """Return the errata page: printed form, corrected form, why, how checked, does a conclusion depend on it."""
+    """Return the errata page, a line an item: printed and corrected form, why, how checked, what depends on it."""
     own, by_id = errata(judged), {j.claim.id: j for j in judged}
     parts = [
         "# Errata\n\nWhat is printed wrongly, imprecisely or without a needed condition, and the form that holds where "
-        "there is one. Below each stands how it was checked, and where.\n"
+        "there is one. Each line opens to how it was checked, and where."
     ]
-    for section in SECTIONS:
-        if not (here := [j for j in own if j.claim.section == section]):
-            continue
-        parts += [f"## {_title(section)}\n", *(_erratum(j, by_id) for j in here)]
+    groups = {section: [j for j in own if j.claim.section == section] for section in SECTIONS}
     if not own:
-        parts.append("No corrected form has been recorded yet.\n")
-    return "\n\n".join(parts)
+        parts.append("No corrected form has been recorded yet.")
+    for k, (section, here) in enumerate((s, here) for s, here in groups.items() if here):
+        # What opens holds formulas, which MyST reads; so the tags around it stand alone.
+        listed = '<div class="specseg-list" data-filters="verdict section chapter">' if k == 0 else "</details>"
+        head = f"<summary><b>{_title(section)}</b> <small>{_signs(here)}</small></summary>"
+        parts.append(raw(f'{listed}<details class="specseg-group" open>{head}'))
+        parts += (_erratum(j, by_id) for j in here)
+    return "\n\n".join(parts + [raw("</details></div>")] * bool(own)) + "\n"
 
 
 def _erratum(j: Judgement, by_id: dict[str, Judgement]) -> str:
     """Return one entry: with the printed and the mended form where the claim states them, else as tested and found."""
     c, e = j.claim, j.claim.correction
+    opening = line(f"erratum-{c.id}", _head(j), verdict=j.verdict, section=_title(c.section), chapter=c.chapter)
     where = f"in [{c.chapter}](chapters/{c.chapter}). Verdict: {j.verdict}."
-    head = _raw(f'<span id="erratum-{c.id}"></span>') + f"\n\n### {c.locator}\n\n"
     how = _how(e and [o for o in j.used if o.form != "printed"] or j.used, j)
-    if e is None:
-        quote = f" (\u201c{_plain(c.quote)}\u201d)" if c.quote else ""
-        return head + (
-            f"Claimed\n: {_plain(c.statement)}{quote}\n\nFound\n: {_plain(j.found)}\n\nHow checked\n: {how}, {where}\n"
-        )
-    if CHECKED_BY in e:
+    if e is not None and CHECKED_BY in e:
         other = by_id.get(e[CHECKED_BY])
         told = _how(other.used, other) if other else "not judged here"
         link = f'<a href="ledger.html#claim-{e[CHECKED_BY]}">{e[CHECKED_BY]}</a>'
         how = f"the form that holds by {link}, {told}; the printed form: {how}"
-    return head + (
-        f"Printed\n: {e['printed']}\n\nHolds\n: {e['corrected']}\n\nWhy\n: {e['why']}\n\n"
-        f"How checked\n: {how}, {where}\n\nDoes a conclusion depend on it?\n: {e['conclusion']}\n"
-    )
+    if e is None:
+        quote = f" (\u201c{_plain(c.quote)}\u201d)" if c.quote else ""
+        told = {"Claimed": f"{_plain(c.statement)}{quote}", "Found": _plain(j.found), "How checked": f"{how}, {where}"}
+    else:
+        told = {"Printed": e["printed"], "Holds": e["corrected"], "Why": e["why"], "How checked": f"{how}, {where}",
+                "Does a conclusion depend on it?": e["conclusion"]}  # fmt: skip
+    items = "\n\n".join(f"{term}\n: {words}" for term, words in told.items())
+    return f"{raw(opening.removesuffix('</details>'))}\n\n{items}\n\n{raw('</details>')}"
 
 
 def _how(observed: Sequence[Observation], j: Judgement) -> str:
@@ -259,7 +268,7 @@ def changed_md(judged: Sequence[Judgement]) -> str:
     return (
         "# What we changed our mind about\n\nVerdicts are computed; so they change when evidence or the rules of "
         "judgement do. Here is each verdict of an earlier state of this book that stands no longer, with the "
-        f"reason. The rules are on the page [Method](method); {len(rows)} verdicts changed.\n\n{_raw(table)}\n"
+        f"reason. The rules are on the page [Method](method); {len(rows)} verdicts changed.\n\n{raw(table)}\n"
     )
 
 
@@ -291,7 +300,3 @@ def as_json(judged: Sequence[Judgement], profile: str, found: dict[str, Any]) ->
     chapters = {s: {"device": f["device"], "versions": f["versions"]} for s, f in found.items()}
     doc = {"profile": profile, "counts": tally(judged), "claims": rows, "chapters": chapters}
     return json.dumps(doc, indent=1, sort_keys=True) + "\n"
-
-
-def _raw(text: str) -> str:
-    return f"```{{raw}} html\n{text}\n```"

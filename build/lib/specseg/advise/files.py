@@ -1,0 +1,139 @@
+"""Read one stored label map, whatever its storage: whole numbers or colours come out, or one line that says why not."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+LOSSLESS = ("PNG", "TIFF", "BMP", "GIF", "PPM")
+MOST = 1 << 23  # stored numbers beyond this are no class numbers
+LOSSY = (
+    "a lossy picture: its values are no longer those that were stored. Export the labels as PNG; if this is all there "
+    "is, convert it, with a threshold where it has two values: "
+    'Image.open("a.jpg").convert("L").point(lambda v: 255 * (v > 127)).save("a.png")'
+)
+
+
+class BadFile(ValueError):
+    """A file that cannot be used; the message names it and says what was expected."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message.encode("utf-8", "backslashreplace").decode())  # a name may be in another encoding
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a file holds: whole numbers (H, W) or colours (H, W, 3), and a palette (256, 3) whose places they are."""
+
+    values: np.ndarray
+    palette: np.ndarray | None = None
+    what: str = ""
+
+    @property
+    def color(self) -> bool:
+        return self.values.ndim == 3
+
+
+def read(path: Path) -> Stored:
+    """Return what a file of labels holds: PNG of every depth, TIFF, BMP, GIF, PGM or .npy.
+
+    Numbers come as uint8 where they fit, else as int32; grey pictures of three equal channels are numbers. Raises
+    BadFile for lossy, damaged and oversized files, and for values that are no whole numbers.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     Image.fromarray(np.array([[0, 300]], np.uint16)).save(f"{folder}/a.png")
+    ...     read(Path(folder, "a.png")).values.tolist()
+    [[0, 300]]
+    """
+    if path.suffix.lower() == ".npy":
+        return _numbers(_array(path), path, "array")
+    image, depth = _image(path)
+    mode = image.mode
+    values = np.asarray(image)
+    if mode in ("LA", "RGBA", "PA"):
+        if values[..., -1].min() < 255:
+            low = int(values[..., -1].min())
+            raise BadFile(f"{path}: mode {mode} with transparency (alpha down to {low}); expected opaque labels")
+        values = np.asarray(image.convert("RGB"))
+    if mode == "P":
+        table = image.getpalette("RGB") or []
+        return Stored(values, np.resize(np.array(table + [0] * (768 - len(table)), np.uint8), (256, 3)), "palette")
+    if values.ndim == 3 and values.shape[2] == 3:
+        if not ((values[..., 0] == values[..., 1]) & (values[..., 0] == values[..., 2])).all():
+            return Stored(values, None, f"mode {mode}")
+        values = values[..., 0]
+    if depth in (2, 4) and mode == "L":  # shown grey levels of a file that stores two or four bits
+        values = values // (255 // (2**depth - 1))
+    return _numbers(values, path, f"mode {mode}")
+
+
+def _image(path: Path) -> tuple[Image.Image, int]:
+    """Return a picture and, for a PNG, its bits a channel."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                if image.format not in LOSSLESS or image.info.get("compression") in ("jpeg", "webp"):
+                    raise BadFile(f"{path}: {image.format} is {LOSSY}")
+                if getattr(image, "n_frames", 1) > 1:
+                    raise BadFile(f"{path}: holds {image.n_frames} pages; expected one label map a file")
+                depth = _png_depth(path) if image.format == "PNG" else 0
+                image.load()
+                if depth == 16 and not image.mode.startswith("I"):
+                    raise BadFile(f"{path}: colours of 16 bits ({image.mode}); expected 8 bits a channel")
+                return (ImageOps.exif_transpose(image) if "exif" in image.info else image), depth
+    except BadFile:
+        raise
+    except Image.DecompressionBombError:
+        raise BadFile(
+            f"{path}: {_promised(path)} pixels; more than {2 * Image.MAX_IMAGE_PIXELS:,} are not read, since a damaged "
+            "file can promise any size. Cut the map into tiles of, say, 4096 pixels; --keep-going leaves it out"
+        ) from None
+    except FileNotFoundError:
+        raise BadFile(f"{path}: no such file") from None
+    except UnidentifiedImageError:
+        raise BadFile(f"{path}: not an image") from None
+    except (OSError, SyntaxError, ValueError, EOFError, TypeError) as err:
+        raise BadFile(f"{path}: damaged or cut image ({str(err)[:80]})") from None
+
+
+def _promised(path: Path) -> str:
+    head = path.read_bytes()[:24] if path.suffix.lower() == ".png" else b""
+    sides = [int.from_bytes(head[k : k + 4], "big") for k in (16, 20)]
+    return " x ".join(map(str, sides)) if len(head) == 24 else "too many"
+
+
+def _png_depth(path: Path) -> int:
+    with path.open("rb") as file:
+        return file.read(25)[24]
+
+
+def _array(path: Path) -> np.ndarray:
+    try:
+        found = np.load(path, allow_pickle=False)
+    except Exception as err:  # numpy raises many kinds for a damaged file
+        raise BadFile(f"{path}: no array can be read ({str(err)[:80]})") from None
+    found = np.squeeze(found)
+    if found.ndim != 2:
+        more = "; of one plane a class take the largest: planes.argmax(0)" if found.ndim == 3 else ""
+        raise BadFile(f"{path}: array of shape {found.shape}; expected class numbers (H, W){more}")
+    return found
+
+
+def _numbers(values: np.ndarray, path: Path, what: str) -> Stored:
+    if values.ndim != 2:
+        raise BadFile(f"{path}: {values.shape[-1]} channels ({what}); expected class numbers or RGB colours")
+    if values.dtype.kind == "f":
+        if not (np.isfinite(values).all() and (values == np.rint(values)).all()):
+            raise BadFile(f"{path}: numbers with fractions or NaN ({values.dtype}); expected whole class numbers")
+    elif values.dtype.kind not in "iub":
+        raise BadFile(f"{path}: values of type {values.dtype}; expected whole class numbers")
+    low, high = (int(v) for v in (values.min(initial=0), values.max(initial=0)))
+    if not -MOST < low <= high < MOST:
+        raise BadFile(f"{path}: stored values {low} .. {high}; expected class numbers")
+    return Stored(values.astype(np.uint8 if low >= 0 and high <= 255 else np.int32, copy=False), None, what)

@@ -1,0 +1,102 @@
+"""The square frames in which maps are measured: shrunk as evaluations do, or cut at the maps' own scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from specseg.advise.folder import Item
+
+FRAMES = ("auto", "shrink", "crop", "tiles", "native")
+FACTOR, SEEN = 2.0, 0.5
+LARGEST = 1025
+REASON = (
+    "so they are cut into tiles and not shrunk: networks for such pictures are trained on crops, and shrinking would "
+    "remove the very contours that are asked about (--frame shrink does it all the same)."
+)
+
+
+def windows(shape: tuple[int, int], size: int, frame: str) -> list[tuple[int, int, int, int]]:
+    """Return the frames of a map of a shape: (height, width) to which it is brought, then (top, left) of the cut.
+
+    "shrink": short side to `size`, centre. "crop" and "native": centre at the map's scale. "tiles": as many at the
+    map's scale as cover it, evenly set. A map with a side below `size` is enlarged, as "shrink" does.
+
+    >>> windows((129, 200), 65, "shrink"), len(windows((129, 200), 65, "tiles"))
+    ([(65, 101, 0, 18)], 8)
+    """
+    short = min(shape)
+    if frame == "shrink" or short < size:
+        height, width = (max(size, round(side * size / short)) for side in shape)
+        return [(height, width, (height - size) // 2, (width - size) // 2)]
+    if frame != "tiles":
+        return [(*shape, *((side - size) // 2 for side in shape))]
+    starts = [np.linspace(0, side - size, -(-side // size)).round().astype(int).tolist() for side in shape]
+    return [(*shape, top, left) for top in starts[0] for left in starts[1]]
+
+
+def chosen(shapes: Sequence[tuple[int, int]], size: int, frame: str) -> tuple[str, int, str]:
+    """Return the frame to use, its size, and why: "auto" looks at the median map. "native" takes the frame's size from
+    the maps, the largest 64k + 1 below their median short side."""
+    if not shapes:
+        return ("shrink" if frame == "auto" else frame), size, ""
+    short = float(np.median([min(shape) for shape in shapes]))
+    if frame == "native":
+        own = int(min(LARGEST, max(65, (short - 1) // 64 * 64 + 1)))
+        return frame, own, f"A frame of {own} pixels at the maps' own scale, centre of each."
+    if frame != "auto":
+        return frame, size, f"Frame as asked: --frame {frame}."
+    share = float(np.median([min(shape) / max(shape) for shape in shapes]))
+    if short / size > FACTOR:
+        return "tiles", size, f"The maps are {short / size:.3g} times the frame (over {FACTOR:g}), {REASON}"
+    if share < SEEN and short >= size:
+        return "tiles", size, f"A centre would show {share:.0%} of the maps (below {SEEN:.0%}), {REASON}"
+    return "shrink", size, ""
+
+
+def cut(items: Sequence[Item], shapes: Sequence[tuple[int, int]], size: int, frame: str) -> list[Item]:
+    """Return items with their windows, one a frame; tiles are named after their map, "name#3"."""
+    out = []
+    for item, shape in zip(items, shapes, strict=True):
+        found = windows(shape, size, frame)
+        for k, window in enumerate(found):
+            own = {"name": f"{item.name}#{k}", "tile": k} if frame == "tiles" else {}
+            out.append(replace(item, window=window, **own))
+    return out
+
+
+def told(items: Sequence[Item], shapes: dict[str, tuple[int, int]], size: int, frame: str, why: str) -> dict:
+    """Return what is seen of the maps: frame, frames, maps, why, seen (share of all the maps' pixels), scale (frame
+    pixels per map pixel: value, low, high), shrunk (the scale of "shrink"), enlarged (how many maps are smaller than
+    the frame), tiny (maps with a side below nine pixels)."""
+    per: dict[str, list[Item]] = {}
+    for item in items:
+        per.setdefault(item.map, []).append(item)
+    scales, pixels, seen = [], 0, 0.0
+    for name, own in per.items():
+        height, width = shapes[name]
+        scales.append(own[0].window[0] / height)
+        shown = np.zeros((-(-own[0].window[0] // 8), -(-own[0].window[1] // 8)), bool)  # cells of eight pixels
+        for _, _, top, left in (item.window for item in own):
+            shown[top // 8 : -(-(top + size) // 8), left // 8 : -(-(left + size) // 8)] = True
+        exact = size * size / (own[0].window[0] * own[0].window[1])
+        pixels += height * width
+        seen += height * width * (min(1.0, exact) if len(own) == 1 else float(shown.mean()))
+    return {"frame": frame, "frames": len(items), "maps": len(per), "why": why, "seen": seen / max(pixels, 1),
+            "shrunk": float(np.median([size / min(shapes[name]) for name in per])),
+            "scale": {"value": float(np.median(scales)), "low": min(scales), "high": max(scales)},
+            "enlarged": sum(min(shapes[name]) < size for name in per),
+            "tiny": sorted(name for name in per if min(shapes[name]) < 9)}  # fmt: skip
+
+
+def label(stored: np.ndarray, window: tuple[int, int, int, int] | tuple[()], size: int) -> np.ndarray:
+    """Return the frame of a stored map, uint8 (size, size): nearest neighbours, then the cut."""
+    height, width, top, left = window or windows(stored.shape, size, "shrink")[0]
+    if stored.shape != (height, width):
+        whole = torch.from_numpy(np.array(stored))[None, None]
+        stored = F.interpolate(whole, (height, width), mode="nearest-exact")[0, 0].numpy()
+    return np.ascontiguousarray(stored[top : top + size, left : left + size])

@@ -1,0 +1,188 @@
+"""Logits beside the labels: read and framed, the calibrated temperature, R_ce in all its variants, truncated IoU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from specseg.advise import frames
+from specseg.advise.files import BadFile
+from specseg.advise.folder import Item
+from specseg.advise.measure import Context
+from specseg.data import label_spectra
+from specseg.data.datasets import VOID
+from specseg.spectral import cross_entropy
+from specseg.spectral import spectrum as sp
+
+ENDINGS = (".npy", ".npz", ".pt")
+TEMPERATURES = tuple(2 ** (k / 4) for k in range(-8, 13))  # 1/4 .. 8
+STEP = 4  # the temperature is fitted on every fourth pixel of every fourth row: neighbours say the same
+SCALES = ("raw", "calibrated")
+
+
+def locate(folder: Path, item: Item) -> Path:
+    """Return the logits' file of a label: the same path below `folder`, or the same name at its top; .npy, .npz, .pt.
+
+    Raises BadFile that lists what was looked for.
+    """
+    names = dict.fromkeys((item.map, Path(item.map).name))
+    for name in names:
+        for ending in ENDINGS:
+            if (path := folder / f"{name}{ending}").is_file():
+                return path
+    wanted = " or ".join(f"{name}{{{','.join(ENDINGS)}}}" for name in names)
+    raise BadFile(f"{item.path}: no logits; expected {folder}/{wanted}")
+
+
+def read(path: Path, num_classes: int, probabilities: bool = False) -> Tensor:
+    """Return the logits of a file, float32 (C, h, w). Raises BadFile that names it and what was expected.
+
+    .npz: its array `logits`, or the only one. .pt: a tensor, or a dict with `logits` or torchvision's `out`. A leading
+    axis of one is dropped. `probabilities`: they are softmax outputs, whose log is taken.
+    """
+    try:
+        if path.suffix == ".pt":
+            found = torch.load(path, map_location="cpu", weights_only=True)
+            found = found[next(k for k in ("logits", "out") if k in found)] if isinstance(found, dict) else found
+            found = found.detach()
+        elif path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                key = "logits" if "logits" in arrays.files or len(arrays.files) != 1 else arrays.files[0]
+                found = arrays[key]
+        else:
+            found = np.load(path, allow_pickle=False)
+        found = torch.as_tensor(found)
+    except Exception as err:  # numpy, zipfile and torch each raise their own for a damaged file
+        raise BadFile(f"{path}: no logits can be read ({type(err).__name__}: {str(err)[:80]})") from None
+    if found.ndim == 4 and found.shape[0] == 1:
+        found = found[0]
+    if found.ndim != 3 or not found.is_floating_point():
+        raise BadFile(f"{path}: {found.dtype} {tuple(found.shape)}; expected floating numbers (C, h, w)")
+    if found.shape[0] != num_classes:
+        raise BadFile(f"{path}: {found.shape[0]} classes {tuple(found.shape)}; expected {num_classes}, as the labels")
+    found = found.float()
+    if not bool(torch.isfinite(found).all()):
+        raise BadFile(f"{path}: {int((~torch.isfinite(found)).sum())} values are not finite")
+    normed = float(found.min()) >= 0 and bool(((found.sum(0) - 1).abs() < 0.01).all())
+    if probabilities != normed:
+        raise BadFile(f"{path}: values {float(found.min()):.3g} .. {float(found.max()):.3g} " + (
+            "that sum to one over the classes: probabilities, not logits. --probabilities takes their log, which R_ce "
+            "needs; better save what enters the softmax" if normed else
+            "are no probabilities (0 .. 1, of sum one); leave --probabilities out"))  # fmt: skip
+    return found.clamp(min=1e-12).log() if probabilities else found
+
+
+def framed(logits: Tensor, shape: tuple[int, int], size: int, path: Path, window: tuple[int, ...] = ()) -> Tensor:
+    """Return logits (C, h, w) of a label of `shape` in its frame, (C, size, size), as `frames.label` does it.
+
+    A grid smaller than the label is up-sampled bilinearly (align_corners=True); then brought to the window's size and
+    cut. Raises BadFile where (h, w) is no coarser grid of the same picture.
+    """
+    (h, w), (height, width) = logits.shape[1:], shape
+    if (h, w) != (height, width):
+        fits = h <= height and w <= width and min(h, w) > 1
+        step = (height - 1) / max(h - 1, 1), (width - 1) / max(w - 1, 1)
+        if not fits or abs((w - 1) - (width - 1) / step[0]) > 1:
+            raise BadFile(
+                f"{path}: logits of {h} x {w}; expected the label's {height} x {width} or a smaller grid of it"
+            )
+        logits = F.interpolate(logits[None], (height, width), mode="bilinear", align_corners=True)[0]
+    tall, wide, top, left = window or frames.windows(shape, size, "shrink")[0]
+    if (tall, wide) != (height, width):
+        logits = F.interpolate(logits[None], (tall, wide), mode="bilinear", align_corners=False)[0]
+    return logits[:, top : top + size, left : left + size].contiguous()
+
+
+def pair(context: Context, item: Item) -> tuple[Tensor, Tensor] | None:
+    """Return (logits (C, s, s), label int64 (s, s)) of an item in the frame; None where every pixel is void."""
+    path = locate(context.logits, item)
+    stored = context.reader.classes(item)
+    label = torch.from_numpy(frames.label(stored, item.window, context.grid.size).astype(np.int64))
+    if bool((label == VOID).all()):
+        return None
+    logits = read(path, context.num_classes, context.probabilities)
+    return framed(logits, stored.shape, context.grid.size, path, item.window), label
+
+
+def losses(context: Context, item: Item) -> dict[str, np.ndarray] | None:
+    """Return the summed cross-entropy of every STEP-th pixel at each of TEMPERATURES, and how many are labelled."""
+    both = pair(context, item)
+    if both is None:
+        return None
+    logits, label = both[0][:, ::STEP, ::STEP].double(), both[1][::STEP, ::STEP]
+    known = label != VOID
+    logits, label = logits[:, known], label[known]
+    loss = [float(F.cross_entropy(logits.T / t, label, reduction="sum")) if len(label) else 0.0 for t in TEMPERATURES]
+    return {"loss": np.array(loss), "pixels": np.array(len(label))}
+
+
+def best_temperature(loss: np.ndarray) -> float:
+    """Return the temperature of least loss: the parabola through the three best neighbours of TEMPERATURES, in log T.
+
+    >>> round(best_temperature((np.log(np.array(TEMPERATURES)) - np.log(1.5)) ** 2), 6)
+    1.5
+    """
+    k = int(np.argmin(loss))
+    if k in (0, len(loss) - 1):
+        return float(TEMPERATURES[k])
+    a, b, c = loss[k - 1 : k + 2]
+    return float(TEMPERATURES[k] * 2 ** (0.25 * 0.5 * (a - c) / (a - 2 * b + c)))
+
+
+def measure(context: Context, item: Item) -> dict[str, np.ndarray] | None:
+    """Return one map's numbers, raw and at the temperature (first axis, SCALES).
+
+    `total` (2,) and `tail` (2, 2, L): L_CE and what lies beyond each band limit, periodic and mirrored; `rate`:
+    |tail| / total. `soft_hit` (2, 2, L, C), `soft_area` (2, C): overlap inside the box and s(0) + b(0), Eq. 27 mended.
+    `hard` (3, C): pixels predicted, hit, true. `cut` (L, 2, C): predicted and hit once the logits are band-limited
+    (mirrored). `sure` (2,): sum over labelled pixels of the largest probability; `right`: hits.
+    """
+    both = pair(context, item)
+    if both is None:
+        return None
+    logits, label = both
+    limits, known = context.grid.band, both[1] != VOID
+    out: dict[str, list] = {key: [] for key in ("total", "tail", "rate", "soft_hit", "soft_area", "sure")}
+    for t in (1.0, context.temperature):
+        scaled = logits / t
+        tails = []
+        for boundary in sp.BOUNDARIES:
+            parts = cross_entropy.truncated_cross_entropy(scaled[None], label[None], list(limits), boundary=boundary)
+            total = float(parts.total[0])
+            tails.append((parts.total[:, None] - parts.kept)[0].double().numpy())
+        probabilities = torch.softmax(scaled, 0) * known
+        hit, area = _overlap(probabilities, label, limits)
+        out["total"].append(total)
+        out["tail"].append(np.stack(tails))
+        out["rate"].append(np.abs(np.stack(tails)) / total if total > 0 else np.zeros((2, len(limits))))
+        out["soft_hit"].append(hit)
+        out["soft_area"].append(area)
+        out["sure"].append(float(probabilities.amax(0).sum(dtype=torch.float64)))
+    guess = logits.argmax(0)
+    hard = _hard(guess[known], label[known], context.num_classes)
+    low = label_spectra.band_limited(logits, limits, boundary="mirrored")
+    cut = [_hard(x.argmax(0)[known], label[known], context.num_classes)[:2] for x in low]
+    numbers = {key: np.asarray(value, np.float64) for key, value in out.items()}
+    right = np.array(float((guess == label)[known].sum()))
+    return {**numbers, "hard": hard, "cut": np.stack(cut), "right": right, "pixels": np.array(float(known.sum()))}
+
+
+def _hard(guess: Tensor, label: Tensor, num_classes: int) -> np.ndarray:
+    hit = guess[guess == label]
+    return np.stack([torch.bincount(x, minlength=num_classes).numpy() for x in (guess, hit, label)]).astype(np.float64)
+
+
+def _overlap(probabilities: Tensor, label: Tensor, limits: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return sum over the box of s b* of every class, (2, L, C), and s(0) + b(0), (C,): `iou.spectral_iou`'s."""
+    planes = torch.stack([label == c for c in range(len(probabilities))]).double()
+    s, size = probabilities.double(), label.shape[-1]
+    hits = []
+    for boundary in sp.BOUNDARIES:
+        basis = label_spectra.basis(size, max(limits), boundary=boundary)
+        product = (basis.T @ s @ basis) * (basis.T @ planes @ basis) / size**2
+        hits.append([product[:, : 2 * nu + 1, : 2 * nu + 1].sum((1, 2)).numpy() for nu in limits])
+    return np.asarray(hits), (s.mean((1, 2)) + planes.mean((1, 2))).numpy()

@@ -1,0 +1,272 @@
+"""Map files: which stored numbers or colours are which class, in TOML or in the file that an export brings along."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+
+from specseg.advise import files
+from specseg.advise.files import BadFile
+from specseg.data.manifests import Labels
+from specseg.evidence import schema
+from specseg.evidence.schema import Model, Must
+
+VOID, UNKNOWN = 255, 254
+OWN = ("map.toml", "labelmap.txt", "_classes.csv")  # ours, CVAT's, Roboflow's
+
+
+def _code(value: Any) -> str:
+    """Return a stored value as `Labels.map` has it, a number or "RRGGBB"; "" for what is neither."""
+    if isinstance(value, str):
+        return value.removeprefix("#").upper() if re.fullmatch("#?[0-9A-Fa-f]{6}", value) else ""
+    if type(value) is int:
+        return str(value) if -files.MOST < value < files.MOST else ""
+    rgb = isinstance(value, list) and len(value) == 3 and all(type(n) is int and 0 <= n <= 255 for n in value)
+    return "{:02X}{:02X}{:02X}".format(*value) if rgb else ""
+
+
+Color = Annotated[Any, Must('"RRGGBB" or [r, g, b]', lambda value: len(_code(value)) == 6 and type(value) is not int)]
+Number = Annotated[Any, Must("a whole number", lambda value: type(value) is int and _code(value))]
+
+
+@dataclass(frozen=True)
+class Entry(Model):
+    """One class of a map file: its name and its stored values, numbers or colours."""
+
+    name: Annotated[str, Must("words", str.strip)]
+    color: Color = None
+    colors: tuple[Color, ...] = ()
+    id: Number = None
+    ids: tuple[Number, ...] = ()
+
+    @property
+    def stored(self) -> list[tuple[bool, int]]:
+        """(is it a colour, its number) of each stored value."""
+        colors = [(True, int(_code(v), 16)) for v in (self.color, *self.colors) if v is not None]
+        return colors + [(False, v) for v in (self.id, *self.ids) if v is not None]
+
+
+@dataclass(frozen=True)
+class MapFile(Model):
+    """A map file: the classes in their order, the stored values that count nowhere (None: 255 among numbers), and how
+    far a stored value or a colour's channel may lie from a class's to be taken for it (the nearest class wins)."""
+
+    classes: tuple[Entry, ...]
+    ignore: tuple[Annotated[Any, Must("a number or a colour", _code)], ...] | None = None
+    near: Annotated[int, Must("a number 0 .. 255", lambda n: 0 <= n <= 255)] = 0
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How stored values become classes: the classes' names, (stored value, class) with 255 for what counts nowhere.
+
+    `color`: the values are 24-bit colours. `near`: as in `MapFile`. `threshold`: channels are cut to 0 or 255 first.
+    `drawn`: of polygons, the names whose places are the stored values.
+    """
+
+    names: tuple[str, ...]
+    codes: tuple[tuple[int, int], ...]
+    color: bool = False
+    near: int = 0
+    threshold: int = 0
+    drawn: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(labels: Labels) -> Reader:
+        """Return how a manifest's labels are read."""
+        base = 16 if labels.encoding == "color" else 10
+        pairs = {int(str(k), base): v for k, v in labels.map.items()} or {k: k for k in range(len(labels.names))}
+        pairs |= {int(str(k), base): VOID for k in labels.ignore}
+        return Reader(labels.names, tuple(pairs.items()), base == 16, 0, labels.threshold)
+
+    def without(self, ignore: Sequence[int | str]) -> Reader:
+        """Return this reader with more stored values, or classes by their names, that count nowhere."""
+        out = {k: self.names.index(k) for k in ignore if k in self.names}
+        values = {k if isinstance(k, int) else int(k, 16) if re.fullmatch("[0-9A-Fa-f]{6}", k) else None
+                  for k in ignore if k not in out}  # fmt: skip
+        if None in values:
+            raise ValueError(f"--ignore {' '.join(map(str, ignore))}: expected stored values, or names of the classes "
+                             f"{', '.join(self.names[:8])}")  # fmt: skip
+        pairs = dict(self.codes) | dict.fromkeys(values, VOID)
+        pairs = {code: VOID if cls in out.values() else cls for code, cls in pairs.items()}
+        kept = sorted({cls for cls in pairs.values() if cls != VOID})
+        again = {cls: k for k, cls in enumerate(kept)} | {VOID: VOID}
+        codes = tuple((code, again[cls]) for code, cls in pairs.items())
+        return replace(self, names=tuple(self.names[k] for k in kept), codes=codes)
+
+    def classes(self, item) -> np.ndarray:
+        """Return a map as uint8 (H, W), 0 .. C-1 and 255 for void. Raises BadFile that names the file."""
+        return _classes(self, item.path, item.part, item.state)
+
+
+@lru_cache(maxsize=1)  # the tiles of a map come one after another
+def _classes(reader: Reader, path: Path, part: int, state: tuple) -> np.ndarray:
+    if path.suffix.lower() == ".json":
+        from specseg.advise import polygons
+
+        return polygons.drawn(path, part, {reader.drawn[code]: cls for code, cls in reader.codes})
+    stored = files.read(path)
+    if reader.color != (stored.color or (reader.color and stored.palette is not None)):
+        here, wanted = ("colours", "numbers") if stored.color else ("numbers", "colours")
+        takes = "color" if stored.color else "id"
+        raise BadFile(f"{path}: holds {here} ({stored.what}); expected {wanted}, as the map file or the other maps "
+                      f"have it (a --map with `{takes}` reads {here}); --keep-going leaves it out")  # fmt: skip
+    codes = codes_of(stored, reader.color, reader.threshold)
+    out = _table(reader.codes, 256 if codes.dtype == np.uint8 else 2 * files.MOST)[codes]
+    unknown = out == UNKNOWN
+    return _nearest(reader, codes, out, unknown, path) if unknown.any() else out
+
+
+def codes_of(stored: files.Stored, color: bool, threshold: int = 0) -> np.ndarray:
+    """Return the stored numbers, or 24-bit colours (a palette's too) as int32."""
+    if not color:
+        return stored.values
+    rgb = stored.values if stored.color else stored.palette
+    rgb = np.where(rgb >= threshold, np.uint8(255), np.uint8(0)) if threshold else rgb
+    packed = (rgb[..., 0].astype(np.int32) << 16) | (rgb[..., 1].astype(np.int32) << 8) | rgb[..., 2]
+    return packed if stored.color else packed[stored.values]
+
+
+@lru_cache(maxsize=2)
+def _table(codes: tuple[tuple[int, int], ...], size: int) -> np.ndarray:
+    lut = np.full(size, UNKNOWN, np.uint8)
+    for code, cls in codes:
+        if -size < code < size and (code >= 0 or size > 256):
+            lut[code] = cls  # stored numbers below 0 stand at the table's end
+    return lut
+
+
+def distance(codes: np.ndarray, known: np.ndarray, color: bool) -> np.ndarray:
+    """Return how far stored values (N,) lie from the known ones (K,), int (N, K): by the worst channel of a colour."""
+
+    def split(x: np.ndarray) -> np.ndarray:
+        return np.stack([(x >> s) & 255 for s in (16, 8, 0)], -1) if color else np.asarray(x)[..., None]
+
+    return np.abs(split(codes.astype(np.int64))[:, None] - split(known)[None]).max(-1)
+
+
+def _nearest(reader: Reader, codes: np.ndarray, out: np.ndarray, unknown: np.ndarray, path: Path) -> np.ndarray:
+    values, place, counts = np.unique(codes[unknown], return_inverse=True, return_counts=True)
+    known = np.array([code for code, _ in reader.codes], np.int64)
+    parts = np.array_split(values, 1 + len(values) // 4096)
+    far = np.concatenate([distance(part, known, reader.color) for part in parts])
+    best = far.argmin(1)
+    apart = far[np.arange(len(values)), best]
+    if apart.max() > reader.near:
+        beyond = apart > reader.near
+        top = int(np.where(beyond, counts, 0).argmax())
+        shown = f"colour {values[top]:06X}" if reader.color else f"value {values[top]}"
+        near, hint = min(127, -(-int(apart.max()) // 16) * 16), ""
+        if apart.max() <= 127 and (reader.color or len(values) > 1):
+            hint = f"; all lie within {apart.max()} of a class: `near = {near}` in the map file takes the nearest"
+        if not reader.color:
+            void = [code for code, cls in reader.codes if cls == VOID]
+            hint += f"; {' '.join(f'--ignore {v}' for v in (*void[:3], values[top]))} where it counts nowhere"
+        raise BadFile(f"{path}: {shown} is no class ({counts[top]} pixels; {int(beyond.sum())} unknown in all); "
+                      f"expected {_known(reader)}{hint}; --keep-going leaves the file out")  # fmt: skip
+    out = out.copy()
+    out[unknown] = np.array([cls for _, cls in reader.codes], np.uint8)[best][place.reshape(-1)]
+    return out
+
+
+def _known(reader: Reader) -> str:
+    if reader.color:
+        return ", ".join(f"{code:06X}" for code, _ in reader.codes)
+    keys = sorted(code for code, cls in reader.codes if cls != VOID)
+    void = [str(code) for code, cls in reader.codes if cls == VOID]
+    return f"{keys[0]} .. {keys[-1]}" + (f" or {', '.join(void)}" if void else "")
+
+
+def from_map(path: Path) -> Reader:
+    """Return how a map file says that labels are stored: our TOML, CVAT's labelmap.txt or Roboflow's _classes.csv.
+
+    TOML: `ignore = [...]`, `near = ...` and `[[classes]]` with name and color or id; colours are "RRGGBB" or [r, g, b];
+    a class may have several stored values (`ids`, `colors`); all classes are of one kind. Raises ValueError that names
+    the file, the entry and what was expected.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such map file")
+    if path.suffix in (".txt", ".csv"):
+        return _export(path)
+    form = schema.read(MapFile, schema.toml(path), str(path))
+    names, owner = [entry.name for entry in form.classes], {}
+    if not 1 <= len(names) <= UNKNOWN:
+        raise ValueError(f"{path}: field 'classes': expected 1 .. 254 classes; found {len(names)}")
+    for k, entry in enumerate(form.classes):
+        where = f"{path}: field 'classes[{k}]"
+        if entry.name in names[:k]:
+            raise ValueError(f"{where}.name': expected words of its own; found {entry.name!r} again")
+        if not entry.stored:
+            raise ValueError(f"{where}': {entry.name} has no stored value; expected color, colors, id or ids")
+        if taken := owner.keys() & set(entry.stored):
+            raise ValueError(f"{where}': {_shown(min(taken))} already belongs to {names[owner[min(taken)]]}")
+        owner |= dict.fromkeys(entry.stored, k)
+    color = form.classes[0].stored[0][0]
+    ignore = [_ignored(v) for v in (form.ignore if form.ignore is not None else [] if color else [VOID])]
+    if form.ignore is None and owner.get((False, VOID)) is not None:
+        ignore = []  # the file says that 255 is a class
+    if any(kind != color for kind, _ in (*owner, *ignore)):
+        raise ValueError(f"{path}: some stored values are colours and some ids; expected one of the two for all")
+    if taken := owner.keys() & set(ignore):
+        raise ValueError(f"{path}: field 'ignore': {_shown(min(taken))} is also a class ({names[owner[min(taken)]]})")
+    codes = {code: k for (_, code), k in owner.items()} | {code: VOID for _, code in ignore}
+    return Reader(tuple(names), tuple(codes.items()), color, form.near)
+
+
+def _ignored(value: Any) -> tuple[bool, int]:
+    return (False, value) if type(value) is int else (True, int(_code(value), 16))
+
+
+def _shown(stored: tuple[bool, int]) -> str:
+    return f"{stored[1]:06X}" if stored[0] else str(stored[1])
+
+
+def _export(path: Path) -> Reader:
+    """Return the classes of CVAT's labelmap.txt (name:r,g,b:parts:actions) or Roboflow's _classes.csv (value, name)."""
+    text = path.read_text(encoding="utf-8-sig")
+    if path.suffix == ".txt":
+        found = re.findall(r"^([^#\n][^:\n]*):(\d+),(\d+),(\d+):", text, re.MULTILINE)
+        pairs = {name: (int(r) << 16) | (int(g) << 8) | int(b) for name, r, g, b in found}
+        wanted = "lines of CVAT's labelmap.txt, name:r,g,b:parts:actions"
+    else:
+        rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines()) if len(row) > 1]
+        pairs = {row[1]: int(row[0]) for row in rows if row[0].isdigit()}
+        wanted = "lines of Roboflow's _classes.csv, value, name"
+    if not pairs:
+        raise ValueError(f"{path}: expected {wanted}, or TOML in a file *.toml")
+    void = () if path.suffix == ".txt" or VOID in pairs.values() else ((VOID, VOID),)
+    codes = tuple((code, k) for k, code in enumerate(pairs.values()))
+    return Reader(tuple(pairs), codes + void, path.suffix == ".txt")
+
+
+def beside(folder: Path) -> Path | None:
+    """Return the map file that a folder brings along, in it, above or just below it; None without one."""
+    places = [folder, folder.parent, *sorted(p for p in folder.iterdir() if p.is_dir())]
+    return next((place / name for place in places for name in OWN if (place / name).is_file()), None)
+
+
+def draft(codes: Mapping[int, str], ignore: Iterable[int], color: bool, near: int) -> str:
+    """Return a map file to go on from: stored value -> name, one class each.
+
+    >>> print(draft({0: "value 0"}, [255], False, 0))
+    ignore = [255]
+    near = 0
+    [[classes]]
+    name = "value 0"
+    id = 0
+    """
+
+    def value(code: int) -> str:
+        return f'"{code:06X}"' if color else str(code)
+
+    lines = [f"ignore = [{', '.join(map(value, ignore))}]", f"near = {near}"]
+    for code, name in codes.items():
+        lines += ["[[classes]]", f'name = "{name}"', f"{'color' if color else 'id'} = {value(code)}"]
+    return "\n".join(lines)

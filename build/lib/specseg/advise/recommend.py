@@ -1,0 +1,120 @@
+"""The rule by which sizes are recommended, stated before any network's drop was known, and what it cannot know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+FEW_MAPS, FEW_GROUPS, RARE = 30, 10, 5
+THIN_EVIDENCE = 0.2  # R_ce beyond which the paper's own relation is no line
+CONFIDENT = 1.25  # a calibrated temperature this far from 1, as a factor, changes R_ce about as much
+RULE = (
+    "LRG: the smallest grid at which, and at every larger one, labels cut to its band lose at most the tolerated share "
+    "of mIoU against labels cut to the whole prediction grid's band, at the unfavourable end of the 95 % interval. "
+    "Blocks: the same against the true labels, each block taking its commonest class. Scored as evaluations are, "
+    "without void. The unfavourable end, because a tolerance is a promise."
+)
+REASON = (
+    "A network whose last features live on a grid cannot draw finer than its band, and labels have at least as fine "
+    "contours as a network's own maps. So what the labels lose is taken as what a truncated network may lose."
+)
+IGNORES = (
+    "How good the network is: an error that is there anyway is not lost twice, so a weak network loses less.",
+    "What training gives back: a truncated network is trained or tuned with its grid, a label map is not.",
+    "That features, not logits, are truncated, and nonlinear layers after them make new high frequencies.",
+    "That other planes of the same band can place a contour better than a label's own: no strict bound.",
+    "Learning from block labels: a network may smooth their steps, or learn them.",
+)
+
+
+def choose(ceilings: pd.DataFrame, kind: str, max_drop: float, metric: str = "drop") -> dict | None:
+    """Return the recommended grid of a kind of weak label by RULE: nu_max, lrg_size, block_px, drop, next_smaller.
+
+    None where not even the largest grid of the table holds the tolerance. `next_smaller` is what fails.
+
+    >>> rows = pd.DataFrame({"kind": "band", "metric": "drop", "nu_max": [8, 16, 32], "lrg_size": [17, 33, 65],
+    ...                      "se": 0.0, "block_px": 1.0, "low": 0.0, "value": [0.2, 0.02, 0.0],
+    ...                      "high": [0.3, 0.03, 0.0]})
+    >>> choose(rows, "band", 0.05)["lrg_size"], choose(rows, "band", 0.02)["lrg_size"]
+    (33, 65)
+    """
+    part = ceilings[(ceilings["kind"] == kind) & (ceilings["metric"] == metric)]
+    best, failed = None, None
+    for row in part.sort_values("nu_max", ascending=False).itertuples():
+        if not row.high <= max_drop:
+            failed = _grid(row)
+            break
+        best = _grid(row)
+    return None if best is None else {**best, "next_smaller": failed}
+
+
+def finest(ceilings: pd.DataFrame, kind: str, metric: str = "drop") -> dict:
+    """Return the largest grid of a kind with its drop: what remains to be said where none holds the tolerance."""
+    part = ceilings[(ceilings["kind"] == kind) & (ceilings["metric"] == metric)]
+    return _grid(next(part.sort_values("nu_max", ascending=False).itertuples()))
+
+
+def _grid(row) -> dict:
+    drop = {"value": row.value, "low": row.low, "high": row.high, "se": row.se}
+    return {"nu_max": int(row.nu_max), "lrg_size": int(row.lrg_size), "block_px": float(row.block_px), "drop": drop}
+
+
+def cautions(
+    *, maps: int, groups: int, chosen: int, found: int, void: float, only_void: int, bad: int, classes: pd.DataFrame,
+    logits: Mapping | None, grid: Mapping | None,
+) -> list[str]:  # fmt: skip
+    """Return what makes the advice weak, in sentences, gravest first."""
+    out = []
+    if maps < FEW_MAPS:
+        out.append(f"Few maps: {maps}. With fewer than {FEW_MAPS} the intervals are too narrow themselves.")
+    elif groups < FEW_GROUPS:
+        out.append(f"Few groups: {groups}. With fewer than {FEW_GROUPS} the intervals are too narrow themselves.")
+    if bad:
+        out.append(f"{bad} bad file(s) left out; they are listed below.")
+    if chosen < found:
+        out.append(f"A sample: {chosen} of {found} maps; its standard error is stated.")
+    rare = classes[(classes["maps"] > 0) & (classes["maps"] < RARE)]["name"].tolist()
+    if rare:
+        out.append(f"In fewer than {RARE} maps: {_listed(rare)}. Their rows rest on little.")
+    absent = classes[classes["maps"] == 0]["name"].tolist()
+    if absent:
+        out.append(f"In no map: {_listed(absent)}. The means leave them out.")
+    if void > 0.2:
+        out.append(f"{void:.0%} of all pixels are void and took their nearest label: contours there are invented.")
+    if only_void:
+        out.append(f"{only_void} map(s) without any label were left out.")
+    if logits is not None:
+        out += _about_logits(logits, grid)
+    return out
+
+
+def _about_logits(logits: Mapping, grid: Mapping | None) -> list[str]:
+    out = []
+    nu = grid["nu_max"] if grid else None
+    high = [r["value"] for r in logits["r_ce"] if r["nu_max"] == nu and r["scale"] == "raw"]
+    if high and max(high) > THIN_EVIDENCE:
+        out.append(
+            f"R_ce is up to {max(high):.2f} at the recommended grid. Beyond {THIN_EVIDENCE} the paper's relation to "
+            "the drop is no line, and none is known."
+        )
+    t = logits["temperature"]
+    if not 1 / CONFIDENT <= t <= CONFIDENT:
+        word = "over-confident" if t > 1 else "under-confident"
+        out.append(
+            f"The network is {word}: its calibrated temperature is {t:.2f}. R_ce moves with the logits' scale, so "
+            "trust the calibrated variant, or neither."
+        )
+    if logits["temperature_at_end"]:
+        out.append(f"The calibrated temperature is at the end of the range tried ({t:g}).")
+    return out
+
+
+def _listed(names: Sequence[str], most: int = 8) -> str:
+    """Return names in a row, cut after `most`.
+
+    >>> _listed(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -1,0 +1,98 @@
+"""What a run of the adviser is asked for, the grids that it looks at, and the key that keeps other settings apart."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from specseg.advise import files, frames
+from specseg.data import transforms
+from specseg.evidence import provenance
+
+LIMITS_513 = (64, 48, 40, 32, 24, 16, 8)  # Table 1's, for a prediction grid of 129 points
+BLOCKS_513 = (128, *LIMITS_513)
+KINDS = ("band", "majority", "nearest")
+BIG, SAMPLE = 1000, 500  # a folder of more maps than BIG is sampled: SAMPLE of them
+DRAWS = 500  # of the bootstrap: its quantiles move the third digit of an interval by less than one
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that decides the numbers of a run.
+
+    `size`: side of the square frame, 64k + 1. `ignore`: stored values (or names of classes) that count nowhere; None:
+    255, unless it must be a class. `max_drop`: tolerated relative drop of mIoU. `sample`: None (all up to BIG maps,
+    else SAMPLE of them), "all" or a number. `group`: a regular expression; maps whose names match it with the same
+    text stay together in the bootstrap. `frame`: one of `frames.FRAMES`.
+    """
+
+    size: int = 513
+    max_drop: float = 0.02
+    ignore: int | tuple[int | str, ...] | None = None
+    sample: int | str | None = None
+    seed: int = 0
+    draws: int = DRAWS
+    group: str = ""
+    keep_going: bool = False
+    frame: str = "auto"
+
+    def __post_init__(self) -> None:
+        transforms.check_size(self.size)
+        if not 0 < self.max_drop < 1:
+            raise ValueError(f"max_drop {self.max_drop}: expected a fraction between 0 and 1, for example 0.02 for 2 %")
+        if isinstance(self.ignore, int):
+            object.__setattr__(self, "ignore", (self.ignore,))
+        if far := [v for v in self.ignore or () if isinstance(v, int) and abs(v) >= files.MOST]:
+            raise ValueError(f"ignore {far[0]}: expected a stored value, for example 255")
+        if self.frame not in frames.FRAMES:
+            raise ValueError(f"frame {self.frame!r}: expected one of {', '.join(frames.FRAMES)}")
+        try:
+            re.compile(self.group)
+        except re.error as err:
+            raise ValueError(f"group {self.group!r}: no regular expression ({err}); for example '^(.*)_'") from None
+        whole = isinstance(self.sample, int) and not isinstance(self.sample, bool) and self.sample > 0
+        if not (self.sample in (None, "all") or whole):
+            raise ValueError(f"sample {self.sample!r}: expected a number of maps above 0, or all")
+
+
+def prediction_grid(size: int) -> int:
+    """Return the side of the networks' prediction grid for a frame of `size` pixels, the largest LRG: (size - 1)/4 + 1.
+
+    >>> prediction_grid(513), prediction_grid(257)
+    (129, 65)
+    """
+    transforms.check_size(size)
+    return (size - 1) // 4 + 1
+
+
+def scaled(size: int, limits: Sequence[int]) -> tuple[int, ...]:
+    """Return band limits of a 513 frame for another frame, in the same share of its prediction grid, each once.
+
+    >>> scaled(513, LIMITS_513) == LIMITS_513, scaled(129, LIMITS_513)
+    (True, (16, 12, 10, 8, 6, 4, 2))
+    """
+    return tuple(dict.fromkeys(max(1, nu * (size - 1) // 512) for nu in limits))
+
+
+def run_key(parts: dict, code: Sequence[Path]) -> str:
+    """Return a short hash of what decides the numbers of a stage: its settings and the code that measures.
+
+    Scratch is kept below this key, so a run with other settings or other code never takes it for its own.
+    """
+    text = json.dumps([parts, provenance.module_hashes(list(code)), [provenance.code_hash(p) for p in code]],
+                      sort_keys=True, default=str)  # fmt: skip
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def as_json(settings: Settings) -> dict:
+    """Return the settings as plain numbers and words; one ignored value stands alone.
+
+    >>> as_json(Settings())["ignore"], as_json(Settings(ignore=(0, 255)))["ignore"]
+    (255, [0, 255])
+    """
+    ignore = (255,) if settings.ignore is None else settings.ignore
+    return asdict(settings) | {"ignore": ignore[0] if len(ignore) == 1 else list(ignore)}

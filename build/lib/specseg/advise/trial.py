@@ -1,0 +1,223 @@
+"""What truncation costs a network that someone has: its features made coarser at one layer, on pictures with labels."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from specseg.advise import folder as listing
+from specseg.advise import frames
+from specseg.advise.folder import Item
+from specseg.advise.survey import Survey
+from specseg.evidence import statistics
+
+LAYERS = ("classifier", "decode_head", "decoder", "head", "segmentation_head")
+PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
+MOST = 40  # frames: minutes on one core, for a network that takes a second a frame
+
+
+def layer_of(model: nn.Module, name: str = "") -> str:
+    """Return the module whose input is truncated: `name`, or the first of LAYERS. Raises ValueError listing some."""
+    known = dict(model.named_modules())
+    if name in known and name:
+        return name
+    found = next((layer for layer in LAYERS if layer in known), "") if not name else ""
+    if not found:
+        inner = [n for n in known if n and n.count(".") < 2][:12]
+        raise ValueError(f"--layer {name or '(none of ' + ', '.join(LAYERS) + ')'}: no such module in "
+                         f"{type(model).__name__}; it has {', '.join(inner)}")  # fmt: skip
+    return found
+
+
+@contextmanager
+def truncated(
+    model: nn.Module, layer: str, lrg_size: int, frame: int, *, keep_grid: bool = False
+) -> Iterator[list[tuple[int, int]]]:
+    """Make the maps that enter a layer coarser within a `with` block: `lrg_size` points in a picture of `frame` pixels.
+
+    Other pictures get as many points a pixel; maps that are no finer stay as they are. Bilinear, corners on corners.
+    `keep_grid` brings them back to their grid, for layers that need it: the same detail is lost, nothing is saved.
+    Yields the list of the grids that entered, for a look afterwards. Raises ValueError where there is no such layer.
+
+    >>> net = nn.Sequential(nn.AvgPool2d(4, 4), nn.Conv2d(3, 2, 1))
+    >>> with truncated(net, "1", 17, frame=129) as grids:
+    ...     tuple(net(torch.zeros(1, 3, 132, 132)).shape), grids
+    ((1, 2, 17, 17), [(33, 33)])
+    """
+    pixels, grids = [(frame, frame)], []
+
+    def seen(module: nn.Module, inputs: tuple) -> None:
+        pixels[0] = tuple(inputs[0].shape[-2:])
+
+    def coarser(x: Any) -> Any:
+        if isinstance(x, dict):
+            return type(x)((k, coarser(v)) for k, v in x.items())
+        if isinstance(x, list | tuple):
+            return type(x)(coarser(v) for v in x)
+        if not (isinstance(x, Tensor) and x.ndim == 4):
+            return x
+        grids.append((x.shape[-2], x.shape[-1]))
+        wanted = [max(2, round((side - 1) * (lrg_size - 1) / (frame - 1)) + 1) for side in pixels[0]]
+        size = tuple(min(n, w) for n, w in zip(x.shape[-2:], wanted, strict=True))
+        if size == tuple(x.shape[-2:]):
+            return x
+        low = F.interpolate(x, size, mode="bilinear", align_corners=True)
+        return F.interpolate(low, x.shape[-2:], mode="bilinear", align_corners=True) if keep_grid else low
+
+    known = dict(model.named_modules())
+    if layer not in known:
+        raise ValueError(f"layer {layer!r}: no such module in {type(model).__name__}")
+    hooks = [
+        model.register_forward_pre_hook(seen),
+        known[layer].register_forward_pre_hook(
+            lambda module, args, kwargs: (coarser(args), coarser(kwargs)), with_kwargs=True
+        ),
+    ]
+    try:
+        yield grids
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def loaded(where: str) -> nn.Module:
+    """Return the network of "FILE.py:function". Raises ValueError that names the file and what is wrong with it."""
+    file, _, name = where.rpartition(":")
+    path = Path(file)
+    if not name or not path.is_file():
+        raise ValueError(f"--try {where}: expected FILE.py:build, a file and a function in it that returns the network")
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        spec = importlib.util.spec_from_file_location("specseg_tried", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        model = getattr(module, name)()
+    except AttributeError as err:
+        raise ValueError(f"--try {where}: {err}") from None
+    finally:
+        sys.path.pop(0)
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"--try {where}: returns {type(model).__name__}; expected an nn.Module")
+    return model.eval()
+
+
+def pictures(folder: Path, items: Sequence[Item]) -> dict[str, Path]:
+    """Return the picture of each map: of the same name, or of the map's without its "_mask", "_gt" ...
+
+    Raises FileNotFoundError where some have none.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"--pictures {folder}: no such folder; expected one picture a label map")
+    known = {}
+    for name, path in listing.files_below(folder):
+        if path.suffix.lower() in PICTURES:
+            known.setdefault(Path(name).with_suffix("").as_posix(), path)
+            known.setdefault(path.stem, path)
+    out = {}
+    for item in items:
+        stem = Path(item.map).name
+        short = [stem[: -len(end) - 1] for end in listing.LABEL_NAMES if stem.lower().endswith(end.lower())]
+        found = [known[n] for n in (item.map, stem, *short) if n in known and known[n] != item.path]
+        if not found:
+            raise FileNotFoundError(f"--pictures {folder}: no picture for {item.map}; expected {stem}.jpg or .png")
+        out[item.map] = found[0]
+    return out
+
+
+def framed(path: Path, item: Item, size: int) -> Tensor:
+    """Return the frame of a picture, float32 (1, 3, size, size) in [0, 1]; shrunk with an antialiasing filter."""
+    with Image.open(path) as image:
+        height, width, top, left = item.window
+        image = image.convert("RGB")
+        if image.size != (width, height):
+            image = image.resize((width, height), Image.Resampling.BILINEAR)
+        pixels = np.asarray(image)[top : top + size, left : left + size]
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
+
+
+def logits_of(out: Any, size: int, num_classes: int) -> Tensor:
+    """Return the logits (1, C, size, size) of what a network gives: a tensor, or a dict with `out` or `logits`."""
+    if isinstance(out, dict):
+        out = out["out"] if "out" in out else out["logits"]
+    if isinstance(out, list | tuple):
+        out = out[0]
+    if out.ndim != 4 or out.shape[1] != num_classes:
+        raise ValueError(f"--try: the network gives {tuple(out.shape)}; expected (1, {num_classes}, h, w), as many "
+                         "classes as the labels have (--classes, --map and --ignore say which)")  # fmt: skip
+    if out.shape[-2:] != (size, size):
+        out = F.interpolate(out.float(), (size, size), mode="bilinear", align_corners=False)
+    return out
+
+
+@torch.no_grad()
+def measured(
+    run: Survey, model: nn.Module, folder: Path, layer: str = "",
+    advance: Callable[[str, int, int], object] = lambda stage, done, total: None,
+) -> dict:  # fmt: skip
+    """Return what truncating a network at a layer costs on frames of a survey: network, layer, grid, frames, maps,
+    keep_grid, miou, drops.
+
+    Each drop of mIoU has lrg_size, value, low, high: a bootstrap over maps, the same draws with and without truncation;
+    `changed` says whether the layer's maps were finer than the grid at all.
+    """
+    layer, size, count = layer_of(model, layer), run.context.grid.size, run.context.num_classes
+    items = listing.choose(run.items, None, run.settings.seed, MOST, MOST)
+    files, sizes, keep_grid = pictures(folder, items), [2 * nu + 1 for nu in run.context.grid.band], False
+    counts: dict[int, list[np.ndarray]] = {n: [] for n in (0, *sizes)}
+    entered: list[tuple[int, int]] = []
+    for item in items:
+        image = framed(files[item.map], item, size)
+        label = torch.from_numpy(frames.label(run.context.reader.classes(item), item.window, size).astype(np.int64))
+        for n in counts:
+            try:
+                with truncated(model, layer, n or size, size, keep_grid=keep_grid) as entered:
+                    out = model(image)
+            except RuntimeError:
+                if keep_grid or not n:
+                    raise
+                keep_grid = True
+                with truncated(model, layer, n, size, keep_grid=True) as entered:
+                    out = model(image)
+            guess = logits_of(out, size, count).argmax(1)
+            counts[n].append(statistics.class_counts(guess, label[None], count)[0])
+        advance("your network", 1, len(items))
+    full, names = np.stack(counts[0]), [item.map for item in items]
+    finest = max(max(grid) for grid in entered)
+    drops = []
+    for n in sizes:
+        value, drawn = statistics.drop_draws([full], [np.stack(counts[n])], names, seed=run.settings.seed)
+        drops.append({"lrg_size": n, **statistics.estimate(value, drawn), "changed": n < finest})
+    miou = float(statistics.miou(statistics.pooled(full)))
+    return {"network": type(model).__name__, "layer": layer, "grid": finest, "frames": len(items),
+            "maps": len(set(names)), "keep_grid": keep_grid, "miou": miou, "drops": drops}  # fmt: skip
+
+
+def lines(data: dict) -> str:
+    """Return the lines of code that apply an advice, for torchvision's networks and for any other."""
+    lrg, size = data["recommendation"]["lrg"], data["settings"]["size"]
+    grid = (lrg["next_smaller"] if whole(data) else lrg)["lrg_size"]
+    return (
+        "import specseg\n"
+        f"net = specseg.wrap(model)   # torchvision's DeepLabV3, FCN or LR-ASPP; pictures of {size} pixels in [0, 1]\n"
+        f"net.lrg_size = {grid}\n"
+        "\n"
+        "from specseg.advise.trial import layer_of, truncated\n"
+        "layer = layer_of(model)     # any network: or the name of the module whose input is made coarser\n"
+        f"with truncated(model, layer, {grid}, frame={size}):\n"
+        "    logits = model(pictures)"
+    )
+
+
+def whole(data: dict) -> bool:
+    """Say whether the advice is not to truncate: then the code tries the next smaller grid."""
+    return data["recommendation"]["lrg"]["lrg_size"] == max(r["lrg_size"] for r in data["costs"])

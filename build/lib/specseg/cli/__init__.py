@@ -1,0 +1,168 @@
+"""The command `specseg`: build the book, run a chapter, look after data sets, run experiments, ask the ledger."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from specseg import __version__
+from specseg.cli import advise as cli_advise
+from specseg.cli import data as cli_data
+from specseg.cli import nets as cli_nets
+from specseg.cli import records as cli_records
+from specseg.cli import sweep as cli_sweep
+from specseg.evidence import config
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+ledger_app = typer.Typer(no_args_is_help=True, help="The claims, their verdicts, and what a change touches.")
+app.add_typer(cli_data.app, name="data")
+app.add_typer(cli_nets.app, name="nets")
+app.add_typer(cli_sweep.app, name="sweep")
+app.add_typer(cli_records.app, name="records")
+app.add_typer(ledger_app, name="ledger")
+app.command("advise")(cli_advise.advise)
+console = Console(highlight=False)
+
+Profile = Annotated[str, typer.Option(help="smoke, standard or paper (profiles.toml)")]
+Jobs = Annotated[int, typer.Option(help="chapters at a time")]
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="print the version and stop")] = False) -> None:
+    if version:
+        console.print(f"specseg {__version__}")
+        raise typer.Exit
+
+
+def _driver(*arguments: str) -> None:
+    """Start the book's driver as a child process and take its exit status."""
+    driver = config.root() / "book" / "build.py"
+    if not driver.is_file():
+        console.print(f"{driver}: missing; run specseg inside a checkout of the project")
+        raise typer.Exit(2)
+    with subprocess.Popen([sys.executable, str(driver), *arguments], cwd=config.root()) as child:
+        while child.returncode is None:
+            try:
+                child.wait()
+            except KeyboardInterrupt:
+                continue  # the driver gets the same Ctrl-C: it ends its kernels and says what is left
+    raise typer.Exit(child.returncode)
+
+
+@app.command()
+def book(
+    profile: Profile = "smoke",
+    jobs: Jobs = 2,
+    force: Annotated[bool, typer.Option(help="run every chapter, changed or not")] = False,
+    drift: Annotated[str, typer.Option(help="show or fail: what a drift from the accepted facts does")] = "",
+    timings: Annotated[bool, typer.Option("--timings", help="say where the build's time goes")] = False,
+) -> None:
+    """Execute the chapters that changed, build the HTML, verify it, publish it to _build/html."""
+    extra = [*(["--force"] if force else []), *(["--drift", drift] if drift else [])]
+    extra += ["--timings"] if timings else []
+    _driver("book", "--profile", profile, "--jobs", str(jobs), *extra)
+
+
+@app.command()
+def chapter(
+    name: Annotated[str, typer.Argument(help="number, slug or file of the chapter")],
+    profile: Profile = "smoke",
+    parameter: Annotated[list[str] | None, typer.Option("-p", "--parameter", help="NAME=VALUE, repeatable")] = None,
+    force: Annotated[bool, typer.Option(help="run it even when nothing changed")] = False,
+) -> None:
+    """Run one chapter and print the verdicts on its claims."""
+    pairs = []
+    for text in parameter or []:
+        key, sign, value = text.partition("=")
+        if not sign:
+            raise typer.BadParameter(f"{text!r}: expected NAME=VALUE")
+        if key == "folder" and Path(value).is_dir():
+            value = str(Path(value).resolve())  # the chapter runs in the project's root
+        pairs += ["-p", key, value]
+    _driver("chapter", "--chapter", name, "--profile", profile, *pairs, *(["--force"] if force else []))
+
+
+@ledger_app.command()
+def accept(profile: Profile = "smoke", jobs: Jobs = 2) -> None:
+    """Run the chapters, show the difference to the accepted facts, and accept what was found."""
+    _driver("accept", "--profile", profile, "--jobs", str(jobs))
+
+
+@ledger_app.command()
+def portable(
+    only: Annotated[list[str] | None, typer.Option(help="chapter's number, repeatable; default: all it is for")] = None,
+    setting: Annotated[list[str] | None, typer.Option(help="repeatable; default: all that this processor has")] = None,
+    jobs: Jobs = 2,
+) -> None:
+    """Run chapters under other kernels, threads and instruction sets: are the facts and verdicts the same?"""
+    extra = ["--only", *only] if only else []
+    _driver("portable", "--jobs", str(jobs), *(w for name in setting or [] for w in ("--setting", name)), *extra)
+
+
+@ledger_app.command()
+def show(
+    verdict: Annotated[str, typer.Option(help="only claims with this verdict")] = "",
+    chapter: Annotated[str, typer.Option(help="only claims of this chapter")] = "",
+) -> None:
+    """Print the ledger of the last built book."""
+    import json
+
+    path = config.root() / "_build" / "html" / "ledger.json"
+    if not path.is_file():
+        console.print("no book has been built yet: run 'specseg book' (or 'make book') first")
+        raise typer.Exit(1)
+    rows = json.loads(path.read_text(encoding="utf-8"))["claims"]
+    table = Table("claim", "where", "verdict", "what we found")
+    for row in rows:
+        if verdict in ("", row["verdict"]) and row["chapter"].startswith(chapter):
+            table.add_row(row["id"], row["locator"], row["verdict"], row["found"] or row["reason"])
+    if not table.row_count:
+        known = ", ".join(sorted({row["verdict"] for row in rows}))
+        raise ValueError(f"no claim with verdict {verdict!r} of chapter {chapter!r}; verdicts in this book: {known}")
+    console.print(table)
+
+
+@ledger_app.command()
+def touched(
+    files: Annotated[list[Path] | None, typer.Argument(help="files; default: those that git says have changed")] = None,
+    since: Annotated[str, typer.Option(help="a git revision to compare with")] = "HEAD",
+) -> None:
+    """Say which chapters, experiments, records and claims the changed files touch."""
+    from specseg.evidence import impact
+
+    if missing := [str(f) for f in files or () if not f.exists()]:
+        raise FileNotFoundError(f"no such file: {', '.join(missing)}")
+    result = impact.touched(files or impact.changed(since))
+    for title, lines in result.items():
+        console.print(f"[bold]{title}[/bold] ({len(lines)})")
+        for line in lines:
+            console.print(f"  {line}", markup=False)
+
+
+@app.command()
+def rooms() -> None:
+    """Show the rooms of the library: modules, lines of code, what each uses; and the picture of CONTRIBUTING.md."""
+    from specseg.evidence import rooms as house
+
+    table = Table("room", "modules", "lines of code", "uses")
+    uses, sizes = house.graph(), house.sizes()
+    for room, (modules, lines) in sizes.items():
+        table.add_row(room, str(modules), str(lines), ", ".join(r for r in house.ROOMS if r in uses[room]))
+    table.add_row("all", *(str(sum(column)) for column in zip(*sizes.values(), strict=True)), "")
+    console.print(table)
+    console.print(house.picture(), markup=False)
+
+
+def main() -> None:
+    """Run the command line; expected mistakes are one line on stderr and exit status 1, not a traceback."""
+    try:
+        app()
+    except (ValueError, FileNotFoundError, RuntimeError) as err:
+        print(f"specseg: {err}", file=sys.stderr)
+        raise SystemExit(1) from None

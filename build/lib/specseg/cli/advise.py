@@ -1,0 +1,171 @@
+"""The command `specseg advise`: a folder of label maps in, a table, advice.json and a page out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from specseg.evidence import config
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
+
+
+def advise(
+    labels: Annotated[Path, typer.Argument(help="folder of label maps (PNG, TIFF, .npy ...), with its subfolders")],
+    logits: Annotated[Path | None, typer.Option(help="folder: a .npy, .npz or .pt of logits (C, h, w) a label")] = None,
+    probabilities: Annotated[bool, typer.Option("--probabilities", help="softmax outputs were saved")] = False,
+    manifest: Annotated[str, typer.Option(help="stored as this known data set")] = "",
+    map_: Annotated[Path | None, typer.Option("--map", help="TOML (or CVAT's, Roboflow's): names, values")] = None,
+    classes: Annotated[int | None, typer.Option(help="number of classes; default: as many as are found")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="stored value or class that counts nowhere, repeatable, or "
+                                                     "none; default: 255, unless it must be a class")] = None,
+    max_drop: Annotated[float, typer.Option(help="tolerated relative drop of mIoU, as a fraction")] = 0.02,
+    out: Annotated[Path, typer.Option(help="folder for advice.json, advice.html and scratch")] = Path("advice"),
+    sample: Annotated[str, typer.Option(help="number of maps, or all; default: all up to 1000, else 500")] = "",
+    seed: Annotated[int, typer.Option(help="of the sample and the bootstrap")] = 0,
+    group: Annotated[str, typer.Option(help="regular expression: names of equal match are bootstrapped together")] = "",
+    pattern: Annotated[str | None, typer.Option(help="which files are label maps; default: found out")] = None,
+    list_: Annotated[Path | None, typer.Option("--list", help="file with the names to use, one a line")] = None,
+    size: Annotated[int, typer.Option(help="side of the frame in pixels, 64k + 1")] = 513,
+    frame: Annotated[str, typer.Option(help="shrink: short side to the frame, centre; crop: centre at own scale; "
+                                       "tiles: all of it at own scale; native: as crop, frame as large as the maps; "
+                                       "auto: shrink, or tiles for maps over twice the frame")] = "auto",
+    try_: Annotated[str, typer.Option("--try", help="MODEL.py:build, a function that returns your network: measure its "
+                                      "drop")] = "",
+    pictures: Annotated[Path | None, typer.Option(help="folder of pictures, named as the labels, for --try")] = None,
+    layer: Annotated[str, typer.Option(help="module whose input --try makes coarser; default: classifier, decoder ...")]
+    = "",
+    workers: Annotated[int, typer.Option(help="processes")] = 1,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="leave bad files out and list them")] = False,
+) -> None:  # fmt: skip
+    """Advise on the band limit, LRG size and block size for a data set, from its label maps and, if given, logits."""
+    from specseg.advise import folder
+
+    given = [name for name, value in (("--manifest", manifest), ("--map", map_), ("--classes", classes)) if value]
+    if len(given) > 1:
+        raise typer.BadParameter(f"{' and '.join(given)}: give one of them")
+    if workers < 1:
+        raise typer.BadParameter(f"--workers {workers}: expected 1 or more")
+    if sample not in ("", "all") and not sample.isdigit():
+        raise typer.BadParameter(f"--sample {sample!r}: expected a number of maps, or all")
+    if bool(try_) != bool(pictures):
+        raise typer.BadParameter("--try and --pictures: give both, a network and the pictures of the labels")
+    wanted = None if not sample else sample if sample == "all" else int(sample)
+    only = None if list_ is None else folder.read_list(list_)
+    if logits is not None and not logits.is_dir():
+        raise FileNotFoundError(f"{logits}: no such folder; expected one file of logits a label")
+    stored = None
+    if map_ or manifest:
+        from specseg.advise import labels as reading
+        from specseg.advise import maps
+
+        stored = maps.from_map(map_) if map_ else None
+        if manifest:
+            stored, own = reading.from_manifest(manifest)
+            pattern = pattern or folder.fitting(labels, own)
+    folder.find(labels, pattern, only)  # a mistyped path is answered here, before torch and pandas are loaded
+    from specseg.advise import labels as reading
+    from specseg.advise import page, report
+    from specseg.advise.settings import Settings
+    from specseg.advise.trial import loaded
+    from specseg.figures import advise as draw
+
+    settings = Settings(size, max_drop, reading.parse_ignore(ignore or ()), wanted, seed, group=group,
+                        keep_going=keep_going, frame=frame)  # fmt: skip
+    with _progress(out) as advance:
+        found = report.advise(labels, settings, reading=stored, classes=classes, logit_folder=logits,
+                              probabilities=probabilities, network=loaded(try_) if try_ else None,
+                              picture_folder=pictures or "", layer=layer, pattern=pattern, only=only, out=out,
+                              workers=workers, advance=advance)  # fmt: skip
+    file = report.write(found.data, out / "advice.json")
+    shown = [picture._repr_html_() for picture in draw.pictures(found.data)]
+    (out / "advice.html").write_text(page.render(found.data, shown), encoding="utf-8", errors="backslashreplace")
+    _tell(found.data, page)
+    print(f"{file}\n{out / 'advice.html'}")
+
+
+@contextmanager
+def _progress(out: Path) -> Iterator[Callable[[str, int, int], None]]:
+    """Show how far each stage is and the time left; Ctrl-C says how to go on, in place of a traceback."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True, highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    tasks: dict[str, TaskID] = {}
+    off = config.in_ci() or not console.is_terminal
+    try:
+        with Progress(*columns, console=console, transient=True, disable=off) as bar:
+
+            def advance(stage: str, done: int, total: int) -> None:
+                if stage not in tasks:
+                    tasks[stage] = bar.add_task(stage, total=total)
+                bar.advance(tasks[stage], done)
+
+            yield advance
+    except KeyboardInterrupt:
+        print(f"specseg: stopped; what was measured is kept in {out / 'work'}, and the same command goes on from there",
+              file=sys.stderr)  # fmt: skip
+        raise typer.Exit(130) from None
+
+
+def _tell(data: dict, page) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(highlight=False)
+    console.print(f"[bold]{escape(data['title'])}[/bold]: {escape(page.scope(data))}")
+    console.print(*page.seen(data), sep="\n", markup=False)
+    console.print()
+    for sentence in page.worth(data) + page.sentences(data):
+        console.print(f"  {escape(sentence)}")
+    tables = {"grids: labels cut to the grid's band; lost against the whole prediction grid": page.grid_table,
+              "blocks: each takes its commonest class; lost against the true labels": page.block_table,
+              "classes: IoU when cut to the grid of so many points": page.class_table}  # fmt: skip
+    if data["logits"]:
+        title = "logits: R_ce (per: periodic, mir: mirrored, /T: calibrated), truncated IoU, cut logits"
+        tables[title] = page.logit_table
+    for title, make in tables.items():
+        console.print()
+        _table(console, title, *make(data, short=True))
+    if data["logits"]:
+        told = data["logits"]
+        console.print(f"\nmIoU of the logits {page.between(told['miou'])}, temperature {told['temperature']:.2f}. "
+                      f"{told['relation']}", markup=False)  # fmt: skip
+    if data["warnings"]:
+        console.print("\n[bold]Take care[/bold]")
+        for warning in data["warnings"]:
+            console.print(f"  {escape(warning)}")
+    for bad in data["data"]["bad"]:
+        console.print(f"  BAD {bad['reason']}", style="red", markup=False, soft_wrap=True)
+    console.print("\n[bold]What to do next[/bold]")
+    for step in page.steps(data):
+        console.print(f"  {escape(step)}")
+    console.print(f"\n{data['code']}\n", markup=False, soft_wrap=True)
+
+
+def _table(console: Console, title: str, heads: list[str], lines: list[list[str]], place: int) -> None:
+    """Print a table; a narrow terminal gets its first columns whole, not all of them cut."""
+    from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
+    from rich.table import Table
+
+    columns = zip(heads, *lines, strict=True)
+    widths = [1 + max(len(part) for cell in column for part in cell.split("\n")) for column in columns]
+    shown = max(k for k in range(1, len(widths) + 1) if k == 1 or sum(widths[:k]) + 1 <= console.width)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for k, head in enumerate(heads[:shown]):
+        table.add_column(head, justify="left" if k == 0 else "right", no_wrap=True)
+    for k, line in enumerate(lines):
+        table.add_row(*map(escape, line[:shown]), style="bold" if k == place else None)
+    console.print(table)
+    if shown < len(heads):
+        left = ", ".join(head.replace("\n", " ") for head in heads[shown:])
+        console.print(f"  (too narrow here for: {left}; advice.html has them)")

@@ -1,0 +1,206 @@
+"""The commands `specseg data ...`: what is there, is it right, get it, show it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from specseg.evidence import config
+
+if TYPE_CHECKING:
+    from specseg.data import datasets, manifests
+
+app = typer.Typer(no_args_is_help=True, help="The data sets: list, verify, fetch and show them.")
+Name = Annotated[str, typer.Argument(help="name of a data set, as in `specseg data list`")]
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=True)
+
+
+def _manifest(name: str) -> manifests.Manifest:
+    from specseg.data import manifests
+
+    try:
+        return manifests.load(name)
+    except ValueError as err:
+        raise typer.BadParameter(str(err)) from None
+
+
+@app.command("list")
+def list_() -> None:
+    """Every data set: what is here of it, its size and its licence."""
+    from specseg.data import manifests
+
+    table = Table("name", "state", "pairs", "bytes", "access", "licence", title=f"data sets below {config.data_root()}")
+    for name in manifests.names():
+        manifest = manifests.load(name)
+        report = manifests.verify(manifest, fast=True)
+        have = [sum(column) for column in zip(*report.splits.values(), strict=True)]
+        pairs = f"{have[0]} of {have[2]}" if manifest.access != "generated" else "any number"
+        table.add_row(name, report.state, pairs, human(report.bytes), manifest.access, manifest.licence)
+    _console().print(table)
+
+
+@app.command()
+def verify(
+    name: Name,
+    fast: Annotated[bool, typer.Option("--fast", help="sizes and counts only, no hashes")] = False,
+) -> None:
+    """Compare the files on this disk with the manifest; name every bad file. Exit code 1 when one is bad."""
+    from specseg.data import manifests
+
+    manifest, console = _manifest(name), _console()
+    with _progress(console) as bar:
+        task = bar.add_task(name, total=sum(f.bytes for f in manifest.files) or None)
+        report = manifests.verify(manifest, fast=fast, progress=lambda _, n: bar.advance(task, n))
+    how = "sizes and counts" if fast else "every byte" if manifest.files else "counts, sizes and values"
+    console.print(
+        f"{manifest.title}: {report.state} ({report.present} of {report.expected} files, "
+        f"{human(report.bytes)}; {how} checked)"
+    )
+    for split, have in report.splits.items():
+        labels = f", {have.labels} labels" if have.labels != have.pairs else ""
+        console.print(f"  {split}: {have.pairs} of {have.listed} pairs{labels}")
+    if manifest.hashes != "publisher" and manifest.access != "generated":
+        console.print(f"  hashes: {HASH_WORDS[manifest.hashes]}")
+    for problem in report.problems:
+        console.print(f"  BAD {problem}", style="red")
+    if report.problems:
+        raise typer.Exit(1)
+    if report.state == "missing":
+        console.print(f"  {manifest.how}")
+
+
+HASH_WORDS = {
+    "mirrors": "computed from mirrors, never compared with the official archive",
+    "reported": "the archive's is the one public loaders pin; the files inside have none",
+    "unverified": "none is public; files are counted and opened",
+}
+
+
+@app.command()
+def fetch(name: Name) -> None:
+    """Download an open data set (resumes, tries mirrors, checks every file); say what to do for the others."""
+    from specseg.data import manifests
+
+    manifest, console = _manifest(name), _console()
+    if manifest.access == "generated":
+        console.print(f"{manifest.title}: {manifest.how}")
+        return
+    try:
+        with _progress(console) as bar:
+            task = bar.add_task(name, total=sum(f.bytes for f in manifest.archives or manifest.files) or None)
+            got = manifests.fetch(manifest, progress=lambda _, n: bar.advance(task, n))
+    except manifests.RegistrationNeeded as err:
+        console.print(str(err))
+        raise typer.Exit(2) from None
+    except manifests.FetchError as err:
+        console.print(str(err), style="red")
+        raise typer.Exit(1) from None
+    console.print(f"{manifest.title}: {got.new} downloaded, {got.kept} were there; now run: specseg data verify {name}")
+
+
+@app.command()
+def show(
+    name: Name,
+    split: Annotated[str, typer.Option(help="split to look at")] = "",
+    images: Annotated[int, typer.Option(help="labels to count, spread over the split; 0 = all")] = 100,
+    sheet: Annotated[Path | None, typer.Option(help="where the contact sheet goes")] = None,
+) -> None:
+    """Class table with pixel shares, and a contact sheet of images and labels as a PNG."""
+    import numpy as np
+
+    from specseg.data import datasets
+
+    manifest, console = _manifest(name), _console()
+    split = split or next(s.name for s in manifest.splits)
+    options = {} if manifest.access == "generated" else {"partial": True}
+    try:
+        data = datasets.open(name, split, need="label", **options)
+    except (FileNotFoundError, ValueError) as err:
+        console.print(str(err), style="red")
+        raise typer.Exit(1) from None
+    chosen = spread(len(data), images)
+    counts = np.zeros(256, np.int64)
+    for index in chosen:
+        counts += np.bincount(data.label(index).ravel(), minlength=256)
+    title = f"{manifest.title}, {split} ({len(chosen)} labels)"
+    table = Table("class", "name", "colour", "share of pixels", title=title)
+    for cls, title in enumerate(data.classes):
+        color = "#{:02X}{:02X}{:02X}".format(*data.palette[cls])
+        table.add_row(str(cls), title, color, f"{counts[cls] / counts.sum():.4f}")
+    table.add_row("255", "void", "", f"{counts[255] / counts.sum():.4f}")
+    console.print(table)
+    console.print(f"{data.coverage} labels of this split are present")
+    try:
+        pairs = datasets.open(name, split, **options)
+    except (FileNotFoundError, ValueError):
+        console.print("no image of this split is present: no contact sheet")
+        return
+    path = sheet or config.root() / "_build" / "sheets" / f"{name}_{split}.png"
+    write_sheet(pairs, path)
+    console.print(f"contact sheet: {path}")
+
+
+def spread(count: int, wanted: int) -> list[int]:
+    """Return `wanted` indices spread evenly over 0 .. count - 1 (all of them when wanted is 0 or too many).
+
+    >>> spread(10, 3)
+    [0, 3, 6]
+    """
+    if wanted <= 0 or wanted >= count:
+        return list(range(count))
+    return [k * count // wanted for k in range(wanted)]
+
+
+def write_sheet(data: datasets.DataSet, path: Path, images: int = 8, size: int = 257) -> None:
+    """Write a PNG of up to `images` samples: each picture above its label map in the set's colours, void white."""
+    import numpy as np
+    from PIL import Image
+
+    from specseg.data import transforms
+
+    palette = np.full((256, 3), 255, np.uint8)
+    palette[: data.num_classes] = data.palette
+    framed = [transforms.frame(data[i], size) for i in spread(len(data), images)]
+    rows = [np.hstack([s.image for s in framed]), np.hstack([palette[s.label] for s in framed])]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.vstack(rows)).save(path)
+
+
+@app.command("hash")
+def hash_(folder: Annotated[Path, typer.Argument(help="folder of a data set")], pattern: str = "**/*") -> None:
+    """Print the file list of a folder (path, bytes, sha256): what a new manifest's file_list holds."""
+
+    if not folder.is_dir():
+        raise typer.BadParameter(f"{folder}: no such folder")
+    print("path\tbytes\tsha256")
+    for path in sorted(p for p in folder.glob(pattern) if p.is_file()):
+        print(f"{path.relative_to(folder).as_posix()}\t{path.stat().st_size}\t{config.sha256(path)}")
+
+
+def human(count: int) -> str:
+    """Return a number of bytes in words.
+
+    >>> human(84152512)
+    '84.2 MB'
+    """
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=config.in_ci() or not console.is_terminal)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,86 @@
+"""The commands `specseg nets ...`: which networks others trained, are they here, are they the right ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from specseg.evidence import config
+
+if TYPE_CHECKING:
+    from specseg.nets.third_party import manifests
+
+app = typer.Typer(no_args_is_help=True, help="The networks that others trained: list, verify and fetch their weights.")
+Names = Annotated[list[str] | None, typer.Argument(help="as in `specseg nets list`; default: all")]
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=True, width=None if Console().is_terminal else 200)
+
+
+def _manifest(name: str) -> manifests.NetManifest:
+    from specseg.nets.third_party import manifests
+
+    try:
+        return manifests.load(name)
+    except ValueError as err:
+        raise typer.BadParameter(str(err)) from None
+
+
+@app.command("list")
+def list_() -> None:
+    """Every network: is it here, what it was trained on, whose it is, its licence."""
+    from specseg.nets.third_party import manifests
+
+    table = Table(title=f"networks that others trained, below {config.nets_root()}")
+    for column in ("name", "here", "architecture", "trained on", "origin", "licence"):
+        table.add_column(column, overflow="fold")
+    for name in manifests.names():
+        one = manifests.load(name)
+        here = "yes" if one.path.is_file() else "no"
+        table.add_row(name, here, one.title, one.trained_on, f"{one.origin} {one.commit}", one.licence)
+    _console().print(table)
+
+
+@app.command()
+def verify(names: Names = None) -> None:
+    """Compare the weights on this disk with their manifests, and say what is not known of each; status 1 when one is
+    wrong or missing."""
+    from specseg.nets.third_party import manifests
+
+    console, bad = _console(), 0
+    for one in [_manifest(name) for name in names or manifests.names()]:
+        try:
+            manifests.check(one)
+        except (FileNotFoundError, manifests.WrongHash) as err:
+            bad += 1
+            console.print(f"BAD {err}", style="red")
+            continue
+        console.print(f"{one.name}: right; {one.licence}; trained on {one.trained_on}")
+        for words in one.unknown:
+            console.print(f"  not known or to be kept in mind: {words}")
+    if bad:
+        raise typer.Exit(1)
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="as in `specseg nets list`")],
+    source: Annotated[Path | None, typer.Option("--from", help="the file, or a folder that has it")] = None,
+) -> None:
+    """Put a network's weights in their place, checked; without --from say where they come from."""
+    from specseg.nets.third_party import manifests
+
+    one, console = _manifest(name), _console()
+    if source is None:
+        console.print(one.how())
+        raise typer.Exit(0 if one.path.is_file() else 2)
+    try:
+        console.print(f"{manifests.fetch(one, source)}: right; {one.licence}")
+    except (FileNotFoundError, ValueError) as err:
+        console.print(str(err), style="red")
+        raise typer.Exit(1) from None

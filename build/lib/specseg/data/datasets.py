@@ -1,0 +1,39 @@
+"""Data sets by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from specseg.data.samples import VOID as VOID
+from specseg.data.samples import DataSet as DataSet
+from specseg.data.samples import Sample as Sample
+
+SETS = ("synthetic", "voc2012", "sbd", "deepglobe", "cityscapes", "cityscapes_512x256", "camvid", "dubai")
+
+
+def names() -> list[str]:
+    """Return the names of all data sets that `open` knows.
+
+    >>> names()[:3]
+    ['synthetic', 'voc2012', 'sbd']
+    """
+    return list(SETS)
+
+
+def open(name: str, split: str = "train", *, root: Path | str | None = None, **options) -> DataSet:
+    """Return the split of a data set by its name; `root` is the data folder (default: SPECSEG_DATA).
+
+    Options that every set on disk takes: `partial=True` uses the listed names that are present (else a missing file is
+    an error), `need="label"` asks for labels only. Further options are the loader's own (`fold`, `regime`, `size` ...).
+    Raises ValueError for an unknown name or split (the known ones are listed) and FileNotFoundError for missing data.
+
+    >>> open("synthetic", "val", regime="streets", size=65)[0].label.shape
+    (65, 65)
+    """
+    if name not in SETS:
+        raise ValueError(f"unknown data set {name!r}: expected one of {', '.join(SETS)}")
+    from specseg.data import camvid, cityscapes, deepglobe, dubai, synthetic, voc
+
+    modules = {"synthetic": synthetic, "voc2012": voc, "sbd": voc, "deepglobe": deepglobe, "cityscapes": cityscapes,
+               "cityscapes_512x256": cityscapes, "camvid": camvid, "dubai": dubai}  # fmt: skip
+    return modules[name].open_split(name, split, root=None if root is None else Path(root), **options)

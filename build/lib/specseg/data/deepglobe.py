@@ -1,0 +1,60 @@
+"""DeepGlobe land cover: colour masks cut at 128; the paper's 701 and 102 by a stated rule (its list is unpublished)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from specseg.data import folders, manifests
+from specseg.data.manifests.verify import listed_ids
+from specseg.evidence import config
+
+FULL, VAL = 803, 102
+
+
+def val_ids(ids: Sequence[str]) -> list[str]:
+    """Return the names held out: the share 102/803 (rounded) of smallest sha256 of "deepglobe:<id>", sorted.
+
+    >>> val_ids(["1", "2", "3", "4", "5", "6", "7", "8"])
+    ['6']
+    """
+    ranked = sorted(ids, key=lambda i: hashlib.sha256(f"deepglobe:{i}".encode()).hexdigest())
+    return sorted(ranked[: round(len(ids) * VAL / FULL)])
+
+
+def open_split(
+    name: str,
+    split: str,
+    *,
+    root: Path | None = None,
+    partial: bool = False,
+    need: str = "both",
+    unknown: str = "class",
+) -> folders.FolderDataSet:
+    """Return split all, train (701) or val (102); `unknown="void"` leaves the seventh class out, as the challenge does.
+
+    Raises FileNotFoundError unless all 803 images are there or `partial` is true: the rule ranks all names.
+    """
+    if unknown not in ("class", "void"):
+        raise ValueError(f"deepglobe: unknown={unknown!r}: expected 'class' or 'void'")
+    manifest = manifests.load(name)
+    root = config.data_root() if root is None else root
+    part = manifest.split(split)
+    every = listed_ids(manifest, root, part)
+    if every and len(every) != FULL and not partial:
+        raise FileNotFoundError(
+            f"deepglobe: {len(every)} of {FULL} masks are present below {root}, and the split "
+            f"ranks all {FULL} names; partial=True splits those that are present"
+        )
+    if unknown == "void":
+        labels = manifest.labels
+        colors = {k: v for k, v in labels.map.items() if v != 6}
+        labels = replace(labels, names=labels.names[:6], palette=labels.palette[:6], map=colors, ignore=("000000",))
+        manifest = replace(manifest, labels=labels)
+    held_out = set(val_ids(every))
+    chosen = [i for i in every if split == "all" or (i in held_out) == (split == "val")]
+    data = folders.open_split(manifest, part, root, partial=partial, need=need, ids=chosen)
+    data.listed = part.count
+    return data

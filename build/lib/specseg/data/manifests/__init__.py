@@ -1,0 +1,29 @@
+"""Manifests of data sets (data_manifests/*.toml): what each set is, and whether the copy on this disk is the right one.
+
+`load` reads one, `verify` checks the files against it, `fetch` downloads what may be downloaded.
+"""
+
+from specseg.data.manifests.fetch import FetchError, RegistrationNeeded, fetch
+from specseg.data.manifests.schema import Check, File, Labels, Manifest, ManifestError, Split, folder, load, names, read
+from specseg.data.manifests.verify import Have, Problem, Report, list_hash, verify
+
+__all__ = [
+    "Check",
+    "FetchError",
+    "File",
+    "Have",
+    "Labels",
+    "Manifest",
+    "ManifestError",
+    "Problem",
+    "RegistrationNeeded",
+    "Report",
+    "Split",
+    "fetch",
+    "folder",
+    "list_hash",
+    "load",
+    "names",
+    "read",
+    "verify",
+]

@@ -1,0 +1,172 @@
+"""Download what may be downloaded: pooch checks the hash and moves the file into place; we resume and try mirrors."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from specseg.data.manifests.schema import File, Manifest
+from specseg.data.manifests.verify import find_file, present_ids
+from specseg.evidence import config
+
+CHUNK = 1 << 18
+
+
+class FetchError(RuntimeError):
+    """A file that no address gave; the message names the file and what each address answered."""
+
+
+class RegistrationNeeded(RuntimeError):
+    """The set's owner asks for a registration; the message says what to do and where to put the files."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """How many files were downloaded, how many were there already, and the bytes downloaded."""
+
+    new: int
+    kept: int
+    bytes: int
+
+
+def fetch(
+    manifest: Manifest,
+    root: Path | None = None,
+    *,
+    workers: int = 4,
+    progress: Callable[[str, int], None] | None = None,
+) -> Fetched:
+    """Download a set's absent or wrong files below `root` (default: the data root) and unpack its archives.
+
+    Every file appears whole and with the right hash, or not at all; an interrupted download goes on where it stopped;
+    the mirrors are tried in order. `progress(path, bytes)` is called as bytes arrive.
+
+    Raises RegistrationNeeded with instructions for sets behind a registration, FetchError when no address works, and
+    ValueError for generated sets.
+    """
+    root = config.data_root() if root is None else Path(root)
+    if manifest.access == "generated":
+        raise ValueError(f"{manifest.name} is generated on the spot: there is nothing to fetch")
+    if manifest.access == "registration":
+        raise RegistrationNeeded(
+            f"{manifest.title}: {manifest.how.strip()}\nPut the files below {root / manifest.prefixes[0]}, "
+            f"then run: specseg data verify {manifest.name}"
+        )
+    root.mkdir(parents=True, exist_ok=True)
+    if manifest.archives:
+        results = [_archive(manifest, root, file, progress) for file in manifest.archives]
+    else:
+        home = root / manifest.prefixes[0]
+        with ThreadPoolExecutor(workers) as pool:
+            results = list(pool.map(lambda f: _one(f, _target(manifest, root, home, f), progress), manifest.files))
+    return Fetched(sum(n > 0 for n in results), sum(n == 0 for n in results), sum(results))
+
+
+def _target(manifest: Manifest, root: Path, home: Path, file: File) -> Path:
+    return find_file(manifest, root, file.path) or home / file.path
+
+
+def _one(file: File, target: Path, progress) -> int:
+    """Download one file unless the right one is there; return the bytes downloaded (0: kept)."""
+    import pooch
+
+    if target.is_file() and target.stat().st_size == file.bytes and config.sha256(target) == file.sha256:
+        return 0
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{file.sha256[:8]}.part")
+    resume = Resume(part, file.bytes, lambda n: progress and progress(file.path, n))
+    answers = []
+    for url in file.urls:
+        try:
+            pooch.retrieve(url, f"sha256:{file.sha256}", fname=target.name, path=target.parent, downloader=resume)
+        except (OSError, ValueError) as err:  # requests' errors are OSErrors; a wrong hash is a ValueError
+            answers.append(f"{url}: {str(err).splitlines()[0][:160]}")
+            continue
+        return file.bytes
+    raise FetchError(f"{file.path}: no address gave it: " + "; ".join(answers or ["the manifest has none"]))
+
+
+class Resume:
+    """A downloader for pooch that keeps what has arrived in `part` and asks the server for the rest only."""
+
+    def __init__(self, part: Path, expected: int, progress: Callable[[int], object]) -> None:
+        self.part, self.expected, self.progress = part, expected, progress
+
+    def __call__(self, url: str, output_file: str, pooch: object, check_only: bool = False) -> None:
+        import requests
+
+        have = self.part.stat().st_size if self.part.exists() else 0
+        if have > self.expected:
+            self.part.unlink()
+            have = 0
+        if have < self.expected:
+            headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+            with requests.get(url, headers=headers, stream=True, timeout=30) as answer:
+                answer.raise_for_status()
+                begins = answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+                goes_on = have > 0 and answer.status_code == 206 and begins
+                with self.part.open("ab" if goes_on else "wb") as stream:
+                    for chunk in answer.iter_content(CHUNK):
+                        stream.write(chunk)
+                        self.progress(len(chunk))
+        os.replace(self.part, output_file)
+
+
+def _archive(manifest: Manifest, root: Path, file: File, progress) -> int:
+    """Download an archive below downloads/ and unpack it; nothing to do when its unpacked files are all there."""
+    if _unpacked(manifest, root):
+        return 0
+    target = root / "downloads" / file.path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    got = _one(file, target, progress)
+    with tempfile.TemporaryDirectory(dir=root, prefix=f".unpack-{manifest.name}-") as inside:
+        unpack(target, Path(inside), file.unpack)
+        merge(Path(inside), root)
+    return max(got, 1)
+
+
+def _unpacked(manifest: Manifest, root: Path) -> bool:
+    """Say whether every split is there in full."""
+    splits = [s for s in manifest.splits if not s.part_of]
+    return all(len(present_ids(manifest, root, s)) == s.count for s in splits)
+
+
+def unpack(archive: Path, target: Path, kind: str) -> None:
+    """Unpack a tar or zip below `target`. Raises FetchError that names the archive and a member that leads outside."""
+    try:
+        if kind == "zip":
+            with zipfile.ZipFile(archive) as stream:
+                _inside(archive, target, stream.namelist())
+                stream.extractall(target)
+        else:
+            with tarfile.open(archive) as stream:
+                _inside(archive, target, stream.getnames())
+                if hasattr(tarfile, "data_filter"):  # not in Python 3.11.0 to 3.11.3
+                    stream.extractall(target, filter="data")
+                elif odd := [m.name for m in stream if not (m.isfile() or m.isdir())]:
+                    raise FetchError(f"{archive.name}: member {odd[0]!r} is neither a file nor a folder")
+                else:
+                    stream.extractall(target)
+    except (tarfile.TarError, zipfile.BadZipFile) as err:
+        raise FetchError(f"{archive.name}: cannot be unpacked: {err}") from None
+
+
+def _inside(archive: Path, target: Path, names: Sequence[str]) -> None:
+    for name in names:
+        if not (target / name).resolve().is_relative_to(target.resolve()):
+            raise FetchError(f"{archive.name}: member {name!r} leads outside the folder")
+
+
+def merge(source: Path, target: Path) -> None:
+    """Move every file below `source` to the same place below `target`, one atomic rename each."""
+    for path in sorted(source.rglob("*")):
+        if path.is_file():
+            place = target / path.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, place)

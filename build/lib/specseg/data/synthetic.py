@@ -1,0 +1,206 @@
+"""Synthetic scenes, the same on every platform: three regimes whose label maps bracket those of the real sets.
+
+"objects": few large things with thin limbs before a cluttered background, void along the contours (as PASCAL VOC).
+"landcover": large smooth regions, a river, fields (as DeepGlobe). "streets": a perspective street with poles, signs,
+people and cars, 19 classes, void rim and bonnet (as Cityscapes). `dose` multiplies the density of contours.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from specseg.data._canvas import Canvas, Stream, value_noise
+from specseg.data._objects import OBJECT_CLASSES, objects
+from specseg.data._streets import STREET_CLASSES, streets
+from specseg.data._texture import Things, class_looks, paint
+from specseg.data.samples import VOID, DataSet, Sample
+
+VERSION = 1
+LANDCOVER_CLASSES = ("urban", "agriculture", "rangeland", "forest", "water", "barren", "unknown")
+CLASSES = {"objects": OBJECT_CLASSES, "landcover": LANDCOVER_CLASSES, "streets": STREET_CLASSES}
+REGIMES = tuple(CLASSES)
+# Twelve doses of contour density in equal ratios from half to four times the regime's own.
+DOSES = (0.5, 0.604, 0.73, 0.882, 1.065, 1.287, 1.555, 1.879, 2.27, 2.742, 3.313, 4.0)
+SPLIT_SEEDS = {"train": 0, "val": 1_000_000, "test": 2_000_000}
+# Colours that the classes have from a car and from above; the classes of "objects" have drawn ones.
+_SEEN = {
+    "objects": None,
+    "landcover": [
+        (150, 140, 138),
+        (166, 168, 88),
+        (128, 138, 76),
+        (44, 78, 44),
+        (48, 74, 104),
+        (176, 152, 118),
+        (96, 96, 96),
+    ],
+    "streets": [
+        (98, 96, 98),
+        (132, 120, 116),
+        (134, 114, 98),
+        (112, 102, 96),
+        (120, 108, 100),
+        (92, 88, 82),
+        (48, 52, 40),
+        (188, 150, 72),
+        (66, 94, 52),
+        (112, 132, 70),
+        (176, 200, 224),
+        (104, 68, 70),
+        (76, 74, 112),
+        (58, 64, 90),
+        (110, 120, 140),
+        (156, 84, 52),
+        (92, 112, 92),
+        (56, 46, 50),
+        (84, 58, 48),
+    ],
+}
+_SHOWN = {
+    "landcover": [(0, 255, 255), (255, 255, 0), (255, 0, 255), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)],
+    "streets": [
+        (128, 64, 128),
+        (244, 35, 232),
+        (70, 70, 70),
+        (102, 102, 156),
+        (190, 153, 153),
+        (153, 153, 153),
+        (250, 170, 30),
+        (220, 220, 0),
+        (107, 142, 35),
+        (152, 251, 152),
+        (70, 130, 180),
+        (220, 20, 60),
+        (255, 0, 0),
+        (0, 0, 142),
+        (0, 0, 70),
+        (0, 60, 100),
+        (0, 80, 100),
+        (0, 0, 230),
+        (119, 11, 32),
+    ],
+}
+_LOOKS = {name: class_looks(k, len(classes), _SEEN[name]) for k, (name, classes) in enumerate(CLASSES.items())}
+
+
+def scene(regime: str, seed: int, size: int = 513, *, dose: float = 1.0, void: bool = True) -> Sample:
+    """Return scene number `seed` of a regime: image uint8 (size, size, 3), label int64 (size, size).
+
+    Geometry is in frame sides, so one seed shows the same scene at every size. `dose` multiplies the density of
+    contours, nearly (things become `dose` times smaller and dose^2 times as many, and hide each other and are cut by
+    the frame a little differently); in "streets" the street itself stays as it is.
+    `void=False` gives the class under each void pixel instead.
+    Raises ValueError for an unknown regime, size < 17, or dose outside 0.1 .. 10.
+
+    >>> a, b = scene("objects", 3, 65), scene("objects", 3, 65)
+    >>> bool((a.image == b.image).all()), a.name
+    (True, 'objects-0000003')
+    """
+    if regime not in CLASSES:
+        raise ValueError(f"unknown regime {regime!r}: expected one of {', '.join(REGIMES)}")
+    if size < 17:
+        raise ValueError(f"size {size}: a scene needs at least 17 pixels a side")
+    if not 0.1 <= dose <= 10.0:
+        raise ValueError(f"dose {dose}: expected a number from 0.1 to 10")
+    key = REGIMES.index(regime)
+    geometry, look = Stream(key, int(seed), 1), Stream(key, int(seed), 2)
+    things = Things(Stream(key, int(seed), 3), *_LOOKS[regime])
+    draw = {"objects": objects, "landcover": _landcover, "streets": streets}[regime]
+    canvas, hidden = draw(geometry, things, size, dose)
+    label = canvas.label.astype(np.int64)
+    if void:
+        label[hidden] = VOID
+    return Sample(paint(canvas, things, look), label, f"{regime}-{int(seed):07d}")
+
+
+def _landcover(stream: Stream, things: Things, size: int, dose: float) -> tuple[Canvas, np.ndarray]:
+    """Regions where one of several smooth fields is largest, a river along a field's zero line, void below clouds."""
+    canvas = Canvas(size, 0, things.add(0))
+    cells = 1.9 * dose
+    best = np.full((size, size), -9.0, np.float32)
+    for cls in range(6):
+        bias = stream.uniform(-0.45, 0.45) - (0.5 if cls in (4, 5) else 0.0)
+        field = value_noise(stream, cells, size)
+        field += 0.12 * value_noise(stream, 4.0 * cells, size)
+        field += np.float32(bias)
+        win = field > best
+        np.copyto(best, field, where=win)
+        canvas.label[win] = cls
+        canvas.thing[win] = things.add(cls, 0.06)
+    if stream.chance(0.6):
+        course = value_noise(stream, cells, size)
+        np.abs(course, out=course)
+        canvas.put((slice(None), slice(None)), course < 0.012 * stream.uniform(0.6, 2.0), 4, things.add(4, 0.06))
+    cloud = value_noise(stream, 2.0, size)
+    hidden = cloud > (0.75 if stream.chance(0.3) else 2.0)
+    if stream.chance(0.15):
+        canvas.put((slice(None), slice(None)), value_noise(stream, cells, size) > 0.72, 6, things.add(6))
+    return canvas, hidden
+
+
+class Synthetic(DataSet):
+    """Scenes of one regime as a data set: split "train" starts at seed 0, "val" at 1,000,000, "test" at 2,000,000."""
+
+    def __init__(self, split: str, regime: str, size: int, count: int, dose: float, void: bool) -> None:
+        self.seeds = [SPLIT_SEEDS[split] + k for k in range(count)]
+        ids = [f"{regime}-{seed:07d}" for seed in self.seeds]
+        super().__init__("synthetic", split, ids, count, CLASSES[regime], palette(regime))
+        self._make = {"regime": regime, "size": size, "dose": dose, "void": void}
+
+    def __getitem__(self, index: int) -> Sample:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"{self.name}/{self.split}: index {index} outside 0 .. {len(self) - 1}")
+        return scene(seed=self.seeds[index], **self._make)
+
+    def image(self, index: int) -> np.ndarray:
+        return self[index].image
+
+    def label(self, index: int) -> np.ndarray:
+        return self[index].label
+
+
+def palette(regime: str) -> np.ndarray:
+    """Return the colours in which a regime's label maps are shown, uint8 (C, 3).
+
+    They are the palettes of the sets that the regimes stand for: PASCAL VOC, DeepGlobe, Cityscapes.
+    """
+    if regime == "objects":
+        return voc_palette(len(OBJECT_CLASSES))
+    return np.asarray(_SHOWN[regime], np.uint8)
+
+
+def voc_palette(count: int) -> np.ndarray:
+    """Return PASCAL VOC's colour map: the bits of a class number dealt to red, green and blue, highest bit first.
+
+    >>> voc_palette(3).tolist()
+    [[0, 0, 0], [128, 0, 0], [0, 128, 0]]
+    """
+    index = np.arange(count)[:, None] * np.ones((1, 3), np.int64)
+    color = np.zeros((count, 3), np.int64)
+    for bit in range(8):
+        color |= ((index >> np.arange(3)) & 1) << (7 - bit)
+        index >>= 3
+    return color.astype(np.uint8)
+
+
+def open_split(
+    name: str,
+    split: str,
+    *,
+    root=None,
+    regime: str = "objects",
+    size: int = 513,
+    count: int = 100,
+    dose: float = 1.0,
+    void: bool = True,
+    partial: bool = False,
+    need: str = "both",
+) -> Synthetic:
+    """Return `count` scenes of a regime as a data set (`root`, `partial` and `need` have no meaning here)."""
+    if split not in SPLIT_SEEDS:
+        raise ValueError(f"synthetic: unknown split {split!r}: expected one of {', '.join(SPLIT_SEEDS)}")
+    if regime not in CLASSES:
+        raise ValueError(f"synthetic: unknown regime {regime!r}: expected one of {', '.join(REGIMES)}")
+    if not 0 < count <= 1_000_000:
+        raise ValueError(f"synthetic: count {count}: expected 1 .. 1000000")
+    return Synthetic(split, regime, size, count, dose, void)

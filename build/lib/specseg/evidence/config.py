@@ -1,0 +1,201 @@
+"""Where things are and how a run is set: paths, profiles, seeds, devices. The only reader of the environment."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from specseg.evidence import schema
+
+_INPUTS: dict[str, str] = {}
+
+
+def root() -> Path:
+    """Return the project's root: SPECSEG_ROOT, else the nearest folder above this file or the working folder
+    that holds `profiles.toml`.
+
+    Raises FileNotFoundError that names both starting points when there is none.
+    """
+    asked = os.environ.get("SPECSEG_ROOT"), os.getcwd()
+    if not os.path.isfile(os.path.join(_root(*asked), "profiles.toml")):
+        _root.cache_clear()  # it has gone since
+    return _root(*asked)
+
+
+@lru_cache(maxsize=64)  # asked for at every file that is read
+def _root(env: str | None, here: str) -> Path:
+    if env:
+        path = Path(env).resolve()
+        if not (path / "profiles.toml").is_file():
+            raise FileNotFoundError(f"SPECSEG_ROOT={env}: no profiles.toml there; it must name the project's root")
+        return path
+    for start in (Path(__file__).resolve().parent, Path(here)):
+        for path in (start, *start.parents):
+            if (path / "profiles.toml").is_file():
+                return path
+    raise FileNotFoundError(
+        f"no profiles.toml above {Path(__file__).parent} or {here}: run from a checkout or set SPECSEG_ROOT"
+    )
+
+
+def in_checkout() -> bool:
+    """Say whether the project is at hand: an installed library alone has no profiles, records or claims."""
+    try:
+        return root().is_dir()
+    except FileNotFoundError:
+        return False
+
+
+def packaged() -> Path:
+    """Return the folder of an installed library that holds what a checkout has in its root: manifests and records."""
+    return Path(__file__).resolve().parents[1] / "_data"
+
+
+def data_root() -> Path:
+    """Return the folder of real data sets: SPECSEG_DATA, else `data/` in the project's root (it may not exist)."""
+    env = os.environ.get("SPECSEG_DATA")
+    return Path(env).expanduser().resolve() if env else root() / "data"
+
+
+def nets_root() -> Path:
+    """Return the folder of weights that others trained: SPECSEG_NETS, else runs/third_party in the project's root."""
+    env = os.environ.get("SPECSEG_NETS")
+    return Path(env).expanduser().resolve() if env else root() / "runs" / "third_party"
+
+
+def has_data_root() -> bool:
+    """Say whether the folder of real data sets exists."""
+    return data_root().is_dir()
+
+
+def in_ci() -> bool:
+    """Say whether this is a continuous-integration run (CI set and not empty): no live progress, no quiet skips."""
+    return bool(os.environ.get("CI"))
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One table of profiles.toml; its keys are attributes (`size`, `images`, `seeds`, ...)."""
+
+    name: str
+    values: dict[str, Any] = field(repr=False)
+
+    def __getattr__(self, key: str) -> Any:
+        if key.startswith("__"):
+            raise AttributeError(key)
+        try:
+            return self.values[key]
+        except KeyError:
+            raise AttributeError(f"profiles.toml [{self.name}] has no '{key}'; it has {sorted(self.values)}") from None
+
+
+def profiles() -> list[str]:
+    """Return the names of all profiles, in the file's order."""
+    note_input(root() / "profiles.toml")
+    return list(_read_profiles())
+
+
+def profile(name: str) -> Profile:
+    """Return the profile of that name. Raises ValueError that lists the known names."""
+    table = _read_profiles()
+    if name not in table:
+        raise ValueError(f"unknown profile {name!r}: expected one of {', '.join(table)} (profiles.toml)")
+    _INPUTS[f"profiles.toml#{name}"] = _profile_hash(table[name])  # another profile's sizes are no input of this run
+    return Profile(name, table[name])
+
+
+def _read_profiles() -> dict[str, dict[str, Any]]:
+    return schema.toml(root() / "profiles.toml")
+
+
+def _profile_hash(values: dict[str, Any]) -> str:
+    return "values:" + hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, numpy and torch (all devices) with one number."""
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def device(choice: str = "auto"):
+    """Return the torch device: "cpu", "cuda", or "auto" (cuda where there is one).
+
+    Raises ValueError for another word and RuntimeError when cuda is asked for and absent.
+    """
+    import torch
+
+    if choice not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device {choice!r}: expected auto, cpu or cuda")
+    if choice == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError("device 'cuda' was asked for, but torch sees no GPU; use device 'cpu' or 'auto'")
+    if choice == "auto":
+        choice = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(choice)
+
+
+def device_name(dev=None) -> str:
+    """Return a short human name of a device, e.g. "cpu (2 cores)" or the GPU's name; "cpu" is named without torch."""
+    if str(dev) != "cpu":
+        import torch
+
+        dev = torch.device(dev) if dev is not None else device()
+        if dev.type == "cuda":
+            return torch.cuda.get_device_name(dev)
+    return f"cpu ({os.cpu_count()} cores)"
+
+
+def sha256(path: Path) -> str:
+    """Return the sha256 of a file's bytes as hex."""
+    with open(path, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def note_input(path: Path | str) -> Path:
+    """Remember that this process read a file (or listed a folder) of the project, and return the path.
+
+    The driver stores what a chapter has read beside its output, and runs the chapter again when one of them changes.
+    Files outside the project's root are not noted: their identity is in the manifests.
+    """
+    path = Path(path)
+    try:
+        key = path.resolve().relative_to(root()).as_posix()
+    except (ValueError, FileNotFoundError):
+        return path
+    _INPUTS[key] = input_hash(path)
+    return path
+
+
+def input_hash(path: Path) -> str:
+    """Return what stands for an input's state: a file's sha256, a folder's list of names, or "absent"."""
+    if path.is_dir():
+        names = "\n".join(sorted(p.name for p in path.iterdir() if not p.name.startswith(".")))
+        return "names:" + hashlib.sha256(names.encode()).hexdigest()
+    return sha256(path) if path.is_file() else "absent"
+
+
+def inputs() -> dict[str, str]:
+    """Return what of the project this process has read so far: path relative to the root -> hash.
+
+    A profile stands as `profiles.toml#name`, with the hash of its own values.
+    """
+    return dict(sorted(_INPUTS.items()))
+
+
+def unchanged(key: str, old: str) -> bool:
+    """Say whether an input of `inputs()` is still what it was."""
+    file, _, name = key.partition("#")
+    if not name:
+        return input_hash(root() / file) == old
+    values = _read_profiles().get(name)
+    return values is not None and _profile_hash(values) == old

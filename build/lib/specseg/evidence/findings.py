@@ -1,0 +1,230 @@
+"""What a chapter does with the ledger: open it, observe its claims, close with what was found."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from specseg.evidence import config, provenance, records
+from specseg.evidence.claims import Claim, load_claims
+from specseg.evidence.records import Record
+from specseg.evidence.verdicts import MEASURED, NOT_RUN, Judgement, Observation, judge, state, together, validate
+
+MIME = "application/vnd.specseg.findings+json"
+NOTHING = "This chapter judges no claim."
+RECORD = """A record is a result that was measured once and is kept with the commit, machine and settings that made it.
+A build of the book reads it and measures nothing anew."""
+STALE = """A record is called stale when code has changed since it was measured and its numbers have not been computed
+again. It stands as it was measured."""
+CSS = {
+    "confirmed": "good", "confirmed with a correction": "mended", "refuted": "bad", "paper inconsistent": "bad",
+    "agrees in kind": "good", "agrees in a weaker form": "mended", "differs in kind": "bad", "mixed": "open",
+    "not resolved": "open", "not run": "none",
+}  # fmt: skip
+# One sign for each verdict, for eyes that do not tell the colours apart: marks for what is derived, discs for what is
+# measured (full, half, empty).
+SIGN = {
+    "confirmed": "\u2713", "confirmed with a correction": "\u270e", "refuted": "\u2717", "paper inconsistent": "\u2260",
+    "agrees in kind": "\u25cf", "agrees in a weaker form": "\u25d0", "differs in kind": "\u25cb", "mixed": "\u00b1",
+    "not resolved": "?", "not run": "\u2013",
+}  # fmt: skip
+
+
+def badge(verdict: str) -> str:
+    """Return a verdict as an HTML badge: its sign and its words, which colour only helps."""
+    sign = f'<i aria-hidden="true">{SIGN[verdict]}</i>'
+    return f'<span class="verdict verdict-{CSS[verdict]}" data-verdict="{verdict}">{sign} {html.escape(verdict)}</span>'
+
+
+def sign(verdict: str, told: str = "") -> str:
+    """Return a verdict's sign alone in its colour, then a word; who points at it reads the name."""
+    return (
+        f'<span class="verdict-{CSS[verdict]}" data-verdict="{verdict}" title="{verdict}">{SIGN[verdict]}{told}</span>'
+    )
+
+
+@dataclass(frozen=True)
+class Display:
+    """HTML for a page, with the data that travels in the notebook beside it."""
+
+    page: str
+    plain: str
+    data: dict[str, Any] | None = None
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
+        bundle: dict[str, Any] = {"text/html": self.page, "text/plain": self.plain}
+        if self.data is not None:
+            bundle[MIME] = self.data
+        return bundle
+
+
+@dataclass
+class Findings:
+    """The observations of one chapter at one profile."""
+
+    chapter: str
+    profile: str
+    claims: dict[str, Claim]
+    observations: list[Observation] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    records: dict[str, Record] = field(default_factory=dict)
+    _fresh: dict[str, str] = field(default_factory=dict)
+
+    def freshness(self, record: Record) -> str:
+        """Return a record's freshness, looked up once a page."""
+        if record.run_id not in self._fresh:
+            self._fresh[record.run_id] = record.freshness()
+        return self._fresh[record.run_id]
+
+    def use(self, record: Record) -> Record:
+        """Note that this chapter shows numbers of a record (the page's end marks it where it is stale); return it."""
+        self.records[record.run_id] = record
+        return record
+
+    def banner(self) -> None:
+        """Print nothing (its content is one line at the chapter's end); to be deleted when no chapter calls it."""
+
+    def observe(
+        self,
+        claim_id: str,
+        *,
+        value: float | None = None,
+        cases: Mapping[str, float] | None = None,
+        record: Record | None = None,
+        note: str = "",
+        mutant: float | None = None,
+        **other: Any,
+    ) -> str:
+        """Note one observation of a claim and return whether its stated check holds, fails or is unresolved.
+
+        `value` of `n` cases for a count, else a number with an optional interval [low, high] over so many `units` of
+        what `over` says; or `cases`, one value for each kind of scene, each judged by itself. `form` says which
+        statement was checked, `domain` of which unit it speaks (a measured number always says it), `null` what knows
+        nothing scores, `left_out` why it is shown and sets no verdict; `mutant` is what a deliberately broken version
+        gives, which must fail the check; `note` is the finding in a sentence with its numbers; `record` the Record it
+        was read from. The fields are those of `Observation`.
+        Raises ValueError for an unknown claim, one of another chapter, a form without a check, a value that is not
+        finite, a mutant that passes, an interval that does not say what was resampled, a measured number without its
+        domain or without what knows nothing.
+        """  # fmt: skip
+        if claim_id not in self.claims:
+            raise ValueError(f"{self.chapter}: no claim {claim_id!r} of this chapter in paper/claims.toml")
+        if record is not None:
+            self.use(record)
+            run = (record.run_id, record.profile, self.freshness(record))
+            other |= dict(zip(("record", "record_profile", "record_freshness"), run, strict=True))
+        claim, states = self.claims[claim_id], []
+        for k, (domain, number) in enumerate((cases or {other.pop("domain", ""): value}).items()):
+            only_once = {"note": note.strip(), "mutant": mutant} if k == 0 else {}
+            plain = {key: v if v is None or isinstance(v, str) else v.item() if hasattr(v, "item") else v
+                     for key, v in ({"value": number} | other | only_once).items()}  # fmt: skip
+            obs = Observation(claim_id, **(plain | {"domain": str(domain), "value": float(plain["value"])}))
+            validate(claim, obs)
+            self.observations.append(obs)
+            states.append(state(claim, obs))
+        return together(states)
+
+    def not_run(self, claim_id: str, reason: str) -> None:
+        """Say why a claim of this chapter was not observed. Raises ValueError for an unknown claim or no reason."""
+        if claim_id not in self.claims or not reason.strip():
+            raise ValueError(f"{self.chapter}: not_run needs a claim of this chapter and a reason; got {claim_id!r}")
+        self.skipped[claim_id] = reason.strip()
+
+    def judgements(self) -> list[Judgement]:
+        """Return the verdicts of this chapter's claims, in the order of the claims file."""
+        return [
+            judge(c, [o for o in self.observations if o.claim_id == c.id], self.skipped.get(c.id, ""))
+            for c in self.claims.values()
+        ]
+
+    def _made(self, used: Collection[Record]) -> str:
+        """Return how the page was made, as one line that opens: what was computed on it, which records it shows."""
+        old = sum(self.freshness(r) != "fresh" for r in used)
+        told = (
+            f"computed here, and read from {len(used)} record{'s' * (len(used) > 1)} of earlier measurements"
+            if used
+            else "computed here"
+        )
+        told += f"; the code of {old} has changed since" if old else ""
+        device = config.device_name("cpu")
+        lines = [
+            f"Computed here: {len(self.claims)} claims judged on {device}, at the sizes of the profile {self.profile}."
+        ]
+        if used:
+            lines.append(RECORD)
+        if old:
+            lines.append(STALE)
+        groups: dict[tuple[str, str], list[str]] = {}
+        for r in used:
+            groups.setdefault((r.meta["experiment"], self.freshness(r)), []).append(record_link(r))
+        for (name, fresh), own in groups.items():
+            mark = "" if fresh == "fresh" else f' <span class="verdict verdict-open">{html.escape(fresh)}</span>'
+            lines.append(f"{name}{mark}: {', '.join(own)}")
+        items = "".join(f"<li>{line}</li>" for line in lines)
+        summary = f"<summary>How this page was made: {told}</summary>"
+        return f'<details class="specseg-made">{summary}<ul>{items}</ul></details>'
+
+    def close(self) -> Display:
+        """Return "What we found" and let the observations travel in the notebook; the last code cell of a chapter.
+
+        Raises ValueError that names the claims that were neither observed nor said to be not run.
+        """
+        seen = {o.claim_id for o in self.observations} | set(self.skipped)
+        forgotten = [c.id for c in self.claims.values() if c.id not in seen and not c.blocked]
+        if forgotten:
+            raise ValueError(f"{self.chapter}: claims neither observed nor not_run: {', '.join(forgotten)}")
+        judged = self.judgements()
+        used = {r.run_id: r for r in records.shown()} | self.records
+        rows = "".join(row(j) for j in judged)
+        head = "<th>Claim</th><th>As we test it, and the paper's words</th><th>What we found</th><th>Verdict</th>"
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if judged else f"<p>{NOTHING}</p>"
+        page = f'<div class="specseg-found" id="what-we-found">{table}</div>{self._made(used.values())}'
+        data = {
+            "chapter": self.chapter, "profile": self.profile, "device": config.device_name("cpu"),
+            "versions": provenance.versions(), "inputs": config.inputs(), "modules": provenance.loaded(),
+            "skipped": self.skipped,
+            "observations": [o.as_dict() for o in self.observations],
+            "records": {
+                i: {"experiment": r.meta["experiment"], "freshness": self.freshness(r)} for i, r in used.items()
+            },
+        }  # fmt: skip
+        plain = "\n".join(f"{j.verdict:28} {j.claim.id}" for j in judged) or NOTHING
+        return Display(page, plain, data)
+
+
+def record_link(record: Record) -> str:
+    """Return a link to a record's line on the page of runs, which tells device and day to who points at it."""
+    told = html.escape(f"{record.meta['device']}, {record.meta['created'][:10]}")
+    return f'<a href="../runs.html#run-{record.run_id}" title="{told}">{record.run_id}</a>'
+
+
+def row(judged: Judgement) -> str:
+    """Return one claim as a table row: id, what the paper says, what we found, verdict."""
+    c = judged.claim
+    quote = f"<br><q>{html.escape(c.quote)}</q>" if c.quote else ""
+    found = html.escape((judged.found if judged.verdict != NOT_RUN else "") or judged.reason) + aside(judged)
+    grade = f"<br><small>{judged.grade}</small>" if judged.grade else ""
+    if judged.claim.tier in MEASURED and judged.used:
+        found += f' <a href="../ledger.html#claim-{c.id}">Number by number</a>'
+    return (
+        f'<tr id="claim-{c.id}"><td><code>{c.id}</code><br><small>{html.escape(c.locator)}</small></td>'
+        f"<td>{html.escape(c.statement)}{quote}</td><td>{found}</td><td>{badge(judged.verdict)}{grade}</td></tr>"
+    )
+
+
+def aside(judged: Judgement) -> str:
+    """Return what was measured and sets no verdict, greyed, with the reason; empty where nothing was left out."""
+    told = html.escape(judged.left_out)
+    return f'<br><small class="specseg-aside">Sets no verdict: {told}</small>' if told else ""
+
+
+def open_chapter(chapter: str, *, profile: str) -> Findings:
+    """Return the findings of a chapter, to be filled. Raises ValueError for an unknown profile.
+
+    A chapter that judges nothing (a guide) is opened all the same, with no claims.
+    """
+    config.profile(profile)
+    claims = {c.id: c for c in load_claims().of_chapter(chapter)}
+    return Findings(chapter, profile, claims)

@@ -1,0 +1,56 @@
+"""What a change touches: from library files to the chapters, experiments, records and claims that rest on them."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from specseg.evidence import config, provenance, records
+from specseg.evidence.ledger import load_claims
+
+
+def changed(since: str = "HEAD") -> list[Path]:
+    """Return the files that differ from a git revision, untracked too. Raises ValueError outside a checkout."""
+    files: list[str] = []
+    for command in (["git", "diff", "--name-only", since, "--"], ["git", "ls-files", "--others", "--exclude-standard"]):
+        try:
+            run = subprocess.run(command, cwd=config.root(), capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError) as err:
+            said = str(getattr(err, "stderr", None) or err).strip().splitlines()[0]  # outside a checkout git says pages
+            raise ValueError(f"git cannot compare with {since!r}: {said}") from None
+        files += run.stdout.splitlines()
+    return [config.root() / f for f in files]
+
+
+def touched(files: Iterable[Path]) -> dict[str, list[str]]:
+    """Return what rests on these files: modules, chapters, experiments, records (by their own code), claims.
+
+    A chapter is touched by its own file and by every library module that it imports, directly or not.
+    """
+    root = config.root()
+    own = {Path(f).resolve() for f in files}
+    chapters = [c for c in sorted((root / "chapters").glob("*.py")) if own & {c.resolve(), *_closure(c)}]
+    scripts = [e for e in sorted((root / "experiments").glob("*.py")) if own & {e.resolve(), *_closure(e)}]
+    names = {
+        provenance.module_name(f) for f in own if f.suffix == ".py" and provenance.library().resolve() in f.parents
+    }
+    stems = {c.stem for c in chapters}
+    rest = [
+        f"{experiment.name}/{record.run_id}: {record.freshness()}"
+        for experiment in (sorted(records.home().iterdir()) if records.home().is_dir() else [])
+        if experiment.is_dir() and experiment.name != "accepted"
+        for record in records.find(experiment.name)
+        if names & set(record.meta["modules"]) or own & {(root / record.meta.get("script", ".")).resolve()}
+    ]
+    return {
+        "changed modules": sorted(names),
+        "chapters": [c.relative_to(root).as_posix() for c in chapters],
+        "experiments": [e.relative_to(root).as_posix() for e in scripts],
+        "records": rest,
+        "claims": [f"{c.id} ({c.chapter})" for c in load_claims() if c.chapter in stems],
+    }
+
+
+def _closure(path: Path) -> set[Path]:
+    return {f.resolve() for f in provenance.closure([path])}

@@ -1,0 +1,48 @@
+"""The paper's printed tables and the inventory of its items, as typed data: what it says, never edited to fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from specseg.evidence import config, schema
+
+TABLES = {
+    "1": "table1", "2": "table2", "3a": "table3", "3b": "table3", "4a": "table4", "4b": "table4", "a1": "a1_constants",
+}  # fmt: skip
+
+
+def table(name: str) -> pd.DataFrame:
+    """Return one printed table as tidy rows: one printed cell a line, fractions rather than percent.
+
+    `name` is "1", "2", "3a", "3b", "4a", "4b" or "a1" (the constants of section A.1). Columns of the tables: table,
+    model, dataset, prune_rate, lrg_size, nu_max, metric, value, decimals (of the printed value), unit.
+
+    Raises ValueError for another name.
+
+    >>> t = table("1")
+    >>> float(t.query("model == 'dan' and dataset == 'cityscapes' and nu_max == 8")["value"].iloc[0])
+    2.004
+    """
+    if name not in TABLES:
+        raise ValueError(f"table {name!r}: expected one of {', '.join(TABLES)}")
+    path = config.note_input(config.root() / "paper" / "tables" / f"{TABLES[name]}.csv")
+    rows = pd.read_csv(path)
+    return rows if name == "a1" else rows[rows["table"].astype(str) == name].reset_index(drop=True)
+
+
+def rounding_interval(value: float, decimals: int) -> tuple[float, float]:
+    """Return the closed interval of numbers that print as `value` with so many decimals (either rounding of a half).
+
+    >>> tuple(round(x, 4) for x in rounding_interval(0.785, 3))
+    (0.7845, 0.7855)
+    """
+    half = 0.5 * 10.0**-decimals
+    return value - half, value + half
+
+
+def inventory() -> list[dict[str, Any]]:
+    """Return the paper's items that need a claim, each with `id` and `locator` (paper/inventory.toml)."""
+    path = config.note_input(config.root() / "paper" / "inventory.toml")
+    return schema.toml(path)["item"]

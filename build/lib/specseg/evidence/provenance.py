@@ -1,0 +1,316 @@
+"""Which code a number came from: the modules that a file imports, their hashes, the versions that decide numbers."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import io
+import os
+import platform
+import re
+import subprocess
+import sys
+import threading
+import tokenize
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from specseg.evidence import config
+
+PACKAGE = "specseg"
+# Packages whose version can change a printed number or a drawn picture.
+DECIDING = ("torch", "torchvision", "numpy", "scipy", "pandas", "sympy", "statsmodels", "matplotlib", "timm", "pillow")
+
+# What decides a measured number beside the data: the code, and the files that say what is read and at which size.
+DECIDING_PATHS = ("lib", "experiments", "data_manifests", "paper/tables", "profiles.toml")
+# Instruction sets on which speed and the rounding of kernels depend, as x86's and arm's flags name them.
+INSTRUCTIONS = (
+    "avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile", "amx_bf16", "neon", "asimd", "sve", "sve2",
+    "bf16",
+)  # fmt: skip
+
+_PARSER = threading.Lock()  # Python 3.11's ast keeps one recursion counter for all threads and fails when they mix
+
+# Parts of specseg.sweep: they start the work and keep what it gives, but cannot change a number.
+SWEEP = ("", ".cells", ".command", ".energy", ".folder", ".launchers", ".slurm", ".work")
+PLUMBING = (
+    "specseg", "specseg.evidence", "specseg.evidence.config", "specseg.evidence.records", "specseg.evidence.renewal",
+    "specseg.evidence.provenance", "specseg.evidence.schema", "specseg.data", "specseg.data._torchvision",
+    "specseg.data.manifests.fetch",
+    "specseg.spectral", "specseg.nets", "specseg.measure", "specseg.proofs", "specseg.study", "specseg.nets.protocol",
+    *(f"specseg.sweep{part}" for part in SWEEP),
+)  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Return the installed versions of the packages that decide numbers; "absent" where one is not installed."""
+    out = {}
+    for name in DECIDING:
+        try:
+            out[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            out[name] = "absent"
+    return out
+
+
+def library() -> Path:
+    """Return the folder of the library's source: in the project's root, outside a checkout the installed one."""
+    return config.root() / "lib" / PACKAGE if config.in_checkout() else Path(__file__).resolve().parents[1]
+
+
+def module_file(name: str) -> Path | None:
+    """Return the source file of a module such as "specseg.spectral.spectrum", or None when there is none."""
+    base = os.path.join(library().parent, *name.split("."))
+    for path in (f"{base}.py", os.path.join(base, "__init__.py")):
+        if os.path.isfile(path):
+            return Path(path)
+    return None
+
+
+def module_name(path: Path) -> str:
+    """Return the dotted name of a library file."""
+    parts = path.resolve().relative_to(library().parent.resolve()).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _parse(source: str, name: str = "<unknown>") -> ast.Module:
+    with _PARSER:
+        return ast.parse(source, filename=name)
+
+
+def imported(path: Path) -> set[str]:
+    """Return the library modules that a file names in its import statements, those inside functions too.
+
+    `import_module` with a name or an f-string that starts with a package of the library counts: the module, or all
+    modules of that package.
+
+    >>> "specseg.evidence.config" in imported(library() / "evidence" / "provenance.py")
+    True
+    """
+    path, package = Path(path), ""
+    if library().resolve() in path.resolve().parents:
+        own = module_name(path)
+        package = own if path.name == "__init__.py" else own.rpartition(".")[0]
+    stat = path.stat()
+    plain, computed = _named(path, package, (stat.st_mtime_ns, stat.st_size))
+    found = plain.union(*map(_dynamic, computed))
+    return {name for name in found if name.split(".")[0] == PACKAGE and module_file(name)}
+
+
+@lru_cache(maxsize=1024)
+def _named(path: Path, package: str, stamp: tuple[int, int]) -> tuple[frozenset[str], tuple[ast.expr, ...]]:
+    """Return the names in a file's import statements, with their package, and what `import_module` is given."""
+    found: set[str] = set()
+    computed: list[ast.expr] = []
+    for node in ast.walk(_parse(path.read_text(encoding="utf-8"), str(path))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:  # relative: drop one package per extra dot
+                up = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*up, base] if base else up)
+            found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call) and node.args and ast.unparse(node.func).endswith("import_module"):
+            computed.append(node.args[0])
+    return frozenset(found), tuple(computed)
+
+
+def _dynamic(name: ast.expr) -> set[str]:
+    """Return the modules that `import_module(name)` can mean, as far as the source says it."""
+    if isinstance(name, ast.JoinedStr):
+        start = name.values[0].value if isinstance(name.values[0], ast.Constant) else ""
+        package = str(start).rpartition(".")[0]
+        home = module_file(package) if package.split(".")[0] == PACKAGE else None
+        if home is None or home.name != "__init__.py":
+            return set()
+        return {f"{package}.{p.stem if p.is_file() else p.name}" for p in home.parent.iterdir()}
+    return {str(name.value)} if isinstance(name, ast.Constant) else set()
+
+
+def closure(paths: list[Path]) -> list[Path]:
+    """Return every library file that these files import, directly or not, sorted; packages' __init__ files included."""
+    seen: set[Path] = set()
+    todo = [name for path in paths for name in imported(path)]
+    while todo:
+        name = todo.pop()
+        parents = [name.rsplit(".", i)[0] for i in range(name.count(".") + 1)]
+        for module in {name, *parents}:
+            file = module_file(module)
+            if file and file not in seen:
+                seen.add(file)
+                todo += imported(file)
+    return sorted(seen)
+
+
+def code_text(source: str, *, imports: bool = False) -> str:
+    """Return source without comments, docstrings, imports of the library and blank lines: what can change a number.
+
+    Where a module of the library lies changes none; that another is used, its user's own list of modules tells.
+    `imports` keeps them.
+
+    >>> code_text('from specseg.a import b\\ndef f(x):\\n    "Doc."\\n    return x  # why\\n')
+    'def f(x):\\n    return x'
+    """
+    lines = source.split("\n")
+    verbatim: set[int] = set()  # rows that end inside a string: there a blank or a space at the end is data
+    started: list[int] = []
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        (row, col), (end, _) = token.start, token.end
+        kind = tokenize.tok_name[token.type]
+        if kind == "COMMENT":
+            lines[row - 1] = lines[row - 1][:col]
+        elif kind in ("FSTRING_START", "TSTRING_START"):  # Python 3.12 and later cut f-strings into tokens
+            started.append(row)
+        elif kind in ("FSTRING_END", "TSTRING_END"):
+            verbatim |= set(range(started.pop(), end))
+        elif kind == "STRING":
+            verbatim |= set(range(row, end))
+    for node in ast.walk(_parse(source)):
+        if not imports and _of_the_library(node):
+            _cut(lines, node)
+            continue
+        body = getattr(node, "body", None)
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or not body:
+            continue
+        first = body[0]
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            _cut(lines, first.value)
+            verbatim -= set(range(first.lineno, first.end_lineno))
+    kept = (line if row in verbatim else line.rstrip() for row, line in enumerate(lines, 1))
+    return "\n".join(line for row, line in enumerate(kept, 1) if line.strip() or row in verbatim)
+
+
+def _of_the_library(node: ast.AST) -> bool:
+    """Say whether a statement imports nothing but modules of the library."""
+    if isinstance(node, ast.ImportFrom):
+        return node.level > 0 or (node.module or "").split(".")[0] == PACKAGE
+    return isinstance(node, ast.Import) and all(a.name.split(".")[0] == PACKAGE for a in node.names)
+
+
+def _cut(lines: list[str], node: ast.expr | ast.stmt) -> None:
+    """Take an expression or statement out; what stands before or after it on its lines stays."""
+    for row in range(node.lineno - 1, node.end_lineno):
+        line = lines[row].encode()
+        start = node.col_offset if row == node.lineno - 1 else 0
+        stop = node.end_col_offset if row == node.end_lineno - 1 else len(line)
+        lines[row] = (line[:start] + line[stop:]).decode()
+
+
+@lru_cache(maxsize=1024)
+def _file_hash(path: Path, stamp: tuple[int, int]) -> str:
+    return hashlib.sha256(code_text(path.read_text(encoding="utf-8")).encode()).hexdigest()[:16]
+
+
+def code_hash(path: Path) -> str:
+    """Return a hash of a file's code without comments and docstrings (the same on every supported Python)."""
+    return _file_hash(path, _stamp(path))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size
+
+
+def hashes() -> set[str]:
+    """Return the code hashes of all files of the library as they are now."""
+    return {code_hash(file) for file in library().rglob("*.py")}
+
+
+def module_hashes(paths: list[Path]) -> dict[str, str]:
+    """Return module name -> code hash for every library module that these files import, directly or not.
+
+    Modules that only carry numbers (paths, records, this one) are left out: they cannot change a measurement.
+    """
+    names = {module_name(file): file for file in closure(paths)}
+    return {name: code_hash(file) for name, file in names.items() if name not in PLUMBING}
+
+
+def loaded() -> dict[str, str]:
+    """Return module name -> code hash of every library module that this process has imported, however it was named."""
+    names = sorted(n for n in list(sys.modules) if n == PACKAGE or n.startswith(f"{PACKAGE}."))
+    return {name: code_hash(file) for name in names if (file := module_file(name))}
+
+
+def commit() -> tuple[str, bool]:
+    """Return the checkout's commit and whether tracked files differ from it; ("unknown", False) outside a checkout."""
+    head, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--untracked-files=no")
+    return (head.strip(), bool(changes.strip())) if head is not None and changes is not None else ("unknown", False)
+
+
+def uncommitted() -> list[str]:
+    """Return the files that decide numbers and are not as the commit has them, paths relative to the root.
+
+    Tracked files under `DECIDING_PATHS` that differ, and untracked .py files there: what is written under results/ or
+    in the book decides no measured number. Empty outside a checkout, where no commit is named either.
+    """
+    told = _git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *DECIDING_PATHS)
+    entries = [(e[:2], e[3:]) for e in (told or "").split("\0") if e]
+    return sorted(path for state, path in entries if state != "??" or path.endswith(".py"))
+
+
+def _git(*words: str) -> str | None:
+    try:
+        run = dict(cwd=config.root(), capture_output=True, text=True, check=True, timeout=20)
+        return subprocess.run(["git", *words], **run).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def machine() -> dict[str, Any]:
+    """Return on what this process computes: processor, instruction sets, cores, torch's kernels and threads, load.
+
+    `kernels` (torch's choice: DEFAULT, AVX2, AVX512, ...) and `threads` are None while torch is not loaded; `load` is
+    the mean number of running processes over the last minute, None where the system does not tell.
+
+    >>> sorted(machine())
+    ['cores', 'instructions', 'kernels', 'load', 'processor', 'threads']
+    """
+    torch = sys.modules.get("torch")
+    return {
+        "processor": processor(), "instructions": list(instructions()), "cores": os.cpu_count(),
+        "kernels": torch.backends.cpu.get_cpu_capability() if torch else None,
+        "threads": torch.get_num_threads() if torch else None,
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+    }  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def processor() -> str:
+    """Return the processor's model as the system names it, else its architecture."""
+    named = _field("model name") or _sysctl("machdep.cpu.brand_string").strip() or platform.processor()
+    return named or platform.machine() or "unknown"
+
+
+@lru_cache(maxsize=1)
+def instructions() -> tuple[str, ...]:
+    """Return those of `INSTRUCTIONS` that the processor has; empty where the system does not tell."""
+    if flags := _field("flags") or _field("Features"):
+        have = set(flags.split())
+    else:  # macOS: words on Intel, switches on arm
+        have = set(_sysctl("machdep.cpu.features", "machdep.cpu.leaf7_features").lower().split())
+        switches = re.findall(r"^hw\.optional\.(?:arm\.FEAT_)?(\w+): 1$", _sysctl("hw.optional"), re.MULTILINE)
+        have |= {name.lower() for name in switches}
+    return tuple(name for name in INSTRUCTIONS if name in have)
+
+
+def _field(name: str) -> str:
+    """Return the first value of a field of /proc/cpuinfo, or nothing."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    found = re.search(rf"^{name}\s*:\s*(.*)$", text, re.MULTILINE)
+    return found[1].strip() if found else ""
+
+
+def _sysctl(*names: str) -> str:
+    if sys.platform != "darwin":
+        return ""
+    words = ["sysctl", *(["-n"] if names != ("hw.optional",) else []), *names]
+    try:
+        return subprocess.run(words, capture_output=True, text=True, timeout=20, check=False).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""

@@ -1,0 +1,183 @@
+"""Figures: one style, one way to show a figure with its caption, and one function per figure in the modules beside."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+# Okabe and Ito's palette: told apart with every common colour vision, on white and when printed grey.
+COLORS = {
+    "black": "#000000",
+    "orange": "#E69F00",
+    "sky": "#56B4E9",
+    "green": "#009E73",
+    "yellow": "#F0E442",
+    "blue": "#0072B2",
+    "red": "#D55E00",
+    "purple": "#CC79A7",
+    "grey": "#7F7F7F",
+}
+CYCLE = [COLORS[c] for c in ("blue", "red", "green", "purple", "orange", "sky", "black")]
+DATASET_COLORS = {
+    "pascal": COLORS["blue"],
+    "voc2012": COLORS["blue"],
+    "deepglobe": COLORS["green"],
+    "dubai": COLORS["green"],
+    "cityscapes": COLORS["red"],
+    "camvid": COLORS["red"],
+    "synthetic": COLORS["grey"],
+}
+KIND_COLORS = {"objects": COLORS["blue"], "land cover": COLORS["green"], "streets": COLORS["red"]}
+REGIME_COLORS = {kind.replace(" ", ""): color for kind, color in KIND_COLORS.items()}
+MODEL_MARKERS = {"deeplabv3plus": "o", "dan": "s"}
+MODEL_NAMES = {"deeplabv3plus": "DeepLab v3+", "dan": "DAN"}
+DATASET_NAMES = {
+    "pascal": "PASCAL",
+    "deepglobe": "DeepGlobe",
+    "cityscapes": "Cityscapes",
+    "voc2012": "PASCAL VOC 2012",
+    "camvid": "CamVid",
+    "dubai": "Dubai land cover",
+    "synthetic": "synthetic",
+}
+REGIME_NAMES = {kind.replace(" ", ""): f"{kind} (synthetic)" for kind in KIND_COLORS}
+SET_COLORS, SET_NAMES = {**DATASET_COLORS, **REGIME_COLORS}, {**DATASET_NAMES, **REGIME_NAMES}
+READABLE = 9.2  # pixels: the least height of letters on any screen, with a little for rounding
+STYLE: dict[str, Any] = {
+    "figure.dpi": 110,
+    "savefig.dpi": 110,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "savefig.facecolor": "white",
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.labelsize": 10,
+    "legend.fontsize": 9,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 1.6,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+}
+
+
+def subplots(rows: int = 1, cols: int = 1, *, size: tuple[float, float] | None = None, **kwargs):
+    """Return matplotlib's (figure, axes) in the book's style; `size` in inches (7 wide fits the page)."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    from cycler import cycler
+
+    with plt.rc_context({**STYLE, "axes.prop_cycle": cycler(color=CYCLE)}):
+        return plt.subplots(rows, cols, figsize=size or (7.0, 2.6 * rows + 0.6), **kwargs)
+
+
+def plain_ticks(ax, values) -> None:
+    """Make the x axis logarithmic, with the given values as plain numbers and no other ticks."""
+    from matplotlib.ticker import NullLocator
+
+    ax.set_xscale("log")
+    ax.set_xticks(list(values), [f"{v:g}" for v in values])
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+def legend_below(fig, axes: Iterable, columns: int = 2, **style) -> None:
+    """Put one legend for all axes under the figure, every name once."""
+    found: dict[str, Any] = {}
+    for ax in axes:
+        for handle, name in zip(*ax.get_legend_handles_labels(), strict=True):
+            found.setdefault(name, handle)
+    fig.legend(found.values(), found.keys(), loc="outside lower center", ncols=columns, **style)
+
+
+def painted(label, palette, void: Sequence[int] = (255, 255, 255)) -> np.ndarray:
+    """Return a label map as a picture, uint8 (H, W, 3): the palette's colours, void and unknown classes in one.
+
+    >>> painted(np.array([[0, 255]]), [[9, 8, 7]]).tolist()
+    [[[9, 8, 7], [255, 255, 255]]]
+    """
+    table = np.tile(np.array(void, np.uint8), (256, 1))
+    table[: len(palette)] = palette
+    return table[np.asarray(label)]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure as HTML with its caption, alternative text and the source that made it; the last value of a cell."""
+
+    body: str
+    caption: str
+    source: str
+    label: str
+
+    def _repr_html_(self) -> str:
+        anchor = f' id="{html.escape(self.label)}"' if self.label else ""
+        source = f' <span class="figure-source">Source: {self.source}.</span>' if self.source else ""
+        caption = f"<figcaption>{self.caption}{source}</figcaption>"
+        return f'<figure class="specseg-figure"{anchor}>{self.body}{caption}</figure>'
+
+    def __repr__(self) -> str:
+        return f"<figure: {self.caption}>"
+
+
+def show(fig, *, caption: str, alt: str, source: str = "", label: str = "") -> Shown:
+    """Close a matplotlib figure and return it as a displayable picture.
+
+    `caption` and `source` are short HTML (a link to the record or the cell that made the numbers); `alt` says in plain
+    words what the picture shows; `label` becomes the anchor.
+    Raises ValueError when caption or alt is empty: a picture without them is not readable by everyone.
+    """
+    import matplotlib.pyplot as plt
+
+    if not caption.strip() or not alt.strip():
+        raise ValueError("figures.show: caption and alt must both say what the picture shows")
+    buffer = io.BytesIO()
+    if (layout := fig.get_layout_engine()) is not None:  # laid out here, matplotlib need not draw it once for that
+        layout.execute(fig)
+        fig.set_layout_engine(None)
+    box = fig.get_tightbbox().padded(plt.rcParams["savefig.pad_inches"])
+    smallest, width = _smallest_text(fig) * fig.dpi / 72, box.width * fig.dpi  # pixels of the picture
+    compress = {"compress_level": 3}  # half the time of 6 for 7 % more bytes
+    fig.savefig(buffer, format="png", bbox_inches=box, metadata={"Software": None}, pil_kwargs=compress)
+    plt.close(fig)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    # A narrow screen scrolls the picture rather than shrink its words below what can be read.
+    least = f' data-text="{smallest:.1f}" style="min-width: {width * READABLE / smallest:.0f}px"' if smallest else ""
+    body = f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt, quote=True)}"{least}>'
+    return Shown(f'<div class="picture">{body}</div>', caption, source, label)
+
+
+def _smallest_text(fig) -> float:
+    """Return the size in points of a figure's smallest words, 0 where it has none; axes that are off have no ticks."""
+    from matplotlib.text import Text
+
+    hidden = {t for ax in fig.axes if not ax.axison for axis in (ax.xaxis, ax.yaxis) for t in axis.findobj(Text)}
+    drawn = (t for t in fig.findobj(Text) if t.get_visible() and t.get_text().strip() and t not in hidden)
+    return min((t.get_fontsize() for t in drawn), default=0.0)
+
+
+def show_plotly(fig, *, caption: str, alt: str, source: str = "", label: str) -> Shown:
+    """Return a plotly figure as a displayable that works offline: the book serves plotly.js itself.
+
+    `label` must be unique on the page: it is the id of the drawing. Raises ValueError as `show` does.
+    """
+    if not caption.strip() or not alt.strip() or not label.strip():
+        raise ValueError("figures.show_plotly: caption, alt and label must all be given")
+    fig.update_layout(template="plotly_white", paper_bgcolor="white", plot_bgcolor="white", autosize=True)
+    body = fig.to_html(
+        full_html=False,
+        include_plotlyjs=False,
+        include_mathjax=False,
+        div_id=f"{label}-plot",
+        config={"responsive": True, "displayModeBar": False},
+    )
+    return Shown(f'<div role="img" aria-label="{html.escape(alt, quote=True)}">{body}</div>', caption, source, label)

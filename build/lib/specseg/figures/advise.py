@@ -1,0 +1,229 @@
+"""Figures of the adviser, from the advice as `advice.json` holds it: readable on a phone, one panel each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from specseg.figures import COLORS, DATASET_COLORS, DATASET_NAMES, MODEL_NAMES, Shown, plain_ticks, show, subplots
+
+KINDS = {
+    "band": ("band-limited (LRG)", COLORS["blue"], "o"),
+    "majority": ("blocks, commonest class", COLORS["red"], "s"),
+    "nearest": ("blocks, middle point", COLORS["orange"], "^"),
+}
+SIZE = (4.4, 3.3)
+_CURVES = (COLORS["blue"], COLORS["red"], COLORS["green"], COLORS["purple"], COLORS["orange"], COLORS["sky"])
+
+
+def _plain(name: str) -> str:
+    """Return a class's name, cut, as it is: `$` would begin a formula."""
+    return name[:18].replace("$", r"\$")
+
+
+def _axes(size: tuple[float, float] = SIZE):
+    fig, ax = subplots(1, 1, size=size)
+    fig.set_dpi(160)
+    return fig, ax
+
+
+def _sizes(ax, sizes) -> None:
+    sizes = sorted(set(sizes))
+    shown = [s for k, s in enumerate(sizes) if len(sizes) < 7 or k in (0, len(sizes) - 1) or k % 2 == 0]
+    plain_ticks(ax, shown)
+    ax.minorticks_off()
+    ax.set_xlabel("points of the grid along a side")
+
+
+def _line(ax, rows, metric: str, kind: str, **style) -> None:
+    own = sorted((r for r in rows if r["kind"] == kind), key=lambda r: r["lrg_size"])
+    x = [r["lrg_size"] for r in own]
+    score = {k: np.array([r[metric][k] for r in own], float) for k in ("value", "low", "high")}
+    label, colour, marker = KINDS[kind]
+    ax.plot(x, score["value"], color=colour, marker=marker, ms=4, **{"label": label, **style})
+    ax.fill_between(x, score["low"], score["high"], color=colour, alpha=0.18, lw=0)
+
+
+def ceilings(data: Mapping) -> Figure:
+    """Draw the mIoU and the boundary IoU (dashed) that weak labels keep, against the grid, with 95 % intervals."""
+    fig, ax = _axes()
+    for kind in ("band", "majority"):
+        _line(ax, data["ceilings"], "miou", kind)
+        _line(ax, data["ceilings"], "boundary_iou", kind, ls="--", label=None)
+    _mark(ax, data)
+    _sizes(ax, [r["lrg_size"] for r in data["ceilings"]])
+    ax.set_ylabel("score against the true labels\n(dashed: boundary IoU)")
+    ax.legend(fontsize=8, loc="lower right")
+    return fig
+
+
+def drops(data: Mapping) -> Figure:
+    """Draw the relative loss of mIoU against the grid on a log axis, with the tolerated loss."""
+    fig, ax = _axes()
+    rows = [r for r in data["ceilings"] if r["drop"]["value"] is not None]
+    positive = [r for r in rows if r["drop"]["value"] > 1e-5]
+    for kind in KINDS:
+        if any(r["kind"] == kind for r in positive):
+            _line(ax, positive, "drop", kind)
+    tolerated = data["settings"]["max_drop"]
+    ax.axhline(tolerated, color=COLORS["black"], lw=1, ls=":")
+    ax.text(0.99, tolerated, "tolerated", transform=ax.get_yaxis_transform(), ha="right", va="bottom", fontsize=8)
+    _mark(ax, data)
+    ax.set_yscale("log")
+    low = min([r["drop"]["value"] for r in positive] + [tolerated])
+    ax.set_ylim(low / 2, 4)
+    _sizes(ax, [r["lrg_size"] for r in data["ceilings"]])
+    ax.set_ylabel("share of mIoU lost")
+    ax.legend(fontsize=8, loc="upper right")
+    return fig
+
+
+def _mark(ax, data: Mapping) -> None:
+    for key, kind in (("lrg", "band"), ("blocks", "majority")):
+        if chosen := data["recommendation"][key]:
+            ax.axvline(chosen["lrg_size"], color=KINDS[kind][1], lw=6, alpha=0.15)
+
+
+def classes(data: Mapping, most: int = 24) -> Figure:
+    """Draw the IoU that each class keeps when cut to each grid's band: classes that are lost first on top."""
+    here = [c for c in data["classes"] if c["maps"]]
+    sizes = [int(s) for s in here[0]["iou"]["band"]]
+    table = np.array([[c["iou"]["band"][str(s)] for s in sizes] for c in here], float)
+    order = np.argsort(np.nanmean(table, axis=1))[:most]
+    fig, ax = _axes((4.4, 0.9 + 0.24 * len(order)))
+    ax.imshow(table[order], cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    for y, k in enumerate(order):
+        for x in range(len(sizes)):
+            value = table[k, x]
+            ax.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=7.5,
+                    color="white" if value < 0.55 else "black")  # fmt: skip
+    ax.set_yticks(range(len(order)), [_plain(here[k]["name"]) for k in order], fontsize=8)
+    ax.set_xticks(range(len(sizes)), [str(s) for s in sizes])
+    ax.set_xlabel("points of the grid along a side")
+    ax.grid(False)
+    return fig
+
+
+def spectra(data: Mapping, most: int = 6) -> Figure:
+    """Draw the power of the label planes against frequency: the mean, and the classes with the most of it."""
+    fig, ax = _axes()
+    curves = {c["name"]: np.array(c["power"], float) for c in data["spectra"]}
+    mean = curves.pop("")
+    nu = np.arange(len(mean))
+    largest = sorted(curves, key=lambda name: -curves[name][1:].sum())[:most]
+    for name, colour in zip(largest, _CURVES, strict=False):
+        ax.loglog(nu[1:], curves[name][1:], color=colour, lw=1.1, label=_plain(name))
+    ax.loglog(nu[1:], mean[1:], color=COLORS["black"], lw=2.2, label="mean of all classes")
+    ax.set(xlabel="frequency (cycles per frame)", ylabel="power of the class planes")
+    ax.legend(fontsize=8, loc="lower left")
+    return fig
+
+
+def tails(data: Mapping) -> Figure:
+    """Draw the label energy beyond each band limit: measured, by the perimeter law, and its upper bound."""
+    fig, ax = _axes()
+    nu = [r["nu_max"] for r in data["tails"]]
+    for key, label, style in (
+        ("bound", "bound (counts transitions)", {"color": COLORS["grey"], "ls": ":"}),
+        ("law", "perimeter law", {"color": COLORS["red"], "ls": "--"}),
+        ("measured", "measured", {"color": COLORS["blue"], "marker": "o", "ms": 4}),
+    ):
+        ax.loglog(nu, [r[key] for r in data["tails"]], label=label, **style)
+    ax.set_xticks(nu[::2], [str(n) for n in nu[::2]])
+    ax.minorticks_off()
+    ax.set(xlabel="band limit (cycles per frame)", ylabel="label energy beyond it")
+    ax.legend(fontsize=8)
+    return fig
+
+
+def loss_rates(data: Mapping) -> Figure:
+    """Draw R_ce against the grid: two boundaries, two averages, raw (solid) and calibrated (dashed)."""
+    fig, ax = _axes()
+    variants = {(r["boundary"], r["average"]): None for r in data["logits"]["r_ce"]}
+    for (boundary, average), colour in zip(variants, _CURVES, strict=False):
+        for scale, ls in (("raw", "-"), ("calibrated", "--")):
+            own = [r for r in data["logits"]["r_ce"]
+                   if (r["boundary"], r["average"], r["scale"]) == (boundary, average, scale)]  # fmt: skip
+            own.sort(key=lambda r: r["lrg_size"])
+            label = f"{boundary}, {average.replace('_', ' ')}" if scale == "raw" else None
+            ax.plot([r["lrg_size"] for r in own], [max(r["value"], 1e-9) for r in own], color=colour, ls=ls,
+                    marker="o", ms=3, label=label)  # fmt: skip
+    ax.axhline(0.2, color=COLORS["black"], lw=1, ls=":")
+    ax.set_yscale("log")
+    _sizes(ax, [r["lrg_size"] for r in data["logits"]["r_ce"]])
+    ax.set_ylabel("R_ce (dashed: calibrated)")
+    ax.legend(fontsize=8)
+    return fig
+
+
+def savings(data: Mapping) -> Figure:
+    """Draw what each grid saves: FLOPs (solid) and measured time (dashed) of both networks."""
+    fig, ax = _axes()
+    for (model, name), colour in zip(MODEL_NAMES.items(), _CURVES, strict=False):
+        own = sorted((r for r in data["costs"] if r["model"] == model), key=lambda r: r["lrg_size"])
+        ax.plot([r["lrg_size"] for r in own], [r["flops_saved"] for r in own], color=colour, marker="o", ms=4,
+                label=f"{name}, FLOPs")  # fmt: skip
+        timed = [r for r in own if r["time_saved"] is not None]
+        if len(timed) > 1:
+            ax.plot([r["lrg_size"] for r in timed], [r["time_saved"] for r in timed], color=colour, ls="--",
+                    marker="o", ms=4, label=f"{name}, time")  # fmt: skip
+    _mark(ax, {"recommendation": {"lrg": data["recommendation"]["lrg"], "blocks": None}})
+    _sizes(ax, [r["lrg_size"] for r in data["costs"]])
+    ax.set_ylabel("share saved")
+    ax.legend(fontsize=8)
+    return fig
+
+
+def compare(rows: pd.DataFrame, tolerances: tuple[float, ...] = (0.01, 0.02, 0.05)) -> Figure:
+    """Draw what labels cut to each grid lose, set by set, from the rows of the records, with the tolerated losses."""
+    fig, (left, right) = subplots(1, 2, size=(7.4, 3.4), sharey=True)
+    titles = {"band": "labels cut to the grid's band", "majority": "block labels"}
+    for ax, kind in ((left, "band"), (right, "majority")):
+        own = rows[(rows["table"] == "ceilings") & (rows["metric"] == "drop") & (rows["kind"] == kind)]
+        for dataset, part in own[own["value"] > 1e-5].groupby("dataset", sort=False):
+            part, colour = part.sort_values("lrg_size"), DATASET_COLORS[dataset]
+            ax.plot(part["lrg_size"].astype(float), part["value"], color=colour, marker="o", ms=4,
+                    label=DATASET_NAMES[dataset])  # fmt: skip
+            ax.fill_between(part["lrg_size"].astype(float), part["low"], part["high"], color=colour, alpha=0.18, lw=0)
+        for tolerance in tolerances:
+            ax.axhline(tolerance, color=COLORS["black"], lw=0.9, ls=":")
+            ax.text(0.995, tolerance, f"{tolerance:.0%}", transform=ax.get_yaxis_transform(), ha="right", va="bottom",
+                    fontsize=8)  # fmt: skip
+        ax.set_yscale("log")
+        _sizes(ax, own["lrg_size"].astype(int).tolist())
+        ax.set_title(titles[kind])
+    left.set_ylabel("share of mIoU lost")
+    left.legend(fontsize=8, loc="lower left")
+    return fig
+
+
+def pictures(data: Mapping) -> list[Shown]:
+    """Return every figure of the page with its caption and alternative text, in order."""
+    lrg, block = data["recommendation"]["lrg"], data["recommendation"]["blocks"]
+    at = f"{lrg['lrg_size']} points" if lrg else "no grid"
+    on = f"{block['lrg_size']} points" if block else "no block grid"
+    tolerated = f"{data['settings']['max_drop']:.1%}"
+    worst = ", ".join(data["recommendation"]["lost_first"][:3])
+    out = [
+        show(drops(data), label="drops", caption="What weak labels lose; the tolerated loss. Pale bars: recommended.",
+             alt=f"Falling curves of the share of mIoU lost against the grid. {at} keep within {tolerated} when labels "
+                 f"are cut to the grid's band, {on} when they are drawn in blocks."),
+        show(ceilings(data), label="ceilings", caption="What weak labels keep, with 95 % intervals over maps.",
+             alt="Rising curves of mIoU and boundary IoU against the grid; boundary IoU lies lower throughout."),
+        show(classes(data), label="classes", caption="IoU that each class keeps when cut to a grid's band.",
+             alt=f"A table of classes by grid. Lost first: {worst}."),
+        show(savings(data), label="savings", caption="What each grid saves of a ResNet-101 network, output stride 16.",
+             alt="Curves of FLOPs saved, and of measured time saved where a record has it: the smaller the grid the "
+                 "more, with little left to gain at the small end."),
+        show(spectra(data), label="spectra", caption="Power of the label planes, mirrored at the frame.",
+             alt="Falling curves on double logarithmic axes, one a class, and their mean."),
+        show(tails(data), label="tails", caption="Energy beyond each band limit: truth, law and bound.",
+             alt="Three falling curves: the bound above, the perimeter law near the measured energy."),
+    ]  # fmt: skip
+    if data["logits"]:
+        out.append(show(loss_rates(data), label="rce", caption="R_ce of the logits; dotted: 0.2.",
+                        alt="Falling curves of R_ce against the grid, four variants, raw and calibrated."))  # fmt: skip
+    return out

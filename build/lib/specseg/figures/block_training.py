@@ -1,0 +1,109 @@
+"""Figures on block-wise annotation: Fig. 6 with our scenes, Table 3 as curves, coarse contours, error in frequency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from specseg import figures
+from specseg.figures import COLORS, KIND_COLORS, MODEL_MARKERS, REGIME_COLORS, painted
+
+VOID = (210, 210, 210)  # light grey: white is a class of land cover
+
+
+def fig6(rows: Mapping[str, Mapping[str, np.ndarray]], palettes: Mapping[str, np.ndarray]):
+    """Draw label maps, a row per kind of scene and a column per title; `palettes` uint8 (C, 3) per kind, void grey."""
+    columns = len(next(iter(rows.values())))
+    side = 7.4 / columns
+    fig, axes = figures.subplots(len(rows), columns, size=(7.4, side * len(rows) + 0.3), squeeze=False)
+    for row, (line, (kind, panels)) in enumerate(zip(axes, rows.items(), strict=True)):
+        for ax, (title, labels) in zip(line, panels.items(), strict=True):
+            ax.imshow(painted(labels, palettes[kind], VOID), interpolation="nearest")
+            ax.set_xticks([])
+            ax.set_yticks([])
+            ax.grid(False)
+            if row == 0:
+                ax.set_title(title, fontsize=8.5)
+        line[0].set_ylabel(kind, fontsize=8.5)
+    return fig
+
+
+def drops(ours: pd.DataFrame, printed: pd.DataFrame):
+    """Draw Table 3b: relative mIoU-drop against the blocks' band limit, the paper's (left) and ours (right).
+
+    Columns kind, model, nu_max (0: full labels), drop; ours also domain, low, high, label_drop (dotted).
+    """
+    fig, (left, right) = figures.subplots(1, 2, size=(7.4, 3.6), sharex=True)
+    for ax, table, name in ((left, printed, "dataset"), (right, ours, "domain")):
+        some = table[table["nu_max"] > 0].sort_values("nu_max", ascending=False)
+        for (who, kind, model), g in some.groupby([name, "kind", "model"]):
+            color, x = KIND_COLORS[kind], np.log2(g["nu_max"])
+            face = "none" if model == "dan" else None
+            ax.plot(x, g["drop"], MODEL_MARKERS[model] + "-", color=color, mfc=face, ms=5, label=f"{who}, {model}")
+            if "low" in g:
+                ax.vlines(x, g["low"], g["high"], color=color, lw=1)
+                ax.plot(x, g["label_drop"], ":", color=color, lw=1)
+        ax.axhline(0, color=COLORS["grey"], lw=0.8)
+        ax.set(title="Table 3b as printed" if ax is left else "ours", xlabel=r"$\nu_{max}$ of the training labels")
+        ticks = sorted(set(printed["nu_max"]) | set(ours["nu_max"]) - {0})
+        ax.set_xticks([np.log2(t) for t in ticks if t], [str(t) for t in ticks if t])
+        ax.legend(fontsize=6.5)
+    left.invert_xaxis()
+    left.set_ylabel("relative mIoU-drop")
+    return fig
+
+
+def ceilings(rows: pd.DataFrame):
+    """Draw the mIoU of weak labels against true ones by band limit: columns dataset, kind, nu_max, value."""
+    names = {"band": ("^-", COLORS["green"], "band-limited"), "majority": ("s-", COLORS["blue"], "blocks, majority"),
+             "nearest": ("o-", COLORS["red"], "blocks, nearest")}  # fmt: skip
+    sets = list(dict.fromkeys(rows["dataset"]))
+    fig, axes = figures.subplots(1, len(sets), size=(7.4, 3.0), sharey=True, squeeze=False)
+    for ax, name in zip(axes[0], sets, strict=True):
+        for kind, (style, color, label) in names.items():
+            g = rows[(rows["dataset"] == name) & (rows["kind"] == kind)].sort_values("nu_max")
+            ax.plot(np.log2(g["nu_max"]), g["value"], style, ms=4, color=color, label=label)
+        ticks = sorted({int(n) for n in rows["nu_max"] if np.log2(n) % 1 == 0})
+        ax.set_xticks([np.log2(t) for t in ticks], [str(t) for t in ticks])
+        ax.axhline(0.8, ls=":", color=COLORS["black"], lw=1)
+        ax.set(title=name, xlabel=r"$\nu_{max}$")
+    axes[0][0].set_ylabel("mIoU against the true labels")
+    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return fig
+
+
+def agreement(rows: pd.DataFrame):
+    """Draw how coarse labels agree, per label set with intervals: columns dataset, kind, value, low, high."""
+    words = {"block_majority": "blocks with true labels", "polygon_true": "polygons with true labels",
+             "polygon_block": "polygons with blocks"}  # fmt: skip
+    sets = list(dict.fromkeys(rows["dataset"]))
+    fig, ax = figures.subplots(size=(7.0, 0.5 * len(sets) + 1.6))
+    for k, (kind, label) in enumerate(words.items()):
+        g = rows[rows["kind"] == kind]
+        y = np.array([sets.index(d) for d in g["dataset"]]) + 0.2 * (k - 1)
+        color = (COLORS["blue"], COLORS["green"], COLORS["black"])[k]
+        ax.hlines(y, g["low"], g["high"], color=color, lw=1.6)
+        ax.plot(g["value"], y, "osD"[k], color=color, ms=5, label=label)
+    ax.axvline(0.8, ls=":", color=COLORS["black"], lw=1)
+    ax.set_yticks(range(len(sets)), sets)
+    ax.set(xlabel="mIoU (dotted: 0.8)", ylim=(len(sets) - 0.5, -0.5))
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
+    return fig
+
+
+def error_spectrum(rows: pd.DataFrame, nu_max: int):
+    """Draw the share of power above each frequency: of labels and of what blocks of nu_max get wrong.
+
+    Columns regime, what ("labels", "error of the blocks"), nu, value.
+    """
+    fig, ax = figures.subplots(size=(7.0, 3.2))
+    for (regime, what), g in rows.groupby(["regime", "what"], sort=False):
+        style = "-" if what.startswith("error") else ":"
+        ax.plot(g["nu"].clip(lower=0.5), g["value"], style, color=REGIME_COLORS[regime], label=f"{regime}: {what}")
+    ax.axvline(nu_max, color=COLORS["grey"], lw=1)
+    ax.axhline(0.5, color=COLORS["grey"], lw=0.6)
+    ax.set(xscale="log", xlabel=r"frequency $\nu$ [cycles per frame]", ylabel="share of power above", ylim=(0, 1.02))
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
+    return fig

@@ -1,0 +1,166 @@
+"""Figures of the chapter on boundary IoU, each from tidy rows or plain arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from specseg import figures
+from specseg.figures import COLORS, plain_ticks
+
+OCTAVES = (4, 8, 16, 32, 64, 128, 256)
+
+
+def energy_above(rows: pd.DataFrame, nu_mark: int = 32):
+    """Draw the share of a region's energy above nu_max for each width (columns width, nu_max, above, difference).
+
+    Lines are the law, above + difference; every fourth nu_max has the FFT's dot.
+    """
+    fig, ax = figures.subplots(size=(7, 3.4))
+    for (width, part), color in zip(rows.groupby("width"), figures.CYCLE, strict=False):
+        ax.plot(part["nu_max"], part["above"] + part["difference"], color=color, label=f"d = {width:g} px")
+        ax.plot(part["nu_max"][::4], part["above"][::4], "o", color=color, ms=4)
+    plain_ticks(ax, OCTAVES)
+    ax.axvline(nu_mark, color=COLORS["grey"], lw=0.8, ls=":")
+    ax.axhline(0.5, color=COLORS["grey"], lw=0.8, ls=":")
+    ax.set(ylim=(0, 1), xlabel=r"$\nu_{max}$ [cycles per frame of 513 px]",
+           ylabel="share of the region's energy above")  # fmt: skip
+    fig.legend(title="lines: closed form, dots: FFT", loc="outside upper center", ncols=4)
+    return fig
+
+
+def expansion(rows: pd.DataFrame):
+    """Draw one pair's term e^{-C^2} erf(nu sigma - jC): real part above, imaginary part below, a column for each x.
+
+    `rows` as `boundary.expansion_table` makes them (columns x, c, form, value); the form "true" is the broad line.
+    """
+    looks = {"true": (COLORS["grey"], "-", 5), "printed": (COLORS["red"], "--", 1.6),
+             "sign mended": (COLORS["orange"], ":", 2.2)}  # fmt: skip
+    values = sorted(rows["x"].unique())
+    fig, axes = figures.subplots(2, len(values), size=(7, 4.4), sharex=True, sharey="row", squeeze=False)
+    for column, x in enumerate(values):
+        for form, part in rows[rows["x"] == x].groupby("form", sort=False):
+            color, style, width = looks.get(form, (COLORS["blue"], "-", 1.2))
+            term = np.exp(-(part["c"] ** 2)) * part["value"]
+            for ax, component in zip(axes[:, column], (term.to_numpy().real, term.to_numpy().imag), strict=True):
+                ax.plot(
+                    part["c"], component, style, color=color, lw=width, alpha=0.5 if form == "true" else 1, label=form
+                )
+        for ax in axes[:, column]:
+            ax.axhline(0, color=COLORS["black"], lw=0.6)
+        only = rows[(rows["x"] == x) & (rows["form"] == "true")]
+        axes[0, column].plot(only["c"], np.exp(-(only["c"] ** 2)) * only["value"].to_numpy()[0].real, "-.",
+                             color=COLORS["black"], lw=1, label="Eq. 39")  # fmt: skip
+        axes[0, column].set_title(rf"$\nu\sigma = {x:g}$")
+        axes[1, column].set_xlabel("C")
+    axes[0, 0].set_ylabel("real part")
+    axes[1, 0].set_ylabel("imaginary part")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles, labels, ncols=len(labels), loc="outside lower center")
+    return fig
+
+
+def reduction(worst: pd.DataFrame, bound: float = 0.05):
+    """Draw how far one straight band is from an object's region against the law d/(pi (L - d)), one dot for each unit.
+
+    Columns unit, width, law, difference (absolute, > 0) and kind, which sets colour and legend.
+    """
+    fig, ax = figures.subplots(size=(7, 3.6))
+    marks = zip(worst.groupby("kind", sort=False), figures.CYCLE, "osD^", strict=False)
+    for (kind, part), color, marker in marks:
+        ax.plot(part["law"], part["difference"], marker, color=color, ms=6, label=kind)
+    ends = np.array([worst["law"].min() / 1.3, worst["law"].max() * 1.3])
+    ax.plot(ends, ends, color=COLORS["black"], lw=1, label=r"$d\,/\,\pi(L-d)$")
+    ax.axhline(bound, color=COLORS["grey"], lw=0.8, ls=":")
+    ax.set(xscale="log", yscale="log", xlabel=r"$d\,/\,\pi(L-d)$: d band width, L thickness of the object",
+           ylabel="largest difference of two shares")  # fmt: skip
+    ax.legend(loc="upper left")
+    return fig
+
+
+def answer(grown: pd.DataFrame, shares: pd.DataFrame, law: pd.DataFrame, bound: float = 0.1):
+    """Draw the answer of boundary IoU to a moved edge: its share below nu_max, and at nu sigma = 1 against the shift.
+
+    `grown`: one contour (columns shift, nu_max, below, law), lines the law and dots the FFT. `shares`: all contours at
+    nu sigma = 1 (columns shift, below); `law` the law for true band and model (columns shift, true, model).
+    """
+    fig, axes = figures.subplots(1, 2, size=(7, 3.3), width_ratios=(3, 2))
+    for (shift, part), color in zip(grown.groupby("shift"), figures.CYCLE, strict=False):
+        axes[0].plot(part["nu_max"], part["law"], color=color, label=f"moved by {shift:g} px")
+        axes[0].plot(part["nu_max"][::4], part["below"][::4], "o", color=color, ms=4)
+    plain_ticks(axes[0], OCTAVES)
+    axes[0].set(ylim=(0, 1), xlabel=r"$\nu_{max}$ [cycles per frame of 513 px]", ylabel="share of the answer below")
+    axes[0].legend(title="lines: law, dots: FFT", fontsize=8, title_fontsize=8)
+    axes[1].plot(law["shift"], law["model"], "--", color=COLORS["black"], label="Gaussian model")
+    axes[1].plot(law["shift"], law["true"], color=COLORS["black"], label="true band")
+    axes[1].plot(
+        shares["shift"], shares["below"], "o", color=COLORS["purple"], ms=4, alpha=0.6, label="FFT, all contours"
+    )
+    axes[1].axhline(bound, color=COLORS["grey"], lw=0.8, ls=":")
+    axes[1].set(ylim=(0, 0.75), xlabel="shift of the edge [px]", ylabel=r"share below $\nu\sigma = 1$")
+    axes[1].legend(fontsize=8, loc="upper left")
+    return fig
+
+
+def bands(t: np.ndarray, true: np.ndarray, model: np.ndarray, width: float):
+    """Draw the true inner band of one edge and the Gaussian of Eq. 35 that is nearest to it, t in units of d."""
+    fig, ax = figures.subplots(size=(7, 2.6))
+    ax.fill_between(t, true, step="mid", color=COLORS["sky"], alpha=0.6, label="true band $B_d \\cap B$ (Eq. 33)")
+    ax.plot(t, model, color=COLORS["red"], label=f"nearest Gaussian of Eq. 35, $\\sigma$ = {width:.2f} d")
+    ax.axvline(0, color=COLORS["black"], lw=0.8)
+    ax.annotate("outside  ", (0, 1.05), ha="right", fontsize=8)
+    ax.annotate("  inside the object", (0, 1.05), ha="left", fontsize=8)
+    ax.set(xlabel="distance from the contour, in band widths d", ylim=(0, 1.5), ylabel="weight")
+    ax.legend(loc="upper right")
+    return fig
+
+
+def built_up(rows: pd.DataFrame):
+    """Draw one pair's overlap against nu sigma, exact and Eq. 39 (columns c, x, exact, approximate)."""
+    fig, axes = figures.subplots(1, 2, size=(7, 3.0), width_ratios=(3, 2))
+    for (c, part), color in zip(rows.groupby("c"), figures.CYCLE, strict=False):
+        axes[0].plot(part["x"], part["exact"], color=color, label=f"C = {c:g}")
+        axes[0].plot(part["x"], part["approximate"], "--", color=color)
+    axes[0].axhline(0, color=COLORS["black"], lw=0.6)
+    axes[0].set(xlabel=r"$\nu_{max}\,\sigma$", ylabel="overlap kept (1: matched pair)")
+    axes[0].legend(
+        title="lines: Eq. 38 mended\ndashes: Eq. 39",
+        fontsize=8,
+        title_fontsize=8,
+        loc="center right",
+        bbox_to_anchor=(1.0, 0.68),
+    )
+    x = rows.drop_duplicates("x").sort_values("x")
+    axes[1].plot(x["x"], x["matched"], color=COLORS["blue"], label="overlap itself")
+    axes[1].plot(x["x"], x["sensitivity"], color=COLORS["red"], label="its answer to a shift")
+    axes[1].set(xlabel=r"$\nu_{max}\,\sigma$", ylabel="share below")
+    axes[1].legend(fontsize=8)
+    return fig
+
+
+def error_map(x: np.ndarray, c: np.ndarray, error: np.ndarray, region: np.ndarray):
+    """Return the interactive map of Eq. 39's relative error over (C, nu sigma); error (len(c), len(x)).
+
+    `region` (len(x),): the C up to which a law allows 10 %, drawn as dashes up to the map's edge.
+    """
+    import plotly.graph_objects as go
+
+    shown = np.log10(np.clip(error, 1e-4, 10))
+    ticks = [-4, -3, -2, -1, 0, 1]
+    fig = go.Figure(
+        go.Heatmap(
+            x=np.round(x, 3), y=np.round(c, 3), z=np.round(shown, 3), customdata=np.round(100 * error, 2),
+            colorscale="Viridis", zmin=-4, zmax=1,
+            hovertemplate="ν σ = %{x}<br>C = %{y}<br>error %{customdata} %<extra></extra>",
+            colorbar={"title": "relative error", "tickvals": ticks,
+                      "ticktext": ["0.01 %", "0.1 %", "1 %", "10 %", "100 %", "≥ 1000 %"]},
+        )
+    )  # fmt: skip
+    fig.add_trace(go.Contour(x=x, y=c, z=shown, contours={"start": -1, "end": -1, "size": 1, "coloring": "none"},
+                             line={"color": "white", "width": 2}, showscale=False, hoverinfo="skip"))  # fmt: skip
+    inside = region <= c.max()
+    fig.add_trace(go.Scatter(x=x[inside], y=region[inside], mode="lines", hoverinfo="skip", showlegend=False,
+                             line={"color": "white", "width": 2, "dash": "dash"}))  # fmt: skip
+    fig.update_layout(height=420, xaxis_title="ν σ", yaxis_title="C = distance of the two edges / 2σ",
+                      margin={"l": 60, "r": 20, "t": 20, "b": 50})  # fmt: skip
+    return fig

@@ -1,0 +1,179 @@
+"""Figures of the chapter on spectral gradients, each from the rows of `specseg.proofs.layer_study`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+
+from specseg import figures
+from specseg.figures import COLORS
+
+
+def _centred(row: torch.Tensor) -> np.ndarray:
+    image = np.fft.fftshift(row.abs().numpy())
+    return 20 * np.log10(np.maximum(image / image.max(), 1e-4))
+
+
+def fig3(rows: Mapping[tuple[str, int], torch.Tensor], names: Sequence[str]):
+    """Draw |dy(nu_i)/dx(nu_j)| over nu_j for each operation (rows) and nu_i (columns), in dB below its maximum."""
+    nus = sorted({nu for _, nu in rows})
+    fig, axes = figures.subplots(len(nus), len(names), size=(7.4, 2.0 * len(nus) + 0.5), sharex=True, sharey=True)
+    for j, name in enumerate(names):
+        for i, nu in enumerate(nus):
+            image = _centred(rows[name, nu])
+            half = image.shape[0] // 2
+            ax = axes[i, j]
+            shown = ax.imshow(image, vmin=-60, vmax=0, cmap="viridis", origin="lower",
+                              extent=(-half - 0.5, half + 0.5, -half - 0.5, half + 0.5))  # fmt: skip
+            ax.grid(False)
+            ax.set(xticks=[-half, 0, half], yticks=[-half, 0, half])
+            if i == 0:
+                ax.set_title(name.replace(", ", "\n").replace("up-sampling x4", "up x4"), fontsize=8)
+            if j == 0:
+                ax.set_ylabel(rf"$\nu_i$ = ({nu}, {nu})", fontsize=8)
+    fig.colorbar(shown, ax=axes, shrink=0.6, label="dB below the row's maximum")
+    return fig
+
+
+def row_energies(table: pd.DataFrame):
+    """Draw the row energies on the diagonal, within 1 and within 2 bins (columns as `layer_study.fig3_table`)."""
+    mean = table.groupby(["operation", "nu_i", "within"], sort=False)["value"].mean().reset_index()
+    names = list(dict.fromkeys(table["operation"]))
+    nus = sorted(mean["nu_i"].unique())
+    fig, axes = figures.subplots(1, len(nus), size=(7.4, 0.34 * len(names) + 1.2), sharey=True)
+    shades = {2: COLORS["sky"], 1: COLORS["blue"], 0: COLORS["black"]}
+    for ax, nu in zip(axes, nus, strict=True):
+        for within, color in shades.items():
+            part = mean[(mean["nu_i"] == nu) & (mean["within"] == within)].set_index("operation")["value"]
+            label = {0: "diagonal", 1: "within 1", 2: "within 2"}[within]
+            ax.barh(range(len(names)), [part[n] for n in names], color=color, label=label, height=0.7)
+        ax.axvline(0.9, color=COLORS["red"], lw=0.8, ls=":")
+        ax.set(xlim=(0, 1), xlabel="share of the row's energy")
+        ax.set_title(rf"$\nu_i$ = ({nu}, {nu})")
+    axes[0].set_yticks(range(len(names)), names)
+    axes[0].invert_yaxis()
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=3)
+    return fig
+
+
+def cost_of_half(table: pd.DataFrame, law: pd.DataFrame):
+    """Draw Eq. 5's relative error against rms Z (measured dots, law lines) and with the next term kept.
+
+    `table` as `layer_study.activation_table`; `law` has columns rms, first, second.
+    """
+    fig, ax = figures.subplots(size=(7, 3.4))
+    mean = table.groupby(["activation", "rms"]).mean(numeric_only=True).reset_index()
+    soft, relu = (mean[mean["activation"] == a] for a in ("softplus", "ReLU"))
+    ax.plot(law["rms"], law["first"], color=COLORS["grey"], lw=1, label="first order: rms Z / 2")
+    ax.plot(soft["rms"], soft["error"], "o-", color=COLORS["blue"], label="softplus, Eq. 5")
+    ax.plot(soft["rms"], soft["second"], "s--", color=COLORS["green"], label="softplus, with Z/4 of Eq. 47")
+    ax.plot(relu["rms"], relu["error"], "^-", color=COLORS["red"], label="ReLU, Eq. 5")
+    ax.set(xscale="log", yscale="log", ylim=(1e-4, 2), xlabel="rms of the pre-activation Z",
+           ylabel="relative error of the spectral gradient")  # fmt: skip
+    ax.legend(fontsize=8)
+    return fig
+
+
+def depth(table: pd.DataFrame):
+    """Draw the row energies of stacks against their depth (columns as `layer_study.depth_table`)."""
+    fig, axes = figures.subplots(1, 2, size=(7, 3.0), sharey=True)
+    mean = table.groupby(["activation", "depth", "within"])["value"].mean().reset_index()
+    for ax, name in zip(axes, ("softplus", "ReLU"), strict=True):
+        for within, color in ((0, COLORS["black"]), (1, COLORS["blue"]), (2, COLORS["sky"])):
+            part = mean[(mean["activation"] == name) & (mean["within"] == within)]
+            ax.plot(
+                part["depth"], part["value"], "o-", color=color, label={0: "diagonal"}.get(within, f"within {within}")
+            )
+        ax.axhline(0.5, color=COLORS["red"], lw=0.8, ls=":")
+        ax.set(xlabel="layers", title=name, ylim=(0, 1), xticks=sorted(table["depth"].unique()))
+    axes[0].set_ylabel("share of the row's energy")
+    axes[1].legend(fontsize=8)
+    return fig
+
+
+def relu_spread(rows: pd.DataFrame):
+    """Draw the row energy of a ReLU within a distance of nu_i, measured and by the arcsine law.
+
+    Columns decay, within, value, kind ("measured" or "law").
+    """
+    fig, ax = figures.subplots(size=(7, 3.0))
+    for (decay, part), color in zip(rows.groupby("decay"), figures.CYCLE, strict=False):
+        law, dots = part[part["kind"] == "law"], part[part["kind"] == "measured"]
+        ax.plot(law["within"], law["value"], color=color, label=rf"features $\propto |\nu|^{{-{decay:g}}}$")
+        ax.plot(dots["within"], dots["value"], "o", color=color, ms=4)
+    ax.set(
+        xlabel=r"distance of $\nu_j$ from $\nu_i$, at most [bins]", ylabel="share of the row's energy", ylim=(0, 1.02)
+    )
+    ax.legend(title="lines: arcsine law, dots: measured", fontsize=8)
+    return fig
+
+
+def cancellation(tables: Mapping[str, pd.DataFrame]):
+    """Draw how a feature at nu_j moves L_ce(0), L_ce(nu_j) and L_CE (columns as `layer_study.observation4_table`)."""
+    fig, axes = figures.subplots(1, len(tables), size=(7.2, 3.0), sharey=True)
+    styles = {"L_ce(0)": (COLORS["red"], "o-", r"$L_{ce}(0)$: Eq. 8 says $\ll 1$"),
+              "L_ce(nu_j)": (COLORS["blue"], "s-", r"$L_{ce}(\nu_j)$: Eq. 7"),
+              "L_CE": (COLORS["black"], "^-", r"$L_{CE}$: their sum over all $\nu_i$")}  # fmt: skip
+    for ax, (name, table) in zip(np.atleast_1d(axes), tables.items(), strict=True):
+        for part, (color, style, label) in styles.items():
+            line = table[table["part"] == part]
+            ax.plot(line["nu_j"], line["value"], style, color=color, ms=3, label=label)
+        ax.set(yscale="log", xlabel=r"$\nu_j$ [cycles per frame]", title=name)
+    np.atleast_1d(axes)[0].set_ylabel("size of the spectral gradient")
+    fig.legend(*np.atleast_1d(axes)[0].get_legend_handles_labels(), loc="outside lower center", ncol=3, fontsize=8)
+    return fig
+
+
+def by_confidence(rows: pd.DataFrame):
+    """Draw what removing features changes against confidence (columns as `loss_response.confidence_table`)."""
+    panels = {"zero": (r"$L_{ce}(0)$, over itself", 0.05), "low": ("low frequencies, over themselves", 0.05),
+              "unit": (r"$L_{ce}(0)$, over the whole loss", 1.0)}  # fmt: skip
+    fig, axes = figures.subplots(1, len(panels), size=(7.4, 3.0))
+    for ax, (column, (title, bound)) in zip(axes, panels.items(), strict=True):
+        for (regime, part), color in zip(rows.groupby("regime"), figures.CYCLE, strict=False):
+            mean = part.groupby("confidence")[column].mean()
+            ax.plot(mean.index, mean, "o-", color=color, ms=4, fillstyle="none", label=regime)
+            best = part[part["best"]]
+            ax.plot(best["confidence"], best[column], "o", color=color, ms=6)
+        ax.axhline(bound, color=COLORS["grey"], lw=0.8, ls=":")
+        ax.set(yscale="log", xscale="log", xlabel="confidence")
+        ax.set_title(title, fontsize=9)
+        ax.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])
+        ax.set_xticks([], minor=True)
+    axes[0].set_ylabel("change")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=3, fontsize=8)
+    return fig
+
+
+def layer_slider(images: Mapping[float, np.ndarray], shares: Mapping[float, float], nu_i: tuple[int, int]):
+    """Return an interactive row of a layer's spectral gradient, with a slider for the pre-activation's rms.
+
+    `images`: rms -> magnitudes (M, M), centred, relative to the largest; `shares`: rms -> energy on the diagonal.
+    """
+    import plotly.graph_objects as go
+
+    axis = np.arange(next(iter(images.values())).shape[0])
+    axis = axis - len(axis) // 2
+    fig = go.Figure()
+    for k, image in enumerate(images.values()):
+        level = np.round(20 * np.log10(np.maximum(image, 1e-4)), 1)
+        fig.add_trace(go.Heatmap(x=axis, y=axis, z=level, zmin=-60, zmax=0, colorscale="Viridis", visible=k == 0,
+                                 colorbar={"title": "dB"},
+                                 hovertemplate="ν_j = (%{y}, %{x})<br>%{z} dB<extra></extra>"))  # fmt: skip
+    steps = [
+        {"label": f"{rms:g}", "method": "update",
+         "args": [{"visible": [j == k for j in range(len(images))]},
+                  {"title.text": f"ν_i = {nu_i}: {shares[rms]:.0%} of the energy on the diagonal"}]}
+        for k, rms in enumerate(images)
+    ]  # fmt: skip
+    first = next(iter(images))
+    fig.update_layout(
+        height=480, title={"text": f"ν_i = {nu_i}: {shares[first]:.0%} of the energy on the diagonal"},
+        sliders=[{"active": 0, "currentvalue": {"prefix": "rms of Z: "}, "steps": steps, "pad": {"t": 40}}],
+        xaxis_title="ν_j, horizontal", yaxis={"title": "ν_j, vertical", "scaleanchor": "x"},
+        margin={"l": 60, "r": 20, "t": 50, "b": 40},
+    )  # fmt: skip
+    return fig

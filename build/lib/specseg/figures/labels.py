@@ -1,0 +1,212 @@
+"""Figures of chapter 20: spectra of label maps, the frame, band-limited labels, and what a band limit costs."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from PIL import Image
+
+from specseg.figures import COLORS, REGIME_COLORS, SET_COLORS, SET_NAMES, painted, plain_ticks, subplots
+
+VOID_GREY = (224, 224, 224)
+_RANGE = (16, 32)  # the band limits that the paper recommends
+
+
+def _style(dataset: str) -> dict:
+    synthetic = dataset in REGIME_COLORS
+    return {"color": SET_COLORS[dataset], "ls": "--" if synthetic else "-", "lw": 1.2 if synthetic else 1.8}
+
+
+def _band(ax, text: bool = True) -> None:
+    ax.axvspan(*_RANGE, color=COLORS["yellow"], alpha=0.25, lw=0)
+    if text:
+        middle = float(np.sqrt(np.prod(_RANGE)))
+        ax.text(middle, 0.02, "the paper's\n16 to 32", transform=ax.get_xaxis_transform(), fontsize=7.5, ha="center")
+
+
+def _limits(ax, limits: Sequence[int]) -> None:
+    plain_ticks(ax, limits)
+    ax.minorticks_off()
+    ax.set_xlabel(r"band limit $\nu_{max}$")
+
+
+def main_rows(rows: pd.DataFrame, metric: str, boundary: str = "mirrored", **where) -> pd.DataFrame:
+    """Return the rows of a metric in the main variant (centre crop, void masked) unless `where` says otherwise."""
+    where = {"frame": "crop", "void": "masked", "boundary": boundary, **where}
+    keep = rows["metric"] == metric
+    for column, value in where.items():
+        if column in rows:
+            either = rows[column].isna() if column == "boundary" else False  # a ratio of both has none
+            keep &= (rows[column] == value) | either
+    return rows[keep]
+
+
+def pick(rows: pd.DataFrame, dataset: str, metric: str, boundary: str = "mirrored", **where) -> pd.Series:
+    """Return the one row of a data set's metric (`nu_max`, `name`, `frame`, `void` as keywords; main variant else).
+
+    Raises ValueError that names what was asked for where there is none or more than one.
+    """
+    found = main_rows(rows[rows["dataset"] == dataset], metric, boundary, **where)
+    if len(found) != 1:
+        raise ValueError(f"rows of {dataset}, {metric}, {boundary}, {where}: expected one, found {len(found)}")
+    return found.iloc[0]
+
+
+def power_curves(ax, rows: pd.DataFrame, boundary: str = "mirrored") -> None:
+    """Draw the averaged power spectra, each divided by its largest value as in footnote 3, with a nu^-3 guide."""
+    power = main_rows(rows, "power", boundary)
+    for dataset, part in power.groupby("dataset", sort=False):
+        part = part.sort_values("nu")
+        nu, value = part["nu"].to_numpy(float), part["value"].to_numpy(float)
+        keep = nu > 0
+        ax.loglog(nu[keep], value[keep] / value.max(), label=SET_NAMES[dataset], **_style(dataset))
+    ax.loglog([8, 64], [6e-4, 6e-4 / 512], color="black", lw=0.9, ls=":")
+    ax.text(24, 4.5e-5, r"$\nu^{-3}$", fontsize=9)
+    _band(ax, text=False)
+    ax.set(xlabel=r"frequency $\nu$ (cycles per frame)", ylabel=r"power $|b(\nu)|^2$ / its largest value")
+
+
+def overview(rows: pd.DataFrame) -> Figure:
+    """Draw the averaged power of each data set beside the mIoU that its band-limited labels keep."""
+    fig, (left, right) = subplots(1, 2, size=(7.4, 3.4))
+    power_curves(left, rows)
+    left.legend(loc="lower left", fontsize=8)
+    score_curves(right, rows, "miou")
+    right.set(ylabel="mIoU of band-limited labels\nwith the true ones", ylim=(None, 1.005))
+    return fig
+
+
+def score_curves(ax, rows: pd.DataFrame, metric: str, boundary: str = "mirrored") -> None:
+    """Draw a metric against the band limit, one line a data set, with its bootstrap interval."""
+    part = main_rows(rows, metric, boundary)
+    for dataset, line in part.groupby("dataset", sort=False):
+        line = line.sort_values("nu_max")
+        nu = line["nu_max"].to_numpy(float)
+        ax.plot(nu, line["value"], marker="o", ms=3.5, label=SET_NAMES[dataset], **_style(dataset))
+        ax.fill_between(nu, line["low"], line["high"], color=SET_COLORS[dataset], alpha=0.15, lw=0)
+    _limits(ax, (8, 16, 24, 32, 48, 64))
+    _band(ax)
+
+
+def against_record(found: pd.DataFrame, kept: pd.DataFrame) -> Figure:
+    """Draw spectra computed on this page over those of the committed records of the same regimes."""
+    fig, axes = subplots(1, 3, size=(7.4, 2.8), sharey=True)
+    for ax, (name, part) in zip(axes, found.groupby("dataset", sort=False), strict=True):
+        for rows, style, label in (
+            (kept[kept["dataset"] == name], {"color": "black", "ls": ":", "lw": 1.2}, "record"),
+            (part, {"color": SET_COLORS[name], "lw": 1.6}, "this page"),
+        ):
+            power = main_rows(rows, "power").sort_values("nu")
+            ax.loglog(power["nu"][power["nu"] > 0].astype(float), power["value"][power["nu"] > 0], label=label, **style)
+        ax.set(title=SET_NAMES[name], xlabel=r"$\nu$ (cycles per frame)")
+        ax.legend(loc="lower left")
+    axes[0].set_ylabel(r"averaged power $|b(\nu)|^2$")
+    return fig
+
+
+def frames(rows: pd.DataFrame) -> Figure:
+    """Draw the energy beyond each band limit: periodic against mirrored, void masked or filled, padded frame."""
+    datasets = list(dict.fromkeys(rows["dataset"]))
+    fig, axes = subplots(1, len(datasets), size=(7.4, 3.0), sharey=True)
+    variants = {
+        "glued (periodic)": ("periodic", "crop", "masked", {"color": "black", "marker": "o"}),
+        "mirrored": ("mirrored", "crop", "masked", {"color": COLORS["blue"], "marker": "s"}),
+        "mirrored, void filled": ("mirrored", "crop", "filled", {"color": COLORS["sky"], "marker": "^"}),
+        "glued, padded frame": ("periodic", "padded", "masked", {"color": COLORS["red"], "marker": "x"}),
+    }
+    for ax, dataset in zip(axes, datasets, strict=True):
+        own = rows[rows["dataset"] == dataset]
+        for label, (boundary, frame, void, style) in variants.items():
+            part = main_rows(own, "energy_share", boundary, frame=frame, void=void).sort_values("nu_max")
+            ax.plot(part["nu_max"].astype(float), 1 - part["value"], label=label, ms=3.5, lw=1.2, **style)
+        ax.set_yscale("log")
+        _limits(ax, (8, 16, 32, 64))
+        ax.set_title(SET_NAMES[dataset])
+    axes[0].set_ylabel(r"share of energy beyond $\nu_{max}$")
+    axes[min(1, len(axes) - 1)].legend(loc="lower left", fontsize=7.5)  # where the lines leave room
+    return fig
+
+
+def residual(label: np.ndarray, low: np.ndarray, distance: np.ndarray, palette: np.ndarray, cell: float) -> Figure:
+    """Draw a label map, what lies beyond the band in it (root of the sum of squares over classes), and the contours'
+    neighbourhood of one LRG cell (white line)."""
+    fig, axes = subplots(1, 3, size=(7.4, 2.7))
+    axes[0].imshow(painted(label, palette, VOID_GREY), interpolation="nearest")
+    axes[0].set_title("label map B")
+    shown = axes[1].imshow(low, cmap="magma", vmin=0, interpolation="nearest")
+    axes[1].set_title(r"what lies beyond $\nu_{max}$")
+    fig.colorbar(shown, ax=axes[1], shrink=0.75)
+    axes[2].imshow(low, cmap="magma", vmin=0, interpolation="nearest")
+    axes[2].contour(distance, levels=[cell], colors="white", linewidths=0.7)
+    axes[2].set_title("within one grid cell")
+    for ax in axes:
+        ax.set(xticks=[], yticks=[])
+        ax.grid(False)
+    return fig
+
+
+def class_costs(rows: pd.DataFrame, nu_max: int) -> Figure:
+    """Draw the IoU that each class keeps at one band limit, one column of bars a data set, worst class below."""
+    part = main_rows(rows, "class_iou")
+    part = part[part["nu_max"] == nu_max]
+    datasets = list(dict.fromkeys(part["dataset"]))
+    fig, axes = subplots(1, len(datasets), size=(7.4, 4.0))
+    for ax, dataset in zip(axes, datasets, strict=True):
+        own = part[part["dataset"] == dataset].sort_values("value")
+        ax.barh(own["name"], own["value"], color=SET_COLORS[dataset], height=0.7)
+        ax.axvline(0.95, color="black", lw=0.9, ls=":")
+        ax.set(title=SET_NAMES[dataset], xlim=(0, 1), xlabel="IoU kept")
+        ax.tick_params(axis="y", labelsize=8)
+        ax.grid(axis="y", visible=False)
+    return fig
+
+
+def _png(label: np.ndarray, palette: np.ndarray) -> str:
+    image = Image.fromarray(np.asarray(label, np.uint8))
+    image.putpalette(painted(np.arange(256), palette, VOID_GREY).tobytes())
+    buffer = io.BytesIO()
+    image.save(buffer, format="png", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def band_slider(maps: Mapping[str, Sequence[np.ndarray]], palettes: Mapping[str, np.ndarray], limits: Sequence[int],
+                errors: Mapping[str, Sequence[float]]):  # fmt: skip
+    """Return a plotly figure: one label map a regime, and a slider over the band limit of its class planes.
+
+    `maps[regime][k]` is the map at `limits[k]`, `errors[regime][k]` its share of wrong pixels. Each picture is a small
+    palette PNG, so the whole figure stays far below a megabyte.
+    """
+    import plotly.graph_objects as go
+
+    side = next(iter(maps.values()))[0].shape[0]
+    places = [{"x": (k + 0.5) / len(maps), "name": name} for k, name in enumerate(maps)]
+    width = 0.96 / len(maps)
+
+    def pictures(k: int) -> list[dict]:
+        return [{"source": _png(maps[p["name"]][k], palettes[p["name"]]), "xref": "paper", "yref": "paper", "x": p["x"],
+                 "y": 0.5, "sizex": width, "sizey": 1, "xanchor": "center", "yanchor": "middle", "layer": "below"}
+                for p in places]  # fmt: skip
+
+    def captions(k: int) -> list[dict]:
+        place = {"y": 1.02, "xref": "paper", "yref": "paper", "xanchor": "center", "yanchor": "bottom"}
+        found = []
+        for p in places:
+            wrong = f"{100 * errors[p['name']][k]:.1f} % wrong"  # two short lines fit a phone
+            text = f"{SET_NAMES[p['name']].split(' (')[0]}<br>{'whole band' if 2 * limits[k] + 1 >= side else wrong}"
+            found.append({**place, "x": p["x"], "text": text, "showarrow": False, "font": {"size": 12}})
+        return found
+
+    fig = go.Figure()
+    fig.update_xaxes(visible=False)
+    fig.update_yaxes(visible=False)
+    steps = [{"label": str(nu), "method": "relayout", "args": [{"images": pictures(k), "annotations": captions(k)}]}
+             for k, nu in enumerate(limits)]  # fmt: skip
+    slider = {"active": 0, "steps": steps, "pad": {"t": 10}, "currentvalue": {"prefix": "band limit nu_max: "}}
+    fig.update_layout(images=pictures(0), annotations=captions(0), sliders=[slider], height=370,
+                      margin={"l": 10, "r": 10, "t": 50, "b": 10})  # fmt: skip
+    return fig

@@ -1,0 +1,264 @@
+"""Figures about predictors of the drop: Figs 5b and 7 with our networks, errors, ranks, regret, the logits' scale."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from specseg import figures
+from specseg.figures import COLORS, CYCLE, KIND_COLORS, MODEL_MARKERS
+
+NEEDS = {
+    "R_ce": (COLORS["blue"], "uses R_ce"), "network": (COLORS["purple"], "another number of the network"),
+    "labels": (COLORS["green"], "labels alone"), "LRG": (COLORS["orange"], "LRG size alone"),
+    "nothing": (COLORS["grey"], "nothing"),
+}  # fmt: skip
+
+
+def drop_rce(cells: pd.DataFrame, printed: dict[str, float], ours: pd.DataFrame | None = None):
+    """Draw Fig. 5b: drop against R_ce, all truncated cells, those below the threshold, and with the frame mirrored.
+
+    Columns rce_mirrored, setup, domain, kind, model, real, full, rce, drop. Real domains are filled and coloured by
+    kind, synthetic ones hollow, darker with the dose. `ours`: rows of `predictors.slopes`, the line with its interval.
+    """
+    cells = cells[~cells["full"].astype(bool)]
+    fig, axes = figures.subplots(3, 1, size=(5.6, 9.6))
+    doses = list(dict.fromkeys(cells[~cells["real"].astype(bool)]["domain"]))
+    name = f"synthetic, {len(doses)} doses, light to dark" if len(doses) > 1 else "synthetic"
+    below = cells[cells["rce"] < printed["threshold"]]
+    for ax, part, rate in zip(axes, (cells, below, cells), ("rce", "rce", "rce_mirrored"), strict=True):
+        for (setup, domain, kind, model, real), g in part.groupby(["setup", "domain", "kind", "model", "real"]):
+            color = KIND_COLORS[kind] if real else str(0.75 - 0.65 * doses.index(domain) / max(len(doses) - 1, 1))
+            ax.plot(g[rate], g["drop"], MODEL_MARKERS[model] + ("-" if real else ""), lw=0.8, ms=4.5, color=color,
+                    mfc=color if real and model != "dan" else "none", label=setup if real else name)  # fmt: skip
+        x = np.linspace(0, printed["threshold"] if ax is axes[1] else part[rate].max(), 50)
+        ax.plot(x, printed["intercept"] + printed["slope"] * x, "--", color=COLORS["purple"], label="printed line")
+        ax.set_xlabel(r"$R_{ce}(\nu_{max})$" + ", frame mirrored" * (ax is axes[2]))
+    if ours is not None and len(ours):
+        hull = ours.set_index("method").loc["hull"]
+        x = np.linspace(0, printed["threshold"], 50)
+        centre = below["rce"].mean()
+        at = hull["intercept"] + hull["value"] * centre
+        low, high = (at + s * (x - centre) for s in (hull["low"], hull["high"]))
+        axes[1].fill_between(x, np.minimum(low, high), np.maximum(low, high), color=COLORS["grey"], alpha=0.2, lw=0)
+        axes[1].plot(x, hull["intercept"] + hull["value"] * x, color=COLORS["black"], label="our line, 95 %")
+        top = below["drop"].max()
+        axes[1].set_ylim(min(-0.01, below["drop"].min()), max(0.16, 1.1 * top))
+    for ax, title in zip(
+        axes, ("all truncated cells", f"$R_{{ce}}$ < {printed['threshold']:g}", "mirrored"), strict=True
+    ):
+        ax.set(title=title, ylabel="relative mIoU-drop")
+    handles = dict(zip(*(reversed(x) for x in axes[1].get_legend_handles_labels()), strict=True))
+    shown = {label: handle for handle, label in handles.items()}
+    fig.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=3, fontsize=7)
+    return fig
+
+
+def errors(tables: dict[str, pd.DataFrame], needs: dict[str, str], most: int = 22):
+    """Draw the mean absolute error of each rule: a panel per table (rules x held-out domains), domains as small marks.
+
+    Rules in order of the first table's mean, the best at the top; `most` of them, the best of each kind always.
+    """
+    first = next(iter(tables.values())).mean(axis=1).sort_values()
+    keep = set(first.index[:most]) | {
+        next(n for n in first.index if needs[n] == k) for k in {needs[n] for n in first.index}
+    }
+    order = [n for n in first.index if n in keep][::-1]
+    fig, axes = figures.subplots(1, len(tables), size=(7.4, 0.23 * len(order) + 1.0), sharey=True, squeeze=False)
+    for ax, (title, table) in zip(axes[0], tables.items(), strict=True):
+        for y, name in enumerate(order):
+            if name in table.index:
+                color = NEEDS[needs[name]][0]
+                ax.plot(table.loc[name], np.full(table.shape[1], y), "|", color=color, ms=7, alpha=0.6)
+                ax.plot(table.loc[name].mean(), y, "o", color=color, ms=6)
+        ax.set(title=title, xscale="log", ylim=(-0.7, len(order) - 0.3))
+        low, high = ax.get_xlim()
+        ticks = [t for t in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if low <= t <= high]
+        ax.set_xticks(ticks[:: 1 if len(tables) == 1 else 2], minor=False)
+        ax.set_xticks([], minor=True)
+        ax.xaxis.set_major_formatter("{x:g}")
+    axes[0][len(axes[0]) // 2].set_xlabel("mean absolute error of the predicted drop")
+    axes[0][0].set_yticks(range(len(order)), order, fontsize=7.5)
+    _needs_legend(fig, {needs[n] for n in order})
+    return fig
+
+
+def ranks(tables: dict[str, pd.DataFrame]):
+    """Draw rank correlations with their intervals: a panel per table of `predictors.ranks`, two statistics each."""
+    fig, axes = figures.subplots(1, len(tables), size=(7.4, 4.6), sharey=True, squeeze=False)
+    names = list(dict.fromkeys(n for t in tables.values() for n in t["predictor"]))[::-1]
+    marks = {"all cells": ("o", COLORS["black"], 0.12), "between setups": ("D", COLORS["red"], -0.18)}
+    for ax, (title, table) in zip(axes[0], tables.items(), strict=True):
+        for statistic, (mark, color, shift) in marks.items():
+            part = table[table["statistic"] == statistic]
+            y = np.array([names.index(n) for n in part["predictor"]]) + shift
+            ax.hlines(y, part["low"], part["high"], color=color, lw=1.4)
+            ax.plot(part["value"], y, mark, color=color, ms=4.5, label=statistic)
+        ax.axvline(0, color=COLORS["grey"], lw=0.8)
+        ax.set(title=title, xlim=(-1.05, 1.05))
+    axes[0][len(axes[0]) // 2].set_xlabel("Spearman with the drop")
+    axes[0][0].set_yticks(range(len(names)), names, fontsize=7.5)
+    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return fig
+
+
+def regret(tables: dict[str, pd.DataFrame], bound: float):
+    """Draw the mean regret in FPI of each rule (rows of `predictors.regrets`) with its interval; `bound` dotted."""
+    first = next(iter(tables.values())).sort_values("value")
+    order = list(first["rule"])[::-1]
+    fig, axes = figures.subplots(1, len(tables), size=(7.4, 0.24 * len(order) + 1.0), sharey=True, squeeze=False)
+    for ax, (title, table) in zip(axes[0], tables.items(), strict=True):
+        for r in table[table["rule"].isin(order)].itertuples():
+            y, color = order.index(r.rule), NEEDS[r.needs][0]
+            ax.plot([100 * r.low, 100 * r.high], [y, y], color=color, lw=1.6)
+            ax.plot(100 * r.value, y, "o", color=color, ms=5)
+            ax.annotate(f"{r.hits}/{r.setups}", (1.01, y), xycoords=("axes fraction", "data"), fontsize=7, va="center")
+        ax.axvline(100 * bound, ls=":", color=COLORS["black"])
+        ax.set_xscale("symlog", linthresh=1.0)
+        top = 100 * table["high"].max()
+        ax.set(title=title, ylim=(-0.7, len(order) - 0.2), xlim=(0, max(2.0, 1.2 * top)))
+        ax.set_xticks([t for t in (0, 1, 10, 100) if t <= top or t < 2], minor=False)
+        ax.xaxis.set_major_formatter("{x:g}")
+    axes[0][len(axes[0]) // 2].set_xlabel("mean regret in FPI [%]")
+    axes[0][0].set_yticks(range(len(order)), order, fontsize=7.5)
+    _needs_legend(fig, set(first["needs"]))
+    return fig
+
+
+def scaled(rows: pd.DataFrame):
+    """Draw drop and R_ce against the LRG size for classifier weights scaled by tau.
+
+    Columns tau, lrg_size, drop, rce.
+    """
+    fig, (left, right) = figures.subplots(1, 2, size=(7.2, 3.0))
+    for k, (tau, part) in enumerate(rows.groupby("tau")):
+        left.plot(part["lrg_size"], part["drop"], "o-", ms=7 - 2 * k, color=CYCLE[k], label=f"tau = {tau:g}")
+        right.plot(part["lrg_size"], part["rce"], "o-", ms=4, color=CYCLE[k], label=f"tau = {tau:g}")
+    left.set(xlabel="LRG size", ylabel="relative mIoU-drop", title="the drop: one curve")
+    right.set(xlabel="LRG size", ylabel=r"$R_{ce}$", yscale="log", title=r"$R_{ce}$ follows the scale")
+    fig.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return fig
+
+
+def blocks(cells: pd.DataFrame, printed: dict[str, float]):
+    """Draw Fig. 7 with our networks: drop after training on blocks against R_ce, and against the labels' own drop."""
+    fig, axes = figures.subplots(1, 2, size=(7.2, 3.4), sharey=True)
+    for ax, column in zip(axes, ("rce", "block_majority"), strict=True):
+        for (setup, kind, model), g in cells.groupby(["setup", "kind", "model"]):
+            ax.plot(g[column], g["drop"], MODEL_MARKERS[model] + "-", lw=0.8, ms=5, color=KIND_COLORS[kind],
+                    mfc="none" if model == "dan" else None, label=setup)  # fmt: skip
+    x = np.linspace(0, cells["rce"].max(), 20)
+    axes[0].plot(x, printed["intercept"] + printed["slope"] * x, "--", color=COLORS["purple"])
+    x = np.linspace(0, cells["block_majority"].max(), 20)
+    axes[1].plot(x, x, ":", color=COLORS["black"])
+    axes[0].set(xlabel=r"$R_{ce}$ of the fully labelled network", ylabel="relative mIoU-drop")
+    axes[1].set(xlabel="1 - mIoU of the block labels")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
+    return fig
+
+
+def classes(rows: pd.DataFrame, ranks: pd.DataFrame):
+    """Draw, within each setup, the rank correlation over classes of each predictor with the class's drop.
+
+    `rows` are the classes (setup, kind, real, drop, rce), `ranks` their correlations (setup, column, value).
+    """
+    fig, (left, right) = figures.subplots(1, 2, size=(7.4, 3.6))
+    color = {r.setup: KIND_COLORS[r.kind] if r.real else COLORS["grey"] for r in rows.itertuples()}
+    shown = {KIND_COLORS[r.kind] if r.real else COLORS["grey"]: r.kind if r.real else "synthetic"
+             for r in rows.itertuples()}  # fmt: skip
+    left.scatter(rows["rce"].clip(lower=1e-4), rows["drop"], s=12, alpha=0.6, c=rows["setup"].map(color))
+    left.set(xlabel="the class's own $R_{ce}$", ylabel="the class's relative IoU-drop", xscale="log")
+    columns = list(dict.fromkeys(ranks["column"]))[::-1]
+    setups = list(dict.fromkeys(ranks["setup"]))
+    y = [columns.index(r.column) + 0.6 * (setups.index(r.setup) / len(setups) - 0.5) for r in ranks.itertuples()]
+    right.scatter(ranks["value"], y, s=14, c=ranks["setup"].map(color))
+    for own, label in shown.items():
+        left.plot([], [], "o", color=own, label=label)
+    fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    right.set_yticks(range(len(columns)), [c.replace("_", " ") for c in columns], fontsize=8)
+    right.axvline(0, color=COLORS["grey"], lw=0.8)
+    right.set(xlabel="Spearman over classes", xlim=(-1.05, 1.05))
+    return fig
+
+
+ADVICE = {
+    "adviser": ("D", COLORS["green"]), "R_ce, line fitted elsewhere": ("o", COLORS["blue"]),
+    "R_ce, the printed line": ("s", COLORS["purple"]), "LRG size, mean elsewhere": ("^", COLORS["orange"]),
+}  # fmt: skip
+
+
+def advice(table: pd.DataFrame):
+    """Draw the LRG size that each rule names, a panel per tolerance, a row per setup; bars: what the measured drop
+    allows.
+
+    Columns setup, real, tolerance, rule, lrg_size, best. Real domains stand first.
+    """
+    setups = list(dict.fromkeys(table.sort_values("real", ascending=False, kind="stable")["setup"]))[::-1]
+    tolerances = sorted(set(table["tolerance"]))
+    fig, axes = figures.subplots(1, len(tolerances), size=(7.4, 0.36 * len(setups) + 1.4), sharey=True, squeeze=False)
+    for ax, tolerance in zip(axes[0], tolerances, strict=True):
+        part = table[table["tolerance"] == tolerance]
+        top = part["lrg_size"].max() + 3
+        for setup, g in part.groupby("setup"):
+            y = setups.index(setup)
+            ax.barh(y, top - g["best"].iloc[0], left=g["best"].iloc[0], height=0.8, color=COLORS["grey"], alpha=0.25)
+        for k, (rule, (mark, color)) in enumerate(ADVICE.items()):
+            g = part[part["rule"] == rule]
+            y = [setups.index(s) + 0.24 - 0.16 * k for s in g["setup"]]
+            ax.plot(g["lrg_size"], y, mark, color=color, ms=4.5, label=rule)
+        ax.set(title=f"at most {tolerance:.0%}", xlim=(0, top), ylim=(-0.6, len(setups) - 0.4))
+        ax.set_xticks(sorted(set(part["best"]) | set(part["lrg_size"])))
+        ax.tick_params(axis="x", labelsize=7)
+    axes[0][0].set_yticks(range(len(setups)), setups, fontsize=7.5)
+    axes[0][len(axes[0]) // 2].set_xlabel("LRG size")
+    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
+    return fig
+
+
+def foreseen(cells: pd.DataFrame):
+    """Draw the measured drop against the labels' own drop, on which the advice rests (columns of cells)."""
+    cells = cells[~cells["full"].astype(bool)]
+    fig, ax = figures.subplots(size=(7.2, 3.8))
+    for setup, g in cells.groupby("setup", sort=False):
+        real = bool(g["real"].iloc[0])
+        ax.plot(g["advice"].clip(lower=1e-4), g["drop"].clip(lower=1e-4), MODEL_MARKERS[g["model"].iloc[0]], ms=4.5,
+                color=KIND_COLORS[g["kind"].iloc[0]] if real else COLORS["grey"], alpha=0.85,
+                mfc="none" if not real or g["model"].iloc[0] == "dan" else None,
+                label=setup if real else "synthetic")  # fmt: skip
+    ax.plot([1e-4, 1], [1e-4, 1], "--", lw=1, color=COLORS["black"], label="as much as the labels")
+    ax.set(xscale="log", yscale="log", xlabel="drop of the labels cut to the band (the adviser's prediction)",
+           ylabel="measured drop of the network")  # fmt: skip
+    shown = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    ax.legend(shown.values(), shown.keys(), fontsize=7, ncols=2)
+    return fig
+
+
+def advice_costs(rows: pd.DataFrame):
+    """Draw extra FLOPs (too careful) against extra drop (too bold) of each rule and tolerance (rows of `regrets`)."""
+    wide = rows.pivot_table(index=["rule", "tolerance"], columns="metric", values=["value", "low", "high"], sort=False)
+    tolerances = sorted(set(rows["tolerance"]))
+    fig, axes = figures.subplots(1, len(tolerances), size=(7.4, 3.6), sharey=True, squeeze=False)
+    names = list(dict.fromkeys(rows["rule"]))
+    for ax, tolerance in zip(axes[0], tolerances, strict=True):
+        for k, rule in enumerate(names):
+            r = 100 * wide.loc[(rule, tolerance)]
+            mark, color = ADVICE.get(rule, ("v<>P*X"[k % 6], COLORS["grey"]))
+            x, y = r["value", "extra_flops"], r["value", "extra_drop"]
+            ax.plot([r["low", "extra_flops"], r["high", "extra_flops"]], [y, y], color=color, lw=0.9)
+            ax.plot([x, x], [r["low", "extra_drop"], r["high", "extra_drop"]], color=color, lw=0.9)
+            ax.plot(x, y, mark, color=color, ms=6, label=rule)
+        ax.set(title=f"at most {tolerance:.0%}")
+        ax.set_yscale("symlog", linthresh=0.1)
+        ax.yaxis.set_major_formatter("{x:g}")
+    axes[0][0].set_ylabel("extra drop, too bold [%]")
+    axes[0][len(axes[0]) // 2].set_xlabel("extra FLOPs, too careful [%]")
+    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=7.5)
+    return fig
+
+
+def _needs_legend(fig, shown: set[str]) -> None:
+    from matplotlib.lines import Line2D
+
+    kinds = [(color, label) for key, (color, label) in NEEDS.items() if key in shown]
+    handles = [Line2D([], [], marker="o", ls="", color=color, label=label) for color, label in kinds]
+    fig.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8)

@@ -1,0 +1,97 @@
+"""Figures of chapter 62: networks that others trained: R_ce and its readings, drops, and drop against R_ce."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from specseg.figures import COLORS, CYCLE, DATASET_NAMES, legend_below, plain_ticks, subplots
+
+MARKERS = "osv^DPX"
+
+
+def _styles(networks: Sequence[str]) -> dict[str, dict]:
+    colors = [c for c in CYCLE if c != COLORS["black"]]  # black is the paper
+    looks = zip(colors * 2, MARKERS * 2, strict=False)
+    return {
+        name: {"color": c, "marker": m, "ms": 4} for name, (c, m) in zip(dict.fromkeys(networks), looks, strict=False)
+    }
+
+
+def rates(curves: pd.DataFrame, span: pd.DataFrame) -> Figure:
+    """Draw R_ce over the band limit, a panel a data set: networks, range over readings (grey), the paper's (black).
+
+    `curves` has dataset, network, nu_max, value (plain reading); `span` is what `study.third_party.inside` returns.
+    """
+    sets = [d for d in span["dataset"].unique()] + [
+        d for d in curves["dataset"].unique() if d not in set(span["dataset"])
+    ]
+    fig, axes = subplots(len(sets), 1, size=(5.6, 3.0 * len(sets) + 0.8), sharex=True, squeeze=False)
+    looks = _styles(curves["network"])
+    for ax, dataset in zip(axes[:, 0], sets, strict=True):
+        for name, part in curves[curves["dataset"] == dataset].groupby("network", sort=False):
+            ax.plot(part["nu_max"], part["value"], label=name, lw=1.1, **looks[name])
+        here = span[span["dataset"] == dataset]
+        if len(here):
+            ax.fill_between(here["nu_max"], here["least"], here["most"], color=COLORS["grey"], alpha=0.2, lw=0,
+                            label="all readings")  # fmt: skip
+            for k, values in enumerate(zip(*here["printed"], strict=True)):
+                ax.plot(here["nu_max"], values, color=COLORS["black"], lw=2, ls=("-", "--")[k],
+                        label=("the paper, DeepLab v3+", "the paper, DAN")[k])  # fmt: skip
+        ax.set(yscale="log", ylim=(1e-4, 4), ylabel=r"$R_{ce}(\nu_{max})$", title=DATASET_NAMES[dataset])
+    plain_ticks(axes[-1, 0], (8, 16, 24, 32, 40, 48, 64))
+    axes[-1, 0].set_xlabel(r"band limit $\nu_{max}$ (cycles per frame)")
+    legend_below(fig, axes[:, 0])
+    return fig
+
+
+def drop_and_rate(points: pd.DataFrame) -> Figure:
+    """Draw the drop of truncated logits against R_ce at half the size, a panel a size: one mark a network.
+
+    `points` has dataset, network, lrg_size, rce, drop.
+    """
+    sizes = sorted(points["lrg_size"].unique(), reverse=True)
+    fig, axes = subplots(len(sizes), 1, size=(5.6, 2.6 * len(sizes) + 0.9), squeeze=False)
+    looks = _styles(points["network"])
+    for ax, size in zip(axes[:, 0], sizes, strict=True):
+        for (dataset, name), row in points[points["lrg_size"] == size].groupby(["dataset", "network"], sort=False):
+            face = {"voc2012": looks[name]["color"], "camvid": COLORS["sky"]}.get(dataset, "white")
+            ax.plot(row["rce"], row["drop"], ls="", mew=1.4, markerfacecolor=face,
+                    label=f"{name}, {DATASET_NAMES[dataset]}", **{**looks[name], "ms": 7})  # fmt: skip
+        ax.set(xscale="log", title=f"logits of {size} x {size}", ylabel="mIoU lost")
+        low, high = ax.get_xlim()
+        plain_ticks(ax, [t for t in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1) if low <= t <= high])
+        ax.yaxis.set_major_formatter(PercentFormatter(1))
+    axes[-1, 0].set_xlabel(
+        rf"$R_{{ce}}$ beyond half of the size ({', '.join(str((s - 1) // 2) for s in sizes)} cycles)"
+    )
+    legend_below(fig, axes[:1, 0], columns=2, fontsize=8)
+    return fig
+
+
+def readings(table: pd.DataFrame) -> Figure:
+    """Draw what each reading does to R_ce with the network held fixed: ratio to the plain one, a row a reading.
+
+    `table` is what `study.third_party.readings` returns: marks are networks, the bar their median.
+    """
+    names = [n for n in dict.fromkeys(table["reading"]) if n != "periodic"]
+    sets = list(dict.fromkeys(table["dataset"]))
+    colors = dict(zip(sets, CYCLE, strict=False))
+    fig, ax = subplots(size=(5.6, 0.42 * len(names) + 1.4))
+    for k, name in enumerate(names):
+        for j, dataset in enumerate(sets):
+            values = table[(table["reading"] == name) & (table["dataset"] == dataset)]["ratio"]
+            at = k + (j - (len(sets) - 1) / 2) * 0.26
+            ax.plot(values, np.full(len(values), at), ls="", marker=MARKERS[j], ms=4, color=colors[dataset], alpha=0.6,
+                    label=DATASET_NAMES[dataset] if k == 0 else None)  # fmt: skip
+            ax.plot([values.median()] * 2, [at - 0.12, at + 0.12], color=colors[dataset], lw=2.2)
+    ax.set(xscale="log", ylim=(len(names) - 0.5, -0.5), xlabel="R_ce(32) over that of the plain reading")
+    ax.set_yticks(range(len(names)), [n.replace(", mean of the pictures' ratios", ",\nmean of ratios") for n in names])
+    ax.tick_params(axis="y", labelsize=8)
+    ax.axvline(1, color=COLORS["black"], lw=0.8)
+    legend_below(fig, [ax], columns=3)
+    return fig

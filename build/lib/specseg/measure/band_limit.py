@@ -1,0 +1,196 @@
+"""What a band limit on a trained network's logits does: certificate, cost with free gains, R_ce, floor, score.
+
+Picture by picture, all in float64, periodic frame, box |u|, |v| <= nu_max (Eq. 9). The cost needs gains that are
+common to all pictures, so it is fitted on a grid of pixels that every picture keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from specseg.evidence import renewal
+from specseg.evidence import statistics as scores
+from specseg.evidence.records import Record
+from specseg.evidence.statistics import class_counts
+from specseg.nets.models import SegmentationNet
+from specseg.spectral.cost import BandCost, band_cost, changed_share_bound, gain_losses
+from specseg.spectral.cross_entropy import truncated_cross_entropy
+from specseg.spectral.floor import annotation_floor
+from specseg.spectral.spectrum import band_limit, nu_max
+
+STRIDE = 8  # of the pixels on which gains are fitted: 33 x 33 of 257 x 257
+
+
+ARRAYS = (
+    "counts", "known", "share", "bound", "loose", "loss", "tail", "smoothed", "entropy", "gini", "limited", "free",
+    "sampled",
+)  # fmt: skip
+
+
+class Parts(NamedTuple):
+    """Arrays of a test set, L limits, n pictures: `counts` (L + 1, n, C, 3) of the scores, the whole grid first.
+
+    `known` (n,) labelled pixels; `share`, `bound` (L, n): pixels whose argmax changes, and the certificate's share;
+    `loose`: pixels with 2 max |D| >= margin, the certificate without the range. `loss` (n,) L_CE; `tail`, `smoothed`,
+    `entropy`, `gini` (L, n): what Eq. 9 cuts off, and the parts of `floor.Floor`.
+    `cost` (L,) fits with free gains; `limited`, `free` (L, n): sums of the fitted losses over `sampled` (n,) pixels.
+    """
+
+    names: list[str]
+    counts: np.ndarray
+    known: np.ndarray
+    share: np.ndarray
+    bound: np.ndarray
+    loose: np.ndarray
+    loss: np.ndarray
+    tail: np.ndarray
+    smoothed: np.ndarray
+    entropy: np.ndarray
+    gini: np.ndarray
+    cost: list[BandCost]
+    limited: np.ndarray
+    free: np.ndarray
+    sampled: np.ndarray
+
+
+def picture(logits: Tensor, labels: Tensor, limits: Sequence[int]) -> dict[str, np.ndarray | Tensor]:
+    """Return one picture's parts, the names of `Parts`, and `pixels`: (L + 1, n, C) sampled logits with `target` (n,).
+
+    `logits` (C, H, W) float64, `labels` (H, W). Raises ValueError as `changed_share_bound` and `annotation_floor`.
+    """
+    known, grid = labels != 255, labels[::STRIDE, ::STRIDE]
+    kept = [band_limit(logits, n) for n in limits]
+    counts = [class_counts(y.argmax(0)[None], labels[None], len(logits))[0] for y in (logits, *kept)]
+    two = logits.topk(2, 0).values
+    loose = [2 * (logits - y).abs().amax(0) >= two[0] - two[1] for y in kept]
+    sure = [changed_share_bound(logits[None], y[None], known=known[None]) for y in kept]
+    cut = truncated_cross_entropy(logits[None], labels[None], list(limits))
+    floors = annotation_floor(logits, labels, limits)
+    pixels = torch.stack([y[:, ::STRIDE, ::STRIDE][:, grid != 255].T for y in (logits, *kept)])
+    return {
+        "counts": np.stack(counts), "known": np.array(int(known.sum())),
+        "share": np.array([float(s[1]) for s in sure]), "bound": np.array([float(s[0]) for s in sure]),
+        "loose": np.array([float(x[known].double().mean()) for x in loose]),
+        "loss": np.array(float(cut.total[0])), "tail": (cut.total[:, None] - cut.kept)[0].numpy(),
+        "smoothed": np.array([f.smoothed for f in floors]), "entropy": np.array([f.entropy for f in floors]),
+        "gini": np.array([f.gini for f in floors]),
+        "pixels": pixels, "target": grid[grid != 255],
+    }  # fmt: skip
+
+
+@torch.no_grad()
+def band_limit_parts(
+    net: SegmentationNet,
+    batches: Iterable[tuple[Tensor, Tensor, Sequence[str]]],
+    limits: Sequence[int],
+    *,
+    keep: Callable[[str], bool] = lambda name: True,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Parts:
+    """Return the parts of all pictures that `keep` takes, logits computed in float64.
+
+    Raises ValueError without a picture, and as `picture` and `cost.best_gains`.
+    """
+    net = net.double().eval()
+    names, parts = [], []
+    for images, labels, who in batches:
+        chosen = [i for i, name in enumerate(who) if keep(str(name))]
+        if not chosen:
+            continue
+        full = net(images[chosen].double())
+        for y, i in zip(full, chosen, strict=True):
+            names.append(str(who[i]))
+            parts.append(picture(y, labels[i], limits))
+        tell(f"{len(names)} pictures")
+    if not names:
+        raise ValueError("batches: expected at least one picture")
+    cost, limited, free = _fits(parts, len(limits))
+    sampled = np.array([len(p["target"]) for p in parts])
+    arrays = {k: np.stack([p[k] for p in parts]) for k in Parts._fields if k in parts[0]}
+    turned = {k: np.moveaxis(v, 1, 0) if v.ndim > 1 else v for k, v in arrays.items()}
+    return Parts(names, **turned, cost=cost, limited=limited, free=free, sampled=sampled)
+
+
+def _fits(parts: list[dict], count: int) -> tuple[list[BandCost], np.ndarray, np.ndarray]:
+    """Return the fit of each limit over all pictures' pixels, and each picture's summed losses without and with D."""
+    target = torch.cat([p["target"] for p in parts])
+    where = torch.repeat_interleave(torch.arange(len(parts)), torch.tensor([len(p["target"]) for p in parts]))
+    full = torch.cat([p["pixels"][0] for p in parts])
+    fits, sums = [], []
+    for k in range(count):
+        low = torch.cat([p["pixels"][k + 1] for p in parts])
+        fits.append(band_cost(low, full - low, target))
+        losses = (gain_losses(low, full - low, target, g) for g in (fits[-1].limited, fits[-1].free))
+        sums.append([torch.zeros(len(parts), dtype=torch.float64).index_add_(0, where, x) for x in losses])
+    limited, free = (np.stack([np.asarray(s[j]) for s in sums]) for j in (0, 1))
+    return fits, limited, free
+
+
+def rows(parts: Parts, sizes: Sequence[int], clusters: Sequence[str], scored: Sequence[int]) -> pd.DataFrame:
+    """Return tidy rows, each with its interval over clusters of pictures."""
+    w = np.concatenate([np.ones((1, len(clusters))), scores.weights(clusters)])
+    known, loss, sampled = w @ parts.known, w @ parts.loss, w @ parts.sampled
+    miou = [scores.miou(scores.pooled(c, w), scored) for c in parts.counts]
+    out = []
+    for k, size in enumerate(sizes):
+        free = w @ parts.free[k] / sampled
+        drawn = {
+            "changed_share": w @ (parts.share[k] * parts.known) / known,
+            "certificate": w @ (parts.bound[k] * parts.known) / known,
+            "certificate_loose": w @ (parts.loose[k] * parts.known) / known,
+            "rce": np.abs(w @ parts.tail[k]) / loss,
+            "rate_fejer": w @ parts.smoothed[k] / loss - 1,
+            "floor_fejer": w @ parts.entropy[k] / loss - 1,
+            "floor_gini": w @ parts.gini[k] / loss - 1,
+            "band_cost": w @ parts.limited[k] / sampled - free,
+            "band_cost_rate": w @ parts.limited[k] / sampled / free - 1,
+            "logit_drop": (miou[0] - miou[k + 1]) / miou[0],
+        }
+        shared = {"lrg_size": size, "nu_max": nu_max(size), "n": len(clusters)}
+        for metric, values in drawn.items():
+            low, high = scores.interval(values[1:])
+            unit = "nat" if metric == "band_cost" else "1"
+            out.append({**shared, "metric": metric, "value": values[0], "low": low, "high": high, "unit": unit})
+        if not parts.cost:  # made again from a probe, which does not keep the fits
+            continue
+        fit = parts.cost[k]
+        single = {"band_cost_bound": fit.bound, "gain_low": fit.free.low, "gain_high": fit.free.high,
+                  "gain_limited": fit.limited.low, "slope_left": max(fit.free.slope, fit.limited.slope)}  # fmt: skip
+        out += [{**shared, "metric": m, "value": v, "unit": "nat" if "bound" in m else "1"} for m, v in single.items()]
+    whole = {"lrg_size": 0, "nu_max": 0, "n": len(clusters)}
+    out.append({**whole, "metric": "loss", "value": loss[0] / len(clusters), "unit": "nat"})
+    return pd.DataFrame([*out, {**whole, "metric": "miou", "value": miou[0][0], "unit": "1"}])
+
+
+def save(path: Path, parts: Parts, **about: Sequence) -> None:
+    """Write the arrays of every picture, all but the fits, and what else a record's rows are made of again from."""
+    arrays = {k: getattr(parts, k) for k in ARRAYS}
+    np.savez_compressed(
+        path, **{k: v.astype(np.int32) if v.dtype.kind == "i" else v for k, v in arrays.items()},
+        names=np.array(parts.names), **{k: np.array(v) for k, v in about.items()},
+    )  # fmt: skip
+
+
+def rows_again(record: Record) -> renewal.Check:
+    """Return the check of a record's rows that need no fit against its parts of every picture."""
+    kept = record.probe()
+    parts = Parts(kept["names"].tolist(), **{k: kept[k] for k in ARRAYS}, cost=[])
+    new = rows(parts, kept["lrg_sizes"].tolist(), kept["clusters"].tolist(), kept["scored"].tolist())
+    old = record.rows[record.rows["metric"].isin(set(new["metric"]))].reset_index(drop=True)
+    return renewal.rows_again("all rows without a fit from the parts of every picture", new, old)
+
+
+def parts_again(got: Parts, kept: Mapping[str, np.ndarray]) -> renewal.Check:
+    """Return the check of the first pictures' parts, computed again, against those that a record keeps."""
+    renewal.same_pictures(got.names, kept["names"])
+    few = slice(len(got.names))
+    worst = max(renewal.deviation(getattr(got, k), kept[k][..., few] if kept[k].ndim < 4 else kept[k][:, few])
+                for k in ARRAYS if k not in ("limited", "free"))  # fmt: skip
+    return renewal.Check(f"parts of the first {len(got.names)} pictures by the network", worst, renewal.FLOAT32)

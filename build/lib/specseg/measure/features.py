@@ -1,0 +1,252 @@
+"""Features of trained networks, layer by layer: how large they are (footnote 2), how smooth (section 1).
+
+A decoder layer is a convolution, the normalisation behind it and a ReLU (the last one is a convolution alone): X its
+input, K its kernel, Z its pre-activation, after the normalisation. Features are what a layer hands on, Y.
+Tables are tidy: one measurement a line, in the columns `COLUMNS`.
+Source: Chen, Chiu and Wu, arXiv 2012.14123, section 1 and footnote 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from specseg.nets.models import SegmentationNet
+from specseg.spectral.spectrum import half_spectrum, rim_sums
+
+COLUMNS = ("part", "layer", "image", "nu_i_u", "nu_i_v", "nu_j_u", "nu_j_v", "within", "nu_max", "quantile", "metric",
+           "value", "unit", "n", "spread")  # fmt: skip
+QUANTILES = (0.5, 0.9, 0.99, 1.0)
+DIGITS = 5
+
+
+def rounded(lines: Iterable[dict]) -> pd.DataFrame:
+    """Return lines as rows with the columns `COLUMNS`: whole numbers as such, values to five digits, unit 1 if unsaid.
+
+    >>> rounded([{"metric": "x", "value": 1 / 3, "n": 2}])[["metric", "value", "unit", "n"]].values.tolist()
+    [['x', 0.33333, '1', 2]]
+    """
+    rows = pd.DataFrame(list(lines)).reindex(columns=list(COLUMNS))
+    rows["unit"] = rows["unit"].fillna("1")
+    for name in ("value", "spread"):
+        rows[name] = [float(f"{x:.{DIGITS}g}") for x in rows[name].astype(float)]
+    for name in ("nu_i_u", "nu_i_v", "nu_j_u", "nu_j_v", "within", "nu_max", "n"):
+        rows[name] = rows[name].astype("Int64")
+    return rows
+
+
+def averaged(values: Sequence[float]) -> dict:
+    """Return value (mean), n and spread (standard deviation, of one value none).
+
+    >>> averaged([1.0, 3.0])["spread"] == 2**0.5
+    True
+    """
+    found = np.asarray(values, float)
+    spread = float(found.std(ddof=1)) if len(found) > 1 else float("nan")
+    return {"value": float(found.mean()), "n": len(found), "spread": spread}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A decoder's operation as it ran: kind, module (none for an up-sampling), the sides of its input and output grid.
+
+    `features` is its input for a ReLU (Z), (C, M, M), else none.
+    """
+
+    name: str
+    kind: str
+    module: nn.Module | None
+    grid: int
+    output_grid: int
+    features: Tensor | None = None
+
+
+@contextmanager
+def watched(modules: dict[str, nn.Module], see: Callable[[str, Tensor, Tensor], None], *, before: bool = False
+            ) -> Iterator[None]:  # fmt: skip
+    """Call see(name, input, output) whenever one of these modules runs; `before` it runs: see(name, input, input).
+
+    What is seen must be used at once or copied: a ReLU may overwrite its input.
+    """
+    handles = []
+    for name, module in modules.items():
+        if before:
+            handles.append(module.register_forward_pre_hook(lambda m, x, name=name: see(name, x[0], x[0])))
+        else:
+            handles.append(module.register_forward_hook(lambda m, x, y, name=name: see(name, x[0], y)))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@torch.no_grad()
+def decoder_layers(net: SegmentationNet, image: Tensor) -> list[Layer]:
+    """Return the decoder's convolutions and ReLUs for one image (1, 3, s, s), in the order in which they run, and the
+    bilinear up-samplings of the ASPP features and of the logits."""
+    found: list[Layer] = []
+    named = {k: m for k, m in net.decoder.named_modules() if isinstance(m, nn.Conv2d | nn.ReLU)}
+
+    def see(name: str, x: Tensor, _: Tensor) -> None:
+        relu = isinstance(named[name], nn.ReLU)
+        z = x[0].clone() if relu else None
+        found.append(Layer(name, "ReLU" if relu else "convolution", named[name], x.shape[-1], x.shape[-1], z))
+
+    features = net.encode(image)
+    with watched(named, see, before=True):
+        net.decode(features)
+    middle, size = net.lrg_size or net.prediction_grid, net.input_size
+    for name, small, large in (("features up", net.feature_grid, middle), ("logits up", middle, size)):
+        if large > small:
+            found.append(Layer(name, "up-sampling", None, small, large))
+    return found
+
+
+def blocks(net: SegmentationNet) -> list[tuple[str, nn.Conv2d, nn.BatchNorm2d | None, nn.Module]]:
+    """Return the decoder's layers: name, convolution, its normalisation and the module that gives the layer's output.
+
+    Every convolution of the decoder is in one: within a sequence with its normalisation, or alone (the classifier).
+    """
+    found = []
+    for name, module in net.decoder.named_children():
+        parts = list(module.modules())
+        conv = [m for m in parts if isinstance(m, nn.Conv2d)]
+        norm = [m for m in parts if isinstance(m, nn.BatchNorm2d)]
+        if len(conv) != 1 or len(norm) > 1:
+            raise ValueError(f"decoder.{name}: expected one convolution and at most one normalisation, got {module}")
+        found.append((name, conv[0], norm[0] if norm else None, module))
+    return found
+
+
+def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d | None) -> Tensor:
+    """Return the kernel with its normalisation's scale in it: the K for which Z = K (*) X + a constant.
+
+    >>> conv, norm = nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1, eps=0.0)
+    >>> norm.running_var.fill_(4.0); bool(folded(conv, norm) == conv.weight / 2)
+    tensor([4.])
+    True
+    """
+    if norm is None:
+        return conv.weight
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    return conv.weight * scale[:, None, None, None]
+
+
+def _quantiles(x: Tensor) -> list[float]:
+    ordered = np.abs(x.detach().numpy()).ravel()
+    return [float(v) for v in np.quantile(ordered, QUANTILES)]
+
+
+@torch.no_grad()
+def magnitude_rows(net: SegmentationNet, images: Sequence[tuple[str, Tensor]]) -> pd.DataFrame:
+    """Return how large |X|, |K| and |Z| are in each decoder layer (footnote 2), averages over images with their spread.
+
+    Metrics: `X`, `K`, `K_folded`, `Z` (quantiles of magnitudes), `X_below_1` (share of |X| < 1), `rms_Z`, and `meets`:
+    1 where both bounds of the claim hold on the average, |X| < 1 for 99 % and rms Z <= 0.3.
+    """
+    layers = blocks(net)
+    modules = {f"{name} X": conv for name, conv, _, _ in layers}
+    modules |= {f"{name} Z": norm or conv for name, conv, norm, _ in layers}
+    seen: dict[tuple[str, str], list] = {}
+
+    def see(key: str, x: Tensor, y: Tensor) -> None:
+        name, what = key.split()
+        values = x if what == "X" else y
+        seen.setdefault((name, what), []).append(_quantiles(values))
+        extra = float((x.abs() < 1).double().mean()) if what == "X" else float(y.double().pow(2).mean().sqrt())
+        seen.setdefault((name, "X_below_1" if what == "X" else "rms_Z"), []).append(extra)
+
+    for _, image in images:
+        features = net.encode(image)
+        with watched(modules, see):
+            net.decode(features)
+    lines: list[dict] = []
+    for name, conv, norm, _ in layers:
+        where = {"part": "decoder", "layer": name}
+        for what in ("X", "Z"):
+            found = zip(QUANTILES, np.array(seen[name, what]).T, strict=True)
+            lines += [{**where, "metric": what, "quantile": q, **averaged(v)} for q, v in found]
+        for what, kernel in (("K", conv.weight), ("K_folded", folded(conv, norm))):
+            found = zip(QUANTILES, _quantiles(kernel), strict=True)
+            lines += [{**where, "metric": what, "quantile": q, "value": v, "n": kernel.numel()} for q, v in found]
+        share, rms = (averaged(seen[name, what]) for what in ("X_below_1", "rms_Z"))
+        lines += [{**where, "metric": "X_below_1", **share}, {**where, "metric": "rms_Z", **rms}]
+        lines.append({**where, "metric": "meets", "value": small(share["value"], rms["value"]), "n": share["n"]})
+    return rounded(lines)
+
+
+def small(share: float, rms: float) -> float:
+    """Return 1 where |X| < 1 for 99 % of the features and rms Z <= 0.3 (claim fn2-small-features), else 0.
+
+    >>> small(0.99, 0.3), small(0.98, 0.1)
+    (1.0, 0.0)
+    """
+    return float(share >= 0.99 and rms <= 0.3)
+
+
+def encoder_modules(net: SegmentationNet) -> dict[str, nn.Module]:
+    """Return the encoder's stages by name: those of the backbone, in their order, and the ASPP."""
+    inner = getattr(net.backbone, "net", None)
+    if inner is not None and hasattr(inner, "blocks"):
+        stages = {f"block {k}": stage for k, stage in enumerate(inner.blocks)}
+    else:
+        names = [k for k, _ in net.backbone.named_children() if k.startswith(("stage", "layer"))]
+        stages = {k: getattr(net.backbone, k) for k in names}
+    return {**stages, "aspp": net.aspp}
+
+
+def high_share(x: Tensor, nu_max: int, *, boundary: str = "periodic") -> float:
+    """Return the share of the power of features (1, C, M, M) above nu_max, means left out, channels together.
+
+    Raises ValueError for features that are constant in every channel.
+
+    >>> wave = torch.cos(2 * torch.pi * torch.arange(9) * 3 / 9).expand(1, 1, 9, 9)
+    >>> round(high_share(wave, 2), 4), round(high_share(wave, 3), 4)
+    (1.0, 0.0)
+    """
+    x = x.detach().double()[0]
+    if bool((x == x[..., :1, :1]).all()):
+        raise ValueError("features: constant in every channel, so no power has a share")
+    power = half_spectrum(x, boundary=boundary).abs().square().sum(0)
+    power[0, 0] = 0
+    rims = rim_sums(power, (x.shape[-2], x.shape[-1]), boundary=boundary)
+    return float(rims[nu_max + 1 :].sum() / rims.sum())
+
+
+@torch.no_grad()
+def smoothness_rows(net: SegmentationNet, images: Sequence[tuple[str, Tensor]]) -> pd.DataFrame:
+    """Return how much power lies high in the features of each layer, part = encoder or decoder (section 1).
+
+    Metrics: `high_share`, the share above half of the own grid's band limit, by image (`nu_max` holds that limit);
+    over images `high_share_mirrored`, the same without the frame's wrap, and `share_above`, the share above half of the
+    coarsest grid's limit, one frequency in cycles per frame for all layers. Encoder: each stage's output and the ASPP.
+    Decoder: each layer's output, the last one's being the logits.
+    """
+    modules = {f"encoder/{k}": m for k, m in encoder_modules(net).items()}
+    modules |= {f"decoder/{name}": module for name, _, _, module in blocks(net)}
+    common = net.feature_grid // 4
+    lines: list[dict] = []
+    sums: dict[tuple[str, str, int], list[float]] = {}
+    for name, image in images:
+
+        def see(key: str, _: Tensor, y: Tensor, name: str = name) -> None:
+            part, layer = key.split("/")
+            half = y.shape[-1] // 4
+            where = {"part": part, "layer": layer, "image": name, "nu_max": half, "n": 1}
+            lines.append({**where, "metric": "high_share", "value": high_share(y, half)})
+            sums.setdefault((key, "high_share_mirrored", half), []).append(high_share(y, half, boundary="mirrored"))
+            sums.setdefault((key, "share_above", common), []).append(high_share(y, common))
+
+        with watched(modules, see):
+            net.decode(net.encode(image))
+    for (key, metric, nu_max), values in sums.items():
+        part, layer = key.split("/")
+        lines.append({"part": part, "layer": layer, "metric": metric, "nu_max": nu_max, **averaged(values)})
+    return rounded(lines)

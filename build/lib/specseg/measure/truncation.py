@@ -1,0 +1,213 @@
+"""What feature truncation does to a trained network: counts per picture at every LRG size (section 3.2, Table 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from specseg.evidence import statistics as scores
+from specseg.nets.models import SegmentationNet
+from specseg.nets.models.truncation import resize
+from specseg.spectral import iou as metrics
+from specseg.spectral.spectrum import band_limit, nu_max
+
+FULL = "full"
+ENCODER = "encoder"
+LOGITS, LOW_PASS = "logits bilinear", "logits low pass"
+SENSITIVITY = ("bilinear_half_pixel", "bilinear_antialias")
+
+
+class Condition(NamedTuple):
+    """How features are truncated: "full" (not at all), a method of `models.truncation` at an LRG size, or "encoder".
+
+    "encoder" takes one feature of the backbone to `lrg_size` and back to its grid, with the decoder untouched.
+    "logits bilinear" takes the full-size logits to the LRG and back, "logits low pass" cuts off what is above its
+    limit.
+    """
+
+    method: str
+    lrg_size: int
+
+
+class Counts(NamedTuple):
+    """Result of a test set: `counts` (conditions, pictures, C, 3); `boundary` (conditions, pictures, C, 2).
+
+    `counts` are pixels hit, labelled, predicted; `boundary` the intersection and the union of the boundary regions of
+    Eq. 33, -1 where they were not measured. `names` are the pictures'.
+    """
+
+    conditions: list[Condition]
+    names: list[str]
+    counts: np.ndarray
+    boundary: np.ndarray
+
+
+def conditions(net: SegmentationNet, sizes: Sequence[int]) -> list[Condition]:
+    """Return all conditions for the LRG sizes, full grid first: bilinear and Fourier at each, others at half the grid.
+
+    >>> from specseg.nets.models import build
+    >>> net = build("deeplabv3plus", backbone="tiny", num_classes=3, input_size=65, width=8)
+    >>> [tuple(c) for c in conditions(net, (17, 9))][:3]
+    [('full', 17), ('bilinear', 9), ('fourier', 9)]
+    """
+    grid = net.prediction_grid
+    half = (grid - 1) // 2 + 1
+    smaller = [s for s in sizes if s < grid]
+    out = [Condition(FULL, grid)]
+    out += [Condition(method, size) for size in smaller for method in ("bilinear", "fourier")]
+    out += [Condition(method, half) for method in SENSITIVITY]
+    return [*out, Condition(ENCODER, (encoder_grid(net) - 1) // 2 + 1)]
+
+
+def encoder_feature(net: SegmentationNet) -> nn.Module:
+    """Return the module whose output stands for an arbitrary encoder feature: the last one at stride 8.
+
+    Raises ValueError for a backbone without a named choice.
+    """
+    backbone = net.backbone
+    if hasattr(backbone, "stage2"):  # tiny
+        return backbone.stage2
+    if hasattr(backbone, "net") and hasattr(backbone.net, "blocks"):  # EfficientNet-Lite0: 40 channels
+        return backbone.net.blocks[2]
+    if hasattr(backbone, "layer2"):  # ResNet-101: 512 channels
+        return backbone.layer2
+    raise ValueError(f"backbone {type(backbone).__name__}: no encoder feature is named for it")
+
+
+def encoder_grid(net: SegmentationNet) -> int:
+    """Return the side of `encoder_feature`'s grid: (s - 1) / 8 + 1."""
+    return (net.input_size - 1) // 8 + 1
+
+
+@contextmanager
+def encoder_truncated(net: SegmentationNet, size: int):
+    """Within the block `encoder_feature`'s output goes to `size` points a side, bilinearly, and back to its grid."""
+
+    def squeeze(module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+        return resize(resize(output, size), output.shape[-1])
+
+    handle = encoder_feature(net).register_forward_hook(squeeze)
+    try:
+        yield net
+    finally:
+        handle.remove()
+
+
+def boundary_width(size: int) -> int:
+    """Return the width of the boundary region: 2 % of the frame's diagonal, as Cheng et al. 2021 use.
+
+    >>> boundary_width(257), boundary_width(513)
+    (7, 15)
+    """
+    return max(1, round(0.02 * size * 2**0.5))
+
+
+@torch.no_grad()
+def truncation_counts(
+    net: SegmentationNet,
+    batches: Iterable[tuple[Tensor, Tensor, Sequence[str]]],
+    chosen: Sequence[Condition],
+    *,
+    scored: Sequence[int] | None = None,
+    boundary: Sequence[str] = (FULL, "bilinear"),
+    tell: Callable[[str], None] = lambda _: None,
+) -> Counts:
+    """Return what a trained network scores under every condition, picture by picture, against the true labels.
+
+    The encoder runs once a batch, the decoder once a condition. `scored` are the classes whose boundaries are measured,
+    for the methods in `boundary`. Raises ValueError without a batch.
+    """
+    net.eval()
+    names, counts, edges = [], [], []
+    for images, labels, who in batches:
+        features = net.encode(images)
+        other = None
+        if half := next((c.lrg_size for c in chosen if c.method == ENCODER), 0):
+            with encoder_truncated(net, half):
+                other = net.encode(images)
+        whole = None
+        if any(method in (LOGITS, LOW_PASS) for method, _ in chosen):
+            whole = net.read(net.decode(features), labels.shape[-2:])
+        part, near = [], []
+        for method, size in chosen:
+            if method in (LOGITS, LOW_PASS):
+                logits = _cut(whole, method, size)
+            else:
+                kept = (size, method) if method not in (FULL, ENCODER) else (None, "bilinear")
+                with net.truncated(*kept):
+                    decoded = net.decode(other if method == ENCODER else features)
+                    logits = net.read(decoded, labels.shape[-2:])
+            pred = logits.argmax(1)
+            part.append(_counts(pred, labels, net.num_classes))
+            near.append(_edges(pred, labels, scored, net.num_classes) if method in boundary else None)
+        names += list(who)
+        counts.append(np.stack(part))
+        blank = np.full((len(labels), net.num_classes, 2), -1, np.int64)
+        edges.append(np.stack([blank if x is None else x for x in near]))
+        tell(f"{len(names)} pictures")
+    if not names:
+        raise ValueError("batches: expected at least one picture")
+    return Counts(list(chosen), names, np.concatenate(counts, 1), np.concatenate(edges, 1))
+
+
+def _cut(logits: Tensor, method: str, size: int) -> Tensor:
+    """Return full-size logits of a square frame without what an LRG of `size` points does not carry."""
+    if method == LOW_PASS:
+        return band_limit(logits, nu_max(size))
+    return resize(resize(logits, size), logits.shape[-1])
+
+
+def _counts(pred: Tensor, labels: Tensor, num_classes: int) -> np.ndarray:
+    """Return `class_counts` of two batches of maps (B, H, W), on whatever device, from their joint histograms."""
+    joint = torch.stack([metrics.confusion_matrix(p, t, num_classes) for p, t in zip(pred, labels, strict=True)])
+    return torch.stack([joint.diagonal(dim1=1, dim2=2), joint.sum(2), joint.sum(1)], -1).cpu().numpy()
+
+
+def _edges(pred: Tensor, labels: Tensor, scored: Sequence[int] | None, num_classes: int) -> np.ndarray:
+    """Return `iou.boundary_counts` of each picture, (B, C, 2); 0 for classes that are not scored."""
+    width, out = boundary_width(labels.shape[-1]), np.zeros((len(labels), num_classes, 2), np.int64)
+    chosen = list(range(num_classes) if scored is None else scored)
+    for k, (p, t) in enumerate(zip(pred, labels, strict=True)):
+        out[k, chosen] = metrics.boundary_counts(p, t, width, num_classes)[chosen].cpu().numpy()
+    return out
+
+
+def boundary_miou(boundary: np.ndarray, scored: Sequence[int]) -> float:
+    """Return the mean over scored classes of summed intersection over summed union of boundary regions (..., C, 2)."""
+    both, either = boundary.astype(float).reshape(-1, *boundary.shape[-2:]).sum(0).T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(np.nanmean((both / either)[list(scored)]))
+
+
+def table(got: Counts, clusters: Sequence[str], scored: Sequence[int], classes: Sequence[str]) -> pd.DataFrame:
+    """Return tidy rows of a test set's counts: drop, mIoU, IoU of each scored class, boundary IoU, by condition."""
+    rows = []
+    for k, (method, size) in enumerate(got.conditions):
+        shared = {"method": method, "lrg_size": size, "n": len(got.names), "unit": "1"}
+        drop, drawn = scores.drop_draws([got.counts[0]], [got.counts[k]], clusters, scored)
+        low, high = scores.interval(drawn)
+        pooled = scores.pooled(got.counts[k])
+        rows.append({**shared, "metric": "relative_drop", "class": "scored", "value": drop, "low": low, "high": high})
+        rows.append({**shared, "metric": "miou", "class": "scored", "value": float(scores.miou(pooled, scored))})
+        rows += [{**shared, "metric": "iou", "class": classes[c], "value": v}
+                 for c, v in enumerate(scores.iou(pooled)) if c in scored]  # fmt: skip
+        if got.boundary[k].max() >= 0:
+            edge = boundary_miou(got.boundary[k], scored)
+            rows.append({**shared, "metric": "boundary_miou", "class": "scored", "value": edge})
+    return pd.DataFrame(rows)
+
+
+def score_rows(predictor: str, counts: np.ndarray, clusters, scored, classes) -> list[dict]:
+    """Return the rows of a predictor's counts (pictures, C, 3): mIoU with its interval, IoU of each class."""
+    pooled, shared = scores.pooled(counts), {"predictor": predictor, "n": len(counts)}
+    low, high = scores.interval(scores.miou(scores.pooled(counts, scores.weights(clusters)), scored))
+    rows = [{**shared, "metric": "miou", "class": "scored", "low": low, "high": high,
+             "value": float(scores.miou(pooled, scored))}]  # fmt: skip
+    each = zip(classes, scores.iou(pooled), strict=True)
+    return rows + [{**shared, "metric": "iou", "class": c, "value": v} for c, v in each]

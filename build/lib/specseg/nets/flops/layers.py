@@ -1,0 +1,109 @@
+"""The layers of a network as it runs, with their grids: what every count is made of. Works on the meta device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+KINDS: tuple[tuple[str, tuple[type, ...]], ...] = (
+    ("conv", (nn.Conv2d,)),
+    ("norm", (nn.modules.batchnorm._BatchNorm,)),
+    ("act", (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.Softplus)),
+    ("pool", (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)),
+)
+KEEP_SHAPE = (nn.BatchNorm2d, nn.ReLU, nn.ReLU6)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One executed layer: channels in and out, kernel taps, groups, and the points of the grid that it works on.
+
+    For convolutions `points` is the output grid's, for pooling the input grid's; `after` names the convolution executed
+    before it (an element-wise layer shares the pruned channels of the convolution that feeds it).
+    """
+
+    name: str
+    kind: str
+    part: str
+    inputs: int
+    outputs: int
+    taps: int
+    groups: int
+    points: int
+    bias: bool
+    after: str
+
+    def macs(self, inputs: int | None = None, outputs: int | None = None) -> int:
+        """Return a convolution's multiply-accumulates, k^2 (C_in / groups) C_out h w, for given channel counts.
+
+        >>> Layer("c", "conv", "decoder", 304, 256, 9, 1, 129 ** 2, False, "").macs()      # 9 * 304 * 256 * 16641
+        11655622656
+        """
+        inputs, outputs = inputs or self.inputs, outputs or self.outputs
+        if self.groups > 1:  # depth-wise: pruned channels take their group with them
+            return self.points * self.taps * (self.inputs // self.groups) * outputs
+        return self.points * self.taps * inputs * outputs
+
+
+def trace(model: nn.Module, run: Callable[[], Any], *, part_of: Callable[[str], str]) -> tuple[Any, tuple[Layer, ...]]:
+    """Return what `run()` returns and the layers of `model` that it executed, in order.
+
+    `run` calls the model in evaluation mode, on tensors of the meta device where nothing need be computed.
+    """
+    layers: list[Layer] = []
+    last = [""]
+
+    def watch(name: str, kind: str) -> Callable:
+        def hook(module: nn.Module, args: tuple, output: torch.Tensor) -> None:
+            conv = kind == "conv"
+            grid = (output if conv else args[0]).shape[2:]
+            layers.append(
+                Layer(
+                    name,
+                    kind,
+                    part_of(name),
+                    args[0].shape[1],
+                    output.shape[1],
+                    module.kernel_size[0] * module.kernel_size[1] if conv else 1,
+                    module.groups if conv else 1,
+                    grid.numel(),
+                    conv and module.bias is not None,
+                    last[0],
+                )
+            )
+            if conv:
+                last[0] = name
+
+        return hook
+
+    handles, skipped = [], []
+    for name, module in model.named_modules():
+        for kind, types in KINDS:
+            if isinstance(module, types):
+                handles.append(module.register_forward_hook(watch(name, kind)))
+        # on the meta device only shapes count, and torch takes most of the time to derive that these keep theirs
+        if next(model.parameters()).is_meta and isinstance(module, KEEP_SHAPE):
+            module.forward = module.act.__call__ if hasattr(module, "act") else _same  # timm's norm calls its act
+            skipped.append(module)
+    try:
+        with torch.no_grad():
+            result = run()
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module in skipped:
+            del module.forward
+    return result, tuple(layers)
+
+
+def _same(x: torch.Tensor) -> torch.Tensor:
+    return x
+
+
+def conv_flops(layers: Iterable[Layer]) -> int:
+    """Return 2 x the multiply-accumulates of the convolutions alone, which every public counter agrees on."""
+    return 2 * sum(layer.macs() for layer in layers if layer.kind == "conv")

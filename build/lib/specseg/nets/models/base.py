@@ -1,0 +1,181 @@
+"""What every segmentation network here offers: encode, decode on the prediction grid, full-size logits, truncation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from specseg.nets.models.backbones import BACKBONES
+from specseg.nets.models.links import Follower, Link
+from specseg.nets.models.truncation import METHODS, check_size, resize, truncate
+
+
+def grids(input_size: int, output_stride: int = 16) -> tuple[int, int]:
+    """Return the feature grid (s - 1) / stride + 1 and the prediction grid (s - 1) / 4 + 1 of a frame of s = 64k + 1.
+
+    Raises ValueError for another size.
+
+    >>> grids(513), grids(513, 32), grids(257)
+    ((33, 129), (17, 129), (17, 65))
+    """
+    if not isinstance(input_size, int) or input_size < 65 or input_size % 64 != 1:
+        raise ValueError(f"input_size {input_size!r}: expected 64k + 1, such as 65, 129, 257 or 513")
+    return (input_size - 1) // output_stride + 1, (input_size - 1) // 4 + 1
+
+
+def atrous_rates(input_size: int, output_stride: int = 16) -> tuple[int, int, int]:
+    """Return ASPP's rates: 6, 12, 18 at 513 px and stride 16, scaled with the feature grid, at least 1.
+
+    On a smaller grid the unscaled rates would have taps that never see data.
+
+    >>> atrous_rates(513), atrous_rates(257), atrous_rates(65)
+    ((6, 12, 18), (3, 6, 9), (1, 1, 2))
+    """
+    return tuple(max(1, rate * (input_size - 1) * 16 // (512 * output_stride)) for rate in (6, 12, 18))
+
+
+class SegmentationNet(nn.Module):
+    """An encoder (backbone and ASPP) and a decoder; images (B, 3, s, s) in [0, 1] to logits (B, classes, s, s).
+
+    `lrg_size` sets feature truncation: the decoder's inputs go to that grid before its first convolution and the logits
+    are up-sampled from there. It may be changed on a trained network.
+    """
+
+    decoder: nn.Module
+    corners = True  # full-size logits are read from the grid with corners on corners
+
+    def __init__(
+        self,
+        *,
+        backbone: str,
+        num_classes: int,
+        output_stride: int,
+        input_size: int,
+        width: int,
+        lrg_size: int | None,
+        truncation: str,
+        pretrained: bool,
+    ):
+        super().__init__()
+        from specseg.data._torchvision import torchvision
+
+        if backbone not in BACKBONES:
+            raise ValueError(f"backbone {backbone!r}: expected one of {', '.join(BACKBONES)}")
+        if not isinstance(num_classes, int) or num_classes < 2:
+            raise ValueError(f"num_classes {num_classes!r}: expected an integer of at least 2")
+        if not isinstance(width, int) or width < 1:
+            raise ValueError(f"width {width!r}: expected a positive integer")
+        self.backbone = BACKBONES[backbone](output_stride, pretrained=pretrained)
+        self.input_size, self.output_stride = input_size, output_stride
+        self.num_classes, self.width = num_classes, width
+        self.feature_grid, self.prediction_grid = grids(input_size, output_stride)
+        self.aspp = torchvision.models.segmentation.deeplabv3.ASPP(
+            self.backbone.channels["high"], list(atrous_rates(input_size, output_stride)), width
+        )
+        self.aspp.project[3].p = 0.1  # torchvision's 0.5 is for far longer trainings
+        self.truncation = truncation
+        self.lrg_size = lrg_size
+
+    @property
+    def lrg_size(self) -> int | None:
+        """Side of the low-resolution grid on which the decoder works; None is the prediction grid."""
+        return self._lrg_size
+
+    @lrg_size.setter
+    def lrg_size(self, size: int | None) -> None:
+        self._lrg_size = None if size is None else check_size(size, self.prediction_grid)
+
+    @property
+    def truncation(self) -> str:
+        """How decoder inputs are brought to the LRG: one of truncation.METHODS."""
+        return self._truncation
+
+    @truncation.setter
+    def truncation(self, method: str) -> None:
+        if method not in METHODS:
+            raise ValueError(f"truncation {method!r}: expected one of {', '.join(METHODS)}")
+        self._truncation = method
+
+    @contextmanager
+    def truncated(self, lrg_size: int | None, truncation: str | None = None) -> Iterator[SegmentationNet]:
+        """Use another LRG size within a `with` block, then set back what was there."""
+        before = self.lrg_size, self.truncation
+        self.lrg_size, self.truncation = lrg_size, truncation or self.truncation
+        try:
+            yield self
+        finally:
+            self.lrg_size, self.truncation = before
+
+    def encode(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the decoder's inputs: the backbone's "low" and "mid" features and "aspp" (the paper's x in section
+        3.1).
+
+        Raises ValueError when the images are not (B, 3, s, s) with the network's own s.
+        """
+        size = self.input_size
+        if images.ndim != 4 or tuple(images.shape[1:]) != (3, size, size):
+            raise ValueError(f"images {tuple(images.shape)}: expected (batch, 3, {size}, {size})")
+        features = self.backbone(images)
+        return {"low": features["low"], "mid": features["mid"], "aspp": self.aspp(features["high"])}
+
+    def truncated_features(self, features: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return the decoder's inputs on its working grid: the LRG, or the prediction grid when none is set."""
+        size = self.lrg_size or self.prediction_grid
+        return {k: truncate(x, size, grid=self.prediction_grid, method=self.truncation) for k, x in features.items()}
+
+    def decode(self, features: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Return the logits (B, classes, g, g) of given decoder inputs, g the LRG size or the prediction grid."""
+        return self.decoder(self.truncated_features(features))
+
+    def grid_logits(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the logits on the grid where they are predicted, before the final up-sampling."""
+        return self.decode(self.encode(images))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return resize(self.grid_logits(images), self.input_size)
+
+    def read(self, logits: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+        """Return grid logits in the size of their square frame (H, W)."""
+        return resize(logits, shape[-1])
+
+    def new_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that no pretrained backbone brings: ASPP and decoder."""
+        return [*self.aspp.parameters(), *self.decoder.parameters()]
+
+    def part_of(self, name: str) -> str:
+        """Return "encoder" (backbone and ASPP, as in A.1) or "decoder" for a module's or parameter's name."""
+        return "decoder" if name.startswith("decoder") else "encoder"
+
+    def exempt(self) -> tuple[str, ...]:
+        """Return the convolutions that pruning leaves alone: shortcuts of the backbone and the last one (the
+        classes)."""
+        return (*(f"backbone.{n}" for n in self.backbone.exempt()), "decoder.classifier")
+
+    def links(self) -> list[Link]:
+        """Return who reads whose channels, over the whole network."""
+        out = [k.within("backbone") for k in self.backbone.links()]
+        for i in range(len(self.aspp.convs)):
+            first = 1 if i == len(self.aspp.convs) - 1 else 0  # the last branch begins with a pooling layer
+            p = f"aspp.convs.{i}"
+            out.append(
+                Link(
+                    f"{p}.{first}",
+                    (f"{p}.{first + 1}", f"{p}.{first + 2}"),
+                    (Follower("aspp.project.0", i * self.width),),
+                )
+            )
+        readers = tuple(Follower(f"decoder.{f.name}", f.offset) for f in self.decoder.reads_aspp)
+        out.append(Link("aspp.project.0", ("aspp.project.1", "aspp.project.2"), readers))
+        return out + [k.within("decoder") for k in self.decoder.links()]
+
+
+def conv_norm_relu(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
+    """Return a convolution without bias that keeps the grid, batch normalisation and ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )

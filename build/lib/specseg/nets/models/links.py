@@ -1,0 +1,38 @@
+"""Which convolution's filters feed which other layers: what a network must say so that its filters can be taken out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Follower(NamedTuple):
+    """A convolution that reads a layer's channels, from input channel `offset` on (its place in a concatenation)."""
+
+    name: str
+    offset: int = 0
+
+
+class Link(NamedTuple):
+    """One convolution whose filters may be removed.
+
+    `conv` is the module's name, `post` the names of the modules applied to its output one after another (normalisation,
+    activation), `followers` those who read the result. A depth-wise `conv` names in `feeder` the convolution and the
+    normalisation that make its input, which go with it. `scatter` names the normalisation after which the result is put
+    back to full width (where a shortcut is added, channels may be skipped but not dropped).
+    """
+
+    conv: str
+    post: tuple[str, ...]
+    followers: tuple[Follower, ...] = ()
+    scatter: str = ""
+    feeder: tuple[str, ...] = ()
+
+    def within(self, parent: str) -> Link:
+        """Return the link with every name put under a parent module."""
+        return Link(
+            f"{parent}.{self.conv}",
+            tuple(f"{parent}.{n}" for n in self.post),
+            tuple(Follower(f"{parent}.{f.name}", f.offset) for f in self.followers),
+            f"{parent}.{self.scatter}" if self.scatter else "",
+            tuple(f"{parent}.{n}" for n in self.feeder),
+        )

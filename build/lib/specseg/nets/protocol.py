@@ -1,0 +1,128 @@
+"""The cells of the experiments, group by group in their order, fixed before the first of them was measured.
+
+One frame (257 pixels on a CPU, 513 where a GPU or a cluster is at hand, 129 in a smoke run), one policy of training per
+domain and one list for every profile. What a page shows are the cells of this list that have a record; the others it
+names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from specseg.data.domains import SYNTHETIC
+from specseg.data.synthetic import DOSES
+from specseg.evidence import config
+from specseg.nets.networks import Network
+
+NINE = ("voc", "dubai", "camvid", "doses", "voc seeds", "dan", "blocks", "pruning")  # after the label-only ceilings
+LIMITS = (64, 48, 40, 32, 24, 16, 8)  # Table 1's, and with block annotation Table 3's, in cycles per frame
+BLOCKS = (32, 16, 8)
+GATE = 2.0  # a network counts as trained at so many times the mIoU of the best classifier by colour alone
+TINY = {"backbone": "tiny", "width": 32, "precision": "32-true"}
+
+
+def lrg_sizes(prediction_grid: int) -> tuple[int, ...]:
+    """Return the seven LRG sizes of Table 4 (129, 97, 81, 65, 49, 33, 17 on a grid of 129), scaled with the grid.
+
+    >>> lrg_sizes(129), lrg_sizes(65), lrg_sizes(33)
+    ((129, 97, 81, 65, 49, 33, 17), (65, 49, 41, 33, 25, 17, 9), (33, 25, 21, 17, 13, 9, 5))
+    """
+    steps = prediction_grid - 1
+    return tuple(steps * k // 16 + 1 for k in (16, 12, 10, 8, 6, 4, 2))
+
+
+def groups(profile: str = "standard") -> dict[str, tuple[Network, ...]]:
+    """Return group -> its networks, in the order in which they are trained. Raises ValueError for another profile."""
+    config.profile(profile)
+    return {"smoke": _smoke, "standard": _standard, "paper": _paper}[profile]()
+
+
+def networks(profile: str = "standard", *, group: str | None = None) -> list[Network]:
+    """Return all networks of a profile, each once, in order; or those of one group.
+
+    Raises ValueError for an unknown group (the known ones are listed).
+
+    >>> [n.name for n in networks(group="voc")]
+    ['voc-deeplabv3plus-f0-s0']
+    """
+    known = groups(profile)
+    if group is not None and group not in known:
+        raise ValueError(f"unknown group {group!r}: expected one of {', '.join(known)}")
+    chosen = known.values() if group is None else [known[group]]
+    return list(dict.fromkeys(network for part in chosen for network in part))
+
+
+def named(name: str) -> Network:
+    """Return the network of any profile that has this name. Raises ValueError where none has.
+
+    >>> named("objects-deeplabv3plus-f0-s0-dose_0.5-backbone_tiny-width_32-precision_32-true").dose
+    0.5
+    """
+    for network in (n for profile in (_smoke, _standard, _paper) for group in profile().values() for n in group):
+        if network.name == name:
+            return network
+    raise ValueError(f"{name!r}: no network of the protocol has this name; give a Network instead")
+
+
+def _standard() -> dict[str, tuple[Network, ...]]:
+    voc, models = Network("voc"), ("deeplabv3plus", "dan")
+    seeds = tuple(replace(voc, seed=s) for s in (1, 2))
+    dubai = tuple(Network("dubai", fold=f) for f in range(4))
+    camvid = tuple(Network("camvid", fold=f) for f in range(3))
+    dan = tuple(replace(n, model="dan") for n in (voc, *dubai, *camvid, *seeds))
+    first = {"voc-dan-f0-s0", "dubai-dan-f0-s0", "dubai-dan-f1-s0", "camvid-dan-f0-s0"}
+
+    def blocks(base: Network) -> tuple[Network, ...]:
+        return tuple(replace(base, annotation="block", nu_max=n) for n in BLOCKS)
+
+    def pruned(base: Network, rate: float) -> Network:
+        return replace(base, prune_encoder=rate, prune_decoder=0.2)
+
+    return {
+        "voc": (voc,),
+        "dubai": dubai,
+        "camvid": camvid,
+        "doses": tuple(Network("objects", dose=d, **TINY) for d in DOSES),
+        "voc seeds": seeds,
+        "dan": tuple(n for n in dan if n.name in first),
+        "blocks": tuple(n for m in models for n in blocks(replace(voc, model=m))),
+        "pruning": (pruned(voc, 0.6), pruned(voc, 0.0)),
+        "trio": tuple(Network(regime, **TINY) for regime in SYNTHETIC),
+        "more dan": tuple(n for n in dan if n.name not in first),
+        "more blocks": tuple(n for base in (*dubai, *seeds, *camvid) for n in blocks(base)),
+        "nearest blocks": tuple(replace(n, annotation="block_nearest") for n in blocks(voc)),
+        "more pruning": (*(pruned(voc, r) for r in (0.2, 0.4)), *(pruned(n, 0.6) for n in (*dubai, *camvid))),
+        "retrained": tuple(replace(n, lrg_size=s) for n in dubai for s in lrg_sizes(65)[1:]),
+        "fewer labels": tuple(replace(voc, images=k) for k in (218, 109, 54)),
+        "native land cover": tuple(Network("dubai_native", fold=f) for f in range(4)),
+        "more doses": tuple(Network(r, dose=d, **TINY) for r in SYNTHETIC[1:] for d in DOSES),
+    }
+
+
+def _paper() -> dict[str, tuple[Network, ...]]:
+    """The paper's own: ResNet-101, width 256, 513-pixel crops, A.9's epochs; three seeds where it had one."""
+    setting = {"backbone": "resnet101", "width": 256, "size": 513, "policy": "paper"}
+    every = [
+        Network(d, model=m, **setting)
+        for d in ("pascal", "deepglobe", "cityscapes")
+        for m in ("deeplabv3plus", "dan")
+    ]  # fmt: skip
+    pruned = tuple(replace(n, prune_encoder=r, prune_decoder=0.2) for n in every for r in (0.2, 0.4, 0.6))
+    blocks = tuple(replace(n, annotation="block", nu_max=k) for n in every for k in (64, *BLOCKS))
+    seeds = tuple(replace(n, seed=s) for s in (1, 2) for n in every)
+    return {"baselines": tuple(every), "pruning": pruned, "blocks": blocks, "seeds": seeds}
+
+
+def _smoke() -> dict[str, tuple[Network, ...]]:
+    """One tiny network of each kind on synthetic scenes: the same path, in seconds."""
+    tiny = {"backbone": "tiny", "width": 16, "precision": "32-true", "size": 129, "batch": 4, "steps": 60}
+    base = Network("objects", **tiny)
+    return {
+        "objects": (base,),
+        "landcover": (Network("landcover", **tiny),),
+        "streets": (Network("streets", **tiny),),
+        "dan": (replace(base, model="dan"),),
+        "blocks": (replace(base, annotation="block", nu_max=8),),
+        "pruning": (replace(base, prune_encoder=0.4, prune_decoder=0.2),),
+        "doses": tuple(replace(base, dose=d) for d in (DOSES[0], DOSES[-1])),
+    }

@@ -1,0 +1,62 @@
+"""Networks that others trained: five architectures built here from their papers, and what their files are.
+
+Weights are data: `manifests` says of each file where it comes from, its licence and its hash, which `load` checks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from safetensors.torch import load_file
+
+from specseg.nets.third_party import cgnet, dabnet, deeplab, espnet, espnetv2, manifests
+from specseg.nets.third_party.base import ThirdPartyNet
+
+MAKERS: dict[str, Callable[[str, int], ThirdPartyNet]] = {
+    "espnetv2": lambda name, outputs: espnetv2.ESPNetv2(outputs, float(name.split("-")[1].removeprefix("s"))),
+    "cgnet": lambda name, outputs: cgnet.CGNet(outputs, mean=cgnet.MEANS[name]),
+    "dabnet": lambda name, outputs: dabnet.DABNet(outputs),
+    "espnet": lambda name, outputs: espnet.ESPNet(outputs),
+    "deeplabv3": lambda name, outputs: deeplab.DeepLabV3(outputs),
+}
+"""Architecture, the first word of a network's name -> what makes it from that name and the number of its outputs."""
+RENAMES = {"espnetv2": espnetv2.RENAMES, "cgnet": cgnet.RENAMES, "dabnet": dabnet.RENAMES, "espnet": espnet.RENAMES}
+
+
+def build(name: str) -> ThirdPartyNet:
+    """Return an untrained network of a manifest's architecture, for its data set's classes, in evaluation mode.
+
+    Raises ValueError for an unknown name.
+    """
+    manifest = manifests.load(name)
+    net = MAKERS[name.split("-")[0]](name, manifest.outputs)
+    net.num_classes = manifest.classes
+    return net.eval()
+
+
+def load(file: Path) -> ThirdPartyNet:
+    """Return the network whose weights a file NAME.safetensors holds.
+
+    Raises as `manifests.check` (no file, another hash), and ValueError that names a tensor that does not fit.
+    """
+    manifest = manifests.load(file.stem)
+    published, net = load_file(manifests.check(manifest, file)), build(file.stem)
+    if isinstance(net, deeplab.DeepLabV3):
+        state = deeplab.state(published, net)
+    else:
+        state = {_renamed(k, RENAMES[file.stem.split("-")[0]]): v for k, v in published.items()}
+    own = {k: v for k, v in net.state_dict().items() if "num_batches_tracked" not in k}
+    for name in sorted(own.keys() | state.keys()):
+        have, wanted = (tuple(s[name].shape) if name in s else "nothing" for s in (state, own))
+        if have != wanted:
+            raise ValueError(f"{file}: {name} is {have}, expected {wanted}")
+    net.load_state_dict(state, strict=False)
+    return net
+
+
+def _renamed(name: str, rules: tuple[tuple[str, str], ...]) -> str:
+    for pattern, new in rules:
+        name = re.sub(pattern, new, name)
+    return name

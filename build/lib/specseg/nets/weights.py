@@ -1,0 +1,165 @@
+"""A trained network by its name, wherever its weights lie; and which weights travel with the project.
+
+Looked for in this order: a run of this machine, `runs/networks/<name>/` (its snapshots too); published weights,
+`results/weights/<name>.safetensors`, one baseline per model and domain, kernels in half precision; a committed tiny
+network, `results/tiny/<name>.safetensors`, which is given in float64 so that a page shows the same on every processor;
+a network that others trained, `<architecture>-<anything>.safetensors` in `config.nets_root`, never committed. Published
+weights trained on CamVid or PASCAL VOC pictures are for research only, as these pictures are; README.md beside them
+says which.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import nn
+
+from specseg.data import synthetic
+from specseg.evidence import config
+from specseg.nets import networks, protocol, third_party, tiny, train
+from specseg.nets.models import SegmentationNet, wrap
+from specseg.nets.networks import Network
+
+LIMIT = 10_000_000  # bytes of one published file
+SOURCES = ("run", "published", "committed", "third party")
+TRAINED = SOURCES[:2]  # what experiments measure and records speak of
+BUILDERS: dict[str, Callable[[Path], nn.Module]] = {}
+"""Architecture -> what makes a network from a file of its weights; torchvision's and those of `third_party` are known
+without an entry."""
+
+
+def home(root: Path | None = None) -> Path:
+    """Return the folder of published weights."""
+    return (root or config.root()) / "results" / "weights"
+
+
+def published(root: Path | None = None) -> list[str]:
+    """Return the names of the networks whose weights travel with the project."""
+    return sorted(p.stem for p in home(root).glob("*.safetensors"))
+
+
+def load(
+    network: Network | str, *, step: int | None = None, sources: Sequence[str] = SOURCES, root: Path | None = None,
+    runs: Path | None = None,
+) -> nn.Module:  # fmt: skip
+    """Return a trained network in evaluation mode from the first of `sources` that has it.
+
+    `network` is one of the experiments' or a name: the protocol's, a committed tiny one's, a third-party file's.
+    `step` asks for a snapshot of its training instead of its end. No data set is needed: classes are counted in the
+    file. `root` is the project's root, `runs` the folder of runs, by default `root`/runs. Logits come from
+    `net(images)` for images (B, 3, s, s) in [0, 1]; a `tiny.TinyNet` takes -1 .. 1.
+
+    Raises FileNotFoundError that lists where it looked, KeyError where a committed network has not this step, and
+    ValueError for an unknown source, a name that the protocol does not have and a file that does not fit.
+    """
+    if unknown := set(sources) - set(SOURCES):
+        raise ValueError(f"sources {sorted(unknown)}: expected some of {', '.join(SOURCES)}")
+    name = network if isinstance(network, str) else network.name
+    looked = {source: file for source in sources if (file := _file(source, name, step, root, runs))}
+    for source, file in looked.items():
+        if file.is_file():
+            return _read(source, network, file, step, root).eval()
+    if "third party" in looked and name in third_party.manifests.names():
+        raise FileNotFoundError(f"{looked['third party']}: no such weights. {third_party.manifests.load(name).how()}")
+    raise FileNotFoundError(
+        f"{name}{'' if step is None else f' after step {step}'}: no such weights: not in "
+        f"{', nor '.join(map(str, looked.values()))}; published are {', '.join(published(root)) or 'none'}; "
+        "experiments/networks.py trains it, a tiny one experiments/tiny_networks.py"
+    )
+
+
+def _file(source: str, name: str, step: int | None, root: Path | None, runs: Path | None) -> Path | None:
+    """Return where a source keeps a network; None where it keeps no snapshots and one is asked for."""
+    others = config.nets_root() if runs is None and root is None else None
+    runs = runs or (root or config.root()) / "runs"
+    if source == "run":
+        return networks.folder(name, runs) / f"{'weights' if step is None else f'step{step:06d}'}.safetensors"
+    if source == "committed":
+        return tiny.path(name, root)
+    if step is not None:
+        return None
+    return (home(root) if source == "published" else others or runs / "third_party") / f"{name}.safetensors"
+
+
+def _read(source: str, network: Network | str, file: Path, step: int | None, root: Path | None) -> nn.Module:
+    if source == "third party":
+        return _third_party(file)
+    if source == "committed":
+        states = tiny.read(file.stem, root)[0]
+        step = max(states) if step is None else step
+        if step not in states:
+            raise KeyError(f"{file.stem}: step {step} is not kept, expected one of {', '.join(map(str, states))}")
+        net = _empty(network, {k: tuple(v.shape) for k, v in states[step].items()})
+        net.load_state_dict(states[step])
+        return net.double()
+    with safe_open(file, "pt") as tensors:
+        shapes = {k: tuple(tensors.get_slice(k).get_shape()) for k in tensors.keys()}
+    return train.load_weights(_empty(network, shapes), file)
+
+
+def _empty(network: Network | str, shapes: dict[str, tuple[int, ...]]) -> nn.Module:
+    """Return the network that a state of these shapes fits; nobody else's random numbers are moved."""
+    with torch.random.fork_rng(devices=[]):
+        if "classify.weight" in shapes:
+            return tiny.TinyNet(shapes["classify.weight"][0])
+        network = protocol.named(network) if isinstance(network, str) else network
+        return network.build(num_classes=shapes.get("decoder.classifier.weight", (2,))[0])
+
+
+def _third_party(file: Path) -> nn.Module:
+    """Return what `BUILDERS` makes of a file, or torchvision's segmentation network of that name, wrapped."""
+    architecture = file.stem.split("-")[0]
+    if architecture in BUILDERS:
+        return BUILDERS[architecture](file)
+    if architecture in third_party.MAKERS:
+        return third_party.load(file)
+    from specseg.data._torchvision import torchvision
+
+    module = torchvision.models.segmentation
+    if architecture not in torchvision.models.list_models(module=module):
+        known = ", ".join([*BUILDERS, *third_party.MAKERS, *torchvision.models.list_models(module=module)])
+        raise ValueError(f"{file}: unknown architecture {architecture!r}: expected one of {known}")
+    state = load_file(file)
+    more = {"aux_loss": True} if any(k.startswith("aux_classifier") for k in state) else {}
+    last = [v for k, v in state.items() if k in ("classifier.4.bias", "classifier.low_classifier.bias")]
+    net = getattr(module, architecture)(
+        weights=None, weights_backbone=None, num_classes=len(last[0]) if last else None, **more
+    )
+    return wrap(train.load_weights(net, file))
+
+
+def publish(network: Network, *, root: Path | None = None) -> Path:
+    """Copy a trained network's weights to the published folder and return the file; a published file stays as it is.
+
+    Raises FileNotFoundError when the network is not trained, ValueError when the file is above 10 MB.
+    """
+    source = networks.folder(network) / "weights.safetensors"
+    target = home(root) / f"{network.name}.safetensors"
+    if target.is_file():
+        return target
+    if not source.is_file():
+        raise FileNotFoundError(f"{source}: no such weights; train {network.name} first")
+    if source.stat().st_size > LIMIT:
+        raise ValueError(f"{source}: {source.stat().st_size} bytes, expected at most {LIMIT}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_suffix(".part")
+    shutil.copyfile(source, part)
+    part.replace(target)
+    return target
+
+
+@torch.no_grad()
+def probe_logits(net: SegmentationNet, image: torch.Tensor | None = None, *, stride: int = 8) -> torch.Tensor:
+    """Return every `stride`-th grid logit of one picture, float32 (C, k, k): what a record keeps to be recomputed.
+
+    `image` is (3, s, s) in [0, 1]; without one it is scene 7 of the synthetic streets.
+    """
+    if image is None:
+        scene = synthetic.scene("streets", 7, net.input_size)
+        image = torch.from_numpy(scene.image).permute(2, 0, 1).float() / 255
+    return net.eval().grid_logits(image[None])[0, :, ::stride, ::stride]

@@ -1,0 +1,196 @@
+"""Tidy rows for the chapter beyond the paper: tails, argmax errors, block errors, ceilings and truncation's cost.
+
+One measurement a line; every function takes label maps by name of their kind (a dict regime -> list of maps).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from specseg.proofs import loss_response
+from specseg.proofs.shapes import closed_shapes
+from specseg.spectral import labels as an
+from specseg.spectral import laws
+from specseg.spectral.cost import band_cost, truncation_cost
+from specseg.spectral.labels import one_hot
+from specseg.spectral.spectrum import band_limit
+
+Maps = Mapping[str, Sequence[Tensor]]
+
+
+def _mean(
+    fn: Callable[..., Tensor], maps: Sequence[Tensor], nu_max: Sequence[int], classes: int, boundary: str
+) -> Tensor:
+    return torch.stack([fn(m, nu_max, classes, boundary=boundary).sum(0) for m in maps]).mean(0)
+
+
+def tail_table(
+    maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int], *, boundary: str = "mirrored"
+) -> pd.DataFrame:
+    """Return sum_c E_c as a mean over maps: regime, nu_max, kind ("fft", "law", "bound"), value."""
+    lines = []
+    for regime, labels in maps.items():
+        kinds = {"fft": laws.tail_energy, "law": laws.tail_law, "bound": laws.tail_bound}
+        for kind, fn in kinds.items():
+            values = _mean(fn, labels, nu_max, classes[regime], boundary)
+            lines += [(regime, n, kind, float(v)) for n, v in zip(nu_max, values, strict=True)]
+    return pd.DataFrame(lines, columns=["regime", "nu_max", "kind", "value"])
+
+
+def shapes_table(size: int, count: int, nu_max: Sequence[int], *, seed: int = 0) -> pd.DataFrame:
+    """Return the tails of closed shapes over two laws: shape, nu_max, crofton, diagonal (measured over law each).
+
+    crofton: 0.90 P/(2 pi^2 nu_max), P in frame sides; diagonal: `tail_law` (diagonal neighbours, grid factor).
+    """
+    lines = []
+    for k, labels in enumerate(closed_shapes(size, count, seed=seed)):
+        measured = laws.tail_energy(labels, nu_max, 2, boundary="mirrored")[1]
+        law = laws.tail_law(labels, nu_max, 2, boundary="mirrored")[1]
+        length = float(an.perimeter(labels, 2)[1]) / size
+        for n, a, b in zip(nu_max, measured.tolist(), law.tolist(), strict=True):
+            lines.append((k, n, a / (laws.BOX_FACTOR * length / (2 * torch.pi**2 * n)), a / b))
+    return pd.DataFrame(lines, columns=["shape", "nu_max", "crofton", "diagonal"])
+
+
+def argmax_table(
+    maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int], *, boundary: str = "mirrored"
+) -> pd.DataFrame:
+    """Return the share of wrong pixels of band-limited labels and two bounds: regime, nu_max, kind, value."""
+    lines = []
+    for regime, labels in maps.items():
+        energy, count = (
+            _mean(f, labels, nu_max, classes[regime], boundary) for f in (laws.tail_energy, laws.tail_bound)
+        )
+        for k, n in enumerate(nu_max):
+            wrong = [float((an.band_limited_labels(m, n, boundary) != m).double().mean()) for m in labels]
+            lines += [(regime, n, "actual", sum(wrong) / len(wrong)), (regime, n, "2E", 2 * float(energy[k])),
+                      (regime, n, "count", 2 * float(count[k]))]  # fmt: skip
+    return pd.DataFrame(lines, columns=["regime", "nu_max", "kind", "value"])
+
+
+def block_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int]) -> pd.DataFrame:
+    """Return what block labels change, void filled first: regime, block, density, sides, kind, value.
+
+    density: contour length between classes per pixel; sides: the same counted along pixel sides, 4/pi too long for
+    isotropic contours; block: (N - 1)/(2 nu_max) pixels. kind "spectral" is the mean
+    over all phases of the grid (whole-number blocks alone).
+    """
+    lines = []
+    for regime, labels in maps.items():
+        filled = [an.fill_void(m) for m in labels]
+        size = filled[0].shape[-1]
+        length = sum(float(an.perimeter(m, classes[regime]).sum()) / 2 for m in filled) / len(filled) / size**2
+        sides = sum(float(an.transitions(m, classes[regime])[:, :2].sum()) / 2 for m in filled) / len(filled) / size**2
+        for n in nu_max:
+            block = (size - 1) / (2 * n)
+            for kind in an.MODES:
+                changed = [float((an.block_labels(m, n, kind) != m).double().mean()) for m in filled]
+                lines.append((regime, block, length, sides, kind, sum(changed) / len(changed)))
+            if block == int(block):
+                exact = [laws.block_error_spectral(m, int(block), classes[regime]) for m in filled]
+                lines.append((regime, block, length, sides, "spectral", sum(exact) / len(exact)))
+    return pd.DataFrame(lines, columns=["regime", "block", "density", "sides", "kind", "value"])
+
+
+def ceiling_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int], *, fill: bool = True) -> pd.DataFrame:
+    """Return the mIoU of weak labels and its prediction from areas and contours: regime, nu_max, kind, value.
+
+    `fill` gives void pixels their nearest class first; without it a void ribbon hides the contours' errors. The kind
+    "all classes alike" is the rival prediction from the changed share e of all pixels, (1 - e)/(1 + e).
+    """
+    parts = []
+    for regime, labels in maps.items():
+        used = [an.fill_void(m) if fill else m for m in labels]
+        for kind in (*an.MODES, "band"):
+            parts.append(laws.ceiling(used, classes[regime], nu_max, kind=kind).assign(regime=regime))
+        stack = torch.stack(list(used))
+        values = [float(laws.predicted_ceiling(stack, classes[regime], n).nanmean()) for n in nu_max]
+        parts.append(pd.DataFrame({"regime": regime, "nu_max": nu_max, "kind": "predicted", "value": values}))
+        length = float(an.perimeter(an.fill_void(stack), classes[regime]).sum()) / 2
+        blocks = [(stack.shape[-1] - 1) / (2 * n) for n in nu_max]
+        changed = [float(laws.block_error_law(torch.tensor(length), h, stack.numel())) * (h > 1) for h in blocks]
+        whole = [(1 - e) / (1 + e) for e in changed]
+        parts.append(pd.DataFrame({"regime": regime, "nu_max": nu_max, "kind": "all classes alike", "value": whole}))
+    return pd.concat(parts, ignore_index=True)[["regime", "nu_max", "kind", "value", "error"]]
+
+
+def narrowest(labels: Sequence[Tensor], classes: int) -> float:
+    """Return the least mean width 2A/P of a class, in pixels, of maps together, void filled: what a block must fit.
+
+    A strip of width w has A = wP/2. Classes without a contour are left out.
+    """
+    stack = an.fill_void(torch.stack(list(labels)))
+    area, length = torch.bincount(stack.flatten(), minlength=classes).double(), an.perimeter(stack, classes)
+    return float((2 * area / length)[length > 0].min())
+
+
+def energy_growth(labels: Tensor, nu_max: int, classes: int) -> tuple[float, float, float]:
+    """Return the energy beyond the box of nu_max of the labels, of their blocks, and of blocks read smoothly.
+
+    Blocks ("nearest") add energy above the band. Smoothly: the shares of the classes in each block, up-sampled
+    bilinearly as a decoder does, which is nearly band-limited. Void is in no plane.
+    """
+    blocks, hot = an.block_labels(labels, nu_max, "nearest"), one_hot(labels, classes).double()
+    grid = F.interpolate(hot[None], (2 * nu_max + 1,) * 2, mode="bilinear", antialias=True, align_corners=True)
+    smooth = F.interpolate(grid, hot.shape[-2:], mode="bilinear", align_corners=True)[0]
+    planes = (hot, one_hot(blocks, classes).double(), smooth)
+    first, second, third = (float((x - band_limit(x, nu_max)).pow(2).mean((1, 2)).sum()) for x in planes)
+    return first, second, third
+
+
+def band_cost_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int], *, confidence: float = 4.0):
+    """Return the cost of a band limit with free gains on made-up predictions: regime, nu_max, cost, bound, again, ...
+
+    again: the cost of the logits times 3. plain, eighth: CE(PY) - CE(Y) and mean range(D)^2/8, without fitted gains.
+    First map of each kind, every third pixel, logits as `truncation_table`.
+    """
+    lines = []
+    for regime, labels in maps.items():
+        logits = _noisy(labels[0], classes[regime], 0, confidence, 0.5)
+        known = labels[0][::3, ::3] != 255
+        target = labels[0][::3, ::3][known]
+        for n in nu_max:
+            low = band_limit(logits, n)
+            a, b = (x[:, ::3, ::3][:, known].T for x in (low, logits - low))
+            one, two = band_cost(a, b, target), band_cost(3 * a, 3 * b, target)
+            plain = float(F.cross_entropy(a, target) - F.cross_entropy(a + b, target))
+            eighth = float((b.amax(1) - b.amin(1)).pow(2).mean()) / 8
+            lines.append((regime, n, one.cost, one.bound, two.cost, plain, eighth))
+    return pd.DataFrame(lines, columns=["regime", "nu_max", "cost", "bound", "again", "plain", "eighth"])
+
+
+def _noisy(labels: Tensor, classes: int, seed: int, confidence: float, noise: float, grid: int | None = None) -> Tensor:
+    size = grid or (labels.shape[-1] + 1) // 2
+    features, tail = loss_response.lrg_prediction(labels, classes, size, confidence=confidence)
+    logits = tail(features)[0]
+    white = torch.randn(logits.shape, generator=torch.Generator().manual_seed(seed), dtype=logits.dtype)
+    return logits + noise * white
+
+
+def truncation_table(
+    maps: Maps,
+    classes: Mapping[str, int],
+    nu_max: Sequence[int],
+    *,
+    confidence: float = 4.0,
+    noise: float = 0.5,
+    grid: int | None = None,
+) -> pd.DataFrame:
+    """Return what band-limiting logits costs: regime, nu_max and the parts of `cost.Cost`, means over maps.
+
+    Logits: `loss_response.lrg_prediction` on a grid of half the frame, up-sampled, with normal noise (white, seeded).
+    """
+    lines = []
+    for regime, labels in maps.items():
+        for k, m in enumerate(labels):
+            logits = _noisy(m, classes[regime], k, confidence, noise, grid)
+            for n in nu_max:
+                cost = truncation_cost(logits, m, n, boundary="mirrored")
+                lines.append({"regime": regime, "nu_max": n, "map": k, **cost._asdict()})
+    table = pd.DataFrame(lines)
+    return table.groupby(["regime", "nu_max"], sort=False).mean(numeric_only=True).drop(columns="map").reset_index()

@@ -1,0 +1,189 @@
+"""Boundary regions of contours on the pixel grid: their energy and their answer to a moved edge, by FFT (Eqs 33, 34).
+
+A region is the inner one of Eq. 33: the pixels of an object within `width` pixels (Euclidean) of its outside, beyond
+the frame included. Frequencies are in cycles per frame, boxes |u|, |v| <= nu_max (Eq. 9).
+Sources: Chen, Chiu and Wu, arXiv 2012.14123, A.6; Cheng et al., Boundary IoU, CVPR 2021.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy import integrate, ndimage, special
+
+from specseg.proofs import shapes
+from specseg.spectral import boundary as bb
+from specseg.spectral.spectrum import box_index, multiplicity
+
+FRAME = 513  # pixels; the sizes of `contours` are in pixels of this frame
+VOID = 255
+READINGS = ("one band, all directions", "own directions", "own directions and thickness")
+
+
+@dataclass(frozen=True)
+class Contour:
+    """Objects of one kind as binary maps (FRAME, FRAME); what one dimension needs to know of them, where it is known.
+
+    `normals`: directions of the contour's normals in radians, None for all; `thickness`: distance of opposite sides in
+    pixels, None where it varies.
+    """
+
+    masks: tuple[NDArray, ...]
+    normals: tuple[float, ...] | None = None
+    thickness: float | None = None
+
+
+def contours(scenes: Mapping[str, ArrayLike] | None = None) -> dict[str, Contour]:
+    """Return the stated set: discs, a square, the same on its corner, a triangle, a hexagon, poles, then label maps.
+
+    `scenes`: label maps (FRAME, FRAME) by name; each class is one binary map, 255 (void) is none.
+    """
+    found = {f"disc, radius {r}": Contour((_mask(shapes.disc(FRAME, r)),), None, 2 * r) for r in (154, 77, 40, 20)}
+    for name, corners, turn in (("square", 4, 0), ("square on its corner", 4, 45), ("hexagon turned by 15°", 6, 15)):
+        angle, radius = math.radians(turn), 180.0
+        normals = tuple(angle + 2 * math.pi * k / corners for k in range(corners))
+        drawn = _mask(shapes.polygon(FRAME, corners, radius, angle=angle))
+        found[name] = Contour((drawn,), normals, 2 * radius * math.cos(math.pi / corners))
+    turns = tuple(2 * math.pi * k / 3 for k in range(3))
+    found["triangle"] = Contour((_mask(shapes.polygon(FRAME, 3, 180.0)),), turns)
+    for thickness in (96, 48, 24, 12, 6):
+        pole = np.zeros((FRAME, FRAME), dtype=bool)
+        pole[56:456, 200 : 200 + thickness] = True
+        found[f"pole, {thickness} px"] = Contour((pole,), (0.0,), thickness)
+    for name, label in (scenes or {}).items():
+        classes = np.asarray(label)
+        if classes.shape != (FRAME, FRAME):
+            raise ValueError(f"scene {name!r}: shape {classes.shape}, expected ({FRAME}, {FRAME})")
+        found[name] = Contour(tuple(classes == c for c in np.unique(classes) if c != VOID))
+    return found
+
+
+def _mask(label: torch.Tensor) -> NDArray:
+    return label.numpy() == 1
+
+
+def inner_region(mask: NDArray, width: float) -> NDArray:
+    """Return the pixels of a binary map within `width` pixels (Euclidean) of a pixel outside; outside is the frame too.
+
+    Along an axis these are `iou.inner_boundary`'s (3 x 3 erosions); across a diagonal those reach farther, by
+    sqrt 2. Raises ValueError for a width below 1.
+
+    >>> inner_region(np.ones((3, 5), bool), 1).astype(int)[1]
+    array([1, 0, 0, 0, 1])
+    """
+    if width < 1:
+        raise ValueError(f"width {width!r}: expected at least 1 pixel")
+    region = np.zeros(np.shape(mask), dtype=bool)
+    if (window := _window(mask, 0)) is not None:  # all outside it is outside the region
+        depth = ndimage.distance_transform_edt(np.pad(np.asarray(mask, dtype=bool)[window], 1))[1:-1, 1:-1]
+        region[window] = (depth > 0) & (depth <= width)
+    return region
+
+
+def _window(mask: NDArray, margin: int) -> tuple[slice, slice] | None:
+    """Return the smallest rectangle that holds all set pixels, with a margin inside the frame; None without any."""
+    sides = [np.flatnonzero(np.any(mask, axis=a)) for a in (1, 0)]
+    if not len(sides[0]):
+        return None
+    return tuple(slice(max(int(s[0]) - margin, 0), int(s[-1]) + margin + 1) for s in sides)
+
+
+def moved_out(mask: NDArray, shift: float) -> NDArray:
+    """Return a binary map whose contour has moved outwards by `shift` pixels along its normals.
+
+    >>> moved_out(np.array([[0, 0, 1, 0, 0]], bool), 1).astype(int)
+    array([[0, 1, 1, 1, 0]])
+    """
+    mask = np.asarray(mask, dtype=bool)
+    moved = np.zeros(mask.shape, dtype=bool)
+    if (window := _window(mask, int(np.ceil(shift)))) is not None:
+        moved[window] = ndimage.distance_transform_edt(~mask[window]) <= shift
+    return moved
+
+
+def share_below(planes: Iterable[NDArray]) -> NDArray:
+    """Return the share of the energy of real frames of one shape, taken together, in each box: nu_max = 0 .. Nyquist.
+
+    Raises ValueError where all are zero.
+
+    >>> share_below([np.eye(3)]).round(4).tolist()                     # |b|^2: 1/9 at zero, 3 * 1/9 in all
+    [0.3333, 1.0]
+    """
+    energy = 0.0
+    for plane in planes:
+        spec = torch.fft.rfft2(torch.as_tensor(np.asarray(plane, dtype=float)), norm="forward")
+        energy = energy + spec.abs().square()
+    if not np.sum(np.asarray(energy)) > 0:
+        raise ValueError("planes: all are zero, so their energy has no shares")
+    index = box_index(plane.shape, half=True).numpy().ravel()
+    sums = np.bincount(index, (energy * multiplicity(plane.shape)).numpy().ravel(), minlength=max(plane.shape) // 2 + 1)
+    return np.cumsum(sums) / np.sum(sums)
+
+
+def annulus_share_below(radius: float, width: float, nu_max: ArrayLike) -> NDArray:
+    """Return the share below the angular frequency nu_max of a disc's region, without a grid: rings |nu| <= nu_max.
+
+    The region is the annulus radius - width < r < radius, its spectrum (2 pi/k) [R J_1(kR) - (R - d) J_1(k (R - d))];
+    its energy is summed by the trapezoid rule. Lengths in any unit, nu_max in radians per that unit.
+    Raises ValueError unless 0 < width <= radius.
+
+    >>> round(float(annulus_share_below(1.0, 1.0, [3.8317])[0]), 3)               # a disc up to Airy's first dark ring
+    0.838
+    """
+    if not 0 < width <= radius:
+        raise ValueError(f"width {width!r}: expected more than 0 and at most the radius {radius!r}")
+    v, inner = np.asarray(nu_max, dtype=float), radius - width
+    k = np.linspace(0, v.max(), 40001)[1:]
+    density = 2 * np.pi / k * (radius * special.j1(k * radius) - inner * special.j1(k * inner)) ** 2
+    below = integrate.cumulative_trapezoid(density, k, initial=0) / (np.pi * (radius**2 - inner**2))
+    return np.interp(v, k, below)
+
+
+def one_dimension_table(found: Mapping[str, Contour], widths: ArrayLike, limits: ArrayLike) -> pd.DataFrame:
+    """Return how far one dimension is from the FFT: unit, width, reading, nu_max, above, difference (law - FFT).
+
+    `above` is the FFT's share of the region's energy above nu_max. READINGS: the straight band averaged over all
+    directions; over the unit's own; with both of its edges (Eq. 34), where its directions or thickness are known. The
+    laws are taken half a bin on: the bins up to nu_max reach so far.
+    """
+    limits, rows = np.asarray(limits, dtype=int), []
+    for unit, contour in found.items():
+        for d in np.asarray(widths, dtype=float):
+            above = 1 - share_below(inner_region(m, d) for m in contour.masks)[limits]
+            known = [{}, {"normals": contour.normals}, {"normals": contour.normals, "thickness": contour.thickness}]
+            if contour.thickness is None:
+                known = known[: 1 if contour.normals is None else 2]
+            for reading, kwargs in zip(READINGS, known, strict=False):
+                kwargs = {k: v / FRAME if k == "thickness" else v for k, v in kwargs.items()}
+                law = bb.straight_band_energy_above(d / FRAME, limits + 0.5, **kwargs)
+                rows += [(unit, d, reading, n, a, x - a) for n, a, x in zip(limits, above, law, strict=True)]
+    return pd.DataFrame(rows, columns=["unit", "width", "reading", "nu_max", "above", "difference"])
+
+
+def answer_table(found: Mapping[str, Contour], width: float, shifts: ArrayLike, limits: ArrayLike) -> pd.DataFrame:
+    """Return what a region answers to its contour moving out by each shift: unit, shift, nu_max, below, law.
+
+    The answer is the energy of the difference of the two regions, the numerator of 1 - boundary IoU; `below` is its
+    share in the box by FFT, `law` `boundary.answer_share_below` for the unit's directions. A shift of 0 stands for
+    the region itself: the share of the overlap of a perfect prediction.
+    """
+    limits, rows = np.asarray(limits, dtype=int), []
+    for unit, contour in found.items():
+        region = [inner_region(m, width).astype(float) for m in contour.masks]
+        for shift in np.asarray(shifts, dtype=float):
+            if shift == 0:
+                planes = region
+                law = 1 - bb.straight_band_energy_above(width / FRAME, limits + 0.5, normals=contour.normals)
+            else:
+                moved = (inner_region(moved_out(m, shift), width) for m in contour.masks)
+                planes = (m - r for m, r in zip(moved, region, strict=True))
+                law = bb.answer_share_below(width / FRAME, shift / FRAME, limits + 0.5, normals=contour.normals)
+            below = share_below(planes)[limits]
+            rows += [(unit, shift, n, b, x) for n, b, x in zip(limits, below, law, strict=True)]
+    return pd.DataFrame(rows, columns=["unit", "shift", "nu_max", "below", "law"])

@@ -1,0 +1,343 @@
+"""Single operations and stacks whose spectral gradients are studied: Fig. 3 for any operation (Eqs 5, 7).
+
+Everything here is deterministic in `seed`. Tables are tidy: one measurement a line.
+Source: Chen, Chiu and Wu, arXiv 2012.14123, section 3.1 and Fig. 3 (M = 33).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from specseg.spectral import gradient as sg
+from specseg.spectral.spectrum import signed_frequencies
+
+OPERATIONS = (
+    "convolution, circular", "convolution, zero padding", "softplus", "ReLU", "up-sampling x4, half-pixel",
+    "up-sampling x4, align corners", "convolution, stride 2", "atrous 6", "atrous 12", "atrous 18",
+)  # fmt: skip
+WITHIN = (0, 1, 2)
+
+
+def feature_field(size: int, *, decay: float = 1.0, rms: float = 1.0, seed: int = 0) -> Tensor:
+    """Return a Gaussian field (1, 1, size, size), float64, mean 0, of given rms, amplitudes falling as |nu|^-decay.
+
+    decay 0 is white noise, 1 looks like natural images, 2 like smooth features.
+
+    >>> x = feature_field(9, decay=2.0, rms=3.0)
+    >>> tuple(x.shape), round(float(x.pow(2).mean().sqrt()), 6)
+    ((1, 1, 9, 9), 3.0)
+    """
+    if size < 2:
+        raise ValueError(f"size {size}: expected at least 2")
+    white = torch.from_numpy(np.random.default_rng(seed).standard_normal((size, size)))
+    nu = signed_frequencies(size).double()
+    radius = torch.sqrt(nu[:, None] ** 2 + nu[None, :] ** 2).clamp(min=1.0)
+    field = torch.fft.ifft2(torch.fft.fft2(white) * radius**-decay).real
+    field = field - field.mean()
+    return (rms * field / field.pow(2).mean().sqrt())[None, None]
+
+
+def operation(name: str, size: int, *, seed: int = 0) -> sg.Map:
+    """Return one operation of `OPERATIONS` for (1, 1, size, size); kernels are 3 x 3 normal numbers drawn by `seed`.
+
+    The two up-samplings give 4 size and 4 (size - 1) + 1 pixels. Raises ValueError that lists the names.
+
+    >>> operation("ReLU", 9)(torch.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+    kernel = torch.from_numpy(np.random.default_rng(1000 + seed).standard_normal((1, 1, 3, 3))) / 3
+    large = 4 * (size - 1) + 1
+    table: dict[str, sg.Map] = {
+        "convolution, circular": lambda x: F.conv2d(F.pad(x, (1, 1, 1, 1), mode="circular"), kernel),
+        "convolution, zero padding": lambda x: F.conv2d(x, kernel, padding=1),
+        "softplus": F.softplus,
+        "ReLU": torch.relu,
+        "up-sampling x4, half-pixel": lambda x: F.interpolate(x, scale_factor=4, mode="bilinear", align_corners=False),
+        "up-sampling x4, align corners": lambda x: F.interpolate(
+            x, (large, large), mode="bilinear", align_corners=True
+        ),
+        "convolution, stride 2": lambda x: F.conv2d(x, kernel, padding=1, stride=2),
+        **{f"atrous {r}": lambda x, r=r: F.conv2d(x, kernel, padding=r, dilation=r) for r in (6, 12, 18)},
+    }
+    if name not in table:
+        raise ValueError(f"operation {name!r}: expected one of {'; '.join(table)}")
+    return table[name]
+
+
+def stack(
+    depth: int, *, activation: sg.Map = torch.relu, padding: str = "circular", width: int = 1, seed: int = 0
+) -> sg.Map:
+    """Return `depth` layers of a 3 x 3 convolution, a normalisation to rms 1 over the frame, and an activation.
+
+    1 channel in and out, `width` between. The normalisation's scale is held constant (as BatchNorm's is at test time).
+    Raises ValueError for a depth below 1 or an unknown padding ("circular" or "zeros").
+
+    >>> tuple(stack(2, width=3)(torch.ones(1, 1, 5, 5, dtype=torch.float64)).shape)
+    (1, 1, 5, 5)
+    """
+    if depth < 1 or padding not in ("circular", "zeros"):
+        raise ValueError(f"depth {depth}, padding {padding!r}: expected at least 1, and circular or zeros")
+    rng = np.random.default_rng(2000 + seed)
+    widths = [1, *[width] * (depth - 1), 1]
+    kernels = [torch.from_numpy(rng.standard_normal((b, a, 3, 3))) for a, b in zip(widths, widths[1:], strict=False)]
+
+    def fn(x: Tensor) -> Tensor:
+        for kernel in kernels:
+            x = F.pad(x, (1, 1, 1, 1), mode="circular") if padding == "circular" else F.pad(x, (1, 1, 1, 1))
+            x = F.conv2d(x, kernel)
+            x = activation((x - x.detach().mean()) / x.detach().std().clamp(min=1e-12))
+        return x
+
+    return fn
+
+
+def fig3_rows(
+    size: int, operations: Sequence[str] = OPERATIONS, *, decay: float = 1.0, seed: int = 0
+) -> dict[tuple[str, int], Tensor]:
+    """Return the rows |dy(nu_i)/dx(nu_j)| of Fig. 3: (operation, nu) -> complex (size, size), nu_i = (nu, nu).
+
+    nu = 0, M/4, M/2 rounded down; where the output is smaller (stride 2) its own Nyquist limit bounds nu.
+    """
+    x = feature_field(size, decay=decay, seed=seed)
+    rows = {}
+    for name in operations:
+        fn = operation(name, size, seed=seed)
+        limit = fn(x).shape[-1] // 2
+        for nu in (0, size // 4, size // 2):
+            rows[name, nu] = sg.layer_row(fn, x, (min(nu, limit), min(nu, limit)))[0]
+    return rows
+
+
+def fig3_table(
+    size: int, operations: Sequence[str] = OPERATIONS, *, decay: float = 1.0, seeds: int = 4
+) -> pd.DataFrame:
+    """Return the row energies of Fig. 3: operation, nu_i, within, seed, value, and whether the diagonal is the largest.
+
+    `value` is the share of the row's energy with nu_j at most `within` bins from nu_i on each axis.
+    """
+    lines = []
+    for seed in range(seeds):
+        for (name, nu), row in fig3_rows(size, operations, decay=decay, seed=seed).items():
+            nu_i = (min(nu, size // 4), min(nu, size // 4)) if "stride" in name else (nu, nu)
+            largest = int(row.abs().argmax()) == (nu_i[0] % size) * size + nu_i[1] % size
+            lines += [(name, nu, w, seed, sg.row_energy(row, nu_i, w), largest) for w in WITHIN]
+    return pd.DataFrame(lines, columns=["operation", "nu_i", "within", "seed", "value", "diagonal_largest"])
+
+
+def activation_table(rms: Sequence[float], size: int, *, decay: float = 1.0, seeds: int = 4) -> pd.DataFrame:
+    """Return what Eq. 5 costs for activations of Gaussian pre-activations: rms, activation, seed, error, off_diagonal.
+
+    error: relative Frobenius error of the diagonal with slope 1/2, 2 rms(sigma' - 1/2); off_diagonal: share of energy
+    off the diagonal, var(sigma')/<sigma'^2>, of each column and so of the whole matrix (see `column_shares`);
+    second: the same error with the term Z/4 of Eq. 47 kept (softplus alone).
+    """
+    lines = []
+    for seed in range(seeds):
+        for value in rms:
+            z = feature_field(size, decay=decay, rms=value, seed=seed)[0, 0]
+            for name, fn in (("softplus", F.softplus), ("ReLU", torch.relu)):
+                slope = sg.slope(fn, z)
+                off = float(slope.var(unbiased=False) / slope.pow(2).mean())
+                second = 2 * float((slope - 0.5 - z / 4).pow(2).mean().sqrt()) if name == "softplus" else float("nan")
+                lines.append((value, name, seed, sg.diagonal_error(z, fn), off, second))
+    return pd.DataFrame(lines, columns=["rms", "activation", "seed", "error", "off_diagonal", "second"])
+
+
+def depth_table(
+    depths: Sequence[int], size: int, *, decay: float = 1.0, seeds: int = 4, width: int = 1
+) -> pd.DataFrame:
+    """Return the row energies of stacks: activation, depth, within, seed, value, at nu_i = (M/4, M/4)."""
+    lines = []
+    nu = (size // 4, size // 4)
+    for seed in range(seeds):
+        x = feature_field(size, decay=decay, seed=seed)
+        for name, fn in (("softplus", F.softplus), ("ReLU", torch.relu)):
+            for depth in depths:
+                row = sg.layer_row(stack(depth, activation=fn, width=width, seed=seed), x, nu)
+                lines += [(name, depth, w, seed, sg.row_energy(row, nu, w)) for w in WITHIN]
+    return pd.DataFrame(lines, columns=["activation", "depth", "within", "seed", "value"])
+
+
+def upsampling_amplitude(frequency: float, factor: int, *, align_corners: bool) -> float:
+    """Return bilinear up-sampling's gain at a frequency in cycles per input pixel, along one axis, frame edges aside.
+
+    A triangle sampled on the fine grid: [sin(pi f)/(r sin(pi f/r))]^2 where samples meet the coarse ones
+    (align_corners=True), times cos(pi f/r) for half-pixel centres and an even factor r. Its images, at f + q, follow
+    from the same formula: it is no delta function in the columns.
+
+    >>> [round(upsampling_amplitude(f, 4, align_corners=True), 2) for f in (0.25, 0.5, 0.75)]
+    [0.82, 0.43, 0.1]
+    """
+    if factor < 2 or factor % 2:
+        raise ValueError(f"factor {factor}: expected an even number from 2")
+    if frequency == 0:
+        return 1.0
+    gain = (np.sin(np.pi * frequency) / (factor * np.sin(np.pi * frequency / factor))) ** 2
+    return float(gain if align_corners else gain * np.cos(np.pi * frequency / factor))
+
+
+def arcsine_spectrum(power: Tensor) -> Tensor:
+    """Return the expected |g(nu)|^2, g = F(relu'(Z)), of a Gaussian field Z with power spectrum `power`, (H, W).
+
+    relu' = (1 + sgn Z)/2, and <sgn Z(t) sgn Z(t + tau)> = (2/pi) arcsin rho(tau) (Van Vleck and Middleton, Proc. IEEE
+    54, 1966): a ReLU spreads a row as far as its features' own correlations reach, no nearer and no farther.
+
+    >>> flat = arcsine_spectrum(torch.ones(4, 4))                      # white: rho = 0 but at 0, so 1/4 N everywhere
+    >>> round(float(flat[1, 1]) * 16, 6), round(float(flat.sum()), 6)
+    (0.25, 0.5)
+    """
+    covariance = torch.fft.ifft2(power.double()).real
+    rho = (covariance / covariance[0, 0]).clamp(-1, 1)
+    expected = torch.fft.fft2(torch.arcsin(rho) * 2 / torch.pi, norm="forward").real / 4
+    expected[0, 0] += 0.25
+    return expected
+
+
+def relu_spread_table(decays: Sequence[float], size: int, *, seeds: int = 8, reach: int = 8) -> pd.DataFrame:
+    """Return how far a ReLU spreads a row: decay, within, kind ("measured", "law"), value (share within that distance).
+
+    The law is `arcsine_spectrum` of the features' expected power |nu|^-2 decay; the row is F(relu'(Z)) round nu_i.
+    """
+    nu = signed_frequencies(size).double()
+    radius = torch.sqrt(nu[:, None] ** 2 + nu[None, :] ** 2).clamp(min=1.0)
+    lines = []
+    for decay in decays:
+        power = radius ** (-2 * decay)
+        power[0, 0] = 0
+        law = arcsine_spectrum(power).clamp(min=0).sqrt()
+        rows = []
+        for seed in range(seeds):
+            z = feature_field(size, decay=decay, seed=seed)[0, 0]
+            rows.append(torch.fft.fft2(sg.slope(torch.relu, z), norm="forward"))
+        for w in range(reach + 1):
+            measured = np.mean([row_share(row, w) for row in rows])
+            lines += [(decay, w, "measured", measured), (decay, w, "law", row_share(law, w))]
+    return pd.DataFrame(lines, columns=["decay", "within", "kind", "value"])
+
+
+def column_shares(matrix: Tensor) -> Tensor:
+    """Return the share of each column's energy that a spectral gradient (n, n) has on its diagonal, (n,).
+
+    For a layer g(nu_i - nu_j) k(nu_j) it is |g(0)|^2/sum |g|^2 = <sigma'>^2/<sigma'^2> in every column (Parseval), as
+    |k(nu_j)|^2 is common to a column; a ReLU's is its active fraction. A row mixes the k of all columns: no such law.
+    Raises ValueError for a matrix that is not square or has an empty column.
+
+    >>> column_shares(torch.tensor([[3.0, 0.0], [4.0, 2.0]])).tolist()
+    [0.36, 1.0]
+    """
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"matrix: expected (n, n), got {tuple(matrix.shape)}")
+    energy = matrix.abs().double().pow(2)
+    if bool((energy.sum(0) == 0).any()):
+        raise ValueError("matrix: a column is zero, so its energy has no shares")
+    return energy.diagonal() / energy.sum(0)
+
+
+def row_share(row: Tensor, within: int) -> float:
+    """Return `gradient.row_energy` round nu_i = (0, 0).
+
+    >>> row_share(torch.tensor([[3.0, 4.0, 0.0]]), 0)
+    0.36
+    """
+    return round(sg.row_energy(row, (0, 0), within), 12)
+
+
+def softplus_rows(
+    rms: Sequence[float], size: int, *, decay: float = 1.0, seed: int = 0
+) -> tuple[dict[float, np.ndarray], dict[float, float], tuple[int, int]]:
+    """Return a softplus layer's row at nu_i = (M/4, M/4) for several rms of Z: magnitudes, diagonal shares, nu_i.
+
+    Magnitudes are centred (zero frequency in the middle) and relative to the largest; the kernel is the identity.
+    """
+    nu = (size // 4, size // 4)
+    images, shares = {}, {}
+    for value in rms:
+        row = sg.layer_row(F.softplus, feature_field(size, decay=decay, rms=value, seed=seed), nu)[0]
+        image = np.fft.fftshift(row.abs().numpy())
+        images[value], shares[value] = image / image.max(), sg.row_energy(row, nu)
+    return images, shares, nu
+
+
+def small_kernel(channels: int, *, size: int = 16, seed: int = 0) -> tuple[float, float]:
+    """Return (largest |K|, rms Z) of a 3 x 3 layer at He's initialisation with |X| < 1, X uniform: footnote 2's case.
+
+    var Z = 9 C var K <X^2> = 2/3 whatever the number C of channels, while the entries of K shrink as 1/sqrt C.
+
+    >>> small_kernel(64)[0] < 0.3 < small_kernel(64)[1]
+    True
+    """
+    kernel, z = he_layer(channels, size=size, seed=seed)
+    return float(kernel.abs().max()), float(z.pow(2).mean().sqrt())
+
+
+def upsampled_frequency(nu: float, coarse: int, fine: int) -> float:
+    """Return where bilinear up-sampling with corners on corners puts a wave of `nu` cycles per frame: nu r'.
+
+    The coarse points stand (fine - 1)/(coarse - 1) fine pixels apart, so the wave exp(2 pi j nu m/coarse) has
+    nu (coarse - 1)/(coarse (fine - 1)) cycles a fine pixel, times `fine` per frame. From 33 to 129 the factor is
+    129 * 32/(33 * 128) = 129/132. With half-pixel centres it is 1.
+
+    >>> round(upsampled_frequency(16, 33, 129), 3)
+    15.636
+    """
+    if coarse < 2 or fine < 2:
+        raise ValueError(f"coarse {coarse}, fine {fine}: expected at least 2 points each")
+    return nu * fine * (coarse - 1) / (coarse * (fine - 1))
+
+
+def upsampling_fit(nu: int, coarse: int, factor: int, stretch: float) -> float:
+    """Return what is left of an up-sampled wave when its four images at (stretch nu + q L)/L are fitted, relative.
+
+    Corners on corners, one axis: L = factor (coarse - 1) + 1 points. Zero to rounding when `stretch` is right, as every
+    output lies between two inputs: no edge enters.
+    """
+    fine = factor * (coarse - 1) + 1
+    m = torch.arange(coarse).double()
+    parts = [f(2 * torch.pi * nu * m / coarse)[None, None] for f in (torch.cos, torch.sin)]
+    real, imag = (F.interpolate(p, fine, mode="linear", align_corners=True)[0, 0] for p in parts)
+    wave = torch.complex(real, imag)
+    t = torch.arange(fine).double()
+    basis = torch.stack([torch.exp(2j * torch.pi * (stretch * nu / fine + q / factor) * t) for q in range(factor)], 1)
+    left = wave - basis @ torch.linalg.lstsq(basis, wave[:, None]).solution[:, 0]
+    return float(left.norm() / wave.norm())
+
+
+def dropped_over_kept(kernel: Tensor, z: Tensor) -> float:
+    """Return the size of what Eq. 49 drops over what it keeps: ||k(j) z(i - j)/4|| / ||k(j) delta_ij/2||, Frobenius.
+
+    Made from the two matrices; `kernel` (kh, kw), `z` (H, W). By Parseval it is rms Z / 2 whatever the kernel.
+
+    >>> round(dropped_over_kept(torch.ones(1, 1), torch.tensor([[1.0, -1.0]])), 6)
+    0.5
+    """
+    k = sg.kernel_spectrum(kernel, (z.shape[0], z.shape[1])).flatten()
+    dropped = sg.gather_differences(torch.fft.fft2(z, norm="forward")) * k[None, :] / 4
+    return float(dropped.norm() / (k / 2).norm())
+
+
+def mirror_table(size: int, operations: Sequence[str], *, seeds: int = 4) -> pd.DataFrame:
+    """Return |dy(nu_i)/dx(-nu_i)| over |dy(nu_i)/dx(nu_i)|: operation, nu_i, seed, value, for nu_i = M/4 and M/2.
+
+    A real feature has x(-nu) = conj x(nu), so dy(nu_i) = J_ii dx + J_i,-i conj dx: the phase of a real wave changes its
+    effect between |J_ii| - |J_i,-i| and their sum. Printed rows (Eqs 5, 7) have no J_i,-i.
+    """
+    lines = []
+    for seed in range(seeds):
+        for (name, nu), row in fig3_rows(size, operations, seed=seed).items():
+            if nu:
+                lines.append((name, nu, seed, float(row[-nu, -nu].abs() / row[nu, nu].abs())))
+    return pd.DataFrame(lines, columns=["operation", "nu_i", "seed", "value"])
+
+
+def he_layer(channels: int, *, size: int = 16, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Return (kernels (8, C, 3, 3), pre-activations (8, size, size)) at He's initialisation, X uniform, |X| < 1."""
+    rng = np.random.default_rng(seed)
+    x = torch.from_numpy(rng.uniform(-1, 1, (1, channels, size, size)))
+    kernel = torch.from_numpy(rng.standard_normal((8, channels, 3, 3)) * np.sqrt(2 / (9 * channels)))
+    return kernel, F.conv2d(F.pad(x, (1, 1, 1, 1), mode="circular"), kernel)[0]

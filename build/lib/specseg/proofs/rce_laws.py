@@ -1,0 +1,253 @@
+"""What the relative loss rate R_ce (Eq. 10) depends on: cancellation, the frame, confidence, averaging, truncation.
+
+All functions take logits (B, C, H, W) and labels (B, H, W) with 255 for void, and return tidy rows. P is the projection
+on the band (`specseg.band_limit`), D = Y - P Y what a truncation of the logits removes, S = softmax(Y).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from specseg.spectral import cross_entropy as ce
+from specseg.spectral import iou as metrics
+from specseg.spectral import spectrum as sp
+from specseg.spectral.floor import fejer_weights
+
+WINDOWS = ("fejer", "box")
+
+
+def label_entropy(labels: Tensor, *, ignore_index: int = 255) -> Tensor:
+    """Return H of each image's class histogram times its labelled share, (B,): the Jensen floor of L_ce(0).
+
+    With pi_c the share of the frame that class c covers and m their sum, m H(pi/m) = -sum_c pi_c log(pi_c/m).
+
+    >>> label_entropy(torch.tensor([[[0, 1]]]))
+    tensor([0.6931], dtype=torch.float64)
+    """
+    labels = torch.as_tensor(labels).long()
+    rows = []
+    for image in labels:
+        counts = torch.bincount(image[image != ignore_index].flatten()).double()
+        pi = counts[counts > 0] / image.numel()
+        rows.append(-(pi * (pi / pi.sum()).log()).sum())
+    return torch.stack(rows)
+
+
+class ZeroFrequency(NamedTuple):
+    """The three parts of L_ce(0) of each image, (B,) in nats per pixel of the frame; none is negative.
+
+    entropy: m H(pi/m), a constant of the labels. mismatch: m KL(pi/m || p). spread: m times the mean of KL(p || S_t).
+    """
+
+    entropy: Tensor
+    mismatch: Tensor
+    spread: Tensor
+
+
+def zero_frequency(logits: Tensor, labels: Tensor, *, ignore_index: int = 255) -> ZeroFrequency:
+    """Return the parts of L_ce(0) = m [H(pi/m) + KL(pi/m || p) + mean_t KL(p || S_t)], exact for all logits and labels.
+
+    pi_c is the share of the frame that class c covers, m their sum (the labelled share), S_t = softmax(Y_t) and p the
+    softmax of the mean logits. Both means, of the logits in p and of KL, run over ALL pixels of the frame, void ones
+    too: Eq. 2 at nu = 0 multiplies means of the whole frame, and void enters the labels alone. Beyond the paper.
+    Raises ValueError as `cross_entropy.check_inputs`.
+
+    >>> y = torch.tensor([[[[1.0, 3.0]], [[0.0, 0.0]]]])
+    >>> parts = zero_frequency(y, torch.tensor([[[0, 255]]]))                  # one pixel of two has a label
+    >>> bool(torch.isclose(sum(parts), ce.frequency_components(y, torch.tensor([[[0, 255]]]))[0, 0, 0].real))
+    True
+    """
+    logits, labels = ce.check_inputs(logits, labels, ignore_index)
+    known = labels != ignore_index
+    counts = [torch.bincount(x[k], minlength=logits.shape[1]) for x, k in zip(labels, known, strict=True)]
+    pi, m = torch.stack(counts).double() / known[0].numel(), known.double().mean((1, 2))
+    log_p = logits.mean((2, 3)).log_softmax(1)
+    log_s = logits.log_softmax(1).mean((2, 3))
+    entropy = label_entropy(labels, ignore_index=ignore_index).to(pi.device)
+    return ZeroFrequency(entropy, -(pi * log_p).sum(1) - entropy, m * (log_p.exp() * (log_p - log_s)).sum(1))
+
+
+def cancellation(logits: Tensor, labels: Tensor, *, nu_max: int) -> dict[str, float]:
+    """Return means over images of L_CE, L_ce(0), the rest, the rest beyond nu_max, and the floor of L_ce(0).
+
+    L_ce(0) >= floor for EVERY network (`zero_frequency`: two divergences stand above it): so the other frequencies must
+    add up to a negative number as soon as L_CE is below the floor. Counts of images: `held` for the bound,
+    `mutant_held` for the bound with log C (C classes) in place of the histogram's entropy, `within` where
+    L_ce(0) <= L_CE.
+    """
+    total, kept, _ = ce.truncated_cross_entropy(logits, labels, [0, nu_max])
+    zero, floor = kept[:, 0], label_entropy(labels).to(total.device)
+    return {
+        "loss": float(total.mean()), "zero": float(zero.mean()), "rest": float((total - zero).mean()),
+        "tail": float((total - kept[:, 1]).mean()), "floor": float(floor.mean()),
+        "held": int((zero >= floor - 1e-12).sum()), "mutant_held": int((zero >= np.log(logits.shape[1])).sum()),
+        "within": int((zero <= total).sum()), "images": len(total),
+    }  # fmt: skip
+
+
+def temperature_sweep(
+    logits: Tensor, labels: Tensor, taus: Sequence[float], *, nu_max: int, boundary: str = "periodic"
+) -> pd.DataFrame:
+    """Return one row for each tau of the logits tau Y: loss, R_ce, mIoU, mIoU after truncation, relative drop.
+
+    Scaling the classifier's weights and bias by tau does this. No argmax changes, nor does that of P(tau Y) = tau P Y:
+    mIoU and drop stay. Without void the tail is exactly tau times that of Y, since Y_p drops out for nu != 0.
+    """
+    classes, rows = logits.shape[1], []
+    low = sp.band_limit(logits, nu_max, boundary=boundary)
+    scores = [metrics.mean_iou(metrics.confusion_matrix(y.argmax(1), labels, classes)) for y in (logits, low)]
+    for tau in taus:
+        parts = ce.truncated_cross_entropy(tau * logits, labels, nu_max, boundary=boundary)
+        same = [metrics.mean_iou(metrics.confusion_matrix((tau * y).argmax(1), labels, classes)) for y in (logits, low)]
+        rows.append({
+            "tau": tau, "nu_max": nu_max, "loss": float(parts.total.mean()),
+            "tail": float((parts.total - parts.kept[:, 0]).mean()), "rce": float(ce.loss_rate(parts)[0]),
+            "miou": same[0], "miou_truncated": same[1], "drop": metrics.relative_drop(*same),
+            "drop_at_one": metrics.relative_drop(*scores),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def calibrated_temperature(logits: Tensor, labels: Tensor, *, low: float = 0.05, high: float = 20.0) -> float:
+    """Return the tau that minimises L_CE of tau Y (convex in tau), by golden section in log tau.
+
+    Raises ValueError where the minimum lies at an end of [low, high]: the argmax is always right, or carries nothing.
+    """
+
+    def loss(x: float) -> float:
+        return float(ce.cross_entropy(np.exp(x) * logits, labels).mean())
+
+    a, b, golden = np.log(low), np.log(high), (np.sqrt(5) - 1) / 2
+    ends = (a, b)
+    for _ in range(40):
+        c, d = b - golden * (b - a), a + golden * (b - a)
+        a, b = (a, d) if loss(c) < loss(d) else (c, b)
+    best = (a + b) / 2
+    if min(abs(best - e) for e in ends) < 1e-3:
+        raise ValueError(f"logits: no minimum of L_CE for tau in {low:g} .. {high:g}")
+    return float(np.exp(best))
+
+
+def truncation_cost(
+    logits: Tensor, labels: Tensor, nu_max: Sequence[int], *, boundary: str = "periodic"
+) -> pd.DataFrame:
+    """Return for each limit what truncating the LOGITS does to the loss, against what Eq. 10 says.
+
+    Columns, all relative to L_CE: `rce` (Eq. 10); `signed_tail` = tail/L_CE; `true` = [CE(P Y) - CE(Y)]/L_CE;
+    `first` = <B - S, D>; `second` = first + mean Var_S(D)/2; `bound` = first + mean range(D)^2/8. For all logits
+    first <= true <= bound (log-sum-exp is convex and its Hessian is a variance). Void pixels are left out of the means.
+    """
+    logits, labels = ce.check_inputs(logits, labels)
+    known = (labels != 255).double()
+    total = ce.cross_entropy(logits, labels).mean()
+    soft = logits.softmax(1)
+    onehot = torch.stack([labels == c for c in range(logits.shape[1])], 1).double()
+    parts = ce.truncated_cross_entropy(logits, labels, list(nu_max), boundary=boundary)
+    rates, rows = ce.loss_rate(parts), []
+    for k, nu in enumerate(nu_max):
+        low = sp.band_limit(logits, nu, boundary=boundary)
+        d = logits - low
+        first = ((onehot - soft) * d).sum(1).mul(known).mean()
+        mean = (soft * d).sum(1)
+        variance = ((soft * d**2).sum(1) - mean**2).mul(known).mean()
+        spread = (d.amax(1) - d.amin(1)).square().mul(known).mean()
+        rows.append({
+            "nu_max": nu, "rce": float(rates[k]),
+            "signed_tail": float((parts.total - parts.kept[:, k]).mean() / total),
+            "true": float((ce.cross_entropy(low, labels).mean() - total) / total), "first": float(first / total),
+            "second": float((first + variance / 2) / total), "bound": float((first + spread / 8) / total),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+class Filtered(NamedTuple):
+    """Three losses of each image, (B,): of the logits, of the filtered logits, and the truncated loss of Eq. 9."""
+
+    loss: Tensor
+    filtered: Tensor
+    truncated: Tensor
+
+
+def filtered_loss(logits: Tensor, labels: Tensor, nu_max: int, *, window: str = "fejer") -> Filtered:
+    """Return CE(Y), CE(KY) and -<B, K log S>, K the filter with the weights of `window` up to nu_max (periodic).
+
+    `window`: "box" keeps |u|, |v| <= nu_max, as Eq. 9 does; "fejer" weights them (1 - |u|/(nu_max + 1)) and likewise v.
+    Fejer's kernel is nowhere negative and has the mean 1, so K averages; -log softmax is convex, hence (Jensen, pixel
+    by pixel) CE(KY) <= -<B, K log S> for ALL logits and labels, void or not. The box's kernel has negative lobes, and
+    the truncated loss is no bound. Beyond the paper. Raises ValueError as `check_inputs`, for a nu_max beyond Nyquist
+    and for an unknown window.
+
+    >>> y = torch.tensor([[[[9.0, 0.0, 0.0]], [[0.0, 0.0, 0.0]]]])
+    >>> now = filtered_loss(y, torch.zeros(1, 1, 3, dtype=torch.long), 0)
+    >>> bool(now.filtered < now.truncated), bool(torch.isclose(now.truncated, now.loss))   # one class: no tail at all
+    (True, True)
+    """
+    if window not in WINDOWS:
+        raise ValueError(f"window {window!r}: expected one of {', '.join(WINDOWS)}")
+    logits, labels = ce.check_inputs(logits, labels)
+    h, w = labels.shape[-2:]
+    limit = sp.check_nu_max(nu_max, (h, w))
+    weights = [fejer_weights(n, limit).to(logits) for n in (h, w)]
+    if window == "box":
+        weights = [(a > 0).to(logits) for a in weights]
+    kernel = weights[0][:, None] * weights[1]
+    low, logp = (torch.fft.ifft2(torch.fft.fft2(x) * kernel).real for x in (logits, logits.log_softmax(1)))
+    onehot = torch.stack([labels == c for c in range(logits.shape[1])], 1).to(logits)
+    truncated = -(onehot * logp).sum(1).mean((1, 2))
+    return Filtered(ce.cross_entropy(logits, labels), ce.cross_entropy(low, labels), truncated)
+
+
+def wrap_tail(logits: Tensor, labels: Tensor, nu_max: int) -> tuple[float, float]:
+    """Return the tail that the jumps across the frame alone put beyond nu_max, left to right and top to bottom.
+
+    A jump J = X(first) - X(last) across the glued frame has the coefficients of a ramp of height -J, about
+    J/(2 pi j nu); two of them multiply and sum to J_B J_Y `ramp_tail`, about J_B J_Y/(2 pi^2 nu_max). For both axes,
+    meaned along the frame's edge and over images, with the sign of Eq. 2:
+    -sum_c mean_rows J_B J_Y ramp_tail(W, nu_max) and -sum_c mean_columns J_B J_Y ramp_tail(H, nu_max).
+    Void counts as no class; corners of the box, kinks and the scene's own contours are left out.
+    """
+    logits, labels = ce.check_inputs(logits, labels)
+    logp = logits.log_softmax(1)
+    onehot = torch.stack([labels == c for c in range(logits.shape[1])], 1).double()
+    across = [(x[..., 0] - x[..., -1]) for x in (onehot, logp)]
+    down = [(x[..., 0, :] - x[..., -1, :]) for x in (onehot, logp)]
+    h, w = labels.shape[-2:]
+    jumps = [(b * y).sum(1).mean() for b, y in (across, down)]
+    return tuple(float(-jump * ramp_tail(n, nu_max)) for jump, n in zip(jumps, (w, h), strict=True))
+
+
+def ramp_tail(n: int, nu_max: int) -> float:
+    """Return the energy of the ramp X(t) = t/n (t = 0 .. n-1) beyond nu_max: the frame's jump in closed form.
+
+    x(nu) = -1/(n (1 - exp(-2 pi j nu/n))), so |x(nu)|^2 = 1/(4 n^2 sin^2(pi nu/n)), about 1/(4 pi^2 nu^2).
+
+    >>> round(ramp_tail(513, 16) * 2 * 3.14159**2 * 16.5, 2)      # about 1/(2 pi^2 (nu_max + 1/2))
+    1.0
+    """
+    nu = np.arange(nu_max + 1, (n - 1) // 2 + 1)  # the positive frequencies below n/2
+    total = float((1 / (4 * n**2 * np.sin(np.pi * nu / n) ** 2)).sum()) * 2
+    return total + (1 / (4 * n**2) if n % 2 == 0 and nu_max < n // 2 else 0.0)
+
+
+def boundary_and_average(logits: Tensor, labels: Tensor, nu_max: Sequence[int]) -> pd.DataFrame:
+    """Return R_ce for both boundaries and both averages, and the leading-order wrap tail over L_CE, as rows."""
+    rows = []
+    for boundary in sp.BOUNDARIES:
+        parts = ce.truncated_cross_entropy(logits, labels, list(nu_max), boundary=boundary)
+        tails = (parts.total[:, None] - parts.kept).mean(0) / parts.total.mean()
+        for average in ce.AVERAGES:
+            both = zip(nu_max, ce.loss_rate(parts, average=average).tolist(), tails.tolist(), strict=True)
+            rows += [
+                {"boundary": boundary, "average": average, "nu_max": nu, "rce": rate, "tail": tail}
+                for nu, rate, tail in both
+            ]
+    loss = float(ce.cross_entropy(logits, labels).mean())
+    wrap = [{"boundary": "frame alone", "average": "ratio_of_means", "nu_max": nu,
+             "tail": sum(wrap_tail(logits, labels, nu)) / loss} for nu in nu_max]  # fmt: skip
+    return pd.DataFrame(rows + [w | {"rce": abs(w["tail"])} for w in wrap])

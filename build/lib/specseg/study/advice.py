@@ -1,0 +1,205 @@
+"""Is the adviser's advice good? Its rule, and rivals, against the measured drops of setups whose domain no rule saw.
+
+For each setup and tolerance a rule names the smallest LRG size at which, and at every larger one, its predicted drop
+is tolerable. The adviser's rule (`advise.recommend.RULE`) has no parameter that a measured drop could have set, so each
+domain is unseen by it; rules with a fitted line or mean have the domain held out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+
+from specseg.advise import recommend
+from specseg.advise.measure import COUNTS, Grid, measure
+from specseg.data import label_predictors
+from specseg.evidence import statistics as scores
+from specseg.evidence.records import Record
+from specseg.spectral import spectrum as sp
+from specseg.study import rules
+from specseg.study.predictor_cells import Cells
+from specseg.study.predictor_findings import unit
+
+TOLERANCES = (0.01, 0.02, 0.05)
+ADVISER, ORACLE = "adviser", "measured drop"
+WHOLE, HALF, SMALLEST = "whole grid always", "half the grid always", "smallest grid always"
+RIVALS = (
+    "R_ce, line fitted elsewhere", "R_ce, the printed line", "LRG size, mean elsewhere", "LRG size, power law",
+    "block ceiling, majority", "perimeter law, line",
+)  # fmt: skip
+RULES = (ADVISER, *RIVALS, WHOLE, HALF, SMALLEST)
+COSTS = ("loss", "extra_flops", "extra_drop", "saved", "kept", "near")
+
+
+def ceilings(cells: Cells, setup: str) -> pd.DataFrame:
+    """Return what the adviser's `choose` reads, for one setup's test labels: rows of kind "band", metric "drop".
+
+    Drops of mirrored band-limited labels against those of the whole grid, with 95 % intervals over clusters.
+    """
+    part = cells.where(cells.table["setup"] == setup)
+    steps = 4 * (part.table["lrg_size"].max() - 1)  # the frame's side less one: the grid has every fourth pixel
+    rows = []
+    for k, row in enumerate(part.table.itertuples()):
+        drawn = part.drawn["advice"][:, k]
+        rows.append({"kind": "band", "metric": "drop", "nu_max": row.nu_max, "lrg_size": row.lrg_size,
+                     "block_px": steps / (2 * row.nu_max), "se": float(drawn.std()),
+                     **scores.estimate(row.advice, drawn)})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def smallest(sizes: np.ndarray, drops: np.ndarray, tolerance: float) -> int:
+    """Return the smallest size at which, and at every larger one, the drop is at most the tolerance; else the largest.
+
+    >>> smallest(np.array([65, 49, 33, 17]), np.array([0.0, 0.01, 0.03, 0.02]), 0.02)
+    49
+    """
+    order = np.argsort(-sizes)
+    good = np.cumprod(drops[order] <= tolerance).astype(bool)
+    return int(sizes[order][good].min()) if good.any() else int(sizes.max())
+
+
+def advice(cells: Cells, tolerances: Sequence[float] = TOLERANCES) -> pd.DataFrame:
+    """Return one row per setup, tolerance and rule: the size named and what it costs.
+
+    Columns setup, domain, kind, model, real, n, whole (the whole grid's size), tolerance, rule, lrg_size, best
+    (smallest tolerable by the measured drop), drop (measured at lrg_size), kept (drop within the tolerance), near
+    (there or one step larger), extra_flops (share of the best size's FLOPs paid too much, 0 where the size is not
+    above the best), extra_drop (drop above the tolerance), loss (their sum: a per cent of FLOPs for a per cent of mIoU,
+    the exchange that FPI makes), saved (share of the whole grid's FLOPs). Rules that cannot
+    be formed are left out.
+    """
+    values, rows = cells.values(), []
+    predicted = {name: rules.held_out(values, rules.rule(name)) for name in RIVALS}
+    predicted = {name: v for name, v in predicted.items() if not np.isnan(v).any()}
+    for setup in dict.fromkeys(values["setup"]):
+        own = np.flatnonzero(values["setup"] == setup)
+        sizes = values["lrg_size"][own].astype(int)
+        table = ceilings(cells, setup)
+        for tolerance in tolerances:
+            named = {name: smallest(sizes, v[own], tolerance) for name, v in predicted.items()}
+            found = recommend.choose(table, "band", tolerance)
+            named |= {ADVISER: found["lrg_size"] if found else int(sizes.max()),
+                      WHOLE: int(sizes.max()), HALF: int(sizes.max()) // 2 + 1, SMALLEST: int(sizes.min())}  # fmt: skip
+            about = {c: values[c][own[0]] for c in ("setup", "domain", "kind", "model", "real", "n")}
+            costs = {name: _costs(cells, own, size, tolerance) for name, size in named.items()}
+            about |= {"whole": int(sizes.max())}
+            rows += [{**about, "tolerance": tolerance, "rule": name, "lrg_size": named[name],
+                      **{k: v[0] for k, v in cost.items()}} for name, cost in costs.items()]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _costs(cells: Cells, own: np.ndarray, size: int, tolerance: float) -> dict[str, np.ndarray]:
+    """Return best, drop and COSTS of a named size: the measured values first, then in each draw of the pictures."""
+    sizes = cells.table["lrg_size"].to_numpy()[own].astype(int)
+    flops = cells.table["gflops"].to_numpy(float)[own]
+    drops = np.vstack([cells.table["drop"].to_numpy(float)[own], cells.drawn["drop"][:, own]])
+    order = np.argsort(-sizes)
+    at = int(np.flatnonzero(sizes[order] == size)[0])
+    sizes, flops, drops = sizes[order], flops[order], drops[:, order]
+    good = np.cumprod(drops <= tolerance, axis=1).astype(bool)
+    best = np.where(good.any(1), good.sum(1) - 1, 0)
+    kept = drops[:, at] <= tolerance
+    flops_lost = np.where(at < best, flops[at] / flops[best] - 1, 0.0)
+    drop_lost = np.maximum(drops[:, at] - tolerance, 0.0)
+    return {
+        "best": sizes[best], "drop": drops[:, at], "kept": kept, "loss": flops_lost + drop_lost,
+        "near": kept | (drops[:, max(at - 1, 0)] <= tolerance),
+        "extra_flops": flops_lost, "extra_drop": drop_lost, "saved": np.full(len(drops), 1 - flops[at] / flops[0]),
+    }  # fmt: skip
+
+
+def regrets(cells: Cells, table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """Return rule, tolerance, metric (COSTS), value (mean over setups), low, high, setups.
+
+    The interval resamples setups, and in each the pictures on which the drop was measured; what a rule named stays.
+    """
+    rows, index = [], {s: np.flatnonzero(cells.table["setup"] == s) for s in dict.fromkeys(cells.table["setup"])}
+    for (rule, tolerance), part in table.groupby(["rule", "tolerance"], sort=False):
+        each = [_costs(cells, index[r.setup], r.lrg_size, tolerance) for r in part.itertuples()]
+        for metric in COSTS:
+            drawn = np.stack([np.asarray(c[metric], float) for c in each])  # (setups, 1 + draws)
+            again = scores.mean_anew(drawn[:, 1:], seed=seed)
+            rows.append({"rule": rule, "tolerance": tolerance, "metric": metric, "setups": len(each),
+                         **scores.estimate(drawn[:, 0].mean(), again)})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def whole_sets(found: Sequence[Record], table: pd.DataFrame) -> pd.DataFrame:
+    """Return what records of advise_labels name for whole label sets, as shares of the grid, beside the measured best.
+
+    Columns set, tolerance, named, every pixel (void scored too), measured: the share of the grid of the smallest
+    tolerable size of that set's setups, the largest of them (`table` as `advice` gives it; NaN: none).
+    """
+    rows = []
+    for record in found:
+        name = record.meta["settings"]["dataset"]
+        own = record.rows[(record.rows["table"] == "recommendation") & (record.rows["kind"] == "band")]
+        steps = record.rows.query("table == 'ceilings' and kind == 'band'")["lrg_size"].max() - 1
+        here = table[table["domain"] == name.removesuffix("2012")]
+        for tolerance, part in own.groupby("max_drop"):
+            value = (part.set_index("metric")["value"] - 1) / steps
+            best = here[here["tolerance"] == tolerance]
+            rows.append({"set": name, "tolerance": tolerance, "named": value["recommended"],
+                         "every pixel": value["recommended_everywhere"],
+                         "measured": (best["best"].max() - 1) / (best["whole"].max() - 1)})  # fmt: skip
+    return pd.DataFrame(rows, columns=["set", "tolerance", "named", "every pixel", "measured"])
+
+
+def open_question(cells: Cells) -> list[dict] | str:
+    """Return the observations of con-open-question-spectrum (without its id), or why there is none yet.
+
+    By real domain, over its setups and TOLERANCES: the adviser's mean loss minus that of always taking half of the
+    grid, which knows nothing. The loss has two sides, so a rule that always names the whole grid can fail too. The
+    mutant always names the smallest grid.
+    """
+    real = cells.where(cells.table["real"].astype(bool))
+    if not len(real.table):
+        return "no truncated network of a real domain has a record yet"
+    table, facts = advice(real), []
+    index = {s: np.flatnonzero(real.table["setup"] == s) for s in dict.fromkeys(real.table["setup"])}
+    for name, part in table.groupby("domain", sort=False):
+        each = {rule: np.mean([_costs(real, index[r.setup], r.lrg_size, r.tolerance)["loss"]
+                               for r in part[part["rule"] == rule].itertuples()], 0)
+                for rule in dict.fromkeys(part["rule"])}  # fmt: skip
+        gap = each[ADVISER] - each[HALF]
+        told = ", ".join(f"{rule} {v[0]:.3f}" for rule, v in sorted(each.items(), key=lambda kv: kv[1][0]))
+        own = part[part["rule"] == ADVISER]
+        facts.append({
+            **scores.estimate(gap[0], gap[1:]), "domain": unit(name), "over": "clusters",
+            "units": int(real.table[real.table["domain"] == name]["clusters"].min()),
+            "mutant": float(each[SMALLEST][0] - each[HALF][0]) if each[SMALLEST][0] > each[HALF][0] else None,
+            "note": f"{unit(name)}, {own['setup'].nunique()} setups at 1, 2 and 5 %: loss {told}; "
+                    f"{own['kept'].sum()} of {len(own)} recommendations within the tolerance.",
+        })  # fmt: skip
+    return facts
+
+
+def own_numbers(
+    labels: torch.Tensor, num_classes: int, lrg_sizes: Sequence[int], scored: Sequence[int]
+) -> pd.DataFrame:
+    """Return lrg_size, adviser, records: the drop of band-limited labels by the adviser's code and by the records'.
+
+    `labels` (B, s, s). The adviser fills void before it makes labels weak, the records of `predictors` leave it out;
+    both score without void. Without void they are equal.
+    """
+    grid = Grid.of(int(labels.shape[-1]))
+    found = [measure(x.numpy().astype(np.uint8), num_classes, grid) for x in labels]
+    counts = sum(f["counts"].astype(float) for f in found if f)
+    truth = sum(f["truths"].astype(float) for f in found if f)[0]
+    pred, hit = (counts[:, COUNTS.index(k)] for k in ("pred", "hit"))
+    score = {sp.lrg_size(nu): _mean(hit[k], pred[k], truth, scored) for k, nu in enumerate(grid.band)}
+    batches = [(None, labels, [str(k) for k in range(len(labels))])]
+    weak = label_predictors.label_counts(batches, num_classes, lrg_sizes).counts[-1]
+    mine = [float(scores.miou(scores.pooled(c), scored)) for c in weak]
+    whole = max(lrg_sizes)
+    return pd.DataFrame({
+        "lrg_size": list(lrg_sizes), "adviser": [1 - score[s] / score[whole] for s in lrg_sizes],
+        "records": [1 - m / mine[list(lrg_sizes).index(whole)] for m in mine],
+    })  # fmt: skip
+
+
+def _mean(hit: np.ndarray, pred: np.ndarray, truth: np.ndarray, scored: Sequence[int]) -> float:
+    return float(scores.miou(np.stack([hit, truth, pred], -1), scored))

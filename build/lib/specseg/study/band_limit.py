@@ -1,0 +1,82 @@
+"""Records of `band_limit_cost` as tidy tables, beside the drop of mIoU that feature truncation causes (Table 4).
+
+The drop is that of the records of `truncation`, on the same pictures, so that every predictor meets the paper's target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from specseg.evidence import statistics as scores
+from specseg.study import gate, rules, trained
+from specseg.study.rules import Rule
+
+RULES = (
+    Rule("band-limit cost", "band_cost", "power", "network"),
+    Rule("R_ce", "rce", "power", "R_ce"),
+    Rule("LRG size alone", "share", "same", "LRG"),
+)
+
+
+def units(found: Sequence[trained.Measured], cut: Sequence[trained.Measured]) -> pd.DataFrame:
+    """Return one row per network and LRG size: domain, kind, model, lrg_size, share, drop, low, high, and the metrics.
+
+    `found` are records of band_limit_cost, `cut` of truncation; networks without the latter are left out. share is
+    (lrg_size - 1)/64. Raises ValueError when a picture of one is not in the other.
+    """
+    of_features, rows = {m.network.name: m for m in cut}, []
+    for one in found:
+        if (other := of_features.get(one.network.name)) is None:
+            continue
+        at = {str(n): k for k, n in enumerate(other.arrays["names"])}
+        names = [str(n) for n in one.arrays["names"]]
+        if missing := [n for n in names if n not in at]:
+            raise ValueError(f"{one.network.name}: {len(missing)} pictures, {missing[0]} first, lack in its truncation")
+        pick, clusters, scored = [at[n] for n in names], list(map(str, one.arrays["clusters"])), one.arrays["scored"]
+        full = trained.counts(other)[pick] if other.arrays["counts"].ndim == 3 else trained.counts(other, "full")[pick]
+        wide = one.rows[one.rows["lrg_size"] > 0].pivot(index="lrg_size", columns="metric", values="value")
+        for size, values in wide.iterrows():
+            reduced = trained.counts(other, "bilinear", int(size))[pick]
+            drop, drawn = scores.drop_draws([full], [reduced], clusters, list(scored))
+            low, high = scores.interval(drawn)
+            rows.append({
+                "name": one.network.name, "domain": one.network.domain, "kind": one.network.home.kind,
+                "model": one.network.model, "lrg_size": int(size), "share": (int(size) - 1) / 64, "full": False,
+                "drop": drop, "low": low, "high": high, **values.to_dict(),
+            })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def about(found: Sequence[trained.Measured], scored_by: Sequence[trained.Measured]) -> dict[str, dict]:
+    """Return domain -> the fields of an observation about its networks: its unit, and why they set no verdict."""
+    ratios, own = gate.quality(scored_by), {}
+    for m in found:
+        own.setdefault(m.network.domain, []).append(m.network)
+    reasons = {name: gate.untrained(networks, ratios) for name, networks in own.items()}
+    return {name: {"domain": gate.unit(own[name][0]), **({"left_out": out} if out else {})}
+            for name, out in reasons.items()}  # fmt: skip
+
+
+def errors(table: pd.DataFrame, compared: Sequence[Rule] = RULES) -> pd.DataFrame:
+    """Return the mean absolute error of the drop by rule (rows) and domain (columns), each domain held out.
+
+    Raises ValueError with fewer than two domains.
+    """
+    if table["domain"].nunique() < 2:
+        raise ValueError(f"errors: {table['domain'].nunique()} domain(s): expected at least two, one to be held out")
+    values = {c: table[c].to_numpy() for c in table}
+    off = {r.name: np.abs(rules.held_out(values, r) - values["drop"].astype(float)) for r in compared}
+    by_domain = pd.DataFrame(off).groupby(table["domain"].to_numpy(), sort=False).mean()
+    return by_domain.T
+
+
+def ratios(found: pd.DataFrame, own: str = RULES[0].name) -> pd.Series:
+    """Return own error over the better rival's on each domain, of a table of `errors`.
+
+    >>> ratios(pd.DataFrame({"x": [1.0, 2.0, 4.0]}, index=["a", "b", "c"]), "a").tolist()
+    [0.5]
+    """
+    return found.loc[own] / found.drop(index=own).min()

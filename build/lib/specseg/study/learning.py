@@ -1,0 +1,205 @@
+"""What a training does to the loss in each frequency band, and how cross-entropy and IoU go together.
+
+Bands hold the rims max(|u|, |v|) = nu of their range, in cycles per frame; a band's loss is the sum of Re L_ce(nu) over
+it, in nats per pixel, forward 1/N. Bands above zero are negative in a network that beats the histogram of classes.
+Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 2.1 and 3.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+
+from specseg.evidence import statistics as scores
+from specseg.spectral.spectrum import rim_products
+from specseg.study.gate import named, over_trainings, quality
+from specseg.study.trained import Measured, Pool, pools, who
+
+BANDS = {"0 to 8": (0, 8), "9 to 16": (9, 16), "17 to 32": (17, 32), "33 to 64": (33, 64)}
+COURSES = {  # claim -> quantity of `bands_learnt`, in words, what knows nothing gets (None: from the classes' shares)
+    "fig1-low-band-learnt-most": ("low falls most", "{:+.2f} of the first loss", None),
+    "fig1-low-band-learnt-first": ("low is first", "{:+.1%} of the training", 0.0),
+    "sec21-ce-falls-iou-rises": ("correlation", "rank correlation {:+.2f}", -1.0),
+}
+LOW, HIGHER, LATE = "0 to 8", ("9 to 16", "17 to 32", "33 to 64"), ("17 to 32", "33 to 64")
+
+
+def rims(measured: Measured, metric: str, variant: str = "periodic") -> np.ndarray:
+    """Return a record's final profile by rim, (nyquist + 1,): "loss_rim", "labels_rim" or "logits_rim".
+
+    Raises ValueError that names the network when it is not there.
+    """
+    rows = measured.rows[(measured.rows["metric"] == metric) & (measured.rows["variant"] == variant)]
+    if rows.empty:
+        raise ValueError(f"{measured.network.name}: no rows {metric}, {variant} in its record of loss_in_frequency")
+    return rows.sort_values("nu")["value"].to_numpy(float)
+
+
+def pooled_rims(pool: Pool, metric: str, variant: str = "periodic") -> np.ndarray:
+    """Return the profile of a setup: the mean over the pictures of all folds, and over seeds."""
+    weights = [len(m.arrays["names"]) for m in pool.members]
+    return np.average([rims(m, metric, variant) for m in pool.members], axis=0, weights=weights)
+
+
+def share_within(profile: np.ndarray, nu_max: int) -> float:
+    """Return the part of a profile's sum over nu != 0 that lies in the box |u|, |v| <= nu_max.
+
+    >>> share_within(np.array([9.0, 3.0, 1.0]), 1)
+    0.75
+    """
+    return float(profile[1 : nu_max + 1].sum() / profile[1:].sum())
+
+
+def noise_within(grid: int, size: int, nu_max: int) -> float:
+    """Return the share of power (nu != 0) in the box of nu_max of white noise on a grid, up-sampled to `size` pixels.
+
+    What up-sampling alone makes of features that know nothing: the rival of what is said of spectra. Bilinear, corners
+    on corners; grid and size per side.
+    """
+    noise = torch.randn(8, 1, grid, grid, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    large = torch.nn.functional.interpolate(noise, (size, size), mode="bilinear", align_corners=True)
+    return share_within(rim_products(large, large).real.mean((0, 1)).numpy(), nu_max)
+
+
+def course(measured: Measured) -> pd.DataFrame:
+    """Return the snapshots of a training: step, share (of the training), loss (L_CE), miou, and one column per band.
+
+    `last` says whether the step is the training's last. Raises ValueError for a record without snapshots.
+    """
+    rows = measured.rows
+    if "step" not in rows or not rows["step"].notna().any():
+        raise ValueError(f"{measured.network.name}: its record holds no snapshots; only baselines have them")
+    during = rows[rows["step"].notna() & (rows["metric"] == "loss_rim")]
+    wide = during.pivot(index="step", columns="nu", values="value").sort_index()
+    out = pd.DataFrame(
+        {"step": wide.index, "share": wide.index / wide.index.max(), "loss": wide.sum(axis=1).to_numpy()}
+    )
+    for name, (first, last) in BANDS.items():
+        out[name] = wide.loc[:, [n for n in wide.columns if first <= n <= last]].sum(axis=1).to_numpy()
+    out["zero"] = wide[0.0].to_numpy()
+    miou = rows[rows["step"].notna() & (rows["metric"] == "miou")].set_index("step")["value"]
+    return out.assign(miou=miou.reindex(wide.index).to_numpy())
+
+
+def courses(found: Sequence[Measured]) -> pd.DataFrame:
+    """Return the snapshots of all trainings below one another, with domain, kind, model, fold, seed before them."""
+    parts = []
+    for m in found:
+        n = m.network
+        parts.append(course(m).assign(name=n.name, **who(n), fold=n.fold, seed=n.seed))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def half_time(share: Sequence[float], values: Sequence[float]) -> float:
+    """Return the part of the training after which a quantity has first made half of its final change.
+
+    Linear between snapshots. Raises ValueError when there is no final change.
+
+    >>> half_time([0, 0.5, 1], [4.0, 1.0, 0.0])                  # half of the way, 2, lies two thirds of the way to 1
+    0.3333333333333333
+    """
+    share, values = np.asarray(share, float), np.asarray(values, float)
+    if values[-1] == values[0]:
+        raise ValueError("half_time: the last value is the first; no change to take half of")
+    progress = (values - values[0]) / (values[-1] - values[0])
+    k = int(np.argmax(progress >= 0.5))
+    step = (0.5 - progress[k - 1]) / (progress[k] - progress[k - 1])
+    return float(share[k - 1] + step * (share[k] - share[k - 1]))
+
+
+def bands_learnt(one: pd.DataFrame) -> dict[str, float]:
+    """Return what one training (`course`) did to each band, and the differences that the paper's sentences speak of.
+
+    `fall <band>` in units of the first cross-entropy, `half <band>` the half-time; `low falls most` the low band's fall
+    minus the largest other, `low is first` the earliest half-time above 16 minus the low band's; `correlation` the
+    rank correlation of L_CE and mIoU over the snapshots.
+    """
+    from scipy import stats
+
+    first, last = one.iloc[0], one.iloc[-1]
+    fall = {b: float((first[b] - last[b]) / first["loss"]) for b in BANDS}
+    half = {b: half_time(one["share"], one[b]) for b in BANDS}
+    return {
+        **{f"fall {b}": v for b, v in fall.items()},
+        **{f"half {b}": v for b, v in half.items()},
+        "low falls most": fall[LOW] - max(fall[b] for b in HIGHER),
+        "low is first": min(half[b] for b in LATE) - half[LOW],
+        "told apart": bool(max(half[LOW], *(half[b] for b in LATE)) > one["share"].iloc[1]),
+        "first loss": float(first["loss"]),
+        "correlation": float(stats.spearmanr(one["loss"], one["miou"]).statistic),
+        "zero at first": float(first["zero"]),
+        "zero at last": float(last["zero"]),
+    }
+
+
+def learnt(found: Sequence[Measured]) -> pd.DataFrame:
+    """Return one row per training: domain, kind, model, fold, seed and what `bands_learnt` gives."""
+    trainings = courses(found)
+    keys = ["domain", "kind", "model", "fold", "seed", "name"]
+    rows = [{**dict(zip(keys, key, strict=True)), **bands_learnt(part.sort_values("step"))}
+            for key, part in trainings.groupby(keys, sort=False)] if len(trainings) else []  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def histogram_entropy(scored_by: Sequence[Measured]) -> float:
+    """Return the entropy of the classes' shares of the labelled pixels, in nats: the loss of knowing them alone."""
+    areas = sum(m.arrays["counts"][..., 1].sum(0) for m in scored_by).astype(float)
+    shares = areas[areas > 0] / areas.sum()
+    return float(-(shares * np.log(shares)).sum())
+
+
+def observations(found: Sequence[Measured], scored_by: Sequence[Measured]) -> dict[str, list[dict]]:
+    """Return claim -> what is observed of the course of trainings, a setup each, over its folds and seeds.
+
+    Their rivals know nothing of the picture: one learns the classes' shares alone, the others follow time alone.
+    """
+    table, told = learnt(found), {c: [] for c in COURSES}
+    by_name = {m.network.name: m for m in scored_by}
+    for pool in pools(found):
+        mine = table[table["name"].isin([m.network.name for m in pool.members])]
+        scored = [by_name[n] for n in mine["name"] if n in by_name]
+        blind = 1 - histogram_entropy(scored) / mine["first loss"].mean() if scored else 0.0
+        for claim, (quantity, form, null) in COURSES.items():
+            fact = {**over_trainings(mine[quantity]), **pool.observed(quality(scored))}
+            if quantity == "low is first" and not mine["told apart"].all():
+                fact.setdefault("left_out", f"half-times inside the first {first_interval(pool):.0%} of the training, "
+                                            "before its first snapshot")  # fmt: skip
+            told[claim].append({**fact, "null": blind if null is None else null, "note": (
+                f"{named(pool.setup)}: {form.format(mine[quantity].mean())} (trainings: {len(mine)}).")})  # fmt: skip
+    return told
+
+
+def first_interval(pool: Pool) -> float:
+    """Return the part of a training before its first snapshot."""
+    return float(course(pool.members[0])["share"].iloc[1])
+
+
+def picture_scores(counts: np.ndarray, scored: Sequence[int]) -> np.ndarray:
+    """Return each picture's IoU, the mean over the scored classes that it or its prediction shows, (pictures,).
+
+    >>> picture_scores(np.array([[[1, 2, 1], [0, 0, 1]]]), [0, 1]).tolist()
+    [0.25]
+    """
+    return scores.miou(counts, scored)
+
+
+def pictures(loss: Sequence[Measured], scored_by: Sequence[Measured]) -> pd.DataFrame:
+    """Return one row per test picture of networks that have both records: L_CE, its IoU, domain, kind, model, fold.
+
+    `loss` are records of loss_in_frequency, `scored_by` of networks. Raises ValueError when their pictures differ.
+    """
+    by_name = {m.network.name: m for m in scored_by}
+    rows = []
+    for m in loss:
+        if (other := by_name.get(m.network.name)) is None:
+            continue
+        if [*map(str, m.arrays["names"])] != [*map(str, other.arrays["names"])]:
+            raise ValueError(f"{m.network.name}: its records of loss and of scores hold different pictures")
+        ious = picture_scores(other.arrays["counts"], [int(c) for c in other.arrays["scored"]])
+        n = m.network
+        part = pd.DataFrame({"picture": m.arrays["names"], "loss": m.arrays["total"][0], "iou": ious})
+        rows.append(part.assign(**who(n), fold=n.fold, seed=n.seed))
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()

@@ -1,0 +1,324 @@
+"""Every predictor of the mIoU-drop beside the measured drop, setup by setup and LRG size by LRG size, with joint draws.
+
+A cell is one setup (domain x model x pruning or annotation; folds pooled, seeds averaged) at one band limit. Drop,
+R_ce, soft overlaps and label ceilings of a cell stand on the same pictures, and draw k of each takes the same pictures.
+Fractions; nu in cycles per frame. Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 3.2, 3.3, A.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from specseg.data.domains import SYNTHETIC
+from specseg.data.label_predictors import KINDS
+from specseg.evidence import records
+from specseg.evidence import statistics as scores
+from specseg.nets import flops
+from specseg.nets.networks import Network, of_settings
+from specseg.spectral import spectrum as sp
+from specseg.study import gate, trained
+from specseg.study.trained import Measured, Pool
+
+RATES = {
+    "rce": ("periodic", "ratio_of_means"), "rce_images": ("periodic", "mean_of_ratios"),
+    "rce_mirrored": ("mirrored", "ratio_of_means"), "rce_mirrored_images": ("mirrored", "mean_of_ratios"),
+    "rce_calibrated": ("periodic, calibrated", "ratio_of_means"),
+    "rce_mirrored_calibrated": ("mirrored, calibrated", "ratio_of_means"),
+    "rce_filled": ("periodic, void filled", "ratio_of_means"),
+    "rce_padded": ("periodic, padded frame", "ratio_of_means"),
+}  # fmt: skip
+LABELS = (*KINDS, "advice", "perimeter", "energy")
+SOFT = ("overlap", "eq32", "eq29_sign")
+COLUMNS = ("drop", "miou", *RATES, "rce_parent", "rce_trained", *LABELS, *SOFT)
+
+
+class Found(NamedTuple):
+    """Measurements by experiment; of `labels`, one per test set (the fields of a network that it does not have are
+    at their defaults)."""
+
+    truncation: list[Measured]
+    loss: list[Measured]
+    labels: list[Measured]
+    blocks: list[Measured]
+    networks: list[Measured]
+
+
+class Cells(NamedTuple):
+    """One row a cell in `table`; `drawn` holds, for each of COLUMNS, its draws (draws, rows). NaN: not measured.
+
+    Columns of the table: setup, domain (with its dose), real, model, pruned, lrg_size, nu_max, share of the grid
+    (lrg_size - 1)/(grid - 1), full (the whole grid: nothing is truncated), gflops, n, clusters, folds, seeds; COLUMNS.
+    """
+
+    table: pd.DataFrame
+    drawn: dict[str, np.ndarray]
+
+    def where(self, mask) -> Cells:
+        """Return the cells of a boolean mask."""
+        keep = np.asarray(mask, bool)
+        return Cells(self.table[keep].reset_index(drop=True), {k: v[:, keep] for k, v in self.drawn.items()})
+
+    def values(self, drawn: bool = False) -> dict[str, np.ndarray]:
+        """Return column -> measured values (rows,); with `drawn`, COLUMNS as their draws (draws, rows)."""
+        out = {c: self.table[c].to_numpy() for c in self.table.columns}
+        return {**out, **self.drawn} if drawn else out
+
+
+def read(profile: str = "standard") -> Found:
+    """Return the newest measurements of all five experiments that have a record."""
+    tests = {(s["domain"], s["fold"], s["dose"], s["size"]): r
+             for r in records.find("predictors", profile=profile) if "size" in (s := r.meta["settings"])}  # fmt: skip
+    labels = [Measured(of_settings(r.meta["settings"]), r.rows, r.probe(), r) for r in tests.values()]
+    parts = [trained.read(e, profile) for e in ("truncation", "loss_in_frequency", "block_annotation", "networks")]
+    return Found(parts[0], parts[1], labels, parts[2], parts[3])
+
+
+def truncation(found: Found, *, each: bool = False) -> Cells:
+    """Return the cells of feature truncation (Fig. 5, bilinear): all setups that have truncation, loss and labels.
+
+    With `each`, every network by itself, a fold and a seed; `setup` is then its name.
+
+    Networks trained with a truncated decoder are left out, and those that fail the protocol's gate. Setups come in
+    the order of the protocol.
+    """
+    parts = []
+    able = _able(found)
+    for pool in [Pool([m]) for m in able] if each else trained.pools(able):
+        if (joined := _joined(pool, found)) is None:
+            continue
+        cut, loss, labels = joined
+        known = trained.conditions(cut)
+        grid = dict(known)[trained.FULL]
+        takes = {grid: trained.counts}
+        takes |= {s: trained.under("bilinear", s) for name, s in known if name == "bilinear"}
+        parent = _others(loss, found, prune_encoder=0.0, prune_decoder=0.0)
+        rates = {"rce_parent": parent and _rates(parent, list(takes), "rce")}
+        parts.append(_cells(cut, loss, labels, list(takes), _drops(cut, list(takes.values())), rates))
+        if each:
+            parts[-1].table["setup"] = pool.members[0].network.name
+    return _together(parts)
+
+
+def blocks(found: Found) -> Cells:
+    """Return the cells of block-wise annotation (Fig. 7): drop from the fully labelled network, whose R_ce is `rce`.
+
+    `rce_trained` is R_ce of the network trained on blocks. Majority blocks alone, where the fully labelled network has
+    test counts (of truncation or networks), and loss and label records of the same pictures exist.
+    """
+    parts = []
+    whole = {p.setup: p for source in (found.networks, found.truncation) for p in trained.pools(source)}
+    for pool in trained.pools(found.blocks, annotation="block"):
+        base = whole.get(replace(pool.setup, annotation="full", nu_max=0))
+        joined = base and _joined(base, found)
+        if not joined or not joined[0].keys & pool.keys:
+            continue
+        full, weak = trained.shared(joined[0], pool)
+        full, loss, labels = _joined(full, found)
+        size = sp.lrg_size(pool.setup.nu_max)
+        drops = _drops(full, [trained.counts], weak)
+        own = _others(loss, found, annotation="block", nu_max=pool.setup.nu_max)
+        rates = {"rce_trained": own and _rates(own, [size], "rce")}
+        parts.append(_cells(full, loss, labels, [size], drops, rates, cut=False))
+    return _together(parts)
+
+
+def classes(found: Found, share: float = 0.5) -> pd.DataFrame:
+    """Return one row per setup and scored class at one share of the grid: what the class loses and what predicts it.
+
+    Columns setup, domain, kind, real, class, drop (of its IoU), rce (its own tail over its own loss, periodic), the
+    ceilings' drops, area (share of the frame). Classes that the network never finds are left out.
+    """
+    rows = []
+    for pool in trained.pools(_able(found)):
+        if (joined := _joined(pool, found)) is None:
+            continue
+        cut, loss, labels = joined
+        size = round(share * (dict(trained.conditions(cut))[trained.FULL] - 1)) + 1
+        nu, known = sp.nu_max(size), [int(s) for s in labels.members[0].arrays["lrg_sizes"]]
+        takes = (trained.counts, trained.under("bilinear", size))
+        full, after = (np.mean([scores.iou(x.sum(0)) for x in cut.stack(take)], 0) for take in takes)
+        rims = np.mean([m.arrays["class_rims"][0].astype(float) for m in loss.members], 0)
+        weak = {k: scores.iou(sum(m.arrays["counts"][j, known.index(size)].sum(0) for m in labels.members))
+                for j, k in enumerate(map(str, labels.members[0].arrays["kinds"]))}  # fmt: skip
+        (truth,) = labels.stack(lambda m: m.arrays["counts"][0, 0][..., 1])
+        names = cut.members[0].rows.query("metric == 'iou' and method == 'full'")["class"]
+        for c, name in zip(cut.scored, names, strict=True):
+            if full[c] > 0 and rims[c].sum() > 0:
+                rows.append({"setup": _setup(cut.setup), "domain": _domain(cut.setup), "class": name,
+                             "kind": cut.describe()["kind"], "real": cut.setup.domain not in SYNTHETIC,
+                             "drop": 1 - after[c] / full[c], "rce": abs(rims[c, nu + 1 :].sum()) / rims[c].sum(),
+                             **{k: 1 - v[c] for k, v in weak.items()},
+                             "area": truth[:, c].sum() / len(truth) / cut.setup.size**2})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _able(found: Found) -> list[Measured]:
+    """All that pass the protocol's gate, with their whole decoder."""
+    return [m for m in gate.able(found.truncation, found.networks) if not m.network.lrg_size]
+
+
+def _domain(n: Network) -> str:
+    return n.domain if n.dose == 1.0 else f"{n.domain} x {n.dose:g}"
+
+
+def _pruned(n: Network) -> str:
+    return f"{n.prune_encoder:.0%} / {n.prune_decoder:.0%}" if n.prune_encoder or n.prune_decoder else ""
+
+
+def _setup(n: Network) -> str:
+    return " ".join(filter(None, (_domain(n), n.model, _pruned(n))))
+
+
+def _joined(pool: Pool, found: Found) -> tuple[Pool, Pool, Pool] | None:
+    """Return test counts, loss and labels of a setup on the same pictures, or None where one of them is missing."""
+    own = [m for m in found.loss if trained.setup(m.network) == pool.setup and Pool([m]).keys <= pool.keys]
+    if not own:
+        return None
+    pool, loss = trained.shared(pool, Pool(own))
+    n = pool.setup
+    tests = {m.network.fold: m for m in found.labels if (m.network.domain, m.network.dose, m.network.size)
+             == (n.domain, n.dose, n.size)}  # fmt: skip
+    if not set(pool.folds) <= set(tests):
+        return None
+    labels = Pool([tests[f] for f in pool.folds])
+    if labels.names != pool.names:
+        raise ValueError(f"{n.name}: its label record holds other pictures than its networks were tested on")
+    return pool, loss, labels
+
+
+def _others(loss: Pool, found: Found, **changed) -> Pool | None:
+    """Return the losses of the setup that differs in these fields, same folds and seeds; None where one is missing."""
+    n = replace(loss.setup, **changed)
+    own = [m for m in found.loss if trained.setup(m.network) == n and Pool([m]).keys <= loss.keys]
+    return Pool(own) if len(own) == len(loss.keys) else None
+
+
+Drawn = tuple[np.ndarray, np.ndarray]  # values (rows, ...) and draws (draws, rows, ...)
+
+
+def _drops(pool: Pool, takes: Sequence[Callable], weak: Pool | None = None) -> Drawn:
+    """Return (conditions, 2): drop against the first take, and mIoU, mean over seeds; of `weak` against it if given."""
+    before = pool.stack(takes[0])
+    after = [weak.stack(trained.counts)] if weak else [pool.stack(take) for take in takes]
+
+    def value(w: np.ndarray | None, k: int) -> np.ndarray:
+        full = scores.miou(scores.pooled(before[k], w), pool.scored)
+        mious = np.stack([scores.miou(scores.pooled(a[k], w), pool.scored) for a in after], -1)
+        return np.stack([1 - mious / full[..., None], mious], -1)
+
+    return pool.over_seeds(value)
+
+
+def _rates(loss: Pool, sizes: Sequence[int], name: str) -> Drawn:
+    at = [trained.limits(loss).index(sp.nu_max(s)) for s in sizes]
+    value, drawn = trained.rate_draws(loss, *RATES[name])
+    return value[at], drawn[:, at]
+
+
+def _ceilings(labels: Pool, sizes: Sequence[int]) -> dict[str, Drawn]:
+    """Return what the labels of the test predict at each LRG size: drops by ceilings, the perimeter law, energy.
+
+    `advice` is the adviser's: mirrored band-limited labels against those of the whole prediction grid.
+    """
+    first = labels.members[0].arrays
+    known = [int(s) for s in first["lrg_sizes"]]
+    at, grid = [known.index(s) for s in sizes], known.index((labels.setup.size - 1) // 4 + 1)
+    kinds = [str(k) for k in first["kinds"]]
+    out: dict[str, Drawn] = {}
+    for kind in KINDS:
+        (counts,) = labels.stack(lambda m, kind=kind: np.moveaxis(m.arrays["counts"][kinds.index(kind)], 1, 0))
+
+        def ceiling(w, _, counts=counts):
+            return np.stack([scores.miou(scores.pooled(counts[:, j], w), labels.scored) for j in (*at, grid)], -1)
+
+        value, drawn = labels.over_seeds(ceiling)
+        out[kind] = 1 - value[:-1], 1 - drawn[:, :-1]
+    out["advice"] = 1 - value[:-1] / value[-1], 1 - drawn[:, :-1] / drawn[:, -1:]  # the last kind is band_mirrored
+    (density,), (beyond,) = (labels.stack(lambda m, k=k: m.arrays[k].T.astype(float)) for k in ("density", "beyond"))
+    scale = 1 / (np.array(sizes, float) - 1)  # block side in frame sides
+    mean = labels.draws / labels.draws.sum(1, keepdims=True)
+    out["perimeter"] = density.mean() * scale, (mean @ density)[:, None] * scale
+    out["energy"] = beyond.mean(0)[at], (mean @ beyond)[:, at]
+    return out
+
+
+def _soft(pool: Pool, loss: Pool, sizes: Sequence[int]) -> dict[str, Drawn]:
+    """Return the drops of Eqs 27 to 32 at each LRG size, means over scored classes that occur.
+
+    overlap: the mean soft IoU with the overlap cut to the symmetric box (Eqs 27, 29 mended). eq32: as printed, with
+    each class's loss; eq29_sign: Eq. 29 with p1 = b(0) - L, p2 = b(0) - truncated L (Eqs 30, 31 with their sign). The
+    class losses are means over pictures, so these two do not vary between draws.
+    """
+    at = [trained.limits(loss).index(sp.nu_max(s)) for s in sizes]
+    soft, counts = loss.stack(lambda m: m.arrays["soft"].astype(float)), pool.stack(trained.counts)
+    sides, n = pool.setup.size**2, len(pool.names)
+    rims = [sum(m.arrays["class_rims"][0].astype(float) * len(m.arrays["names"]) for m in part) / n
+            for part in loss.by_seed]  # fmt: skip
+
+    def overlap(w: np.ndarray | None, k: int) -> np.ndarray:
+        p = (soft[k].sum(0) if w is None else np.tensordot(w, soft[k], 1))[..., pool.scored, :]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            iou = np.nanmean(p[..., :-1] / (p[..., -1:] - p[..., :-1]), axis=-2)
+        return 1 - iou[..., at] / iou[..., -1:]
+
+    def chain(k: int) -> np.ndarray:
+        area = soft[k][:, pool.scored, -1].mean(0)
+        share = counts[k][:, pool.scored, 1].sum(0) / sides / n
+        total = rims[k][pool.scored].sum(1)
+        there = (share > 0) & (total > 0)
+        b, loss_c, s0 = (x[there, None] for x in (share, total, area - share))
+        kept = np.stack([rims[k][pool.scored][:, : sp.nu_max(s) + 1].sum(1) for s in sizes], 1)[there]
+        printed = 1 / (1 + kept / s0) * np.abs(1 - kept / loss_c)  # the truncated loss of Eqs 31, 32 is -kept
+        p1, p2, c = b - loss_c, b - kept, b + s0
+        return np.stack([printed.mean(0), (c / (c - p2) * (p1 - p2) / p1).mean(0)])
+
+    printed, sign = np.mean([chain(k) for k in range(len(loss.seeds))], axis=0)
+    value, drawn = pool.over_seeds(overlap)
+    return {"overlap": (value, drawn), "eq32": (printed, np.tile(printed, (len(drawn), 1))),
+            "eq29_sign": (sign, np.tile(sign, (len(drawn), 1)))}  # fmt: skip
+
+
+def gflops(network: Network, lrg_size: int, classes: int) -> float:
+    """Return 1e9 operations of the convolutions of a network with its pruned channels removed, one image."""
+    cost = flops.count(
+        network.model, lrg_size=lrg_size, input_size=network.size, num_classes=classes, backbone=network.backbone,
+        width=network.width, encoder_prune_rate=network.prune_encoder, decoder_prune_rate=network.prune_decoder,
+        rule=flops.CONV,
+    )  # fmt: skip
+    return cost.total / 1e9
+
+
+def _cells(
+    pool: Pool, loss: Pool, labels: Pool, sizes: Sequence[int], drops: Drawn, rates: dict, cut: bool = True
+) -> Cells:
+    """Return a setup's cells: `cut` on LRG sizes, else trained on blocks. `rates`: further R_ce columns, or None."""
+    got = {c: _rates(loss, sizes, c) for c in RATES} | _ceilings(labels, sizes) | _soft(pool, loss, sizes)
+    got |= {c: r for c, r in rates.items() if r}
+    got |= {c: (drops[0][:, k], drops[1][..., k]) for k, c in enumerate(("drop", "miou"))}
+    blank = np.full(len(sizes), np.nan), np.full((len(drops[1]), len(sizes)), np.nan)
+    n, about = pool.setup, pool.describe()
+    grid = (n.size - 1) // 4 + 1
+    table = pd.DataFrame({
+        "setup": _setup(n), "domain": _domain(n),
+        "kind": about["kind"], "real": n.domain not in SYNTHETIC, "model": n.model, "pruned": _pruned(n),
+        "lrg_size": sizes, "nu_max": [sp.nu_max(s) for s in sizes], "share": [(s - 1) / (grid - 1) for s in sizes],
+        "full": [cut and s == grid for s in sizes],
+        "gflops": [gflops(n, s if cut else grid, labels.members[0].arrays["counts"].shape[-2]) for s in sizes],
+        **{k: about[k] for k in ("n", "clusters", "folds", "seeds")},
+        **{c: got.get(c, blank)[0] for c in COLUMNS},
+    })  # fmt: skip
+    return Cells(table, {c: got.get(c, blank)[1] for c in COLUMNS})
+
+
+def _together(parts: Sequence[Cells]) -> Cells:
+    if not parts:
+        blank = np.zeros((scores.DRAWS, 0))
+        columns = ["setup", "domain", "kind", "model", "pruned", "lrg_size", "share", "full", "real", *COLUMNS]
+        return Cells(pd.DataFrame(columns=columns).astype({"full": bool, "real": bool}), dict.fromkeys(COLUMNS, blank))
+    table = pd.concat([p.table for p in parts], ignore_index=True)
+    return Cells(table, {c: np.concatenate([p.drawn[c] for p in parts], 1) for c in COLUMNS})

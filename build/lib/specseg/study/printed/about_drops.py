@@ -1,0 +1,284 @@
+"""Sentences on the printed accuracies, Tables 3 and 4 (sections 3.2, 3.3, 4, A.10, Fig. 7)."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from specseg.study.printed import drops
+from specseg.study.printed.sentences import Fact, Sentence, share
+from specseg.study.printed.tables import CURVE, FULL_GRID, HALF_MIOU, SETUP, Tables, blocks, cells
+
+PRUNING_MARGIN = 0.01  # one point of relative drop: chosen here, the paper gives no spread over trainings
+
+
+def truncated(tables: Tables) -> pd.DataFrame:
+    """Return Table 4's cells without LRG 129, whose drop is 0 by definition."""
+    c = cells(tables)
+    return c[c.lrg_size != FULL_GRID]
+
+
+def _drops4(t: Tables) -> dict[str, Fact]:
+    c = drops.check_drops(cells(t))
+    c = c[c.lrg_size != FULL_GRID]
+    off = int(((c.from_miou - c.miou_drop).abs() > HALF_MIOU + 1e-9).sum())
+    return {
+        "printed": share(
+            c.agrees,
+            "{k} of {n} printed drops are possible for the printed mIoUs; "
+            f"{off} differ in the last digit, so they were made from unrounded mIoUs.",
+        )
+    }
+
+
+def _drops3(t: Tables) -> dict[str, Fact]:
+    b = drops.check_drops(blocks(t))
+    return {"printed": share(b[b.nu_max < 256].agrees, "{k} of {n} printed drops are possible for the printed mIoUs.")}
+
+
+def _complete(t: Tables) -> dict[str, Fact]:
+    both = t.truncation.pivot_table(
+        index=["model", "dataset", "prune_rate", "lrg_size"], columns="metric", values="value", aggfunc="count"
+    )
+    ok = ((both.miou == 1) & (both.miou_drop == 1)).to_numpy()
+    rows = 2 * 3 * 4 * 7
+    return {"printed": Fact(int(ok.sum()), f"{int(ok.sum())} of {rows} networks have an mIoU and a drop.", n=rows)}
+
+
+def _monotone4(t: Tables) -> dict[str, Fact]:
+    c = cells(t)
+    size = drops.rises(c, "lrg_size", SETUP, up=False).step
+    rate = drops.rises(c, "prune_rate", [*CURVE, "lrg_size"]).step
+    up = rate[rate > 0]
+    return {
+        "printed": share(
+            pd.concat([size, rate]) <= 0,
+            f"{{k}} of {{n}} steps do not raise the mIoU; {len(up)} steps to more pruning do, by up to {up.max():.3f}."
+            if len(up)
+            else "all",
+        ),
+        "corrected": share(size <= 0, "Along the LRG size alone {k} of {n}."),
+    }
+
+
+def _monotone3(t: Tables) -> dict[str, Fact]:
+    steps = drops.rises(blocks(t), "nu_max", CURVE, up=False).step
+    return {"printed": share(steps < 0, "{k} of {n} steps to a lower band limit lower the mIoU.")}
+
+
+def _streets(frame: pd.DataFrame, keys: list[str]) -> dict[str, Fact]:
+    pairs = drops.exceeds(frame, "miou_drop", "cityscapes", ["pascal", "deepglobe"], keys)
+    ratio = (pairs.larger / pairs.smaller.clip(lower=HALF_MIOU)).min()
+    return {
+        "printed": share(
+            pairs.difference > 2 * HALF_MIOU,
+            f"{{k}} of {{n}} comparisons, rounding included; the smallest ratio is {ratio:.1f}.",
+        )
+    }
+
+
+def _streets4(t: Tables) -> dict[str, Fact]:
+    return _streets(truncated(t), ["model", "prune_rate", "lrg_size"])
+
+
+def _streets3(t: Tables) -> dict[str, Fact]:
+    return _streets(blocks(t).query("nu_max < 256"), ["model", "nu_max"])
+
+
+def _example(t: Tables) -> dict[str, Fact]:
+    row = (
+        cells(t).query("model == 'deeplabv3plus' and prune_rate == 0 and lrg_size == 65").set_index("dataset").miou_drop
+    )
+    near = [abs(row[d] - v) <= HALF_MIOU for d, v in t.text.example]
+    wrong = "; ".join(
+        f"{d}: text {v:.1%}, Table 4a {row[d]:.1%}" for (d, v), ok in zip(t.text.example, near, strict=True) if not ok
+    )
+    return {"printed": share(near, f"{{k}} of {{n}} numbers agree{'; ' + wrong if wrong else ''}.")}
+
+
+def _baselines(t: Tables) -> dict[str, Fact]:
+    b = drops.baselines(cells(t), blocks(t))
+    bad = "; ".join(
+        f"{r.model} on {r.dataset}: {r.miou_table3:.1%} in Table 3, {r.miou_table4:.1%} in Table 4"
+        for r in b[b.difference != 0].itertuples()
+    )
+    return {
+        "printed": share(b.difference == 0, f"{{k}} of {{n}} unpruned networks have one mIoU in both tables; {bad}.")
+    }
+
+
+def _no_loss(t: Tables) -> dict[str, Fact]:
+    c = truncated(t)
+    return {
+        "printed": share(
+            c.miou >= c.base,
+            "{k} of {n} truncated networks keep the printed mIoU of LRG 129; the median "
+            f"drop is {c.miou_drop.median():.1%}.",
+        )
+    }
+
+
+def _inevitable(t: Tables) -> dict[str, Fact]:
+    c = truncated(t)
+    c = c[c.prune_rate > 0]
+    return {"printed": share(c.miou < c.parent, "{k} of {n} pruned and truncated networks lose mIoU.")}
+
+
+def _pruning(t: Tables) -> dict[str, Fact]:
+    p = drops.pruning_effect(cells(t))
+    wide = p[p.lrg_size >= 65]
+
+    def near(frame):
+        return frame.difference.abs() <= PRUNING_MARGIN
+
+    by_rounding = int(p.rounding_explains.sum())
+    return {
+        "printed": share(
+            near(p),
+            "{k} of {n} pruned drops are within one point of the unpruned network's (largest "
+            f"difference {p.difference.abs().max():.3f}); rounding explains {by_rounding}.",
+        ),
+        "corrected": share(near(wide), "At LRG 65 and above {k} of {n} are."),
+    }
+
+
+def _small_rce(t: Tables) -> dict[str, Fact]:
+    c = truncated(t)
+    c = c[c.rce <= 0.05]
+    return {
+        "printed": share(
+            c.miou_drop <= 0.05,
+            f"{{k}} of {{n}} networks with R_ce <= 0.05 drop by at most 5 % (largest {c.miou_drop.max():.1%}).",
+        ),
+        "approximation": share(c.miou_drop <= 0.10, "{k} of {n} by at most 10 %."),
+    }
+
+
+def _block_close(t: Tables) -> dict[str, Fact]:
+    b = blocks(t)
+    some = b[b.nu_max.isin([16, 32])]
+    two = some[(some.nu_max == 32) & (some.dataset != "cityscapes")]
+    streets = some[some.dataset == "cityscapes"].miou_drop
+    return {
+        "printed": share(
+            some.miou_drop <= 0.05,
+            "{k} of {n} networks trained on blocks of nu_max 16 and 32 stay within 5 %; "
+            f"on Cityscapes they lose {streets.min():.1%} to {streets.max():.1%}.",
+        ),
+        "corrected": share(
+            two.miou_drop <= 0.05,
+            f"On PASCAL and DeepGlobe at nu_max = 32 {{k}} of {{n}} do (at most {two.miou_drop.max():.1%}).",
+        ),
+    }
+
+
+def agreement(tables: Tables) -> dict[str, pd.DataFrame]:
+    """Return the ordering comparisons at equal LRG size and pruning rate: between models and between data sets."""
+    c = cells(tables)
+    pairs = [("cityscapes", "pascal"), ("cityscapes", "deepglobe"), ("pascal", "deepglobe")]
+    return {"models": drops.model_order(c), "datasets": pd.concat([drops.dataset_order(c, *p) for p in pairs])}
+
+
+def _agree(t: Tables) -> dict[str, Fact]:
+    parts = agreement(t)
+    same = {k: (f.rce_sign == f.drop_sign) & (f.rce_sign != 0) for k, f in parts.items()}
+    said = parts["models"].rce_sign != 0
+    return {
+        "printed": share(
+            pd.concat(same.values()),
+            "R_ce orders {k} of {n} pairs of networks as their drops are ordered; between the two models it ties in "
+            f"{int((~said).sum())} of {len(said)} and is right in {int(same['models'][said].sum())} of the other "
+            f"{int(said.sum())}.",
+        ),
+        "corrected": share(same["datasets"], "Between data sets {k} of {n}."),
+    }
+
+
+def _alike(t: Tables, value: float, **where) -> Tables:
+    return t.with_value("truncation", value, metric="miou_drop", **where)
+
+
+SENTENCES = [
+    Sentence(
+        "tab4-drops", _drops4, lambda t: _alike(t, 0.031, model="dan", dataset="pascal", prune_rate=0.4, lrg_size=49)
+    ),
+    Sentence(
+        "tab3-drops", _drops3, lambda t: t.with_value("block", 0.05, metric="miou_drop", dataset="pascal", nu_max=32)
+    ),
+    Sentence(
+        "tab4-complete",
+        _complete,
+        lambda t: Tables(t.rce, t.gflops, t.block, t.truncation.iloc[:-1], t.constants, t.text),
+    ),
+    Sentence(
+        "a10-monotone",
+        _monotone4,
+        lambda t: t.with_value("truncation", 0.7, metric="miou", dataset="cityscapes", lrg_size=49),
+        lambda t: t.with_value("truncation", 0.2, metric="miou", lrg_size=17).with_value(
+            "truncation", 0.51, metric="miou", dataset="cityscapes", model="deeplabv3plus", lrg_size=33
+        ),
+    ),
+    Sentence(
+        "tab3-monotone", _monotone3, lambda t: t.with_value("block", 0.8, metric="miou", dataset="pascal", nu_max=8)
+    ),
+    Sentence("a10-cityscapes-larger", _streets4, lambda t: _alike(t, 0.001, dataset="cityscapes", lrg_size=97)),
+    Sentence(
+        "sec33-cityscapes-larger",
+        _streets3,
+        lambda t: t.with_value("block", 0.01, metric="miou_drop", dataset="cityscapes", nu_max=32),
+    ),
+    Sentence(
+        "a10-example-at-65",
+        _example,
+        lambda t: t.with_text(example=(("pascal", 0.02),)),
+        lambda t: t.with_text(example=(("pascal", 0.005), ("deepglobe", 0.005), ("cityscapes", 0.074))),
+    ),
+    Sentence(
+        "tab34-baselines",
+        _baselines,
+        lambda t: t.with_value("block", 0.7, metric="miou", nu_max=256),
+        lambda t: t.with_value("block", 0.543, metric="miou", model="deeplabv3plus", dataset="deepglobe", nu_max=256),
+    ),
+    Sentence(
+        "sec32-no-degradation",
+        _no_loss,
+        lambda t: t.with_value("truncation", 0.1, metric="miou", lrg_size=33),
+        lambda t: t.with_value("truncation", 0.9, metric="miou"),
+    ),
+    Sentence(
+        "sec32-degradation-inevitable",
+        _inevitable,
+        lambda t: t.with_value("truncation", 0.9, metric="miou", dataset="pascal", prune_rate=0.2, lrg_size=97),
+    ),
+    Sentence(
+        "sec32-pruning-leaves-drop",
+        _pruning,
+        lambda t: t.with_value("truncation", 0.3, metric="miou", dataset="pascal", prune_rate=0.4, lrg_size=65),
+        lambda t: t.with_value("truncation", 0.5, metric="miou"),
+    ),
+    Sentence(
+        "sec32-small-rce-small-drop",
+        _small_rce,
+        lambda t: _alike(t, 0.2, dataset="deepglobe", lrg_size=49),
+        lambda t: _alike(t, 0.05, dataset="pascal", model="dan", lrg_size=33),
+    ),
+    Sentence(
+        "con-block-close",
+        _block_close,
+        lambda t: t.with_value("block", 0.2, metric="miou_drop", dataset="pascal", nu_max=32),
+        lambda t: t.with_value("block", 0.03, metric="miou_drop"),
+    ),
+    Sentence(
+        "con-results-agree", _agree, lambda t: t.with_value("rce", 0.001, dataset="cityscapes"), lambda t: _ordered(t)
+    ),
+]
+
+
+def _ordered(t: Tables) -> Tables:
+    out = t
+    for i, dataset in enumerate(("deepglobe", "pascal", "cityscapes")):
+        for j, model in enumerate(("deeplabv3plus", "dan")):
+            value = 0.01 * (1 + 2 * i + j)
+            out = _alike(
+                out.with_value("rce", value, dataset=dataset, model=model), value, dataset=dataset, model=model
+            )
+    return out

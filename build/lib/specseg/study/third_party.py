@@ -1,0 +1,342 @@
+"""Records of networks that others trained: scores, R_ce in every reading, what truncation costs, and who orders whom.
+
+A data set is one unit, its networks are cases of it; intervals (95 %) resample its pictures, of streets stretches of
+ten seconds, the same draws for all of its networks. The tests are those of the protocol (book/method.md).
+Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 3.1, 3.2 and A.10, Tables 1 and 4, Fig. 5.
+"""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from specseg.evidence import records
+from specseg.evidence import statistics as scores
+from specseg.evidence.fits import spearman
+from specseg.evidence.records import Record
+from specseg.measure.loss import VARIANTS, rates_of
+from specseg.measure.truncation import FULL, LOGITS, LOW_PASS  # noqa: F401  (the chapter names both ways)
+from specseg.nets import protocol as own
+from specseg.nets.third_party import manifests, protocol
+from specseg.study.loss import printed
+
+SIZES, NETWORKS, RISK = (65, 33, 17), 4, 0.05  # of the test of order: LRG sizes, networks a data set needs, level
+TITLES = {
+    "voc2012": "objects (PASCAL VOC, animals)",
+    "cityscapes": "streets (Cityscapes)",
+    "camvid": "streets (CamVid)",
+}
+PAPER = {"voc2012": "pascal", "cityscapes": "cityscapes"}
+PLAIN = "periodic"
+Drawn = tuple[float | np.ndarray, np.ndarray]  # a value, and its draws
+
+
+@dataclass(frozen=True, eq=False)
+class Outside:
+    """A network that others trained, in a frame, as its record has it."""
+
+    record: Record
+    _known: dict[Hashable, Drawn] = field(default_factory=dict, repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.record.meta["settings"]["name"]
+
+    @property
+    def dataset(self) -> str:
+        return self.record.meta["settings"]["dataset"]
+
+    @cached_property
+    def title(self) -> str:
+        """The network in words: "ESPNetv2, width 0.5"."""
+        return manifests.load(self.name).title.replace("width multiplier", "width")
+
+    @cached_property
+    def arrays(self) -> dict[str, np.ndarray]:
+        return self.record.probe()
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        return self.record.rows
+
+    @cached_property
+    def names(self) -> list[str]:
+        return [str(n) for n in self.arrays["names"]]
+
+    @cached_property
+    def clusters(self) -> list[str]:
+        cluster = protocol.HOMES[self.dataset].cluster
+        return [cluster(n) for n in self.names]
+
+    @cached_property
+    def draws(self) -> np.ndarray:
+        """How often each draw takes each picture: equal for all networks of a data set."""
+        return scores.weights(self.clusters, seed=zlib.crc32(self.dataset.encode()))
+
+    @property
+    def units(self) -> dict:
+        """What the intervals resample, and how many of them there are."""
+        return {"over": "clusters", "units": len(set(self.clusters))}
+
+    @cached_property
+    def grid(self) -> int:
+        """Side of the grid of its last features."""
+        return int(self.arrays["lrg_sizes"][0])
+
+    @cached_property
+    def ratio(self) -> float:
+        """mIoU over that of the better classifier by colour alone."""
+        found = self.rows[(self.rows["metric"] == "miou") & self.rows["predictor"].notna()]
+        return float(self.miou()[0] / found["value"].max())
+
+    @property
+    def left_out(self) -> str:
+        """Why it sets no verdict, or ""."""
+        if self.name in protocol.SEEN:
+            return "its test pictures were in its training"
+        return "" if self.ratio >= own.GATE else f"untrained: {self.ratio:.1f} times the mIoU of colour alone"
+
+    @property
+    def about(self) -> dict:
+        """The fields of any observation of it: the data set, and why it sets no verdict."""
+        return {"domain": TITLES[self.dataset], **({"left_out": self.left_out} if self.left_out else {})}
+
+    def condition(self, method: str, size: int | None = None) -> int | None:
+        """Return the index of a condition of truncation, None where it was not measured."""
+        pairs = zip(self.arrays["methods"], self.arrays["lrg_sizes"], strict=True)
+        hits = [k for k, (m, s) in enumerate(pairs) if str(m) == method and size in (None, int(s))]
+        return hits[0] if hits else None
+
+    def miou(self, method: str = FULL, size: int | None = None) -> Drawn:
+        """Return the mIoU over scored classes under a condition, and its draws."""
+        counts = self.arrays["counts"][k := self.condition(method, size)]
+        return self._once(k, lambda w: scores.miou(scores.pooled(counts, w)))
+
+    def drop(self, method: str, size: int) -> Drawn:
+        """Return the relative mIoU-drop under a condition, and its draws."""
+        (a, drawn_a), (b, drawn_b) = self.miou(), self.miou(method, size)
+        return (a - b) / a, (drawn_a - drawn_b) / drawn_a
+
+    @property
+    def limits(self) -> list[int]:
+        """Band limits of R_ce in cycles per frame."""
+        return [int(n) for n in self.arrays["limits"]]
+
+    @cached_property
+    def _place(self) -> list[int]:
+        """Where each picture of `names` stands among the losses, whose halves were measured one after the other."""
+        at = {str(name): k for k, name in enumerate(self.arrays["loss_names"])}
+        return [at[name] for name in self.names]
+
+    def rates(self, variant: str = PLAIN, average: str = "ratio_of_means") -> Drawn:
+        """Return R_ce at each of `limits`, (K,), and its draws (draws, K)."""
+        k = VARIANTS.index(variant)
+        total, tail = (self.arrays[a][k][self._place].astype(float) for a in ("total", "tail"))
+        return self._once((variant, average), lambda w: rates_of(total, tail, average=average, weights=w))
+
+    def _once(self, key: Hashable, value: Callable[[np.ndarray | None], np.ndarray]) -> Drawn:
+        if key not in self._known:
+            self._known[key] = value(None), value(self.draws)
+        return self._known[key]
+
+    def rate(self, nu_max: int, variant: str = PLAIN, average: str = "ratio_of_means") -> Drawn:
+        """Return R_ce at one limit, and its draws."""
+        (value, drawn), k = self.rates(variant, average), self.limits.index(nu_max)
+        return float(value[k]), drawn[..., k]
+
+
+def read(frame: str = "paper", profile: str = "standard") -> list[Outside]:
+    """Return the newest record of every network in a frame, in the order of their manifests."""
+    newest = {r.meta["settings"]["name"]: r for r in records.find("third_party", profile=profile, frame=frame)}
+    return [Outside(newest[name]) for name in manifests.names() if name in newest]
+
+
+def able(found: Sequence[Outside], dataset: str | None = None) -> list[Outside]:
+    """Return the networks that may set a verdict, of one data set if it is given."""
+    return [n for n in found if not n.left_out and dataset in (None, n.dataset)]
+
+
+def quality(found: Sequence[Outside]) -> pd.DataFrame:
+    """Return one row a network: data set, network, grid, mIoU (value, low, high), published, times colour, judged."""
+    rows = [{"data": TITLES[n.dataset], "network": n.title, "grid": n.grid, **scores.estimate(*n.miou()),
+             "published": manifests.load(n.name).published, "times colour": n.ratio, "left out": n.left_out}
+            for n in found]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def readings(found: Sequence[Outside], nu_max: int) -> pd.DataFrame:
+    """Return dataset, network, reading, value, ratio (to the plain reading) of R_ce at a limit, of judged networks."""
+    rows = []
+    for net in able(found):
+        plain = net.rate(nu_max)[0]
+        for average, variant in itertools.product(("ratio_of_means", "mean_of_ratios"), VARIANTS):
+            value = net.rate(nu_max, variant, average)[0]
+            if np.isfinite(value):
+                name = variant + (", mean of the pictures' ratios" if average == "mean_of_ratios" else "")
+                rows.append({"dataset": net.dataset, "network": net.title, "reading": name, "value": value,
+                             "ratio": value / plain})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def inside(found: Sequence[Outside]) -> pd.DataFrame:
+    """Return a row for each data set of the paper and limit of Table 1: least, most over readings; printed; inside."""
+    table, rows = printed(), []
+    for dataset, limit in itertools.product(PAPER, own.LIMITS):
+        values = [net.rate(limit, v, a)[0] for net in able(found, dataset) for v in VARIANTS
+                  for a in ("ratio_of_means", "mean_of_ratios")]  # fmt: skip
+        theirs = table[(table["domain"] == PAPER[dataset]) & (table["nu_max"] == limit)]["value"]
+        least, most = np.nanmin(values), np.nanmax(values)
+        rows.append({"dataset": dataset, "nu_max": limit, "least": least, "most": most, "printed": list(theirs),
+                     "inside": bool(((theirs >= least) & (theirs <= most)).all())})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Order:
+    """How R_ce orders the drops of the networks within data sets: the protocol's statistic and what it is held against.
+
+    `value` and `draws` (over pictures), of so many `networks`; `own` data set -> its correlation; `probable` one-sided,
+    by all permutations; `critical` the least value that the level allows; `rivals` name -> (value, draws), the same.
+    """
+
+    value: float
+    draws: np.ndarray
+    networks: int
+    own: dict[str, float]
+    probable: float
+    critical: float
+    rivals: dict[str, Drawn]
+
+
+def order(
+    found: Sequence[Outside], method: str = LOGITS, variant: str = PLAIN, average: str = "ratio_of_means",
+    sizes: Sequence[int] = SIZES,
+) -> Order:  # fmt: skip
+    """Return the mean over sizes and data sets of the rank correlation of drops with R_ce at half the size.
+
+    Data sets with fewer than NETWORKS networks that pass the gate are left out. Raises ValueError where none has them.
+    """
+    sets = [d for d in TITLES if len(able(found, d)) >= NETWORKS]
+    if not sets:
+        raise ValueError(f"order: no data set has {NETWORKS} networks that pass the gate")
+    parts, chance = {}, []
+    for dataset in sets:
+        nets = able(found, dataset)
+        drops = [[n.drop(method, s) for n in nets] for s in sizes]
+        rates = [[n.rate((s - 1) // 2, variant, average) for n in nets] for s in sizes]
+        grids = np.array([float(n.grid) for n in nets])
+        mious = [n.miou() for n in nets]
+        y, x = (_stacked(v) for v in (drops, rates))  # each (draws + 1, sizes, networks), the data itself first
+        worse = np.broadcast_to(-_stacked([mious]), y.shape)
+        asked = {"R_ce": x, "side of the network's grid": grids, "mIoU": worse}
+        parts[dataset] = {k: spearman(v, y).mean(-1) for k, v in asked.items()}
+        orders = np.array(list(itertools.permutations(range(len(nets)))))
+        chance.append(spearman(x[0][:, orders], y[0][:, None]).mean(0))
+    means = {k: np.mean([parts[d][k] for d in sets], axis=0) for k in parts[sets[0]]}
+    null = chance[0]
+    for more in chance[1:]:
+        null = np.add.outer(null, more).ravel()
+    null, value = np.sort(null / len(sets)), float(means["R_ce"][0])
+    return Order(
+        value, means["R_ce"][1:], sum(len(able(found, d)) for d in sets),
+        {d: float(parts[d]["R_ce"][0]) for d in sets}, float((null >= value - 1e-9).mean()), _critical(null),
+        {k: (float(v[0]), v[1:]) for k, v in means.items() if k != "R_ce"} | {"labels alone": (0.0, np.zeros(1))},
+    )  # fmt: skip
+
+
+def _critical(null: np.ndarray) -> float:
+    """Return the least value of a sorted null distribution that at most RISK of it reaches."""
+    values = np.unique(np.round(null, 9))
+    reach = 1 - np.searchsorted(null, values - 1e-9) / len(null)
+    return float(values[reach <= RISK][0]) if (reach <= RISK).any() else float("inf")
+
+
+def _stacked(parts: Sequence[Sequence[Drawn]]) -> np.ndarray:
+    return np.array([[np.concatenate([[v], d]) for v, d in line] for line in parts]).transpose(2, 0, 1)
+
+
+CLAIMS = (
+    "fig5b-order-others", "tab1-range-others", "fig1-loss-beyond-grid-others", "tab1-factor-of-ten-others",
+    "tab1-streets-larger-others", "tab4-drop-small-others", "tab4-streets-larger-others", "tab4-fourier-others",
+)  # fmt: skip
+
+
+def observations(found: Sequence[Outside]) -> dict[str, list[dict]]:
+    """Return claim -> what the networks say of it on the paper's frame, one observation a network or a comparison."""
+    told: dict[str, list[dict]] = {c: [] for c in CLAIMS}
+    for net in found:
+        size, about = SIZES[0], {**net.units, **net.about}
+        rate = scores.estimate(*net.rate(64))
+        told["fig1-loss-beyond-grid-others"].append(
+            {**rate, **about, "note": f"{net.title}: R_ce(64) = {_ends(rate, '{:.3f}')}."})  # fmt: skip
+        (a, drawn_a), (b, drawn_b) = net.rate(8), net.rate(32)
+        by = scores.estimate(a / b, drawn_a / drawn_b)
+        told["tab1-factor-of-ten-others"].append(
+            {**by, **about, "null": 4.0, "note": f"{net.title}: {_ends(by, '{:.1f}')}."})  # fmt: skip
+        if net.grid > size and net.condition("bilinear", size) is not None:
+            (a, drawn_a), (b, drawn_b) = net.drop("bilinear", size), net.drop("fourier", size)
+            drop, gap = scores.estimate(a, drawn_a), scores.estimate(a - b, drawn_a - drawn_b)
+            told["tab4-fourier-others"].append({**gap, **about, "note": f"{net.title}: {_ends(gap, '{:+.2%}')}."})
+            if net.dataset == "voc2012":
+                told["tab4-drop-small-others"].append({**drop, **about, "note": f"{net.title}: {_ends(drop)}."})
+    for streets, objects in pairs(found):
+        about = {**streets.units, "domain": f"{TITLES['cityscapes']} against {TITLES['voc2012']}"}
+        ratios = {n: _of(streets.rate(n), objects.rate(n), np.divide) for n in own.LIMITS}
+        at, least = min(ratios.items(), key=lambda f: f[1]["value"])
+        told["tab1-streets-larger-others"].append(
+            {**least, **about, "note": f"{streets.title}: at least {_ends(least, '{:.2f}')} times, at {at}."}
+        )
+        gaps = {s: _of(streets.drop("bilinear", s), objects.drop("bilinear", s), np.subtract) for s in SIZES[:2]}
+        at, least = min(gaps.items(), key=lambda f: f[1]["value"])
+        told["tab4-streets-larger-others"].append(
+            {**least, **about, "note": f"{streets.title}: {_ends(least, '{:+.1%}')} at {at}."}
+        )
+    for row in inside(found).to_dict("records"):
+        told["tab1-range-others"].append({
+            "value": float(row["inside"]), "domain": f"{TITLES[row['dataset']]}, {row['nu_max']} cycles", "note": (
+                f"{TITLES[row['dataset']]}, {row['nu_max']}: {row['least']:.2g} to {row['most']:.2g}, printed "
+                f"{' and '.join(f'{v:g}' for v in row['printed'])}.")})  # fmt: skip
+    told["fig5b-order-others"] = ordered(order(found))
+    return told
+
+
+def pairs(found: Sequence[Outside]) -> list[tuple[Outside, Outside]]:
+    """Return the networks of Cityscapes beside those of PASCAL of the same architecture and width."""
+    return [(a, b) for a in able(found, "cityscapes") for b in able(found, "voc2012") if a.title == b.title]
+
+
+def ordered(by: Order) -> list[dict]:
+    """Return the observations of the protocol's test of order, which together give its verdict.
+
+    The order itself, its interval from all permutations: it holds where at most RISK is as large by chance, fails where
+    at most RISK is as small. Where it holds, the lower end of its lead over each rival; where the data sets' own
+    correlations are opposite and both above 0.5 in size, each of them.
+    """
+    parts = ", ".join(f"{TITLES[d]} {v:+.2f}" for d, v in by.own.items())
+    told = [{
+        "value": by.value, "low": by.value - by.critical, "high": by.value + by.critical, "over": "setups",
+        "units": by.networks, "domain": " and ".join(TITLES[d] for d in by.own),
+        "note": f"Mean rank correlation {by.value:+.2f} ({parts}), p = {by.probable:.2f}.",
+    }]  # fmt: skip
+    if by.value >= by.critical:
+        for name, (value, drawn) in by.rivals.items():
+            low = min(by.value - abs(value), scores.interval(by.draws - np.abs(drawn))[0])
+            told.append({"value": low, "domain": f"against {name}", "note": f"Lead over {name}: at least {low:+.2f}."})
+    if min(by.own.values()) < -0.5 and max(by.own.values()) > 0.5:
+        told += [{"value": v, "domain": TITLES[d], "note": f"{TITLES[d]} alone: {v:+.2f}."} for d, v in by.own.items()]
+    return told
+
+
+def _ends(found: dict[str, float], form: str = "{:.2%}") -> str:
+    value, low, high = (form.format(found[k]) for k in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
+def _of(one: Drawn, two: Drawn, by: np.ufunc) -> dict[str, float]:
+    return scores.estimate(float(by(one[0], two[0])), by(one[1], two[1]))

@@ -1,0 +1,224 @@
+"""A cell's folder: who works on it, what is done, what was interrupted; every file appears whole or not at all.
+
+The claim is `filelock`'s exclusive `flock` on the file `lock`, held while the cell is worked on and released by the
+kernel when its holder dies; what the holder has forked does not keep it. Over several machines the file system must
+keep such locks for all of them (NFS 4 and Lustre mounted with `flock` do); one that knows none is refused.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from specseg.evidence import config
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NEEDED = ("cell_id", "rows_sha256", "n_rows", "wall_s", "modules", "record")
+PATIENCE_S = 0.05  # a glance at the state takes the lock too, for microseconds
+RESERVE = 16384  # bytes kept free in every folder under work, so that a full disk can still be told of
+
+
+class Held(RuntimeError):
+    """A cell that another process works on; the message names it."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known of a cell: "waiting", "running", "interrupted", "failed", "damaged" or "done", and why."""
+
+    name: str
+    why: str = ""
+    done: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+class CellFolder:
+    """The folder of one cell."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.log = path / "log.txt"
+        self.error = path / "error.txt"
+        self.lock = path / "lock"
+        self.rows = path / "rows.csv"
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    # --- the claim
+
+    @contextmanager
+    def claim(self, patience_s: float = PATIENCE_S) -> Iterator[None]:
+        """Hold the cell; others are kept out until this block, or this process, ends.
+
+        Waits up to `patience_s` seconds for its present holder, without end when that is negative. Raises Held.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.lock, poll_interval=0.01, fallback_to_soft=False)
+        try:
+            lock.acquire(timeout=patience_s)
+        except Timeout:
+            raise Held(f"{self.id} is worked on by {self.holder()}") from None
+        try:
+            with suppress(OSError):  # who holds it is a courtesy; a full disk must not prevent the work
+                self.lock.write_text(f"{here()} since {now()}\n", encoding="utf-8")
+            for left in self.path.glob(".*.part"):
+                left.unlink(missing_ok=True)
+            yield
+        finally:
+            lock.release()
+
+    def held(self) -> bool:
+        """Say whether a living process works on the cell.
+
+        A shared lock, which filelock does not offer: readers do not take each other for holders, nor need they write.
+        """
+        try:
+            with open(self.lock, encoding="utf-8") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def holder(self) -> str:
+        """Return who holds the cell, as it says itself."""
+        with suppress(OSError):
+            if text := self.lock.read_text(encoding="utf-8").strip():
+                return text
+        return "another process"
+
+    # --- the state
+
+    def state(self, mine: bool = False) -> State:
+        """Return the cell's state; "damaged" names the file of a finished cell that is not what it was.
+
+        `mine` says that this process holds the claim: the state is then that which it found.
+        """
+        if (self.path / "done.json").exists():
+            try:
+                return State("done", done=self._read_done())
+            except ValueError as err:
+                return State("damaged", str(err))
+        if not mine and self.held():
+            return State("running", self.holder())
+        if self.error.exists():
+            with suppress(OSError):
+                return State("failed", (self.error.read_text(errors="replace").rstrip().splitlines() or [""])[-1])
+            return State("failed")
+        return State("interrupted" if (self.path / "cell.json").exists() else "waiting")
+
+    def _read_done(self) -> dict[str, Any]:
+        file = self.path / "done.json"
+        try:
+            done = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as err:
+            raise ValueError(f"{file}: unreadable ({err})") from None
+        missing = [k for k in NEEDED if not isinstance(done, dict) or k not in done]
+        if missing:
+            raise ValueError(f"{file}: field(s) {', '.join(missing)} missing")
+        if done["cell_id"] != self.id:
+            raise ValueError(f"{file}: cell_id is {done['cell_id']!r}, expected the folder's name {self.id!r}")
+        if not self.rows.is_file():
+            raise ValueError(f"{self.rows}: missing, but done.json says that the cell is done")
+        if config.sha256(self.rows) != done["rows_sha256"]:
+            raise ValueError(f"{self.rows}: its sha256 is not rows_sha256 of done.json")
+        return done
+
+    # --- files
+
+    def write(self, name: str, content: str | Mapping[str, Any]) -> None:
+        """Write a file of the folder, a mapping as JSON; it appears whole or not at all, also when the machine stops.
+
+        Raises OSError, after taking its own half-written file away.
+        """
+        text = content if isinstance(content, str) else json.dumps(content, indent=1) + "\n"
+        part = self.path / f".{name}.{os.getpid()}.part"
+        try:
+            with open(part, "w", encoding="utf-8", newline="") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, self.path / name)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+    def read(self, name: str) -> dict[str, Any]:
+        """Return a JSON file of the folder; empty when there is none or it cannot be read."""
+        try:
+            found = json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def tell(self, text: str) -> None:
+        """Append a line with the time to log.txt; a disk that is full shows elsewhere."""
+        with suppress(OSError), open(self.log, "a", encoding="utf-8") as file:
+            file.write(f"{now()} {text}\n")
+
+    def last_told(self) -> str:
+        """Return the last line of log.txt that `tell` wrote, without its time; empty when there is none."""
+        try:
+            with open(self.log, "rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - 8192))
+                lines = file.read().decode(errors="replace").splitlines()
+        except OSError:
+            return ""
+        told = (line.partition(" ") for line in reversed(lines))
+        return next((text for time, _, text in told if len(time) == 20 and time[10] + time[-1] == "TZ"), "")
+
+    def reserve(self) -> None:
+        """Keep a few kilobytes that `release` gives back when the disk is full."""
+        (self.path / "reserve").write_bytes(b"\0" * RESERVE)
+
+    def release(self) -> None:
+        """Give the reserve back."""
+        (self.path / "reserve").unlink(missing_ok=True)
+
+    def put_aside(self, *names: str) -> Path:
+        """Move files (all but the lock, when none is named) to a new folder aside/N and return it: nothing is lost."""
+        base = self.path / "aside"
+        base.mkdir(exist_ok=True)
+        home = base / str(1 + max((int(p.name) for p in base.iterdir() if p.name.isdigit()), default=0))
+        home.mkdir()
+        for name in names or [p.name for p in self.path.iterdir() if p.name not in ("lock", "aside")]:
+            with suppress(FileNotFoundError):
+                shutil.move(self.path / name, home / name)
+        return home
+
+
+def full_disk(err: BaseException, folder: Path) -> str:
+    """Return a sentence when an error means that nothing more can be written, else an empty string."""
+    folder = next(p for p in (folder, *folder.parents) if p.exists())
+    free = shutil.disk_usage(folder).free
+    if isinstance(err, OSError) and err.errno in FULL:
+        return f"the disk is full or a limit of file size is reached ({err}); {folder} has {free} bytes left"
+    return f"the disk is full: {folder} has {free} bytes left ({err})" if free < RESERVE else ""
+
+
+def here() -> str:
+    """Return this process in words."""
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def now() -> str:
+    """Return the time, UTC, to the second.
+
+    >>> now()[-1], len(now())
+    ('Z', 20)
+    """
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,244 @@
+"""One cell from claim to done: run it, write its rows, its record once, and last of all done.json."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from specseg.evidence import config, provenance, records
+from specseg.sweep.cells import Context, Experiment, Tell, canonical
+from specseg.sweep.energy import Clock
+from specseg.sweep.folder import PATIENCE_S, RESERVE, CellFolder, Held, State, full_disk, here, now
+
+_CHOICE = {"device": "auto", "precision": "auto"}
+
+
+def choose(device: str, precision: str) -> None:
+    """Set what `device` and `precision` return. Raises ValueError and RuntimeError as `config.device` does."""
+    if device not in ("auto", "cpu"):
+        config.device(device)
+    _CHOICE.update(device=device, precision=precision)
+
+
+def device():
+    """Return the torch device that the sweep's --device chose: what an experiment's `run` computes on."""
+    return config.device(_CHOICE["device"])
+
+
+def precision() -> str:
+    """Return the sweep's --precision: "auto", or in what trainings that begin now are to be made."""
+    return _CHOICE["precision"]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One run of an experiment: its cells by id, where they are kept, how they are run.
+
+    `retry_failed` takes up cells that failed, `redo_stale` those that other code has done.
+    """
+
+    experiment: Experiment
+    profile: str
+    home: Path
+    device: str = "auto"
+    precision: str = "auto"
+    allow_dirty: bool = False
+    retry_failed: bool = False
+    redo_stale: bool = False
+
+    @cached_property
+    def cells(self) -> dict[str, Any]:
+        """The cells by id, in order of priority."""
+        return self.experiment.by_id(self.profile)
+
+    @property
+    def file(self) -> Path:
+        """The experiment's own file."""
+        file = self.experiment.file or getattr(sys.modules["__main__"], "__file__", None)
+        if file is None:
+            raise ValueError(f"experiment {self.experiment.name}: which file makes it? file= must name it")
+        return Path(file).resolve()
+
+    @property
+    def folder(self) -> Path:
+        """The folder of all cells of this experiment and profile."""
+        return self.home / self.experiment.name / self.profile
+
+    def of(self, key: str) -> CellFolder:
+        """Return the folder of a cell."""
+        return CellFolder(self.folder / key)
+
+    def command(self, key: str) -> str:
+        """Return the command line that makes one cell again, from the project's root."""
+        chosen = "" if self.device == "auto" else f" --device {self.device}"
+        chosen += "" if self.precision == "auto" else f" --precision {self.precision}"
+        return f"python {_in_project(self.file)} run --profile {self.profile}{chosen} --only {key}"
+
+    @cached_property
+    def modules(self) -> dict[str, str]:
+        """Module -> hash of the code that makes a cell, the experiment's file and what it imports: as it was when this
+        process first asked, for that is what it runs.
+        """
+        return {"script": provenance.code_hash(self.file), **provenance.module_hashes([self.file])}
+
+    def minutes(self, keys: Mapping[str, Any]) -> list[float]:
+        """Return the estimated minutes of each of these cells."""
+        return [self.experiment.minutes(self.cells[key], self.profile) for key in keys]
+
+    def state(self, key: str, mine: bool = False) -> State:
+        """Return a cell's state; that of a done one says which code or record is no longer what it was.
+
+        `mine` as for `CellFolder.state`.
+        """
+        found = self.of(key).state(mine)
+        return State("done", self._aged(found.done), found.done) if found.name == "done" else found
+
+    def _aged(self, done: dict[str, Any]) -> str:
+        changed = sorted(k for k, old in done["modules"].items() if self.modules.get(k) != old)
+        said = [f"code changed since: {', '.join(changed)}"] if changed else []
+        if done["record"]:
+            try:
+                records.read(config.root() / done["record"])
+            except ValueError as err:
+                said.append(str(err))
+        return "; ".join(said)
+
+
+def work(sweep: Sweep, key: str, *, patience_s: float = PATIENCE_S, show: Tell | None = None) -> State:
+    """Do one cell and return its state afterwards: done, failed, or running when another process holds it.
+
+    A done cell is left alone unless the sweep redoes what is stale and its code has changed; a failed one unless the
+    sweep retries. What cannot be trusted any more is put aside in the cell's folder, never deleted. Interrupts pass
+    through, with the claim released.
+    """
+    folder = sweep.of(key)
+    try:
+        with folder.claim(patience_s):
+            before = sweep.state(key, mine=True)
+            keep_done = before.name == "done" and not (sweep.redo_stale and before.why)
+            if keep_done or before.name == "failed" and not sweep.retry_failed:
+                return before
+            _make_ready(sweep, folder, before)
+            return _attempt(sweep, folder, show)
+    except Held as err:
+        return State("running", str(err))
+    except OSError as err:  # the folder itself cannot be written
+        return State("failed", full_disk(err, folder.path) or f"{type(err).__name__}: {err}")
+
+
+def _make_ready(sweep: Sweep, folder: CellFolder, before: State) -> None:
+    """Put aside what is damaged or made by other code, and say in cell.json what is begun."""
+    if before.name == "damaged":
+        home = folder.put_aside("done.json", "rows.csv")
+        folder.tell(f"put aside in {home}: {before.why}")
+    elif before.name == "done":
+        home = folder.put_aside()
+        folder.tell(f"begun again, the old work is in {home}: {before.why}")
+    folder.error.unlink(missing_ok=True)  # its text is in log.txt too
+    if folder.read("cell.json").get("cell_id") != folder.id:
+        folder.write("cell.json", {**_about(sweep, folder.id), "modules": sweep.modules, "begun": now()})
+    folder.reserve()
+
+
+def _about(sweep: Sweep, key: str) -> dict[str, Any]:
+    cell = sweep.cells[key]
+    about = {"experiment": sweep.experiment.name, "profile": sweep.profile}
+    return {"cell_id": key, **about, "cell": canonical(cell), "shown": repr(cell)}
+
+
+def _attempt(sweep: Sweep, folder: CellFolder, show: Tell | None) -> State:
+    def tell(text: str) -> None:
+        folder.tell(text)
+        if show:
+            show(text)
+
+    with Clock(folder) as clock:
+        folder.tell(f"attempt {clock.attempts} by {here()}")
+        try:
+            records.require_committed(sweep.allow_dirty)
+            rows = sweep.experiment.run(sweep.cells[folder.id], folder.path, tell)
+            return _finish(sweep, folder, rows, clock)
+        except Exception as err:
+            return _fail(folder, err)
+        except BaseException as err:
+            folder.tell(f"interrupted ({type(err).__name__})")
+            raise
+        finally:
+            folder.release()
+
+
+def _fail(folder: CellFolder, err: Exception) -> State:
+    """Keep the traceback in error.txt and in the log, and return the failed state."""
+    folder.release()  # room for what follows
+    why = full_disk(err, folder.path) or f"{type(err).__name__}: {err}"
+    text = "".join(traceback.format_exception(err)).rstrip("\n") + f"\n{why}\n"
+    with suppress(OSError):  # where not even its end fits, the exit status alone tells
+        folder.write("error.txt", text[-RESERVE // 4 :])
+    folder.tell(f"failed: {why}\n{text}")
+    return State("failed", why.splitlines()[0])
+
+
+def _finish(sweep: Sweep, folder: CellFolder, rows: Any, clock: Clock) -> State:
+    """Write the rows, the record and done.json, and return the done state."""
+    if not isinstance(rows, pd.DataFrame) or not len(rows):
+        raise TypeError(f"run returned {type(rows).__name__} without rows; expected a pandas.DataFrame with some")
+    text = rows.to_csv(index=False, lineterminator="\n", float_format="%.10g")
+    folder.write("rows.csv", text)
+    digest = config.sha256(folder.rows)
+    # Loading torch only to ask it for the processor would take longer than some cells.
+    name = config.device_name(device()) if "torch" in sys.modules else f"cpu ({os.cpu_count()} cores)"
+    energy = None if clock.joules is None else clock.joules / 3.6e6
+    context = Context(sweep.profile, sweep.command(folder.id), name, clock.wall_s, energy, sweep.allow_dirty)
+    record = _record_once(sweep, folder, rows, context, digest)
+    modules, begun = dict(sweep.modules), folder.read("cell.json").get("modules", {})
+    for module, old in begun.items():  # a cell that was begun by other code is nobody's measurement
+        if modules.get(module) != old:
+            modules[module] = "changed during the run"
+    done = {
+        **_about(sweep, folder.id), "rows_sha256": digest, "n_rows": len(rows),
+        "record": record, "command": context.command, "attempts": clock.attempts, "wall_s": round(context.wall_s, 3),
+        "energy_kwh": energy, "device": name, "host": socket.gethostname(), "finished": now(), "modules": modules,
+    }  # fmt: skip
+    folder.tell(f"done in {context.wall_s:.1f} s, {len(rows)} rows")
+    folder.write("done.json", done)
+    return State("done", done=done)
+
+
+def _record_once(sweep: Sweep, folder: CellFolder, rows: pd.DataFrame, context: Context, digest: str) -> str | None:
+    """Write the committed record, unless an attempt that was killed right after has written it from the same rows."""
+    begun = folder.read("recording.json")
+    if begun.get("rows_sha256") == digest and (found := _written(context.command, begun.get("since", ""))):
+        folder.tell(f"the record {found} is there already")
+        return found
+    folder.write("recording.json", {"rows_sha256": digest, "since": now(), "command": context.command})
+    path = sweep.experiment.record(sweep.cells[folder.id], folder.path, rows, context)
+    return None if path is None else _in_project(Path(path))
+
+
+def _written(command: str, since: str) -> str | None:
+    """Return the record of this very command line that was made at or after a time."""
+    for file in sorted(records.home().glob("*/*/record.json"), key=lambda p: p.stat().st_mtime, reverse=True):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            meta = json.loads(file.read_text(encoding="utf-8"))
+            if meta["command"] == command and datetime.fromisoformat(meta["created"]) >= datetime.fromisoformat(since):
+                return _in_project(file.parent)
+    return None
+
+
+def _in_project(path: Path) -> str:
+    try:
+        return path.resolve().relative_to(config.root()).as_posix()
+    except ValueError:
+        return str(path)
