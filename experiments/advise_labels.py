@@ -1,8 +1,9 @@
 """The adviser's answer for the label sets that anyone can download: ceilings, laws, recommended grids and blocks.
 
 Command   python experiments/advise_labels.py --dataset voc2012 --profile standard
-Data      voc2012 (1,449 val label maps), camvid, dubai under SPECSEG_DATA; objects, landcover, streets are synthetic
-Minutes   two workers on two cores: voc2012 about 3, camvid 1, dubai and each synthetic regime less than 1
+Data      voc2012 (1,449 val label maps), camvid, dubai, cityscapes_512x256 under SPECSEG_DATA; objects, landcover,
+          streets are synthetic
+Minutes   two workers on two cores: voc2012 about 3, camvid 1, the others and each synthetic regime less than 1
 Expect    street scenes and house-by-house land cover ask for the whole grid at 2 %, objects for less; about 700 rows
 
 Stopped and started again, it goes on from the last finished chunk of maps (_build/advise_labels/).
@@ -28,7 +29,7 @@ from specseg.data import datasets, manifests
 from specseg.evidence import config, records, renewal
 
 EXPERIMENT = "advise_labels"
-SPLITS = {"voc2012": ("val",), "camvid": ("train", "val"), "dubai": ("all",)}
+SPLITS = {"voc2012": ("val",), "camvid": ("train", "val"), "dubai": ("all",), "cityscapes_512x256": ("val",)}
 REGIMES = ("objects", "landcover", "streets")
 # What is not independent stays together in the bootstrap: a tile, a thousand frame numbers of one drive.
 GROUPS = {"dubai": r"t(\d)$", "camvid": r"([^/]+)\d{3}$"}
