@@ -22,6 +22,7 @@ from specseg.spectral import spectrum as sp
 from specseg.study import rules
 from specseg.study.predictor_cells import Cells
 from specseg.study.predictor_findings import unit
+from specseg.study.third_party import Outside
 
 TOLERANCES = (0.01, 0.02, 0.05)
 ADVISER, ORACLE = "adviser", "measured drop"
@@ -127,11 +128,12 @@ def regrets(cells: Cells, table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def whole_sets(found: Sequence[Record], table: pd.DataFrame) -> pd.DataFrame:
+def whole_sets(found: Sequence[Record], table: pd.DataFrame, others: Sequence[Outside] = ()) -> pd.DataFrame:
     """Return what records of advise_labels name for whole label sets, as shares of the grid, beside the measured best.
 
     Columns set, tolerance, named, every pixel (void scored too), measured: the share of the grid of the smallest
-    tolerable size of that set's setups, the largest of them (`table` as `advice` gives it; NaN: none).
+    tolerable size of that set's setups, the largest of them (`table` as `advice` gives it; NaN: none); others: the
+    least and the largest such share of networks that others trained, in the paper's frame ("": none).
     """
     rows = []
     for record in found:
@@ -142,10 +144,14 @@ def whole_sets(found: Sequence[Record], table: pd.DataFrame) -> pd.DataFrame:
         for tolerance, part in own.groupby("max_drop"):
             value = (part.set_index("metric")["value"] - 1) / steps
             best = here[here["tolerance"] == tolerance]
+            ends = [
+                (smallest(*net.cuts(), tolerance) - 1) / steps for net in others if net.dataset == name.split("_")[0]
+            ]
             rows.append({"set": name, "tolerance": tolerance, "named": value["recommended"],
                          "every pixel": value["recommended_everywhere"],
-                         "measured": (best["best"].max() - 1) / (best["whole"].max() - 1)})  # fmt: skip
-    return pd.DataFrame(rows, columns=["set", "tolerance", "named", "every pixel", "measured"])
+                         "measured": (best["best"].max() - 1) / (best["whole"].max() - 1),
+                         "others": f"{min(ends):.2f} to {max(ends):.2f}" if ends else ""})  # fmt: skip
+    return pd.DataFrame(rows, columns=["set", "tolerance", "named", "every pixel", "measured", "others"])
 
 
 def open_question(cells: Cells) -> list[dict] | str:

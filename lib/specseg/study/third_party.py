@@ -33,7 +33,7 @@ TITLES = {
     "camvid": "streets (CamVid)",
 }
 PAPER = {"voc2012": "pascal", "cityscapes": "cityscapes"}
-PLAIN = "periodic"
+PLAIN, PAPER_GRID = "periodic", 129
 Drawn = tuple[float | np.ndarray, np.ndarray]  # a value, and its draws
 
 
@@ -122,6 +122,14 @@ class Outside:
         """Return the relative mIoU-drop under a condition, and its draws."""
         (a, drawn_a), (b, drawn_b) = self.miou(), self.miou(method, size)
         return (a - b) / a, (drawn_a - drawn_b) / drawn_a
+
+    def cuts(self, whole: int = PAPER_GRID) -> tuple[np.ndarray, np.ndarray]:
+        """Return the sizes up to `whole` that its last features had, largest first, and the drops there."""
+        pairs = [(int(s), self.drop(str(m), int(s))[0]) for m, s in
+                 zip(self.arrays["methods"], self.arrays["lrg_sizes"], strict=True)
+                 if str(m) in (FULL, "bilinear") and s <= whole]  # fmt: skip
+        sizes, drops = zip(*sorted(pairs, reverse=True), strict=True)
+        return np.array(sizes), np.array(drops)
 
     @property
     def limits(self) -> list[int]:
