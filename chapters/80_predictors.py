@@ -206,7 +206,7 @@ middle = class_ranks.groupby("column", sort=False)["value"].median()
 for column in ("rce", "block_majority"):
     glue(f"pr_class_{column}", f"{middle[column]:+.2f}", display=False)
 figures.show(
-    draw.classes(by_class, class_ranks),
+    draw.classes(by_class, class_ranks.replace({"column": rules.NAMES})),
     caption="Left: each class's IoU-drop at half of the grid against its own R<sub>ce</sub>. "
             "Right: rank correlation over the classes of each setup, one dot a setup.",
     alt="Left, a scatter of classes; right, rows of dots between minus one and one for R_ce, "
@@ -256,7 +256,7 @@ figures.show(
     draw.blocks(trained_on_blocks.table, rules.PRINTED),
     caption="Fig. 7 with our networks: drop after training on block-wise labels against R<sub>ce</sub> (dashed: the "
             "printed line) and against what the labels lose. Below zero a network gains.",
-    alt="Two scatter plots of drop, against R_ce and against one minus the block labels' mIoU; all marks are near zero.",
+    alt="Two scatter plots of drop, against R_ce and against one minus the block labels' mIoU; marks are near zero.",
     source="records of block_annotation", label="fig-7",
 )
 # %% [markdown]
