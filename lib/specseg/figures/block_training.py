@@ -6,11 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import PercentFormatter
 
 from specseg import figures
-from specseg.figures import COLORS, KIND_COLORS, MODEL_MARKERS, REGIME_COLORS, painted
+from specseg.figures import COLORS, KIND_COLORS, MODEL_MARKERS, MODEL_NAMES, REGIME_COLORS, SET_NAMES, painted
+from specseg.figures.loss import DOMAIN_NAMES
 
 VOID = (210, 210, 210)  # light grey: white is a class of land cover
+PALE = {"objects": COLORS["sky"], "land cover": "#7FCDB4", "streets": COLORS["orange"]}  # DAN beside KIND_COLORS
 
 
 def fig6(rows: Mapping[str, Mapping[str, np.ndarray]], palettes: Mapping[str, np.ndarray]):
@@ -26,32 +29,32 @@ def fig6(rows: Mapping[str, Mapping[str, np.ndarray]], palettes: Mapping[str, np
             ax.grid(False)
             if row == 0:
                 ax.set_title(title, fontsize=8.5)
-        line[0].set_ylabel(kind, fontsize=8.5)
+        line[0].set_ylabel(SET_NAMES.get(kind, kind).split(" (")[0], fontsize=8.5)
     return fig
 
 
 def drops(ours: pd.DataFrame, printed: pd.DataFrame):
-    """Draw Table 3b: relative mIoU-drop against the blocks' band limit, the paper's (left) and ours (right).
+    """Draw Table 3b: relative mIoU-drop against the blocks' band limit, the paper's above ours, on one scale.
 
     Columns kind, model, nu_max (0: full labels), drop; ours also domain, low, high, label_drop (dotted).
     """
-    fig, (left, right) = figures.subplots(1, 2, size=(7.4, 3.6), sharex=True)
-    for ax, table, name in ((left, printed, "dataset"), (right, ours, "domain")):
-        some = table[table["nu_max"] > 0].sort_values("nu_max", ascending=False)
-        for (who, kind, model), g in some.groupby([name, "kind", "model"]):
-            color, x = KIND_COLORS[kind], np.log2(g["nu_max"])
-            face = "none" if model == "dan" else None
-            ax.plot(x, g["drop"], MODEL_MARKERS[model] + "-", color=color, mfc=face, ms=5, label=f"{who}, {model}")
+    fig, axes = figures.subplots(2, 1, size=(5.6, 6.4), sharex=True, sharey=True)
+    ticks = sorted((set(printed["nu_max"]) | set(ours["nu_max"])) - {0}, reverse=True)
+    for ax, table, name in ((axes[0], printed, "dataset"), (axes[1], ours, "domain")):
+        for (who, kind, model), g in table[table["nu_max"] > 0].groupby([name, "kind", "model"]):
+            color, x = PALE[kind] if model == "dan" else KIND_COLORS[kind], np.log2(g["nu_max"])
+            look = {"color": color, "marker": MODEL_MARKERS[model], "ms": 5}
+            ax.plot(x, g["drop"], label=f"{DOMAIN_NAMES.get(who, who)}, {MODEL_NAMES[model]}", **look)
             if "low" in g:
                 ax.vlines(x, g["low"], g["high"], color=color, lw=1)
-                ax.plot(x, g["label_drop"], ":", color=color, lw=1)
+                ax.plot(x, g["label_drop"], ":", color=COLORS["black"], lw=1.2)
         ax.axhline(0, color=COLORS["grey"], lw=0.8)
-        ax.set(title="Table 3b as printed" if ax is left else "ours", xlabel=r"$\nu_{max}$ of the training labels")
-        ticks = sorted(set(printed["nu_max"]) | set(ours["nu_max"]) - {0})
-        ax.set_xticks([np.log2(t) for t in ticks if t], [str(t) for t in ticks if t])
-        ax.legend(fontsize=6.5)
-    left.invert_xaxis()
-    left.set_ylabel("relative mIoU-drop")
+        ax.set(title="the paper, Table 3" if ax is axes[0] else "ours", ylabel="share of the mIoU lost")
+        ax.yaxis.set_major_formatter(PercentFormatter(1))
+    axes[1].set_xticks([np.log2(t) for t in ticks], [str(t) for t in ticks])
+    axes[1].set_xlabel(r"$\nu_{max}$ of the training labels, finest at the left")
+    axes[1].invert_xaxis()
+    figures.legend_below(fig, axes)
     return fig
 
 
@@ -68,7 +71,7 @@ def ceilings(rows: pd.DataFrame):
         ticks = sorted({int(n) for n in rows["nu_max"] if np.log2(n) % 1 == 0})
         ax.set_xticks([np.log2(t) for t in ticks], [str(t) for t in ticks])
         ax.axhline(0.8, ls=":", color=COLORS["black"], lw=1)
-        ax.set(title=name, xlabel=r"$\nu_{max}$")
+        ax.set(title=SET_NAMES.get(name, name), xlabel=r"$\nu_{max}$")
     axes[0][0].set_ylabel("mIoU against the true labels")
     fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig
@@ -87,7 +90,7 @@ def agreement(rows: pd.DataFrame):
         ax.hlines(y, g["low"], g["high"], color=color, lw=1.6)
         ax.plot(g["value"], y, "osD"[k], color=color, ms=5, label=label)
     ax.axvline(0.8, ls=":", color=COLORS["black"], lw=1)
-    ax.set_yticks(range(len(sets)), sets)
+    ax.set_yticks(range(len(sets)), [SET_NAMES.get(name, name) for name in sets])
     ax.set(xlabel="mIoU (dotted: 0.8)", ylim=(len(sets) - 0.5, -0.5))
     fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
     return fig
@@ -100,8 +103,8 @@ def error_spectrum(rows: pd.DataFrame, nu_max: int):
     """
     fig, ax = figures.subplots(size=(7.0, 3.2))
     for (regime, what), g in rows.groupby(["regime", "what"], sort=False):
-        style = "-" if what.startswith("error") else ":"
-        ax.plot(g["nu"].clip(lower=0.5), g["value"], style, color=REGIME_COLORS[regime], label=f"{regime}: {what}")
+        line, kind = "-" if what.startswith("error") else ":", SET_NAMES[regime].split(" (")[0]
+        ax.plot(g["nu"].clip(lower=0.5), g["value"], line, color=REGIME_COLORS[regime], label=f"{kind}: {what}")
     ax.axvline(nu_max, color=COLORS["grey"], lw=1)
     ax.axhline(0.5, color=COLORS["grey"], lw=0.6)
     ax.set(xscale="log", xlabel=r"frequency $\nu$ [cycles per frame]", ylabel="share of power above", ylim=(0, 1.02))

@@ -6,13 +6,23 @@ import numpy as np
 import pandas as pd
 
 from specseg import figures
-from specseg.figures import COLORS, CYCLE, KIND_COLORS, MODEL_MARKERS
+from specseg.figures import COLORS, CYCLE, KIND_COLORS, MODEL_MARKERS, MODEL_NAMES
+from specseg.figures.loss import DOMAIN_NAMES
 
 NEEDS = {
     "R_ce": (COLORS["blue"], "uses R_ce"), "network": (COLORS["purple"], "another number of the network"),
     "labels": (COLORS["green"], "labels alone"), "LRG": (COLORS["orange"], "LRG size alone"),
     "nothing": (COLORS["grey"], "nothing"),
 }  # fmt: skip
+
+
+def setup_name(setup: str) -> str:
+    """Return a setup for people.
+
+    >>> setup_name("camvid deeplabv3plus")
+    'CamVid, DeepLab v3+'
+    """
+    return ", ".join({**DOMAIN_NAMES, **MODEL_NAMES}.get(word, word) for word in setup.split())
 
 
 def drop_rce(cells: pd.DataFrame, printed: dict[str, float], ours: pd.DataFrame | None = None):
@@ -30,7 +40,8 @@ def drop_rce(cells: pd.DataFrame, printed: dict[str, float], ours: pd.DataFrame 
         for (setup, domain, kind, model, real), g in part.groupby(["setup", "domain", "kind", "model", "real"]):
             color = KIND_COLORS[kind] if real else str(0.75 - 0.65 * doses.index(domain) / max(len(doses) - 1, 1))
             ax.plot(g[rate], g["drop"], MODEL_MARKERS[model] + ("-" if real else ""), lw=0.8, ms=4.5, color=color,
-                    mfc=color if real and model != "dan" else "none", label=setup if real else name)  # fmt: skip
+                    mfc=color if real and model != "dan" else "none",
+                    label=setup_name(setup) if real else name)  # fmt: skip
         x = np.linspace(0, printed["threshold"] if ax is axes[1] else part[rate].max(), 50)
         ax.plot(x, printed["intercept"] + printed["slope"] * x, "--", color=COLORS["purple"], label="printed line")
         ax.set_xlabel(r"$R_{ce}(\nu_{max})$" + ", frame mirrored" * (ax is axes[2]))
@@ -44,10 +55,8 @@ def drop_rce(cells: pd.DataFrame, printed: dict[str, float], ours: pd.DataFrame 
         axes[1].plot(x, hull["intercept"] + hull["value"] * x, color=COLORS["black"], label="our line, 95 %")
         top = below["drop"].max()
         axes[1].set_ylim(min(-0.01, below["drop"].min()), max(0.16, 1.1 * top))
-    for ax, title in zip(
-        axes, ("all truncated cells", f"$R_{{ce}}$ < {printed['threshold']:g}", "mirrored"), strict=True
-    ):
-        ax.set(title=title, ylabel="relative mIoU-drop")
+    for ax, title in zip(axes, ("all cells", f"$R_{{ce}}$ < {printed['threshold']:g}", "mirrored"), strict=True):
+        ax.set(title=title, ylabel="share of the mIoU lost")
     handles = dict(zip(*(reversed(x) for x in axes[1].get_legend_handles_labels()), strict=True))
     shown = {label: handle for handle, label in handles.items()}
     fig.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=3, fontsize=7)
@@ -134,8 +143,8 @@ def scaled(rows: pd.DataFrame):
     for k, (tau, part) in enumerate(rows.groupby("tau")):
         left.plot(part["lrg_size"], part["drop"], "o-", ms=7 - 2 * k, color=CYCLE[k], label=f"tau = {tau:g}")
         right.plot(part["lrg_size"], part["rce"], "o-", ms=4, color=CYCLE[k], label=f"tau = {tau:g}")
-    left.set(xlabel="LRG size", ylabel="relative mIoU-drop", title="the drop: one curve")
-    right.set(xlabel="LRG size", ylabel=r"$R_{ce}$", yscale="log", title=r"$R_{ce}$ follows the scale")
+    left.set(xlabel="size of the grid", ylabel="share of the mIoU lost", title="the drop: one curve")
+    right.set(xlabel="size of the grid", ylabel=r"$R_{ce}$", yscale="log", title=r"$R_{ce}$ follows the scale")
     fig.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return fig
 
@@ -146,12 +155,12 @@ def blocks(cells: pd.DataFrame, printed: dict[str, float]):
     for ax, column in zip(axes, ("rce", "block_majority"), strict=True):
         for (setup, kind, model), g in cells.groupby(["setup", "kind", "model"]):
             ax.plot(g[column], g["drop"], MODEL_MARKERS[model] + "-", lw=0.8, ms=5, color=KIND_COLORS[kind],
-                    mfc="none" if model == "dan" else None, label=setup)  # fmt: skip
+                    mfc="none" if model == "dan" else None, label=setup_name(setup))  # fmt: skip
     x = np.linspace(0, cells["rce"].max(), 20)
     axes[0].plot(x, printed["intercept"] + printed["slope"] * x, "--", color=COLORS["purple"])
     x = np.linspace(0, cells["block_majority"].max(), 20)
     axes[1].plot(x, x, ":", color=COLORS["black"])
-    axes[0].set(xlabel=r"$R_{ce}$ of the fully labelled network", ylabel="relative mIoU-drop")
+    axes[0].set(xlabel=r"$R_{ce}$ of the fully labelled network", ylabel="share of the mIoU lost")
     axes[1].set(xlabel="1 - mIoU of the block labels")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
     return fig
@@ -209,8 +218,8 @@ def advice(table: pd.DataFrame):
         ax.set(title=f"at most {tolerance:.0%}", xlim=(0, top), ylim=(-0.6, len(setups) - 0.4))
         ax.set_xticks(sorted(set(part["best"]) | set(part["lrg_size"])))
         ax.tick_params(axis="x", labelsize=7)
-    axes[0][0].set_yticks(range(len(setups)), setups, fontsize=7.5)
-    axes[0][len(axes[0]) // 2].set_xlabel("LRG size")
+    axes[0][0].set_yticks(range(len(setups)), [setup_name(s) for s in setups], fontsize=7.5)
+    axes[0][len(axes[0]) // 2].set_xlabel("size of the grid (LRG)")
     fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
     return fig
 
@@ -224,7 +233,7 @@ def foreseen(cells: pd.DataFrame):
         ax.plot(g["advice"].clip(lower=1e-4), g["drop"].clip(lower=1e-4), MODEL_MARKERS[g["model"].iloc[0]], ms=4.5,
                 color=KIND_COLORS[g["kind"].iloc[0]] if real else COLORS["grey"], alpha=0.85,
                 mfc="none" if not real or g["model"].iloc[0] == "dan" else None,
-                label=setup if real else "synthetic")  # fmt: skip
+                label=setup_name(setup) if real else "synthetic")  # fmt: skip
     ax.plot([1e-4, 1], [1e-4, 1], "--", lw=1, color=COLORS["black"], label="as much as the labels")
     ax.set(xscale="log", yscale="log", xlabel="drop of the labels cut to the band (the adviser's prediction)",
            ylabel="measured drop of the network")  # fmt: skip
