@@ -130,8 +130,8 @@ show(draw.table2(at32, at16), label="fig-table2",
 # %% [markdown]
 # **What is confirmed?** The numbers, not the network. With an encoder of output stride **32** the rule meets
 # {glue:text}`cost_met32` cells. But the paper's features are 33 x 33 ($M = 33$ in section 3.1), which needs output
-# stride **16**: there {glue:text}`cost_met16` cells are met. Both cannot hold. So the verdict on both halves of the table is *confirmed with a correction*: the
-# claim as described fails, the same claim with stride 32 holds.
+# stride **16**: there {glue:text}`cost_met16` cells are met. Both cannot hold. So the verdict on both halves of the
+# table is *confirmed with a correction*: the claim as described fails, the same claim with stride 32 holds.
 #
 # By this rule the encoder of DeepLab v3+ costs {glue:text}`cost_encoder32` GFLOP at stride 32, the paper's number, and
 # {glue:text}`cost_encoder16` at stride 16. Truncation alone can save {glue:text}`cost_save32` of all operations at
