@@ -71,21 +71,3 @@ def test_tables_over_confidence_name_the_least_loss():
     assert line["unit"] == pytest.approx(change / one["before"]["L_CE"])
     zero = lr.zero_table({"a": maps["a"][0]}, {"a": 3}, 9, (1.0, 2.0))
     assert zero["confidence"].tolist() == [1.0, 2.0] and (zero[["fall", "early", "own", "whole"]] > 0).all().all()
-
-
-@pytest.mark.parametrize("void", [0.0, 0.1, 0.4])
-def test_void_puts_this_share_off_the_diagonal(void):
-    labels, size = labels_of(4, 6, void=void), 6
-    logits = torch.from_numpy(np.random.default_rng(5).standard_normal((1, 3, size, size)))
-    off = total = 0.0
-    for k, nu in enumerate(all_frequencies((size, size))):
-        if k:
-            energy = sg.loss_row(lambda y: y, logits, labels, nu).abs().pow(2).flatten(1).sum(0)
-            total, off = total + float(energy.sum()), off + float(energy.sum() - energy[k])
-    assert lr.void_share(labels, torch.softmax(logits[0], 0)) == pytest.approx(off / total, abs=1e-12)
-    assert (off / total > 1e-3) == (void > 0)
-
-
-def test_empty_rows_are_named():
-    with pytest.raises(ValueError, match="rows nu_i"):
-        lr.void_share(torch.zeros(3, 3, dtype=torch.long), torch.ones(1, 3, 3))

@@ -183,24 +183,6 @@ def test_row_energy_wraps_and_folds():
     assert sg.row_energy(row, (7, 7)) == pytest.approx(4 / 6)  # 7 = 2 + 5: its alias
 
 
-def test_upsampling_gain_matches_a_periodic_frame():
-    n, factor = 16, 4
-    x = torch.zeros(1, 1, 1, n, dtype=torch.float64)
-    for align in (True, False):
-
-        def up(v, align=align):
-            ring = torch.cat([v, v, v], dim=-1)
-            if align:
-                out = F.interpolate(ring, (1, factor * (3 * n - 1) + 1), mode="bilinear", align_corners=True)
-            else:
-                out = F.interpolate(ring, (1, factor * 3 * n), mode="bilinear", align_corners=False)
-            return out[..., factor * n : 2 * factor * n]
-
-        for nu in (0, 3, 4, 8):
-            gain = float(sg.layer_row(up, x, (0, nu))[0, 0, nu % n].abs())
-            assert gain == pytest.approx(study.upsampling_amplitude(nu / n, factor, align_corners=align), abs=1e-12)
-
-
 def test_relu_row_follows_the_arcsine_law():
     size, total = 17, torch.zeros(17, 17, dtype=torch.float64)
     nu = signed_frequencies(size).double()
@@ -218,6 +200,11 @@ def test_relu_row_follows_the_arcsine_law():
         assert float(total[i]) == pytest.approx(float(law[i]), rel=0.25)
 
 
+def test_every_column_of_a_relu_layer_keeps_the_active_fraction():
+    table = study.relu_layers(9, seeds=2)
+    assert table["columns"].max() < 1e-12 < 0.1 < table["rows"].min() and (table["largest"] <= 81).all()
+
+
 @pytest.mark.parametrize("call, words", [
     (lambda: sg.layer(lambda x: x, torch.zeros(1, 2, 3, 3)), "1, 1, H, W"),
     (lambda: sg.layer(lambda x: x, torch.full((1, 1, 2, 2), float("nan"))), "finite"),
@@ -232,7 +219,6 @@ def test_relu_row_follows_the_arcsine_law():
     (lambda: sg.row_energy(torch.zeros(2, 2), (0, 0)), "zero"),
     (lambda: study.operation("pooling", 9), "expected one of"),
     (lambda: study.stack(0), "depth 0"),
-    (lambda: study.upsampling_amplitude(0.5, 3, align_corners=True), "even"),
     (lambda: study.feature_field(1), "size 1"),
     (lambda: study.upsampled_frequency(1, 1, 5), "coarse 1"),
     (lambda: study.column_shares(torch.ones(2, 3)), "n, n"),

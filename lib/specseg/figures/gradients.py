@@ -18,23 +18,23 @@ def _centred(row: torch.Tensor) -> np.ndarray:
 
 
 def fig3(rows: Mapping[tuple[str, int], torch.Tensor], names: Sequence[str]):
-    """Draw |dy(nu_i)/dx(nu_j)| over nu_j for each operation (rows) and nu_i (columns), in dB below its maximum."""
+    """Draw |dy(nu_i)/dx(nu_j)| over nu_j of each operation (a row) and nu_i (a column), in dB below its maximum."""
     nus = sorted({nu for _, nu in rows})
-    fig, axes = figures.subplots(len(nus), len(names), size=(7.4, 2.0 * len(nus) + 0.5), sharex=True, sharey=True)
+    fig, axes = figures.subplots(len(names), len(nus), size=(4.8, 1.5 * len(names) + 0.8), sharex=True, sharey=True)
     for j, name in enumerate(names):
         for i, nu in enumerate(nus):
             image = _centred(rows[name, nu])
             half = image.shape[0] // 2
-            ax = axes[i, j]
+            ax = axes[j, i]
             shown = ax.imshow(image, vmin=-60, vmax=0, cmap="viridis", origin="lower",
                               extent=(-half - 0.5, half + 0.5, -half - 0.5, half + 0.5))  # fmt: skip
             ax.grid(False)
             ax.set(xticks=[-half, 0, half], yticks=[-half, 0, half])
             if i == 0:
-                ax.set_title(name.replace(", ", "\n").replace("up-sampling x4", "up x4"), fontsize=8)
+                ax.set_ylabel(name.replace(", ", "\n").replace("up-sampling x4", "up x4"), fontsize=9)
             if j == 0:
-                ax.set_ylabel(rf"$\nu_i$ = ({nu}, {nu})", fontsize=8)
-    fig.colorbar(shown, ax=axes, shrink=0.6, label="dB below the row's maximum")
+                ax.set_title(rf"$\nu_i$ = ({nu}, {nu})")
+    fig.colorbar(shown, ax=axes, location="bottom", shrink=0.6, label="dB below the row's maximum")
     return fig
 
 
@@ -43,7 +43,7 @@ def row_energies(table: pd.DataFrame):
     mean = table.groupby(["operation", "nu_i", "within"], sort=False)["value"].mean().reset_index()
     names = list(dict.fromkeys(table["operation"]))
     nus = sorted(mean["nu_i"].unique())
-    fig, axes = figures.subplots(1, len(nus), size=(7.4, 0.34 * len(names) + 1.2), sharey=True)
+    fig, axes = figures.subplots(len(nus), 1, size=(4.8, 0.28 * len(names) * len(nus) + 1.6), sharex=True)
     shades = {2: COLORS["sky"], 1: COLORS["blue"], 0: COLORS["black"]}
     for ax, nu in zip(axes, nus, strict=True):
         for within, color in shades.items():
@@ -51,10 +51,11 @@ def row_energies(table: pd.DataFrame):
             label = {0: "diagonal", 1: "within 1", 2: "within 2"}[within]
             ax.barh(range(len(names)), [part[n] for n in names], color=color, label=label, height=0.7)
         ax.axvline(0.9, color=COLORS["red"], lw=0.8, ls=":")
-        ax.set(xlim=(0, 1), xlabel="share of the row's energy")
+        ax.set(xlim=(0, 1))
+        ax.set_yticks(range(len(names)), [n.replace("up-sampling", "up") for n in names], fontsize=9)
+        ax.invert_yaxis()
         ax.set_title(rf"$\nu_i$ = ({nu}, {nu})")
-    axes[0].set_yticks(range(len(names)), names)
-    axes[0].invert_yaxis()
+    axes[-1].set_xlabel("share of the row's energy")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=3)
     return fig
 
@@ -64,7 +65,7 @@ def cost_of_half(table: pd.DataFrame, law: pd.DataFrame):
 
     `table` as `layer_study.activation_table`; `law` has columns rms, first, second.
     """
-    fig, ax = figures.subplots(size=(7, 3.4))
+    fig, ax = figures.subplots(size=(4.8, 4.0))
     mean = table.groupby(["activation", "rms"]).mean(numeric_only=True).reset_index()
     soft, relu = (mean[mean["activation"] == a] for a in ("softplus", "ReLU"))
     ax.plot(law["rms"], law["first"], color=COLORS["grey"], lw=1, label="first order: rms Z / 2")
@@ -73,13 +74,13 @@ def cost_of_half(table: pd.DataFrame, law: pd.DataFrame):
     ax.plot(relu["rms"], relu["error"], "^-", color=COLORS["red"], label="ReLU, Eq. 5")
     ax.set(xscale="log", yscale="log", ylim=(1e-4, 2), xlabel="rms of the pre-activation Z",
            ylabel="relative error of the spectral gradient")  # fmt: skip
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=9)
     return fig
 
 
 def depth(table: pd.DataFrame):
     """Draw the row energies of stacks against their depth (columns as `layer_study.depth_table`)."""
-    fig, axes = figures.subplots(1, 2, size=(7, 3.0), sharey=True)
+    fig, axes = figures.subplots(2, 1, size=(4.8, 5.6), sharex=True)
     mean = table.groupby(["activation", "depth", "within"])["value"].mean().reset_index()
     for ax, name in zip(axes, ("softplus", "ReLU"), strict=True):
         for within, color in ((0, COLORS["black"]), (1, COLORS["blue"]), (2, COLORS["sky"])):
@@ -88,9 +89,9 @@ def depth(table: pd.DataFrame):
                 part["depth"], part["value"], "o-", color=color, label={0: "diagonal"}.get(within, f"within {within}")
             )
         ax.axhline(0.5, color=COLORS["red"], lw=0.8, ls=":")
-        ax.set(xlabel="layers", title=name, ylim=(0, 1), xticks=sorted(table["depth"].unique()))
-    axes[0].set_ylabel("share of the row's energy")
-    axes[1].legend(fontsize=8)
+        ax.set(ylabel="share of the row's energy", title=name, ylim=(0, 1), xticks=sorted(table["depth"].unique()))
+    axes[1].set_xlabel("layers")
+    axes[1].legend(fontsize=9)
     return fig
 
 
@@ -99,7 +100,7 @@ def relu_spread(rows: pd.DataFrame):
 
     Columns decay, within, value, kind ("measured" or "law").
     """
-    fig, ax = figures.subplots(size=(7, 3.0))
+    fig, ax = figures.subplots(size=(4.8, 3.6))
     for (decay, part), color in zip(rows.groupby("decay"), figures.CYCLE, strict=False):
         law, dots = part[part["kind"] == "law"], part[part["kind"] == "measured"]
         ax.plot(law["within"], law["value"], color=color, label=rf"features $\propto |\nu|^{{-{decay:g}}}$")
@@ -107,13 +108,13 @@ def relu_spread(rows: pd.DataFrame):
     ax.set(
         xlabel=r"distance of $\nu_j$ from $\nu_i$, at most [bins]", ylabel="share of the row's energy", ylim=(0, 1.02)
     )
-    ax.legend(title="lines: arcsine law, dots: measured", fontsize=8)
+    ax.legend(title="lines: arcsine law, dots: measured", fontsize=9)
     return fig
 
 
 def cancellation(tables: Mapping[str, pd.DataFrame]):
     """Draw how a feature at nu_j moves L_ce(0), L_ce(nu_j) and L_CE (columns as `layer_study.observation4_table`)."""
-    fig, axes = figures.subplots(1, len(tables), size=(7.2, 3.0), sharey=True)
+    fig, axes = figures.subplots(len(tables), 1, size=(4.8, 2.4 * len(tables) + 0.9), sharex=True)
     styles = {"L_ce(0)": (COLORS["red"], "o-", r"$L_{ce}(0)$: Eq. 8 says $\ll 1$"),
               "L_ce(nu_j)": (COLORS["blue"], "s-", r"$L_{ce}(\nu_j)$: Eq. 7"),
               "L_CE": (COLORS["black"], "^-", r"$L_{CE}$: their sum over all $\nu_i$")}  # fmt: skip
@@ -121,9 +122,9 @@ def cancellation(tables: Mapping[str, pd.DataFrame]):
         for part, (color, style, label) in styles.items():
             line = table[table["part"] == part]
             ax.plot(line["nu_j"], line["value"], style, color=color, ms=3, label=label)
-        ax.set(yscale="log", xlabel=r"$\nu_j$ [cycles per frame]", title=name)
-    np.atleast_1d(axes)[0].set_ylabel("size of the spectral gradient")
-    fig.legend(*np.atleast_1d(axes)[0].get_legend_handles_labels(), loc="outside lower center", ncol=3, fontsize=8)
+        ax.set(yscale="log", ylabel="size of the gradient", title=name)
+    ax.set_xlabel(r"$\nu_j$ [cycles per frame]")
+    fig.legend(*np.atleast_1d(axes)[0].get_legend_handles_labels(), loc="outside lower center", ncol=1, fontsize=9)
     return fig
 
 
@@ -131,7 +132,7 @@ def by_confidence(rows: pd.DataFrame):
     """Draw what removing features changes against confidence (columns as `loss_response.confidence_table`)."""
     panels = {"zero": (r"$L_{ce}(0)$, over itself", 0.05), "low": ("low frequencies, over themselves", 0.05),
               "unit": (r"$L_{ce}(0)$, over the whole loss", 1.0)}  # fmt: skip
-    fig, axes = figures.subplots(1, len(panels), size=(7.4, 3.0))
+    fig, axes = figures.subplots(len(panels), 1, size=(4.8, 7.6))
     for ax, (column, (title, bound)) in zip(axes, panels.items(), strict=True):
         for (regime, part), color in zip(rows.groupby("regime"), figures.CYCLE, strict=False):
             mean = part.groupby("confidence")[column].mean()
@@ -139,12 +140,11 @@ def by_confidence(rows: pd.DataFrame):
             best = part[part["best"]]
             ax.plot(best["confidence"], best[column], "o", color=color, ms=6)
         ax.axhline(bound, color=COLORS["grey"], lw=0.8, ls=":")
-        ax.set(yscale="log", xscale="log", xlabel="confidence")
-        ax.set_title(title, fontsize=9)
+        ax.set(yscale="log", xscale="log", ylabel="change", title=title)
         ax.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])
         ax.set_xticks([], minor=True)
-    axes[0].set_ylabel("change")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=3, fontsize=8)
+    ax.set_xlabel("confidence")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=3, fontsize=9)
     return fig
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -16,7 +18,7 @@ def drop_law(rows: pd.DataFrame):
 
     `rows` as `drop_laws.drop_rows`.
     """
-    fig, axes = figures.subplots(2, 1, size=(5.4, 7.6))
+    fig, axes = figures.subplots(2, 1, size=(4.8, 7.6))
     r = np.linspace(0, 1, 101)
     for q, color in zip((0.2, 0.5, 0.8, 1.0), figures.CYCLE, strict=False):
         axes[0].plot(r, metrics.drop_from_overlap_loss(q, r), color=color, label=f"IoU before: {q:g}")
@@ -37,13 +39,13 @@ def drop_law(rows: pd.DataFrame):
     return fig
 
 
-def expansion(loss: pd.DataFrame, iou: pd.DataFrame, typical: float):
+def expansion(loss: pd.DataFrame, typical: float, polynomial: Callable):
     """Draw the Taylor polynomials of log S and of IoU, and the share of the loss that the former leave out.
 
-    `loss` as `iou_laws.expansion`, with S of the trained network's loss marked at `typical`; `iou` has the columns
-    added (eta; xi is half of it), terms, partial and iou.
+    `loss` as `iou_laws.expansion`, with S of the trained network's loss marked at `typical`; `polynomial` of IoU, as
+    `iou_laws.iou_partial`.
     """
-    fig, axes = figures.subplots(3, 1, size=(5.4, 8.6))
+    fig, axes = figures.subplots(3, 1, size=(4.8, 8.6))
     for (n, part), color in zip(loss.groupby("terms"), figures.CYCLE, strict=False):
         name = "1 term, S - 1 (Eq. 26)" if n == 1 else f"{n} terms"
         axes[0].plot(part["s"], part["partial"], "--", color=color, label=name)
@@ -52,18 +54,20 @@ def expansion(loss: pd.DataFrame, iou: pd.DataFrame, typical: float):
     axes[0].set(ylabel="log S", xlabel="probability S of the true class")
     axes[1].axvline(typical, color=COLORS["grey"], ls=":", label="where a trained network's loss is")
     axes[1].set(xlabel="probability S of the true class", ylabel="share of -log S left out", ylim=(0, 1))
-    for (n, part), color in zip(iou.groupby("terms"), figures.CYCLE, strict=False):
-        axes[2].plot(part["added"], part["partial"], "--", color=color, label=f"{n} term{'s' * (n > 1)}")
-    axes[2].plot(part["added"], part["iou"], color=COLORS["black"], label="IoU")
+    added = np.linspace(0, 1.5, 151)
+    for n, color in zip(loss["terms"].unique().tolist(), figures.CYCLE, strict=False):
+        partial = polynomial(added / 2, added, n)
+        axes[2].plot(added, partial, "--", color=color, label=f"{n} term{'s' * (n > 1)}")
+    axes[2].plot(added, (1 - added / 2) / (1 + added), color=COLORS["black"], label="IoU")
     axes[2].set(xlabel=r"$\eta$: class areas added ($\xi = \eta/2$ missed)", ylabel="IoU", ylim=(-0.5, 1.5))
     for ax in axes:
-        ax.legend(fontsize=8, ncols=2)
+        ax.legend(fontsize=9, ncols=2)
     return fig
 
 
 def independence(rows: pd.DataFrame):
     """Draw how the soft drop nears its limit whatever R_ce is (columns as `drop_laws.near_rows`)."""
-    fig, axes = figures.subplots(2, 1, size=(5.4, 7.4))
+    fig, axes = figures.subplots(2, 1, size=(4.8, 7.4))
     for k, (rate, part) in enumerate(rows.groupby("wanted")):  # rings of growing size, for the points coincide
         axes[0].plot(part["loss"], part["off"], "o", mfc="none", color=figures.CYCLE[k], ms=4 + 3 * k,
                      label=rf"$R_{{ce}}$ = {rate:g}")  # fmt: skip
@@ -84,7 +88,7 @@ def certificate(rows: pd.DataFrame):
 
     Columns nu_max, bound, share, hard (drop of mIoU), scale and rce; the first three do not depend on scale.
     """
-    fig, axes = figures.subplots(2, 1, size=(5.4, 6.6), sharex=True)
+    fig, axes = figures.subplots(2, 1, size=(4.8, 6.6), sharex=True)
     once = rows[rows["scale"] == rows["scale"].min()]
     for column, label, color, style in (
         ("bound", "certificate: may change", COLORS["blue"], "o-"),
@@ -97,16 +101,16 @@ def certificate(rows: pd.DataFrame):
     axes[1].set(xscale="log", yscale="log", xlabel=r"$\nu_{max}$ [cycles per frame]", ylabel=r"$R_{ce}$")
     for ax in axes:
         plain_ticks(ax, sorted(rows["nu_max"].unique()))
-        ax.legend(fontsize=8)
+        ax.legend(fontsize=9)
     return fig
 
 
 def bounds(rows: pd.DataFrame):
     """Draw soft and hard IoU of each class against their lower bounds (columns as `iou_laws.class_bounds`)."""
-    fig, axes = figures.subplots(2, 1, size=(5.4, 6.4), sharex=True, sharey=True)
+    fig, axes = figures.subplots(2, 1, size=(4.8, 6.4), sharex=True, sharey=True)
     line, names = np.linspace(-0.2, 1, 2), {"first": "first", "best": "second", "hard": "third"}
-    for ax, score, kinds in ((axes[0], "soft_iou", ("best", "first")), (axes[1], "hard_iou", ("hard",))):
-        for kind, color in zip(kinds, (COLORS["blue"], COLORS["orange"]), strict=False):
+    for ax, score, kinds in ((axes[0], "soft_iou", ("first", "best")), (axes[1], "hard_iou", ("hard",))):
+        for kind, color in zip(kinds, (COLORS["orange"], COLORS["blue"]), strict=False):
             x = rows[kind].clip(lower=-0.2)
             ax.plot(x, rows[score], "o", ms=3, color=color, alpha=0.7, label=f"{names[kind]} bound")
         ax.plot(line, line, color=COLORS["black"], lw=0.8)
@@ -118,7 +122,7 @@ def bounds(rows: pd.DataFrame):
 
 def block(rows: pd.DataFrame):
     """Draw IoU of the loss's minimiser, its argmax, and the best IoU against the mixed block's fraction."""
-    fig, ax = figures.subplots(size=(5.6, 4.6))
+    fig, ax = figures.subplots(size=(4.8, 4.6))
     for column, label, color, style in (
         ("best_iou", "largest IoU the model can have", COLORS["black"], "-"),
         ("argmax_iou", "argmax of the loss's minimiser", COLORS["red"], "--"),
@@ -131,21 +135,10 @@ def block(rows: pd.DataFrame):
     return fig
 
 
-def soft_and_hard(rows: pd.DataFrame):
-    """Draw mean soft and hard IoU against the logits' scale tau (columns tau, soft, hard, loss)."""
-    fig, ax = figures.subplots(size=(5.6, 3.4))
-    ax.plot(rows["tau"], rows["hard"], "s-", color=COLORS["black"], ms=3, label="hard mIoU (argmax)")
-    ax.plot(rows["tau"], rows["soft"], "o-", color=COLORS["blue"], ms=3, label="soft mIoU (Eq. 23)")
-    ax.plot(rows["tau"], rows["loss"] / rows["loss"].max(), "--", color=COLORS["red"], label="loss / its largest")
-    ax.set(xscale="log", xlabel=r"scale $\tau$ of the logits", ylabel="value", ylim=(0, 1.02))
-    ax.legend()
-    return fig
-
-
 def shares(rows: pd.DataFrame, nu_max: int):
     """Draw for each class of each regime the share of the overlap in the box, against the class's area (columns as
     `iou_laws.overlap_share`, plus regime)."""
-    fig, ax = figures.subplots(size=(5.6, 4.2))
+    fig, ax = figures.subplots(size=(4.8, 4.2))
     for (regime, part), color in zip(rows.groupby("regime", sort=False), figures.CYCLE, strict=False):
         ax.plot(part["share"], part["box"], "o", ms=4, color=color, label=regime)
         ax.plot(part["share"], part["zero"], "x", ms=4, color=color, alpha=0.5)

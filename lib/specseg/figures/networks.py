@@ -20,7 +20,7 @@ def pipeline(stages: pd.DataFrame) -> Figure:
     `stages` has stage, part ("encoder", "decoder", "image"), grid, channels, and lrg (grid under truncation, NaN
     where it does not change).
     """
-    fig, ax = subplots(size=(7.4, 3.6))
+    fig, ax = subplots(size=(5.0, 3.8))
     colours = {"image": COLORS["grey"], "encoder": COLORS["blue"], "decoder": COLORS["red"]}
     for x, row in enumerate(stages.itertuples()):
         height = np.log2(row.grid) - 2.0
@@ -28,7 +28,7 @@ def pipeline(stages: pd.DataFrame) -> Figure:
         if not np.isnan(row.lrg) and row.lrg != row.grid:
             low = np.log2(row.lrg) - 2.0
             ax.add_patch(Rectangle((x - 0.36, 0), 0.72, low, fill=False, ec="black", lw=1.2, ls="--"))
-            ax.text(x, low + 0.05, f"{row.lrg:.0f}", ha="center", va="bottom", fontsize=8, color="white")
+            ax.text(x, low + 0.05, f"{row.lrg:.0f}", ha="center", va="bottom", fontsize=9, color="white")
         ax.text(x, height + 0.08, f"{row.grid:.0f}", ha="center", va="bottom", fontsize=9)
         ax.text(x, 0.12, f"{row.channels:.0f}", ha="center", va="bottom", fontsize=9, color="white", weight="bold")
     for a, b in zip(range(len(stages) - 1), range(1, len(stages)), strict=True):
@@ -37,12 +37,12 @@ def pipeline(stages: pd.DataFrame) -> Figure:
         )
         ax.add_patch(arrow)
     ax.set(xlim=(-0.7, len(stages) - 0.3), ylim=(0, 7.9), yticks=[], xticks=range(len(stages)))
-    ax.set_xticklabels(stages["stage"], rotation=35, ha="right")
+    ax.set_xticklabels(stages["stage"], rotation=50, ha="right", fontsize=9)
     ax.spines["left"].set_visible(False)
     ax.grid(False)
     for i, (part, colour) in enumerate(colours.items()):
         ax.text(
-            0.60 + 0.13 * (i - 1), 0.97, part, transform=ax.transAxes, color=colour, ha="right", va="top", weight="bold"
+            0.60 + 0.2 * (i - 1), 0.97, part, transform=ax.transAxes, color=colour, ha="right", va="top", weight="bold"
         )
     return fig
 
@@ -50,52 +50,43 @@ def pipeline(stages: pd.DataFrame) -> Figure:
 def table2(stride32: pd.DataFrame, stride16: pd.DataFrame) -> Figure:
     """Show Table 2 cell by cell: our count (one decimal), the printed one below, green where they agree.
 
-    Both frames come from `flops.table2.compare`; rows of pictures are the models, columns the output strides.
+    Both frames come from `flops.table2.compare`; one panel a model and output stride, below one another.
     """
-    fig, axes = subplots(2, 2, size=(7.4, 5.0), sharex=True, sharey=True)
-    for line, model in zip(axes, MODEL_NAMES, strict=True):
-        for ax, frame, stride in zip(line, (stride32, stride16), (32, 16), strict=True):
-            cells = frame[frame["model"] == model]
-            sizes = sorted(cells["lrg_size"].unique(), reverse=True)
-            rates = sorted(cells["prune_rate"].unique())
-            for row in cells.itertuples():
-                x, y = sizes.index(row.lrg_size), rates.index(row.prune_rate)
-                colour = COLORS["green"] if row.agrees else COLORS["orange"]
-                ax.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, color=colour, alpha=0.30, lw=0))
-                ax.text(x, y - 0.17, f"{row.value / 1e9:.1f}", ha="center", va="center", fontsize=8)
-                ax.text(x, y + 0.22, f"{row.printed:.0f}", ha="center", va="center", fontsize=8, color="#555555")
-            ax.set(
-                xlim=(-0.55, len(sizes) - 0.45),
-                ylim=(len(rates) - 0.5, -0.5),
-                xticks=range(len(sizes)),
-                yticks=range(len(rates)),
-                xticklabels=sizes,
-                yticklabels=[f"{r:.0%}" for r in rates],
-            )
-            ax.set_title(f"{MODEL_NAMES[model]}, stride {stride}: {cells['agrees'].sum()} of {len(cells)}")
-            ax.grid(False)
-            ax.tick_params(length=0)
-    for ax in axes[1]:
-        ax.set_xlabel("LRG size")
-    for ax in axes[:, 0]:
-        ax.set_ylabel("encoder's pruning rate")
+    fig, axes = subplots(4, 1, size=(4.8, 10.4))
+    panels = [(m, s, f) for m in MODEL_NAMES for s, f in ((32, stride32), (16, stride16))]
+    for ax, (model, stride, frame) in zip(axes, panels, strict=True):
+        cells = frame[frame["model"] == model]
+        sizes = sorted(cells["lrg_size"].unique(), reverse=True)
+        rates = sorted(cells["prune_rate"].unique())
+        for row in cells.itertuples():
+            x, y = sizes.index(row.lrg_size), rates.index(row.prune_rate)
+            colour = COLORS["green"] if row.agrees else COLORS["orange"]
+            ax.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, color=colour, alpha=0.30, lw=0))
+            ax.text(x, y - 0.2, f"{row.value / 1e9:.1f}", ha="center", va="center", fontsize=9.5)
+            ax.text(x, y + 0.22, f"{row.printed:.0f}", ha="center", va="center", fontsize=9.5, color="#555555")
+        ax.set(
+            xlim=(-0.55, len(sizes) - 0.45), ylim=(len(rates) - 0.5, -0.5), ylabel="encoder pruned",
+            xticks=range(len(sizes)), yticks=range(len(rates)),
+            xticklabels=sizes, yticklabels=[f"{r:.0%}" for r in rates],
+        )  # fmt: skip
+        ax.set_title(f"{MODEL_NAMES[model]}, stride {stride}: {cells['agrees'].sum()} of {len(cells)}")
+        ax.grid(False)
+        ax.tick_params(length=0)
+    axes[-1].set_xlabel("LRG size")
     return fig
 
 
 def sensitivity(table: pd.DataFrame, total: int = 56) -> Figure:
     """Show how many cells of Table 2 remain when one choice of the counting rule is changed: a bar a choice."""
     rows = table[table["option"] != ""].sort_values("cells", kind="stable")
-    fig, ax = subplots(size=(7.0, 0.3 * len(rows) + 1.0))
-    ax.barh(range(len(rows)), rows["cells"], color=COLORS["blue"], height=0.7)
+    fig, ax = subplots(size=(4.8, 0.44 * len(rows) + 0.8))
+    ax.barh(range(len(rows)), rows["cells"], color=COLORS["blue"], height=0.36)
     ax.axvline(total, color=COLORS["green"], lw=1.5)
     for y, row in enumerate(rows.itertuples()):
+        ax.text(0, y - 0.24, f"{row.choice}: {row.option}", fontsize=9)
         ax.text(row.cells + 0.6, y, f"{row.cells}", va="center", fontsize=9)
-    ax.set(
-        yticks=range(len(rows)),
-        yticklabels=[f"{r.choice}: {r.option}" for r in rows.itertuples()],
-        xlim=(0, total + 5),
-        xlabel=f"cells of Table 2 met, of {total}",
-    )
+    ax.set(yticks=[], xlim=(0, total + 5), ylim=(-0.7, len(rows) - 0.5), xlabel=f"cells of Table 2 met, of {total}")
+    ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
     return fig
 
@@ -105,7 +96,7 @@ def optima(frame: pd.DataFrame) -> Figure:
     stride16)."""
     labels = [f"{DATASET_NAMES[r.dataset]}, {r.prune_rate:.0%}" for r in frame.itertuples()]
     models = list(dict.fromkeys(frame["model"]))
-    fig, axes = subplots(1, len(models), size=(7.2, 3.8), sharey=True)
+    fig, axes = subplots(len(models), 1, size=(4.8, 6.6), sharex=True)
     markers = (("printed", "o", COLORS["black"]), ("stride32", "x", COLORS["blue"]), ("stride16", "s", COLORS["red"]))
     for ax, model in zip(np.atleast_1d(axes), models, strict=True):
         part = frame[frame["model"] == model]
@@ -116,12 +107,12 @@ def optima(frame: pd.DataFrame) -> Figure:
         ax.axvspan(33, 65, color=COLORS["grey"], alpha=0.12, lw=0)
         ax.set(
             title=MODEL_NAMES[model],
-            xlabel="LRG size of least FPI",
             yticks=range(len(part)),
             xticks=[17, 33, 49, 65, 81, 97],
         )
         ax.set_yticklabels(labels[: len(part)])
-    np.atleast_1d(axes)[0].invert_yaxis()
+        ax.invert_yaxis()
+    ax.set_xlabel("LRG size of least FPI")
     handles, names = np.atleast_1d(axes)[0].get_legend_handles_labels()
     fig.legend(handles, names, loc="outside lower center", ncols=3)
     return fig
@@ -133,7 +124,7 @@ def promised_and_measured(frame: pd.DataFrame) -> Figure:
     `frame` has model, form, lrg_size, prune_rate, flops_ratio (promised), time_ratio, low, high.
     """
     models = list(dict.fromkeys(frame["model"]))
-    fig, axes = subplots(1, len(models), size=(7.2, 3.6), sharey=True)
+    fig, axes = subplots(len(models), 1, size=(4.8, 6.4), sharex=True)
     styles = {
         "full": ("o", COLORS["blue"], "truncated"),
         "masked": ("x", COLORS["red"], "filters zero"),
@@ -160,22 +151,22 @@ def promised_and_measured(frame: pd.DataFrame) -> Figure:
         ax.plot([0, 1], [0, 1], color=COLORS["grey"], lw=1, ls="--")
         ax.set(
             title=MODEL_NAMES.get(model, model),
-            xlabel="FLOPs promised, of the full network",
+            ylabel="time measured, of the full",
             xlim=(0, 1.05),
             ylim=(0, top),
         )
-    np.atleast_1d(axes)[0].set_ylabel("time measured, of the full network")
+    ax.set_xlabel("FLOPs promised, of the full network")
     np.atleast_1d(axes)[0].legend(loc="upper left")
     return fig
 
 
 def filter_norms(norms: Sequence[float], rates: Sequence[float], schedule: pd.DataFrame) -> Figure:
-    """Show one layer's filter norms, sorted, with what each rate zeroes; beside it the rate over epochs for both
+    """Show one layer's filter norms, sorted, with what each rate zeroes; below it the rate over epochs for both
     schedules.
 
     `schedule` has epoch, constant, asymptotic.
     """
-    fig, (left, right) = subplots(1, 2, size=(7.2, 3.0), width_ratios=[2, 1])
+    fig, (left, right) = subplots(2, 1, size=(4.8, 5.0))
     ordered = np.sort(np.asarray(norms))
     left.bar(range(len(ordered)), ordered, width=1.0, color=COLORS["grey"], lw=0)
     for rate, colour in zip(rates, (COLORS["sky"], COLORS["blue"], COLORS["black"]), strict=False):
@@ -183,7 +174,7 @@ def filter_norms(norms: Sequence[float], rates: Sequence[float], schedule: pd.Da
         left.axvline(cut - 0.5, color=colour, lw=1.4)
         left.text(cut - 0.8, ordered.max(), f"{rate:.0%}", ha="right", va="top", color=colour, rotation=90, fontsize=9)
     left.set(xlabel="filters of one layer, weakest first", ylabel="L2 norm", xlim=(-0.5, len(ordered) - 0.5))
-    right.step(schedule["epoch"], schedule["constant"], where="post", color=COLORS["blue"], label="soft")
+    right.step(schedule["epoch"], schedule["constant"], where="post", color=COLORS["blue"], label="constant")
     right.plot(schedule["epoch"], schedule["asymptotic"], color=COLORS["red"], label="asymptotic")
     right.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1, decimals=0))
     right.set(xlabel="epoch", ylabel="filters zeroed", ylim=(0, None))
@@ -197,7 +188,7 @@ def class_scores(frame: pd.DataFrame) -> Figure:
     `frame` has dataset, predictor, class, value, low, high (over folds or seeds; equal to value where there is one).
     """
     datasets = list(dict.fromkeys(frame["dataset"]))
-    fig, axes = subplots(len(datasets), 1, size=(7.2, 2.4 * len(datasets) + 0.4))
+    fig, axes = subplots(len(datasets), 1, size=(4.8, 2.8 * len(datasets) + 0.4))
     palette = (COLORS["blue"], COLORS["grey"], COLORS["sky"], COLORS["red"])
     for ax, dataset in zip(np.atleast_1d(axes), datasets, strict=True):
         part = frame[frame["dataset"] == dataset]
@@ -209,6 +200,7 @@ def class_scores(frame: pd.DataFrame) -> Figure:
             spread = np.abs(rows[["low", "high"]].to_numpy().T - rows["value"].to_numpy())
             ax.bar(at, rows["value"], width, color=colour, label=predictor, yerr=spread, error_kw={"elinewidth": 0.8})
         ax.set(title=DATASET_NAMES.get(dataset, dataset), ylabel="IoU", ylim=(0, 1), xticks=range(len(classes)))
-        ax.set_xticklabels(classes, rotation=20, ha="right")
-    np.atleast_1d(axes)[0].legend(ncols=2, loc="upper right")
+        ax.set_xticklabels(classes, rotation=40, ha="right", fontsize=9)
+    handles, names = np.atleast_1d(axes)[0].get_legend_handles_labels()
+    fig.legend(handles, names, loc="outside lower center", ncols=2)
     return fig

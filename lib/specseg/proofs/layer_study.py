@@ -164,24 +164,6 @@ def depth_table(
     return pd.DataFrame(lines, columns=["activation", "depth", "within", "seed", "value"])
 
 
-def upsampling_amplitude(frequency: float, factor: int, *, align_corners: bool) -> float:
-    """Return bilinear up-sampling's gain at a frequency in cycles per input pixel, along one axis, frame edges aside.
-
-    A triangle sampled on the fine grid: [sin(pi f)/(r sin(pi f/r))]^2 where samples meet the coarse ones
-    (align_corners=True), times cos(pi f/r) for half-pixel centres and an even factor r. Its images, at f + q, follow
-    from the same formula: it is no delta function in the columns.
-
-    >>> [round(upsampling_amplitude(f, 4, align_corners=True), 2) for f in (0.25, 0.5, 0.75)]
-    [0.82, 0.43, 0.1]
-    """
-    if factor < 2 or factor % 2:
-        raise ValueError(f"factor {factor}: expected an even number from 2")
-    if frequency == 0:
-        return 1.0
-    gain = (np.sin(np.pi * frequency) / (factor * np.sin(np.pi * frequency / factor))) ** 2
-    return float(gain if align_corners else gain * np.cos(np.pi * frequency / factor))
-
-
 def arcsine_spectrum(power: Tensor) -> Tensor:
     """Return the expected |g(nu)|^2, g = F(relu'(Z)), of a Gaussian field Z with power spectrum `power`, (H, W).
 
@@ -237,6 +219,22 @@ def column_shares(matrix: Tensor) -> Tensor:
     if bool((energy.sum(0) == 0).any()):
         raise ValueError("matrix: a column is zero, so its energy has no shares")
     return energy.diagonal() / energy.sum(0)
+
+
+def relu_layers(size: int, *, seeds: int = 4) -> pd.DataFrame:
+    """Return, for a 3 x 3 kernel and a ReLU, one line a draw: active, columns, rows, largest.
+
+    active: share of positive pre-activations; columns, rows: the largest distance of a column's or a row's share on the
+    diagonal from it; largest: rows whose largest entry lies on the diagonal.
+    """
+    lines = []
+    for seed in range(seeds):
+        kernel = torch.from_numpy(np.random.default_rng(seed).standard_normal((3, 3)))
+        z = F.conv2d(F.pad(feature_field(size, seed=seed), (1, 1, 1, 1), mode="circular"), kernel[None, None])[0, 0]
+        full, active = sg.conv_layer(kernel, z, torch.relu), float((z > 0).double().mean())
+        off = [float((column_shares(m) - active).abs().max()) for m in (full, full.T)]
+        lines.append((active, *off, int((full.abs().argmax(1) == torch.arange(len(full))).sum())))
+    return pd.DataFrame(lines, columns=["active", "columns", "rows", "largest"])
 
 
 def row_share(row: Tensor, within: int) -> float:

@@ -151,23 +151,3 @@ def zero_table(
                 (upper["L_ce(0)"] / upper["L_ce(nu_j)"]).median(), (upper["L_CE"] / upper["L_ce(nu_j)"]).median(),
             ))  # fmt: skip
     return pd.DataFrame(lines, columns=["regime", "confidence", "fall", "early", "own", "whole"])
-
-
-def void_share(labels: Tensor, probabilities: Tensor) -> float:
-    """Return the share of energy that void puts off the diagonal of dL_ce(nu_i)/dy(nu_j, c), over all nu_i != 0.
-
-    The rows are m(-nu_i) s(nu_i - nu_j, c) - delta_ij b(-nu_i, c): off the diagonal |m(nu_i)|^2 times the energy of s
-    other than at 0, on it |m(-nu_i) s(0, c) - b(-nu_i, c)|^2. Zero without void. `labels` (H, W), `probabilities`
-    (C, H, W). Raises ValueError for labels out of range, and where the rows are empty (one class, no void).
-
-    >>> void_share(torch.tensor([[0, 1]]), torch.tensor([[[0.9, 0.2]], [[0.1, 0.8]]]))
-    0.0
-    """
-    planes = one_hot(labels, len(probabilities)).double()
-    b, s = (torch.fft.fft2(x.double(), norm="forward").flatten(1) for x in (planes, probabilities))
-    mask = torch.fft.fft2(planes.sum(0), norm="forward").flatten()
-    off = mask[1:].abs().pow(2).sum() * s[:, 1:].abs().pow(2).sum()
-    on = (mask[1:].conj() * s[:, :1] - b[:, 1:].conj()).abs().pow(2).sum()
-    if float(off + on) == 0:
-        raise ValueError("labels: the rows nu_i != 0 are empty, so their energy has no shares")
-    return round(float(off / (off + on)), 15)
