@@ -41,7 +41,8 @@ def generate(profile: str, runs: list[Run], judged: list[Judgement], found: dict
         "ledger.md": ledger_pages.ledger_md(judged, slugs),
         "errata.md": ledger_pages.errata_md(judged),
         "runs.md": runs_md(profile, runs, found, every),
-        "_generated/front.md": _orphan(ledger_pages.front_md(judged)),
+        "_generated/front.md": _orphan(ledger_pages.front_md(judged, _picture())),
+        "_generated/verdicts.md": _orphan(ledger_pages.verdicts_md(judged)),
         "_generated/built.md": _orphan(built_line(profile, runs)),
         "_generated/cost.md": _orphan(cost_md(profile, runs, every)),
     }
@@ -65,6 +66,16 @@ def _optional(judged: list[Judgement]) -> dict[str, str]:
         made["conventions.md"] = conventions.render()
         made["notation.md"] = notation.render()
     return made
+
+
+def _picture() -> str:
+    """Return the front page's picture; nothing where no weights travel with the checkout (a toy book)."""
+    if not (config.root() / "results" / "weights").is_dir():
+        return ""
+    from specseg.figures import front as drawn
+    from specseg.study import front
+
+    return drawn.html(*front.demo())
 
 
 def _orphan(text: str) -> str:

@@ -329,14 +329,11 @@ def test_the_ledger_page_has_each_claim_once_under_its_section(judged):
     assert len(anchors) == len(set(anchors)) == len(pages.tally(judged))
 
 
-def test_the_front_page_shows_findings_by_importance_and_none_that_was_not_run(judged):
-    page = soup(pages.front_md(judged))
-    items = page.select("ol.specseg-headlines li")
-    assert [i.select("a")[-1]["href"] for i in items] == ["ledger.html#claim-eq02-wrong", "ledger.html#claim-eq01-sum"]
-    assert all(len(i.select("a")) >= 2 and i.select_one(".verdict") for i in items)
+def test_the_front_page_has_a_block_for_each_claim_and_no_answer_of_another_book(judged):
+    page = soup(pages.verdicts_md(judged))
     assert len(page.select("a.block")) == len(judged)
     assert page.select_one("[role=img]")["aria-label"].startswith("4 claims of the paper by section")
-    assert len(pages.headlines(judged * 9)) == 5
+    assert pages.front_md(judged, "<b>picture</b>").count("Six answers") == 0
 
 
 def test_the_errata_page_has_both_forms_and_how_it_was_checked(judged):

@@ -1,4 +1,4 @@
-"""The ledger's generated pages: every claim with its verdict, the errata, and the front page's counts and findings."""
+"""The ledger's generated pages: every claim with its verdict, the errata, and the front page's answers and counts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from specseg.evidence.answers import answers_html
 from specseg.evidence.claims import CHECKED_BY, SECTIONS
 from specseg.evidence.findings import CSS, aside, badge, sign
 from specseg.evidence.rows import group, line, listing, numbers, raw
@@ -46,7 +47,8 @@ def tally(judged: Sequence[Judgement]) -> dict[str, int]:
 def counts_html(judged: Sequence[Judgement], ledger: str = "ledger.html") -> str:
     """Return the verdict counts as a row of linked badges with their meaning."""
     cells = "".join(
-        f'<a class="count count-{CSS[v]}" href="{ledger}#verdict-{slug(v)}" title="{MEANING[v]}"><b>{n}</b> {v}'
+        f'<a class="count count-{CSS[v]}" href="{ledger}#verdict-{slug(v)}" title="{MEANING[v]}"><b>{n}</b> '
+        f'<i class="block block-{CSS[v]} block-{slug(v)}" aria-hidden="true"></i> {v}'
         f"<small>{MEANING[v]}</small></a>"
         for v, n in tally(judged).items()
     )
@@ -71,7 +73,7 @@ def bars_html(judged: Sequence[Judgement]) -> str:
             continue
         own.sort(key=lambda j: VERDICTS.index(j.verdict))
         blocks = "".join(
-            f'<a class="block block-{CSS[j.verdict]}" href="ledger.html#claim-{j.claim.id}" '
+            f'<a class="block block-{CSS[j.verdict]} block-{slug(j.verdict)}" href="ledger.html#claim-{j.claim.id}" '
             f'title="{html.escape(j.claim.id)}: {j.verdict}" aria-label="{html.escape(j.claim.id)}: {j.verdict}"></a>'
             for j in own
         )
@@ -120,24 +122,17 @@ def alt_text(judged: Sequence[Judgement]) -> str:
     return f"{len(judged)} claims of the paper by section, one block each: {counts}"
 
 
-def headlines(judged: Sequence[Judgement], most: int = 5) -> list[Judgement]:
-    """Return the most important findings: by the claim's stated importance, those with a verdict only."""
-    own = [j for j in judged if j.claim.importance > 0 and j.verdict != NOT_RUN]
-    return sorted(own, key=lambda j: (-j.claim.importance, list(VERDICTS).index(j.verdict)))[:most]
+def verdicts_md(judged: Sequence[Judgement]) -> str:
+    """Return the front page's verdicts: how many of each, and a block for each claim."""
+    return f"{raw(counts_html(judged))}\n\n{raw(bars_html(judged))}\n"
 
 
-def front_md(judged: Sequence[Judgement]) -> str:
-    """Return the generated part of the front page: counts, picture, the five most important findings."""
-    items = "".join(
-        f"<li>{badge(j.verdict)} <b>{html.escape(j.claim.locator)}.</b> {html.escape(j.claim.statement)} "
-        f'<em>{html.escape(j.found)}</em> <a href="chapters/{j.claim.chapter}.html#claim-{j.claim.id}">chapter</a>, '
-        f'<a href="ledger.html#claim-{j.claim.id}">ledger</a></li>'
-        for j in headlines(judged)
-    )
-    return (
-        f"{raw(counts_html(judged))}\n\n{raw(bars_html(judged))}\n\n"
-        "## The most important findings\n\n" + raw('<ol class="specseg-headlines">' + items + "</ol>") + "\n"
-    )
+def front_md(judged: Sequence[Judgement], picture: str = "") -> str:
+    """Return the generated top of the front page: the picture (HTML), then the answers."""
+    parts = [raw(picture)] if picture else []
+    if cards := answers_html(judged):
+        parts += ["## Six answers", raw(cards)]
+    return "\n\n".join(parts) + "\n"
 
 
 def ledger_md(judged: Sequence[Judgement], chapters: Sequence[str]) -> str:

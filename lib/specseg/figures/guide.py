@@ -1,9 +1,13 @@
-"""The reading guide's one picture: from a label map to its spectrum, band limit, low-resolution grid and decoder."""
+"""The reading guide's pictures: from a label map to its spectrum, band limit, low-resolution grid and decoder."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
+import pandas as pd
 from matplotlib.patches import FancyArrowPatch, Rectangle
+from pandas.io.formats.style import Styler
 
 from specseg.figures import COLORS, painted, subplots
 
@@ -14,16 +18,19 @@ def overview(label, colors, power, limited, grid, nu_max: int):
     The spectrum is shown up to 4 nu_max. `colors` is a (C, 3) uint8 palette; labels outside it are drawn white.
     `limited` and `grid` are label maps too.
     """
-    fig, axes = subplots(1, 5, size=(10.2, 2.5), gridspec_kw={"width_ratios": [1, 1, 1, 1, 1]})
+    fig, every = subplots(2, 3, size=(5.2, 3.9))
+    cells = every[1, 1].get_gridspec()
+    every[1, 1].remove(), every[1, 2].remove()
+    axes = [*every[0], every[1, 0], fig.add_subplot(cells[1, 1:])]
     titles = (
         "1  label map",
         "2  its spectrum",
-        f"3  kept: $|u|,|v| \\leq {nu_max}$",
-        f"4  on a {grid.shape[0]} x {grid.shape[1]} grid",
+        f"3  waves up to {nu_max}",
+        f"4  on {grid.shape[0]} x {grid.shape[1]}",
         "5  what shrinks",
     )
     for ax, title in zip(axes, titles, strict=True):
-        ax.set_title(title, fontsize=9.5)
+        ax.set_title(title, fontsize=10.5)
         ax.set(xticks=[], yticks=[])
         ax.grid(visible=False)
         for side in ax.spines.values():
@@ -41,7 +48,7 @@ def overview(label, colors, power, limited, grid, nu_max: int):
 
 
 def _decoder(ax) -> None:
-    ax.set(xlim=(0, 10), ylim=(0, 10), aspect="equal")
+    ax.set(xlim=(0, 10), ylim=(0, 8.6))
     boxes = [
         (0.0, 3.6, 2.7, 2.8, "encoder", COLORS["grey"]),
         (3.7, 2.2, 2.8, 5.6, "decoder", COLORS["sky"]),
@@ -52,8 +59,46 @@ def _decoder(ax) -> None:
         ax.add_patch(Rectangle((x, y), w, h, fc=color, ec="black", lw=0.8, alpha=0.45 if name == "decoder" else 0.9))
         inside = "white" if color in (COLORS["blue"], COLORS["grey"]) else "black"
         height = y + h - 0.7 if name == "decoder" else y + h / 2
-        ax.text(x + w / 2, height, name, ha="center", va="center", fontsize=7, color=inside)
-    ax.text(8.65, 5.0, "logits,\nup-\nsampled", ha="center", va="center", fontsize=7)
+        ax.text(x + w / 2, height, name, ha="center", va="center", fontsize=10, color=inside)
+    ax.text(8.65, 5.0, "logits,\nup-\nsampled", ha="center", va="center", fontsize=10)
     for start, stop in (((2.7, 5), (3.7, 5)), ((6.5, 5), (7.4, 5))):
         ax.add_patch(FancyArrowPatch(start, stop, arrowstyle="-|>", mutation_scale=9, color="black"))
-    ax.text(5, 1.0, "truncation: same weights, fewer points", ha="center", fontsize=7)
+    ax.text(5, 0.7, "truncation: same weights, fewer points", ha="center", fontsize=10)
+
+
+def worked(label, power, limited, blocks, names: str = "GHR"):
+    """Draw the worked example: a small label map, its house's spectrum, the band-limited map, the map in blocks.
+
+    Maps are (H, W) of class numbers, `power` the centred strengths of one plane; `names` has a letter for each class.
+    """
+    fig, axes = subplots(2, 2, size=(4.6, 4.9))
+    axes = axes.ravel()
+    colors = [(238, 232, 205), (213, 94, 0), (127, 127, 127)]
+    for ax, title in zip(
+        axes, ("1  label map", "2  the house's waves", "3  waves up to 1", "4  in blocks"), strict=True
+    ):
+        ax.set_title(title, fontsize=10)
+        ax.set(xticks=[], yticks=[])
+        ax.grid(visible=False)
+    for ax, shown in zip(axes[[0, 2, 3]], (label, limited, blocks), strict=True):
+        ax.imshow(painted(shown, colors), interpolation="nearest")
+        for (row, column), value in np.ndenumerate(np.asarray(shown)):
+            ax.text(column, row, names[value], ha="center", va="center", fontsize=9)
+    reach = len(power) // 2
+    axes[1].imshow(power, cmap="Greys", extent=(-reach - 0.5, reach + 0.5) * 2)
+    axes[1].add_patch(Rectangle((-1.5, -1.5), 3, 3, fill=False, ec=COLORS["red"], lw=1.8))
+    axes[1].set(xticks=[-reach, 0, reach], yticks=[-reach, 0, reach])
+    return fig
+
+
+def compared(both: Mapping[str, tuple[float, float]], digits: int = 4) -> Styler:
+    """Return a table of what a calculator and the library give for each step. Raises ValueError where they differ.
+
+    >>> compared({"a half": (1 / 2, 0.5)}).data["by calculator"].tolist()
+    [0.5]
+    """
+    rows = {step: [float(x) for x in pair] for step, pair in both.items()}
+    if apart := [step for step, (one, two) in rows.items() if abs(one - two) > 1e-9]:
+        raise ValueError(f"calculator and library differ at {', '.join(apart)}")
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["by calculator", "by library"])
+    return table.style.format(precision=digits)
