@@ -304,7 +304,7 @@ def soup(text: str) -> BeautifulSoup:
 def test_every_verdict_has_a_colour_a_meaning_and_its_word():
     assert set(CSS) == set(VERDICTS) == set(pages.MEANING)
     for v in VERDICTS:
-        assert soup(badge(v)).text == f"{SIGN[v]} {v}"
+        assert soup(badge(v)).text == f"{SIGN[v]}\u00a0{v}"
     assert len(set(SIGN.values())) == len(VERDICTS), "no two verdicts share a sign"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,20 @@ NAMES = {
     "equation": "Equations", "theorem": "Theorems", "lemma": "Lemmas", "observation": "Key observations",
     "table": "Tables", "figure": "Figures", "footnote": "Footnotes", "caption": "Captions", "sentence": "Sentences",
 }  # fmt: skip
+TEX = {"nu": "ν", "delta": "δ", "Delta": "Δ", "sigma": "σ", "neq": "≠ ", "geq": "≥ ", "in": "∈ ", "int": "∫",
+       "partial": "∂", "log": "log ", "frac": ""}  # fmt: skip
+
+
+def plain(words: str) -> str:
+    """Return the first words of a sentence without TeX; they may end within a formula.
+
+    >>> plain(r"Hence, $\\mathcal{L}_{ce}(\\nu_i)$ and $\\frac{\\partial")
+    'Hence, L_ce(ν_i) and ∂'
+    """
+    words = re.sub(r"\\mathcal\{(.)\}", r"\1", words.replace("}{", "}/{"))
+    words = re.sub(r"\\hat\{(.)\}", "\\1\u0302", words)
+    words = re.sub(r"\\([A-Za-z]+) ?", lambda m: TEX.get(m[1], m[1]), words)
+    return re.sub(r"[${}]", "", words)
 
 
 def covering(judged: Sequence[Judgement]) -> dict[str, list[Judgement]]:
@@ -63,7 +78,7 @@ def page(judged: Sequence[Judgement], inventory: Sequence[dict[str, Any]]) -> st
 
 def _line(item: dict[str, Any], judged: Sequence[Judgement]) -> str:
     if item.get("words"):
-        words = f"<q>{html.escape(item['words'])} \u2026</q>"
+        words = f"<q>{html.escape(plain(item['words']))} \u2026</q>"
     else:  # of an equation: what it is taken to say
         words = html.escape(judged[0].claim.statement) if judged else ""
     if not item["testable"]:

@@ -34,8 +34,8 @@ SIGN = {
 
 def badge(verdict: str) -> str:
     """Return a verdict as an HTML badge: its sign and its words, which colour only helps."""
-    sign = f'<i aria-hidden="true">{SIGN[verdict]}</i>'
-    return f'<span class="verdict verdict-{CSS[verdict]}" data-verdict="{verdict}">{sign} {html.escape(verdict)}</span>'
+    words = f'<i aria-hidden="true">{SIGN[verdict]}</i>&nbsp;{html.escape(verdict)}'
+    return f'<span class="verdict verdict-{CSS[verdict]}" data-verdict="{verdict}">{words}</span>'
 
 
 def sign(verdict: str, told: str = "") -> str:
