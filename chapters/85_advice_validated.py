@@ -34,6 +34,7 @@ from specseg.study import advice as av
 from specseg.study import predictor_cells as cells
 from specseg.study import predictor_demo as demo
 from specseg.study import predictor_findings as facts
+from specseg.study import third_party
 
 findings = ledger.open("85_advice_validated", profile=profile)
 truncated = cells.truncation(cells.read())
@@ -161,10 +162,16 @@ cases.pivot(index="network", columns="within", values="told").style.apply(
 # with their nearest label: where a ribbon of void runs along each contour, as in PASCAL VOC, scores without void do not
 # see what happens at contours, and the advice becomes bold.
 # %% tags=["remove-input"]
-sets = av.whole_sets(records.find("advise_labels", profile="standard"), advice)
+others = third_party.able(third_party.read())
+sets = av.whole_sets(records.find("advise_labels", profile="standard"), advice, others)
 sets["set"], sets["tolerance"] = sets["set"].map(figures.DATASET_NAMES), sets["tolerance"].map("{:.0%}".format)
-sets.columns = ["data set", "tolerated loss", "named", "named, every pixel", "networks allow"]
-sets.style.format("{:g}", subset=list(sets.columns[2:]), na_rep="not measured").hide(axis="index")
+sets.columns = ["data set", "tolerated loss", "named", "named, every pixel", "our networks allow",
+                "networks of others allow"]  # fmt: skip
+sets.style.format("{:g}", subset=list(sets.columns[2:5]), na_rep="not measured").hide(axis="index")
+# %% [markdown]
+# The last column is the range over networks that others trained ({doc}`62_networks_of_others`), whose last features
+# were cut to sizes that a grid of 129 points has. Some of them have 65 points at most: 0.5 is their own grid then.
+# Labels ask for the same size whichever network comes, while the networks of one data set differ widely.
 # %% [markdown]
 # ## What is not resolved
 # Intervals resample what was measured. They cannot say what other label sets, other networks or longer trainings would

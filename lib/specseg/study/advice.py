@@ -137,7 +137,7 @@ def whole_sets(found: Sequence[Record], table: pd.DataFrame, others: Sequence[Ou
     """
     rows = []
     for record in found:
-        name = record.meta["settings"]["dataset"]
+        name = record.meta["settings"]["dataset"].split("_")[0]  # cityscapes_512x256: Cityscapes, shrunk
         own = record.rows[(record.rows["table"] == "recommendation") & (record.rows["kind"] == "band")]
         steps = record.rows.query("table == 'ceilings' and kind == 'band'")["lrg_size"].max() - 1
         here = table[table["domain"] == name.removesuffix("2012")]
