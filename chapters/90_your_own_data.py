@@ -62,7 +62,7 @@ for name in real:
 figures.show(
     draw.compare(rows),
     caption="What three real label sets lose when they are cut to the waves that a grid can carry (left) or drawn in"
-    " blocks (right), with 95 % intervals. Dotted: tolerated losses. The adviser names the smallest grid that stays below.",
+    " blocks (right), with 95 % intervals. Dotted: tolerated losses. The adviser names the smallest grid below.",
     alt="Two panels on logarithmic axes, one line a data set, all falling with the grid's size. PASCAL VOC loses least"
     " by far, CamVid and Dubai lie close together; blocks lose more than the band at the same grid.",
     source="committed records of advise_labels", label="fig-advise-real")
@@ -240,8 +240,8 @@ glue("advise_loose", f"{grid} points, which saves {' and '.join(saved)}", displa
 glue("advise_objects", f"{told['objects']['recommendation']['lrg']['lrg_size']} of 33 points", display=False)
 # %% [markdown]
 # ## How good is it?
-# The rule stood in the library before the first drop of a truncated network was measured. *Waste* is the FLOPs above the
-# smallest tolerable grid's, as a share, plus the loss of mIoU above the tolerance. Against always taking half of the
+# The rule stood in the library before the first drop of a truncated network was measured. *Waste* is the FLOPs above
+# the smallest tolerable grid's, as a share, plus the loss of mIoU above the tolerance. Against always taking half of the
 # grid, the rule changes the waste by {glue:text}`advise_gap_objects` on objects and by {glue:text}`advise_gap_streets`
 # on streets. {doc}`85_advice_validated` sets it beside rules that use a network.
 #
