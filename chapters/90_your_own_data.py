@@ -241,9 +241,9 @@ glue("advise_objects", f"{told['objects']['recommendation']['lrg']['lrg_size']} 
 # %% [markdown]
 # ## How good is it?
 # The rule stood in the library before the first drop of a truncated network was measured. *Waste* is the FLOPs above
-# the smallest tolerable grid's, as a share, plus the loss of mIoU above the tolerance. Against always taking half of the
-# grid, the rule changes the waste by {glue:text}`advise_gap_objects` on objects and by {glue:text}`advise_gap_streets`
-# on streets. {doc}`85_advice_validated` sets it beside rules that use a network.
+# the smallest tolerable grid's, as a share, plus the loss of mIoU above the tolerance. Against always taking half of
+# the grid, the rule changes the waste by {glue:text}`advise_gap_objects` on objects and by
+# {glue:text}`advise_gap_streets` on streets. {doc}`85_advice_validated` sets it beside rules that use a network.
 #
 # ## What we found
 # %% tags=["remove-input"]
