@@ -211,6 +211,7 @@ glue("cut_monotone", f"{sum(t['value'] for t in steps)} of {sum(t['n'] for t in 
 for key, claim in (("small", "tab4-drop-small-r3"), ("more", "tab4-streets-larger-r3"),
                    ("gaps", "tab4-fourier-like-bilinear"), ("encoder", "sec32-arbitrary-features")):  # fmt: skip
     glue(f"cut_{key}", gate.span(told[claim], "{:.1%}"), display=False)
+# %% tags=["remove-cell"]
 streets = pd.concat([m.rows for m in found if (m.network.domain, m.network.model) == ("camvid", "deeplabv3plus")])
 streets = streets[(streets["metric"] == "iou") & streets["method"].isin(["full", "bilinear"])]
 iou = streets.pivot_table("value", "class", "lrg_size")
