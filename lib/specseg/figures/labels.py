@@ -26,7 +26,7 @@ def _band(ax, text: bool = True) -> None:
     ax.axvspan(*_RANGE, color=COLORS["yellow"], alpha=0.25, lw=0)
     if text:
         middle = float(np.sqrt(np.prod(_RANGE)))
-        ax.text(middle, 0.02, "the paper's\n16 to 32", transform=ax.get_xaxis_transform(), fontsize=7.5, ha="center")
+        ax.text(middle, 0.02, "the paper's\n16 to 32", transform=ax.get_xaxis_transform(), fontsize=10, ha="center")
 
 
 def _limits(ax, limits: Sequence[int]) -> None:
@@ -68,14 +68,14 @@ def power_curves(ax, rows: pd.DataFrame, boundary: str = "mirrored") -> None:
     ax.loglog([8, 64], [6e-4, 6e-4 / 512], color="black", lw=0.9, ls=":")
     ax.text(24, 4.5e-5, r"$\nu^{-3}$", fontsize=9)
     _band(ax, text=False)
-    ax.set(xlabel=r"frequency $\nu$ (cycles per frame)", ylabel=r"power $|b(\nu)|^2$ / its largest value")
+    ax.set(xlabel=r"frequency (waves a frame)", ylabel="power / its largest")
 
 
 def overview(rows: pd.DataFrame) -> Figure:
     """Draw the averaged power of each data set beside the mIoU that its band-limited labels keep."""
-    fig, (left, right) = subplots(1, 2, size=(7.4, 3.4))
+    fig, (left, right) = subplots(2, 1, size=(5.0, 5.6))
     power_curves(left, rows)
-    left.legend(loc="lower left", fontsize=8)
+    left.legend(loc="lower left")
     score_curves(right, rows, "miou")
     right.set(ylabel="mIoU of band-limited labels\nwith the true ones", ylim=(None, 1.005))
     return fig
@@ -166,6 +166,43 @@ def class_costs(rows: pd.DataFrame, nu_max: int) -> Figure:
     return fig
 
 
+def side_by_side(image: np.ndarray, maps: Mapping[str, np.ndarray], palette: np.ndarray) -> Figure:
+    """Draw a photograph and its label maps (title -> map), two in a row."""
+    fig, axes = subplots((len(maps) + 2) // 2, 2, size=(5.0, 2.65 * ((len(maps) + 2) // 2)))
+    pictures = {"photograph": image} | {title: painted(x, palette, VOID_GREY) for title, x in maps.items()}
+    for ax, (title, picture) in zip(axes.flat, pictures.items(), strict=True):
+        ax.imshow(picture, interpolation="nearest")
+        ax.set(xticks=[], yticks=[], title=title)
+        ax.grid(False)
+    return fig
+
+
+def explained(plane: np.ndarray, power: np.ndarray, rims: np.ndarray, bins: np.ndarray, nu: int) -> Figure:
+    """Draw a class plane, its centred power with the rim of `nu`, and the rims' power a bin against frequency.
+
+    `rims` is the power of each rim, `bins` how many bins it has, as `label_spectra.rim_power` and `rim_bins` give them.
+    """
+    fig, every = subplots(2, 2, size=(5.0, 5.4))
+    cells = every[1, 0].get_gridspec()
+    every[1, 0].remove(), every[1, 1].remove()
+    axes = [*every[0], fig.add_subplot(cells[1, :])]
+    axes[0].imshow(plane, cmap="Greys", interpolation="nearest")
+    axes[0].set_title("a class plane")
+    middle = len(power) // 2
+    axes[1].imshow(np.log10(np.maximum(power, power.max() * 1e-9)), cmap="cividis",
+                   extent=(-middle - 0.5, middle + 0.5) * 2)  # fmt: skip
+    axes[1].plot(nu * np.array([-1, 1, 1, -1, -1]), nu * np.array([-1, -1, 1, 1, -1]), color=COLORS["red"])
+    axes[1].set(title=f"power, and the rim of {nu}", xlabel="waves across",
+                xlim=(-48, 48), ylim=(-48, 48))  # fmt: skip
+    for ax in axes[:2]:
+        ax.grid(False)
+    axes[0].set(xticks=[], yticks=[])
+    axes[2].loglog(np.arange(1, len(rims)), (rims / bins)[1:], color=COLORS["blue"])
+    axes[2].plot(nu, rims[nu] / bins[nu], "o", color=COLORS["red"])
+    axes[2].set(title="power a bin, rim by rim", xlabel="frequency (waves a frame)", ylabel="power a bin")
+    return fig
+
+
 def _png(label: np.ndarray, palette: np.ndarray) -> str:
     image = Image.fromarray(np.asarray(label, np.uint8))
     image.putpalette(painted(np.arange(256), palette, VOID_GREY).tobytes())
@@ -176,9 +213,9 @@ def _png(label: np.ndarray, palette: np.ndarray) -> str:
 
 def band_slider(maps: Mapping[str, Sequence[np.ndarray]], palettes: Mapping[str, np.ndarray], limits: Sequence[int],
                 errors: Mapping[str, Sequence[float]]):  # fmt: skip
-    """Return a plotly figure: one label map a regime, and a slider over the band limit of its class planes.
+    """Return a plotly figure: one label map a name, and a slider over the band limit that they were made for.
 
-    `maps[regime][k]` is the map at `limits[k]`, `errors[regime][k]` its share of wrong pixels. Each picture is a small
+    `maps[name][k]` is the map at `limits[k]`, `errors[name][k]` its share of wrong pixels. Each picture is a small
     palette PNG, so the whole figure stays far below a megabyte.
     """
     import plotly.graph_objects as go
@@ -197,7 +234,7 @@ def band_slider(maps: Mapping[str, Sequence[np.ndarray]], palettes: Mapping[str,
         found = []
         for p in places:
             wrong = f"{100 * errors[p['name']][k]:.1f} % wrong"  # two short lines fit a phone
-            text = f"{SET_NAMES[p['name']].split(' (')[0]}<br>{'whole band' if 2 * limits[k] + 1 >= side else wrong}"
+            text = f"{p['name']}<br>{'as drawn' if 2 * limits[k] + 1 >= side else wrong}"
             found.append({**place, "x": p["x"], "text": text, "showarrow": False, "font": {"size": 12}})
         return found
 
@@ -206,7 +243,8 @@ def band_slider(maps: Mapping[str, Sequence[np.ndarray]], palettes: Mapping[str,
     fig.update_yaxes(visible=False)
     steps = [{"label": str(nu), "method": "relayout", "args": [{"images": pictures(k), "annotations": captions(k)}]}
              for k, nu in enumerate(limits)]  # fmt: skip
-    slider = {"active": 0, "steps": steps, "pad": {"t": 10}, "currentvalue": {"prefix": "band limit nu_max: "}}
-    fig.update_layout(images=pictures(0), annotations=captions(0), sliders=[slider], height=370,
+    first = limits.index(16)
+    slider = {"active": first, "steps": steps, "pad": {"t": 10}, "currentvalue": {"prefix": "waves up to "}}
+    fig.update_layout(images=pictures(first), annotations=captions(first), sliders=[slider], height=370,
                       margin={"l": 10, "r": 10, "t": 50, "b": 10})  # fmt: skip
     return fig
