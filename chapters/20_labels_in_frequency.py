@@ -105,7 +105,7 @@ figures.show(
 maps = {"waves": [rounded[nu].numpy() for nu in limits], "blocks": [blocks[nu].numpy() for nu in limits]}
 wrong = {name: [float((m != label.numpy()).mean()) for m in each] for name, each in maps.items()}
 figures.show_plotly(
-    draw.band_slider(maps, dict.fromkeys(maps, palette), limits, wrong),
+    draw.band_slider(maps, dict.fromkeys(maps, palette), limits, wrong, first=limits.index(16)),
     caption="The same labels at the slider's band limit, as waves and as blocks, and the share of wrong pixels.",
     alt="Two label maps and a slider over the band limit: from 64 to 8 roads break first, then houses merge; the blocks"
     " get coarser.",

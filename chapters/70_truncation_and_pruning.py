@@ -94,10 +94,9 @@ for kind, picture in (("streets", 2), ("landcover", 1)):
             maps[kind].append(guess)
             wrong[kind].append(float((guess != label)[label != 255].double().mean()))
 # %% tags=["remove-input"]
-slider = sliders.band_slider(maps, {k: synthetic.palette(k) for k in maps}, (65, *sizes), wrong)
-slider.layout.sliders[0].currentvalue.prefix = "points a side (65: the true labels): "
 figures.show_plotly(
-    slider,
+    sliders.band_slider(maps, {k: synthetic.palette(k) for k in maps}, (65, *sizes), wrong,
+                        prefix="points a side (65: the true labels): "),
     caption="Predictions of two tiny networks whose features have fewer and fewer points, and their wrong pixels.",
     alt="Two label maps and a slider over the size of the grid: at 17 points the scene is recognised, at 9 thin things "
     "are gone, at 3 large areas are left.",

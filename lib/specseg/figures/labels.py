@@ -212,10 +212,10 @@ def _png(label: np.ndarray, palette: np.ndarray) -> str:
 
 
 def band_slider(maps: Mapping[str, Sequence[np.ndarray]], palettes: Mapping[str, np.ndarray], limits: Sequence[int],
-                errors: Mapping[str, Sequence[float]]):  # fmt: skip
-    """Return a plotly figure: one label map a name, and a slider over the band limit that they were made for.
+                errors: Mapping[str, Sequence[float]], first: int = 0, prefix: str = "waves up to "):  # fmt: skip
+    """Return a plotly figure: one label map a name, and a slider over the band limit (or size) that they were made for.
 
-    `maps[name][k]` is the map at `limits[k]`, `errors[name][k]` its share of wrong pixels. Each picture is a small
+    It opens at the `first` one; `prefix` stands before the number. `maps[name][k]` is the map at `limits[k]`, `errors[name][k]` its share of wrong pixels. Each picture is a small
     palette PNG, so the whole figure stays far below a megabyte.
     """
     import plotly.graph_objects as go
@@ -243,8 +243,7 @@ def band_slider(maps: Mapping[str, Sequence[np.ndarray]], palettes: Mapping[str,
     fig.update_yaxes(visible=False)
     steps = [{"label": str(nu), "method": "relayout", "args": [{"images": pictures(k), "annotations": captions(k)}]}
              for k, nu in enumerate(limits)]  # fmt: skip
-    first = limits.index(16)
-    slider = {"active": first, "steps": steps, "pad": {"t": 10}, "currentvalue": {"prefix": "waves up to "}}
+    slider = {"active": first, "steps": steps, "pad": {"t": 10}, "currentvalue": {"prefix": prefix}}
     fig.update_layout(images=pictures(first), annotations=captions(first), sliders=[slider], height=370,
                       margin={"l": 10, "r": 10, "t": 50, "b": 10})  # fmt: skip
     return fig
