@@ -215,8 +215,9 @@ def band_slider(maps: Mapping[str, Sequence[np.ndarray]], palettes: Mapping[str,
                 errors: Mapping[str, Sequence[float]], first: int = 0, prefix: str = "waves up to "):  # fmt: skip
     """Return a plotly figure: one label map a name, and a slider over the band limit (or size) that they were made for.
 
-    It opens at the `first` one; `prefix` stands before the number. `maps[name][k]` is the map at `limits[k]`, `errors[name][k]` its share of wrong pixels. Each picture is a small
-    palette PNG, so the whole figure stays far below a megabyte.
+    It opens at the `first` one; `prefix` stands before the number. `maps[name][k]` is the map at `limits[k]`,
+    `errors[name][k]` its share of wrong pixels. Each picture is a small palette PNG, so the whole figure stays far
+    below a megabyte.
     """
     import plotly.graph_objects as go
 
