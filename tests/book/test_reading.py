@@ -43,12 +43,11 @@ WIDER = """
 }
 """
 
-# The least height of words in each picture, in pixels of the screen: of drawn files as they say, of SVG as it is.
+# The least height of words in each picture, in pixels of the screen: of drawn pictures as they say, of SVG as it is.
 WORDS = """
 () => {
   const small = [];
-  for (const img of document.querySelectorAll('article figure.specseg-figure img')) {
-    if (!img.dataset.text && !img.closest('.textless')) { small.push('unknown: ' + img.alt.slice(0, 60)); continue; }
+  for (const img of document.querySelectorAll('article img[data-text]')) {
     const size = +img.dataset.text * img.getBoundingClientRect().width / img.naturalWidth;
     if (size < 9) small.push(`${size.toFixed(1)}: ${img.alt.slice(0, 60)}`);
   }
