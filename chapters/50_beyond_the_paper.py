@@ -65,8 +65,8 @@ figures.show(draw.maps(panels, synthetic.palette("streets")), label="fig-weak-la
     alt="Four label maps: the true one, two of square blocks that lose poles, one with wavy contours that keeps more.")
 # %% [markdown]
 # ## By hand
-# Label maps and a band limit, and the mIoU that block labels of that limit have against the maps themselves: no network
-# trained on such blocks should be expected to do much better. Any label maps of yours will do.
+# Label maps and a band limit, and the mIoU that block labels of that limit have against the maps themselves. Any
+# label maps of yours will do.
 # %%
 import specseg
 
@@ -488,7 +488,6 @@ findings.close()
 #    contour.
 # 2. On its corner $\max(|n_x|, |n_y|)$ is $1/\sqrt2$ on every side, in place of 1: the box tail falls by $\sqrt2$. The
 #    radial tail does not change.
-# 3. Its loss falls like $e^{-\kappa}$, while the smoothed labels ask for more: the rate grows like $e^{\kappa}$ times
-#    $\kappa$, far above the floor.
+# 3. Without end: its loss vanishes, while against the smoothed labels each wrong class costs more the surer it is.
 # 4. Yours will tell. A class that is narrower than a block decides, as the streets do here.
 # :::
