@@ -12,11 +12,11 @@ from specseg.figures import COLORS, REGIME_COLORS, painted, plain_ticks
 
 
 def maps(panels: Mapping[str, np.ndarray], palette: np.ndarray):
-    """Draw label maps side by side; `palette` uint8 (C, 3), void white."""
-    fig, axes = figures.subplots(1, len(panels), size=(7.4, 7.4 / len(panels) + 0.4))
-    for ax, (title, labels) in zip(axes, panels.items(), strict=True):
+    """Draw label maps in two lines; `palette` uint8 (C, 3), void white."""
+    fig, axes = figures.subplots(2, len(panels) // 2, size=(4.8, 5.2))
+    for ax, (title, labels) in zip(axes.flat, panels.items(), strict=True):
         ax.imshow(painted(labels, palette), interpolation="nearest")
-        ax.set_title(title, fontsize=8)
+        ax.set_title(title, fontsize=9)
         ax.axis("off")
     return fig
 
@@ -26,7 +26,7 @@ def tail(rows: pd.DataFrame):
 
     Columns regime, nu_max, kind ("fft", "law", "bound"), value.
     """
-    fig, ax = figures.subplots(size=(7, 3.4))
+    fig, ax = figures.subplots(size=(4.8, 4.4))
     styles = {"fft": ("o", "FFT"), "law": ("-", "law from diagonal neighbours"), "bound": ("--", "strict bound")}
     for regime, part in rows.groupby("regime"):
         for kind, (style, label) in styles.items():
@@ -34,7 +34,7 @@ def tail(rows: pd.DataFrame):
             ax.plot(line["nu_max"], line["value"], style, color=REGIME_COLORS[regime], ms=4, label=f"{regime}, {label}")
     ax.set(yscale="log", xlabel=r"$\nu_{max}$ [cycles per frame]", ylabel=r"$\sum_c E_c(\nu_{max})$")
     plain_ticks(ax, sorted(set(rows["nu_max"])))
-    fig.legend(fontsize=7, ncol=3, loc="outside lower center")
+    fig.legend(fontsize=9, ncol=1, loc="outside lower center")
     return fig
 
 
@@ -43,7 +43,7 @@ def argmax_error(rows: pd.DataFrame):
 
     kind: "actual", "2E" (bound from the energies), "count" (bound from transition counts alone).
     """
-    fig, ax = figures.subplots(size=(7, 3.2))
+    fig, ax = figures.subplots(size=(4.8, 4.4))
     styles = {"actual": ("o-", "actual"), "2E": ("--", "2 ΣE"), "count": (":", "from counts alone")}
     for regime, part in rows.groupby("regime"):
         for kind, (style, label) in styles.items():
@@ -52,7 +52,7 @@ def argmax_error(rows: pd.DataFrame):
     ax.axhline(1, color=COLORS["grey"], lw=0.8)
     ax.set(yscale="log", xlabel=r"$\nu_{max}$ [cycles per frame]", ylabel="share of wrong pixels")
     plain_ticks(ax, sorted(set(rows["nu_max"])))
-    fig.legend(fontsize=7, ncol=3, loc="outside lower center")
+    fig.legend(fontsize=9, ncol=1, loc="outside lower center")
     return fig
 
 
@@ -61,7 +61,7 @@ def block_error(rows: pd.DataFrame):
 
     Columns regime, block, density (contour length per pixel), kind (nearest, majority, spectral), value.
     """
-    fig, ax = figures.subplots(size=(7, 3.4))
+    fig, ax = figures.subplots(size=(4.8, 4.4))
     marks = {"nearest": "o", "majority": "s", "spectral": "x"}
     for (regime, kind), part in rows.groupby(["regime", "kind"]):
         ax.plot(part["block"] * part["density"], part["value"], marks[kind], color=REGIME_COLORS[regime], ms=5,
@@ -71,7 +71,7 @@ def block_error(rows: pd.DataFrame):
     ax.plot(x, 0.2436 * x, color=COLORS["black"], lw=1, label="0.2436 h P")
     ax.set(xscale="log", yscale="log", xlabel="h P: block side times contour length per pixel",
            ylabel="share of changed pixels")  # fmt: skip
-    ax.legend(fontsize=7, ncol=2)
+    fig.legend(fontsize=9, ncol=2, loc="outside lower center")
     return fig
 
 
@@ -81,7 +81,7 @@ def ceilings(rows: pd.DataFrame):
     Columns regime, nu_max, kind (majority, nearest, band, predicted, all classes alike), value.
     """
     regimes = list(dict.fromkeys(rows["regime"]))
-    fig, axes = figures.subplots(1, len(regimes), size=(7.2, 3.0), sharey=True)
+    fig, axes = figures.subplots(len(regimes), 1, size=(4.8, 7.6), sharex=True)
     styles = {
         "band": (COLORS["green"], "^-", "band-limited"), "majority": (COLORS["blue"], "s-", "blocks, majority"),
         "nearest": (COLORS["red"], "o-", "blocks, nearest"), "predicted": (COLORS["black"], "--", "from A and P alone"),
@@ -91,17 +91,18 @@ def ceilings(rows: pd.DataFrame):
         for kind, (color, style, label) in styles.items():
             line = rows[(rows["regime"] == regime) & (rows["kind"] == kind)]
             ax.plot(line["nu_max"], line["value"], style, color=color, ms=4, label=label)
-        ax.set(title=regime, xlabel=r"$\nu_{max}$")
+        ax.set(title=regime)
         plain_ticks(ax, sorted(set(rows["nu_max"])))
-    axes[0].set_ylabel("mIoU against the true labels")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=4, fontsize=8)
+    axes[-1].set_xlabel(r"$\nu_{max}$ [cycles per frame]")
+    axes[1].set_ylabel("mIoU against the true labels")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=2, fontsize=9)
     return fig
 
 
 def truncation(rows: pd.DataFrame):
     """Draw a band limit's true cost, its orders and R_ce L_CE (regime, nu_max, cost, first, second, counted)."""
     regimes = list(dict.fromkeys(rows["regime"]))
-    fig, axes = figures.subplots(1, len(regimes), size=(7.2, 3.0))
+    fig, axes = figures.subplots(len(regimes), 1, size=(4.8, 7.6), sharex=True)
     for ax, regime in zip(axes, regimes, strict=True):
         part = rows[rows["regime"] == regime]
         ax.plot(part["nu_max"], part["counted"], "s--", color=COLORS["red"], ms=4, label=r"$R_{ce}\,L_{CE}$")
@@ -109,10 +110,11 @@ def truncation(rows: pd.DataFrame):
         ax.plot(part["nu_max"], part["second"], ":", color=COLORS["blue"], label="second order")
         ax.plot(part["nu_max"], part["first"], "-.", color=COLORS["green"], lw=1, label="first order: lower bound")
         ax.axhline(0, color=COLORS["grey"], lw=0.6)
-        ax.set(title=regime, xlabel=r"$\nu_{max}$")
+        ax.set(title=regime)
         plain_ticks(ax, sorted(set(rows["nu_max"])))
-    axes[0].set_ylabel("nats per pixel")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=4, fontsize=8)
+    axes[-1].set_xlabel(r"$\nu_{max}$ [cycles per frame]")
+    axes[1].set_ylabel("nats per pixel")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=2, fontsize=9)
     return fig
 
 
@@ -125,7 +127,7 @@ def _domains(rows: pd.DataFrame):
 
 def drop_predictors(rows: pd.DataFrame):
     """Draw the drop over the band-limit cost and over R_ce (columns as `study.band_limit.units`)."""
-    fig, axes = figures.subplots(1, 2, size=(7.2, 3.6), sharey=True)
+    fig, axes = figures.subplots(2, 1, size=(4.8, 7.0))
     names = {"band_cost": "cost with free gains [nats per pixel]", "rce": r"$R_{ce}$"}
     for ax, (column, name) in zip(axes, names.items(), strict=True):
         for label, color, mark, part in _domains(rows):
@@ -133,35 +135,35 @@ def drop_predictors(rows: pd.DataFrame):
             spread = np.stack([drop - part["low"].clip(lower=1e-4), part["high"] - drop]).clip(min=0)
             ax.errorbar(part[column], drop, yerr=spread, fmt=mark, color=color, ms=4, lw=0.8, fillstyle="none",
                         label=label)  # fmt: skip
-        ax.set(xscale="log", yscale="log", xlabel=name)
-    axes[0].set_ylabel("relative drop of mIoU")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=3, fontsize=8)
+        ax.set(xscale="log", yscale="log", xlabel=name, ylabel="relative drop of mIoU")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=1, fontsize=9)
     return fig
 
 
 def floors(rows: pd.DataFrame):
     """Draw R_F and its floor against the LRG size, a panel per domain (columns as `study.band_limit.units`)."""
     kinds = list(dict.fromkeys(rows["kind"]))
-    fig, axes = figures.subplots(1, len(kinds), size=(7.2, 3.0), sharey=True)
+    fig, axes = figures.subplots(len(kinds), 1, size=(4.8, 7.6), sharex=True)
     for label, color, mark, part in _domains(rows):
         ax = np.atleast_1d(axes)[kinds.index(part["kind"].iloc[0])]
         ax.plot(part["lrg_size"], part["rate_fejer"], mark + "-", color=color, ms=4, label=label.split(", ")[1])
         ax.plot(part["lrg_size"], part["floor_fejer"], mark + "--", color=color, ms=4, fillstyle="none")
-        ax.set(title=part["kind"].iloc[0], xlabel="LRG size")
+        ax.set(title=part["kind"].iloc[0])
         ax.axhline(0, color=COLORS["grey"], lw=0.8)
-        ax.legend(fontsize=8)
-    np.atleast_1d(axes)[0].set_ylabel(r"$R_F$ and its floor")
+        ax.legend(fontsize=9)
+    np.atleast_1d(axes)[1].set_ylabel(r"$R_F$ and its floor")
+    np.atleast_1d(axes)[-1].set_xlabel("LRG size")
     return fig
 
 
 def certificate(rows: pd.DataFrame):
     """Draw the certificate over the share of pixels that change (columns as `study.band_limit.units`)."""
-    fig, ax = figures.subplots(size=(6, 3.6))
+    fig, ax = figures.subplots(size=(4.8, 4.2))
     for label, color, mark, part in _domains(rows):
         ax.plot(part["changed_share"], part["certificate"], mark, color=color, ms=5, fillstyle="none", label=label)
     x = np.array([rows["changed_share"].min(), rows["changed_share"].max()])
     for times, style in ((1, "-"), (2, "--"), (4, ":")):
         ax.plot(x, times * x, style, color=COLORS["grey"], lw=1, label=f"{times} x")
     ax.set(xscale="log", yscale="log", xlabel="share of pixels that change", ylabel="certificate")
-    ax.legend(fontsize=8, ncol=2)
+    ax.legend(fontsize=9, ncol=2)
     return fig

@@ -16,7 +16,7 @@ def energy_above(rows: pd.DataFrame, nu_mark: int = 32):
 
     Lines are the law, above + difference; every fourth nu_max has the FFT's dot.
     """
-    fig, ax = figures.subplots(size=(7, 3.4))
+    fig, ax = figures.subplots(size=(4.8, 3.8))
     for (width, part), color in zip(rows.groupby("width"), figures.CYCLE, strict=False):
         ax.plot(part["nu_max"], part["above"] + part["difference"], color=color, label=f"d = {width:g} px")
         ax.plot(part["nu_max"][::4], part["above"][::4], "o", color=color, ms=4)
@@ -25,7 +25,7 @@ def energy_above(rows: pd.DataFrame, nu_mark: int = 32):
     ax.axhline(0.5, color=COLORS["grey"], lw=0.8, ls=":")
     ax.set(ylim=(0, 1), xlabel=r"$\nu_{max}$ [cycles per frame of 513 px]",
            ylabel="share of the region's energy above")  # fmt: skip
-    fig.legend(title="lines: closed form, dots: FFT", loc="outside upper center", ncols=4)
+    fig.legend(title="lines: closed form, dots: FFT", loc="outside lower center", ncols=2)
     return fig
 
 
@@ -37,7 +37,7 @@ def expansion(rows: pd.DataFrame):
     looks = {"true": (COLORS["grey"], "-", 5), "printed": (COLORS["red"], "--", 1.6),
              "sign mended": (COLORS["orange"], ":", 2.2)}  # fmt: skip
     values = sorted(rows["x"].unique())
-    fig, axes = figures.subplots(2, len(values), size=(7, 4.4), sharex=True, sharey="row", squeeze=False)
+    fig, axes = figures.subplots(2, len(values), size=(4.8, 4.8), sharex=True, sharey="row", squeeze=False)
     for column, x in enumerate(values):
         for form, part in rows[rows["x"] == x].groupby("form", sort=False):
             color, style, width = looks.get(form, (COLORS["blue"], "-", 1.2))
@@ -56,7 +56,7 @@ def expansion(rows: pd.DataFrame):
     axes[0, 0].set_ylabel("real part")
     axes[1, 0].set_ylabel("imaginary part")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, labels, ncols=len(labels), loc="outside lower center")
+    fig.legend(handles, labels, ncols=2, loc="outside lower center")
     return fig
 
 
@@ -65,7 +65,7 @@ def reduction(worst: pd.DataFrame, bound: float = 0.05):
 
     Columns unit, width, law, difference (absolute, > 0) and kind, which sets colour and legend.
     """
-    fig, ax = figures.subplots(size=(7, 3.6))
+    fig, ax = figures.subplots(size=(4.8, 3.8))
     marks = zip(worst.groupby("kind", sort=False), figures.CYCLE, "osD^", strict=False)
     for (kind, part), color, marker in marks:
         ax.plot(part["law"], part["difference"], marker, color=color, ms=6, label=kind)
@@ -84,13 +84,13 @@ def answer(grown: pd.DataFrame, shares: pd.DataFrame, law: pd.DataFrame, bound: 
     `grown`: one contour (columns shift, nu_max, below, law), lines the law and dots the FFT. `shares`: all contours at
     nu sigma = 1 (columns shift, below); `law` the law for true band and model (columns shift, true, model).
     """
-    fig, axes = figures.subplots(1, 2, size=(7, 3.3), width_ratios=(3, 2))
+    fig, axes = figures.subplots(2, 1, size=(4.8, 6.6))
     for (shift, part), color in zip(grown.groupby("shift"), figures.CYCLE, strict=False):
         axes[0].plot(part["nu_max"], part["law"], color=color, label=f"moved by {shift:g} px")
         axes[0].plot(part["nu_max"][::4], part["below"][::4], "o", color=color, ms=4)
     plain_ticks(axes[0], OCTAVES)
     axes[0].set(ylim=(0, 1), xlabel=r"$\nu_{max}$ [cycles per frame of 513 px]", ylabel="share of the answer below")
-    axes[0].legend(title="lines: law, dots: FFT", fontsize=8, title_fontsize=8)
+    axes[0].legend(title="lines: law, dots: FFT", fontsize=9, title_fontsize=9)
     axes[1].plot(law["shift"], law["model"], "--", color=COLORS["black"], label="Gaussian model")
     axes[1].plot(law["shift"], law["true"], color=COLORS["black"], label="true band")
     axes[1].plot(
@@ -98,26 +98,26 @@ def answer(grown: pd.DataFrame, shares: pd.DataFrame, law: pd.DataFrame, bound: 
     )
     axes[1].axhline(bound, color=COLORS["grey"], lw=0.8, ls=":")
     axes[1].set(ylim=(0, 0.75), xlabel="shift of the edge [px]", ylabel=r"share below $\nu\sigma = 1$")
-    axes[1].legend(fontsize=8, loc="upper left")
+    axes[1].legend(fontsize=9, loc="upper left")
     return fig
 
 
 def bands(t: np.ndarray, true: np.ndarray, model: np.ndarray, width: float):
     """Draw the true inner band of one edge and the Gaussian of Eq. 35 that is nearest to it, t in units of d."""
-    fig, ax = figures.subplots(size=(7, 2.6))
-    ax.fill_between(t, true, step="mid", color=COLORS["sky"], alpha=0.6, label="true band $B_d \\cap B$ (Eq. 33)")
+    fig, ax = figures.subplots(size=(4.8, 3.2))
+    ax.fill_between(t, true, step="mid", color=COLORS["sky"], alpha=0.6, label="true strip $B_d \\cap B$ (Eq. 33)")
     ax.plot(t, model, color=COLORS["red"], label=f"nearest Gaussian of Eq. 35, $\\sigma$ = {width:.2f} d")
     ax.axvline(0, color=COLORS["black"], lw=0.8)
-    ax.annotate("outside  ", (0, 1.05), ha="right", fontsize=8)
-    ax.annotate("  inside the object", (0, 1.05), ha="left", fontsize=8)
-    ax.set(xlabel="distance from the contour, in band widths d", ylim=(0, 1.5), ylabel="weight")
-    ax.legend(loc="upper right")
+    ax.annotate("outside  ", (0, 1.05), ha="right", fontsize=9)
+    ax.annotate("  inside the object", (0, 1.05), ha="left", fontsize=9)
+    ax.set(xlabel="distance from the contour, in strip widths d", ylim=(0, 1.2), ylabel="weight")
+    fig.legend(loc="outside lower center")
     return fig
 
 
 def built_up(rows: pd.DataFrame):
     """Draw one pair's overlap against nu sigma, exact and Eq. 39 (columns c, x, exact, approximate)."""
-    fig, axes = figures.subplots(1, 2, size=(7, 3.0), width_ratios=(3, 2))
+    fig, axes = figures.subplots(2, 1, size=(4.8, 6.2))
     for (c, part), color in zip(rows.groupby("c"), figures.CYCLE, strict=False):
         axes[0].plot(part["x"], part["exact"], color=color, label=f"C = {c:g}")
         axes[0].plot(part["x"], part["approximate"], "--", color=color)
@@ -125,16 +125,16 @@ def built_up(rows: pd.DataFrame):
     axes[0].set(xlabel=r"$\nu_{max}\,\sigma$", ylabel="overlap kept (1: matched pair)")
     axes[0].legend(
         title="lines: Eq. 38 mended\ndashes: Eq. 39",
-        fontsize=8,
-        title_fontsize=8,
+        fontsize=9,
+        title_fontsize=9,
         loc="center right",
-        bbox_to_anchor=(1.0, 0.68),
+        bbox_to_anchor=(1.0, 0.66),
     )
     x = rows.drop_duplicates("x").sort_values("x")
     axes[1].plot(x["x"], x["matched"], color=COLORS["blue"], label="overlap itself")
     axes[1].plot(x["x"], x["sensitivity"], color=COLORS["red"], label="its answer to a shift")
     axes[1].set(xlabel=r"$\nu_{max}\,\sigma$", ylabel="share below")
-    axes[1].legend(fontsize=8)
+    axes[1].legend(fontsize=9)
     return fig
 
 
