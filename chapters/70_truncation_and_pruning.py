@@ -70,11 +70,10 @@ miou = (hit / (labelled + predicted - hit)).mean(axis=1)
 ways = list(zip(kept["methods"], kept["lrg_sizes"], strict=True))
 for size in (33, 17, 9):
     small = miou[ways.index(("bilinear", size))]
-    book = plain.query("domain == 'voc' and model == 'deeplabv3plus' and lrg_size == @size").iloc[0]
-    print(
-        f"{size} of 65 points: mIoU {miou[0]:.3f} becomes {small:.3f}, {1 - small / miou[0]:.1%} lost; "
-        f"three trainings in the book: {book['value']:.1%} [{book['low']:.1%}, {book['high']:.1%}]"
-    )
+    print(f"{size} of 65 points: mIoU {small:.3f} of {miou[0]:.3f}, {1 - small / miou[0]:.1%} lost")
+    book = plain.query("domain == 'voc' and model == 'deeplabv3plus' and lrg_size == @size")
+    value, low, high = book[["value", "low", "high"]].to_numpy()[0]
+    print(f"    the book, over three trainings: {value:.1%} [{low:.1%}, {high:.1%}]")
 # %% [markdown]
 # ## What a smaller grid does to a prediction
 # Move the slider. Two tiny networks label a drawn street and drawn land cover on a grid of 17 points a side. Their
