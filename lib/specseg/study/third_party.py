@@ -174,7 +174,7 @@ def quality(found: Sequence[Outside]) -> pd.DataFrame:
     """Return one row a network: data set, network, grid, mIoU (value, low, high), published, times colour, judged."""
     rows = [{"data": TITLES[n.dataset], "network": n.title, "grid": n.grid, **scores.estimate(*n.miou()),
              "published": manifests.load(n.name).published, "times colour": n.ratio, "left out": n.left_out}
-            for n in found]  # fmt: skip
+            for n in sorted(found, key=lambda n: list(TITLES).index(n.dataset))]  # fmt: skip
     return pd.DataFrame(rows)
 
 
