@@ -7,17 +7,19 @@
 # %% [markdown]
 # # Cross-entropy in frequency
 # You will know what a frequency component of the cross-entropy is, that Theorem 1 is exact, what its zero frequency is
-# made of, and why neither $L_{ce}(\nu)$ nor $R_{ce}$ is a share of the loss.
+# made of, and why neither it nor the loss rate $R_{ce}$ is a share of the loss.
 #
-# :::{admonition} What is claimed
-# :class: claim
-# Eqs 1, 2 and 9 to 22, Theorem 1, Lemmas 3 and 4, and the first key observation, "CE is mainly contributed by the
-# low-frequency component of segmentation maps" (section 2.1) {cite}`chen2020spectral`. They would be refuted by random
-# tensors on which the two sides differ, or by a network whose low-frequency "contributions" exceed the whole.
+# :::{admonition} The answer
+# :class: tip
+# Theorem 1 is exact: the cross-entropy is the sum of its parts over all frequencies, positive and negative. But a part
+# is no share. In a small trained network the zero frequency alone is {glue:text}`ce_times` times the loss, and all
+# others together are negative. The loss rate $R_{ce}$, the part beyond a band limit over the loss, is exactly how much
+# the loss changes when the labels are cut there. Cut the prediction instead, and the loss of our three networks changes
+# by {glue:text}`ce_true_share` of it. The equations hold for every network; the sizes are those of small ones.
 # :::
 # %% tags=["parameters"]
 profile = "smoke"
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 import numpy as np
 import pandas as pd
 import torch
@@ -34,14 +36,15 @@ from specseg.spectral import spectrum as sp
 
 sizes = config.profile(profile)
 findings = ledger.open("30_cross_entropy", profile=profile)
-findings.banner()
-# %%
+# %% tags=["remove-cell"]
 nets = [tiny.probed("landcover", steps=300, seed=s) for s in range(sizes.seeds)]
 net = nets[0]
 course = pd.DataFrame(
     [{"step": s, **rce_laws.cancellation(y, net.labels, nu_max=8)} for s, y in zip(net.steps, net.logits, strict=True)]
 )
 times = f"{course['zero'].iloc[-1] / course['loss'].iloc[-1]:.1f} times"
+glue("ce_times", times.removesuffix(" times"), display=False)
+# %% tags=["remove-input"]
 figures.show(
     draw.course(course),
     caption="A tiny network learns synthetic land-cover scenes (held-out scenes shown). The whole loss falls; its zero "
@@ -51,17 +54,42 @@ figures.show(
     source="this chapter", label="fig-course",
 )
 # %% [markdown]
+# ## By hand
+# One held-out scene and the network's *logits* $Y$ (what it gives before it decides). With the labels as planes $B$ of
+# zeros and ones and $Y_p = \log \sum_c e^{Y}$, the loss of a pixel is $Y_p - Y$ of its class. Transform both, multiply,
+# add over classes: that is every part of the loss. Numpy alone does it.
+# %%
+Y, label = net.logits[-1][0].numpy(), net.labels[0].numpy()
+B = np.stack([label == c for c in range(len(Y))]).astype(float)
+b, y = (np.fft.fft2(x) / label.size for x in (B, np.log(np.exp(Y).sum(0)) - Y))
+parts = (b.conj() * y).sum(0).real                         # b(-nu) is the conjugate of b(nu)
+wave = np.abs(np.fft.fftfreq(len(label), 1 / len(label)))
+beyond = parts[np.maximum(wave[:, None], wave[None]) > 8].sum()
+loss = ce.cross_entropy(net.logits[-1][:1], net.labels[:1])[0]
+rate = ce.relative_loss_rate(net.logits[-1][:1], net.labels[:1], 8)[0]
+zero = ce.frequency_components(net.logits[-1][:1], net.labels[:1])[0, 0, 0].real
+table = {"by hand": [parts.sum(), parts[0, 0], abs(beyond) / parts.sum()], "by the library": [loss, zero, rate]}
+index = ["whole loss", "zero frequency", "loss rate at 8 waves"]
+pd.DataFrame(table, index=index).astype(float).style.format("{:.4f}")
+# %% [markdown]
+# :::{admonition} What is claimed
+# :class: claim
+# Eqs 1, 2 and 9 to 22, Theorem 1, Lemmas 3 and 4, and the first key observation, "CE is mainly contributed by the
+# low-frequency component of segmentation maps" (section 2.1) {cite}`chen2020spectral`. They would be refuted by random
+# tensors on which the two sides differ, or by a network whose low-frequency "contributions" exceed the whole.
+# :::
+# %% [markdown]
 # ## One convention
 # The paper uses ordinary frequency in section A.2, angular frequency in Eqs 36 and 46, and a discrete one in Eqs 2,
 # 43 and 47. This book uses one: the forward transform carries $1/N$, frequencies are signed, an integral over $t$ is a
 # mean over pixels and an integral over $\nu$ a plain sum. Then nearly every formula stands without a factor:
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 conventions.table().rename(columns={"forward": "forward 1/N (here)"}).drop(columns="note").style.hide(axis="index")
 # %% [markdown]
 # Each cell is the factor that the printed right-hand side needs. Each was checked on numbers: Gaussians for the
 # continuous conventions, random signals for the discrete ones. The largest residual is {glue:text}`ce_conventions`.
 # Eq. 46 fits no convention: its constant needs angular frequency, its convolution does not allow it.
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 cells = conventions.checks()
 by_hand = cells[(cells["convention"] == "ordinary") & cells["equation"].isin(["11", "16"])].set_index("equation")
 angular = cells[(cells["convention"] == "angular") & (cells["equation"] == "11")]["without"].iloc[0]
@@ -162,7 +190,7 @@ residuals = [r for r in results if r.check != "eq02-small-factor"]  # a ratio of
 table = identities.frame(residuals).rename(columns={"mutant": "rival"})
 table.style.format(precision=1, na_rep="").format("{:.1e}", na_rep="", subset=[
     "printed", "convention", "rival"]).hide(axis="index")
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 ratio = next(r for r in results if r.check == "eq02-small-factor")
 glue("ce_ratio", f"{ratio.forms['printed']:.6f}", display=False)
 notes = {
@@ -208,7 +236,7 @@ for r in results:
 # the loss of the untouched prediction against band-limited labels, and $R_{ce}$ is its relative change (the check
 # `eq10-labels-limited` above; its rival is the other reading). Band-limited logits cost something else, measured below
 # under "What truncation really costs".
-# %%
+# %% tags=["hide-input"]
 steps = [k for k, s in enumerate(net.steps) if s in (0, 40, net.steps[-1])]
 limits = list(range(33))
 built = pd.concat([
@@ -246,7 +274,7 @@ figures.show(
 # Void enters the labels alone: both means, of the logits in $p$ and of KL, run over **all** pixels of the frame. So a
 # prediction under void, which the loss does not see, moves $L_{ce}(0)$, and the other frequencies take it back. Sympy
 # leaves 0 for free logits of two classes at three pixels, one of them void; not so with KL over the labelled two alone.
-# %%
+# %% tags=["hide-input"]
 with_void = symbolic.zero_frequency(classes=2, pixels=3, void=1)
 assert with_void["zero"] == 0 and with_void["mutant"] != 0
 parts = pd.DataFrame([
@@ -261,7 +289,7 @@ figures.show(
         "predictions that is nil at the start and the largest part at the end; the loss falls far below the stack.",
     source="this chapter", label="fig-zero-frequency",
 )
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 low = parts[["entropy", "mismatch", "spread"]].sum(axis=1)
 dip = int(low.argmin())
 glue("ce_dip", f"{low[dip]:.2f}", display=False)
@@ -279,7 +307,7 @@ for name, k in (("mismatch_start", 0), ("mismatch_dip", dip), ("spread_end", -1)
 # training {glue:text}`ce_zero` stands at zero and {glue:text}`ce_rest` everywhere else, for a loss of
 # {glue:text}`ce_loss`. The paper sees low frequencies decrease in training; the lowest went from
 # {glue:text}`ce_zero_start` down to {glue:text}`ce_dip` and up to {glue:text}`ce_zero`.
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 last, first = course.iloc[-1], course.iloc[0]
 for name in ("zero", "rest", "loss"):
     glue(f"ce_{name}", f"{last[name]:.2f}", display=False)
@@ -303,7 +331,7 @@ tails = pd.DataFrame([
 ])
 tails["beyond 0"], tails["beyond 4"] = (tails["rest"] / tails["loss"]).abs(), (tails["tail"] / tails["loss"]).abs()
 tails[["scenes", "loss", "zero", "beyond 0", "beyond 4"]].style.format(precision=3).hide(axis="index")
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 parts = tails["beyond 4"]
 few = ", ".join(f"{kind} {part:.3f}" for kind, part in zip(tails["scenes"], parts, strict=True))
 _ = findings.observe("obs1-low-band", cases=dict(zip(tails["scenes"], parts, strict=True)),
@@ -315,7 +343,7 @@ _ = findings.observe("obs1-low-band", cases=dict(zip(tails["scenes"], parts, str
 # coefficients $J/(2\pi j\nu)$. Their product puts $-\frac{1}{2\pi^2 \nu_{max}} \sum_c J_B J_Y$ into the tail of each
 # axis, which no network can remove. Mirroring the frame (half-sample symmetry, the DCT-II) removes the jump. Sympy
 # confirms the sampled form for a ramp, $|x(\nu)|^2 = 1/(4 N^2 \sin^2(\pi\nu/N))$.
-# %%
+# %% tags=["hide-input"]
 assert not symbolic.left_over(symbolic.ramp())
 rates = rce_laws.boundary_and_average(net.logits[-1], net.labels, [2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28])
 at = rates[rates["average"] == "ratio_of_means"].set_index(["boundary", "nu_max"])["rce"]
@@ -327,7 +355,7 @@ figures.show(
         f"mirrored rate drops from {at['mirrored', 6]:.1g} to {at['mirrored', 12]:.1g} across the grid's limit.",
     source="this chapter", label="fig-frame",
 )
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 beyond, one_axis = [], []
 for trained in kinds.values():
     y, x = trained.logits[-1], trained.labels
@@ -357,7 +385,7 @@ _ = findings.observe("beyond-frame-jump", cases=dict(zip(kinds, beyond, strict=T
 # linear; so mIoU and its drop stay. Without void the tail is exactly $\tau$ times as large, since it is linear in the
 # logits for $\nu \ne 0$. The loss is not: $R_{ce} = \tau \, |\text{tail}| / L_{CE}(\tau)$ goes to 0 with $\tau$. For
 # large $\tau$ it tends to a constant where some pixels are wrong, and to infinity where all are right.
-# %%
+# %% tags=["hide-input"]
 sweep = rce_laws.temperature_sweep(net.logits[-1], net.labels, np.geomspace(0.1, 10, 13), nu_max=4)
 calibrated = rce_laws.calibrated_temperature(net.logits[-1], net.labels)
 figures.show(
@@ -368,7 +396,7 @@ figures.show(
         f"{sweep['rce'].min():.1g} and {sweep['rce'].max():.1g}; the tail is a straight line, the loss has a minimum.",
     source="this chapter", label="fig-confidence",
 )
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 ratios = []
 for trained in kinds.values():
     two = rce_laws.temperature_sweep(trained.logits[-1], trained.labels, [0.25, 4.0], nu_max=4)
@@ -398,7 +426,7 @@ _ = findings.observe("bey-rce-scale", cases=dict(zip(kinds, ratios, strict=True)
 # a variance is at most a quarter of the squared range, so for $\Delta L = L(PY) - L(Y)$
 #
 # $$ \langle B - S, D \rangle \le \Delta L \le \langle B - S, D \rangle + \tfrac18 \overline{(\max D - \min D)^2} $$
-# %%
+# %% tags=["hide-input"]
 assert not symbolic.left_over(symbolic.truncation_cost())
 cost = rce_laws.truncation_cost(net.logits[-1], net.labels, [2, 3, 4, 6, 8, 12, 16, 24])
 figures.show(
@@ -409,7 +437,7 @@ figures.show(
         "lower and upper bounds enclose it.",
     source="this chapter", label="fig-cost",
 )
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 held = n = wrong = 0
 shares = []
 for trained in nets:
@@ -420,6 +448,7 @@ for trained in nets:
 for trained in kinds.values():
     rows = rce_laws.truncation_cost(trained.logits[-1], trained.labels, [4])
     shares.append(float((rows["true"] / rows["rce"]).iloc[0]))
+glue("ce_true_share", f"{min(shares):.0%} to {max(shares):.0%}", display=False)
 findings.observe("eq10-measures-loss", cases=dict(zip(kinds, shares, strict=True)), note=(
     f"At nu_max = 4, half the prediction grid's limit, truncating the logits changes the loss by {min(shares):.2f} to "
     f"{max(shares):.2f} times R_ce for three kinds of scenes."))
@@ -433,7 +462,7 @@ _ = findings.observe("eq10-measures-loss", value=held, n=n, form="corrected", mu
 # Jensen's inequality at every pixel gives, void or not,
 #
 # $$ L_{CE}(K Y) \le -\textstyle\sum_c \int B \, K \log S \, dt = \sum_\nu w(\nu) \, L_{ce}(\nu) $$
-# %%
+# %% tags=["remove-cell"]
 cases = [(identities.draw(k), nu) for k in range(10 * sizes.draws) for nu in (1, 2, 3)]
 bound = {w: [rce_laws.filtered_loss(c.logits[None] ** 3, c.labels[None], nu, window=w) for c, nu in cases]
          for w in rce_laws.WINDOWS}
@@ -442,7 +471,7 @@ real = [rce_laws.filtered_loss(y, trained.labels, nu, window="box")
         for trained in kinds.values() for y in trained.logits for nu in (2, 4, 8)]
 short = {name: torch.cat([x.filtered - x.loss > (x.truncated - x.loss).abs() for x in found])
          for name, found in (("box", bound["box"]), ("real", real))}
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 for name, few in short.items():
     glue(f"ce_short_{name}", f"{int(few.sum())} of {len(few)}", display=False)
 _ = findings.observe("bey-fejer-bound", value=holds["fejer"], n=len(cases), mutant=holds["box"], note=(
@@ -454,7 +483,7 @@ _ = findings.observe("bey-fejer-bound", value=holds["fejer"], n=len(cases), muta
 # {glue:text}`ce_short_real`.
 # %% [markdown]
 # ## Look at it
-# %%
+# %% tags=["hide-input"]
 image = 1
 y, label = net.logits[-1][image : image + 1], net.labels[image : image + 1]
 shown = [1, 2, 3, 4, 6, 8, 16, 32]
@@ -469,7 +498,7 @@ figures.show_plotly(
     alt="Interactive picture: annotation on the left, truncated prediction on the right, a slider for the band limit; "
         "the lower the limit, the rounder the prediction's corners.", source="this chapter",
 )
-# %%
+# %% tags=["remove-input"]
 figures.show(
     draw.truncations({k: maps[k] for k in (32, 8, 4, 2)}, label[0].numpy()),
     caption="The same without the slider.",
@@ -477,12 +506,28 @@ figures.show(
         "smoother.",
     source="this chapter", label="fig-truncations",
 )
+# %% tags=["remove-cell"]
+thing = rce_laws.zero_frequency(kinds["objects"].logits[-1], kinds["objects"].labels)._asdict()
+glue("ce_objects_floor", f"{thing['entropy'].mean().item():.2f}", display=False)
+glue("ce_objects_end", f"{sum(x.mean().item() for x in thing.values()):.2f}", display=False)
+for nu in (3, 4):
+    swept = rce_laws.temperature_sweep(net.logits[-1], net.labels, np.geomspace(0.1, 1, 40), nu_max=nu)
+    above = swept[swept["rce"] >= swept["drop"]]
+    glue(f"ce_tau_{nu}", f"{above['tau'].min():.2f}", display=False)
 # %% [markdown]
 # ## What we found
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 findings.close()
 # %% [markdown]
 # ## Check yourself
-# - Let `nets.tiny.train` learn objects (size 65, 300 steps) and draw its zero frequency. Does it end above its start?
+# - A tiny network learns objects instead of land cover. How far above its floor does its zero frequency end?
 # - Give every pixel of one image the same label. What is the floor of $L_{ce}(0)$ then, and what is left elsewhere?
 # - Find the $\tau$ at which $R_{ce}(4)$ equals the relative mIoU-drop. Is it the same for another band limit?
+#
+# :::{admonition} Answers
+# :class: dropdown
+# - At {glue:text}`ce_objects_end` nats, above an entropy of {glue:text}`ce_objects_floor`.
+# - The histogram has one class, so its entropy and the floor are 0. The planes of the labels have no wave but the mean:
+#   all other parts are 0, and $L_{ce}(0)$ is the whole loss.
+# - At a band limit of 4 it is {glue:text}`ce_tau_4`, at 3 it is {glue:text}`ce_tau_3`: not the same.
+# :::
