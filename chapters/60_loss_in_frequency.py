@@ -103,7 +103,7 @@ ends = pd.DataFrame([{
     f"logits beyond {limit}": 1 - learning.share_within(learning.pooled_rims(p, "logits_rim"), limit),
 } for p in pools]).set_index("network")  # fmt: skip
 weak = ends.index[["left_out" in p.observed(ratios) for p in pools]]
-ends.style.format("{:.1%}").set_properties(**{"color": "grey"}, subset=(weak, slice(None)))
+ends.style.format("{:.1%}").set_properties(**{"color": "var(--pst-color-text-muted)"}, subset=(weak, slice(None)))
 # %% [markdown]
 # Share of the power, the zero frequency left out; grey: networks that set no verdict. What the figure and the table
 # test:

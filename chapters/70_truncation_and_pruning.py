@@ -122,7 +122,7 @@ shown = quality[["mIoU", "colour", "ratio", "boundary", "n", "clusters"]]
 shown.columns = ["mIoU", "by colour alone", "times colour", "boundary mIoU", "pictures", "clusters"]
 low = shown.index[shown["times colour"] < protocol.GATE]
 shown.style.format("{:.3f}", subset=["by colour alone", "boundary mIoU"], na_rep="").format(
-    "{:.1f}", subset=["times colour"]).set_properties(**{"color": "grey"}, subset=(low, slice(None)))  # fmt: skip
+    "{:.1f}", subset=["times colour"]).set_properties(**{"color": "var(--pst-color-text-muted)"}, subset=(low, slice(None)))  # fmt: skip
 # %% [markdown]
 # Grey: no verdict. Objects are PASCAL VOC's animals (three trainings of DeepLab v3+), land cover is Dubai (four folds),
 # streets are CamVid (three folds that leave a drive out). A fold's test pictures were not seen in training; the mIoU

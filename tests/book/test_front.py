@@ -8,9 +8,9 @@ from urllib.parse import urlparse
 
 import numpy as np
 import pytest
-import test_pages
 from bs4 import BeautifulSoup
 from conftest import ROOT
+from visits import DESK, PHONE, Visit
 
 from specseg.evidence import answers
 from specseg.evidence.claims import load_claims
@@ -19,8 +19,6 @@ from specseg.figures import front as drawn
 from specseg.nets import protocol
 from specseg.study import front, gate, trained
 
-DESK, PHONE, Visit = test_pages.DESK, test_pages.PHONE, test_pages.Visit
-site, browser = test_pages.site, test_pages.browser  # fixtures
 SYMBOLS = re.compile(r"R_?ce|\bLRG\b|\bFPI\b|nu_?max|L_?ce|\bKL\b|\$|ν")
 SEEN = {  # claim -> (domain, value, low, high), as the records had them when the sentences were written
     "th1-decomposition": [("", 5e-16, None, None)],

@@ -1,6 +1,6 @@
 """Whether the built pages can be read: widths, words in pictures, fold bars, the order of a chapter, long pages.
 
-Run `make book` first. LACKS names the pages that do not yet keep a rule; one that keeps it must leave the list.
+Run `make book` first.
 """
 
 from __future__ import annotations
@@ -15,17 +15,6 @@ pytestmark = pytest.mark.browser
 
 REFERENCE = ("ledger.html", "runs.html", "errata.html", "coverage.html")
 LONGEST = 8_000  # pixels of a reference page when it is opened
-ORDERLESS = """
-10_reading_guide 15_paper_against_itself 20_labels_in_frequency 25_data_sets 30_cross_entropy 35_iou
-40_boundary_iou 45_spectral_gradients 50_beyond_the_paper 55_networks_and_cost 60_loss_in_frequency
-65_network_gradients 70_truncation_and_pruning 75_block_annotation 80_predictors 85_advice_validated
-90_your_own_data
-"""
-LACKS: dict[str, set[str]] = {
-    "answers": {"index.html"}, "order": {f"chapters/{slug}.html" for slug in ORDERLESS.split()}, "folds": set(),
-    "words in pictures": set(),
-}  # fmt: skip
-
 # What is wider than the article and lies in no frame that scrolls or cuts.
 WIDER = """
 () => {
@@ -93,14 +82,6 @@ ORDER = """
 """
 
 
-def held(rule: str, name: str, broken: object) -> None:
-    """Fail for a page that breaks a rule, and for one that keeps it and is still listed as lacking it."""
-    if name in LACKS[rule]:
-        assert broken, f"{name} keeps the rule '{rule}' now: take it out of LACKS"
-    else:
-        assert not broken, f"{name}, {rule}: {broken}"
-
-
 def built(name: str) -> str:
     if not (HTML / name).is_file():
         skip_or_fail(f"no built book with {name}: run 'make book' first")
@@ -117,12 +98,12 @@ def test_nothing_is_wider_than_its_column_unless_it_scrolls(opened, name):
 
 @pytest.mark.parametrize("name", ["index.html", *chapters()])
 def test_words_in_pictures_can_be_read_on_a_phone(opened, name):
-    held("words in pictures", name, opened(built(name), size=PHONE).ask(WORDS))
+    assert opened(built(name), size=PHONE).ask(WORDS) == []
 
 
 @pytest.mark.parametrize("name", chapters())
 def test_no_two_fold_bars_stand_in_a_row(opened, name):
-    held("folds", name, opened(built(name)).ask(FOLDS))
+    assert opened(built(name)).ask(FOLDS) == []
 
 
 @pytest.mark.parametrize("name", chapters())
@@ -130,7 +111,8 @@ def test_a_chapter_has_its_answer_then_a_picture_then_what_is_done_by_hand(opene
     answer, picture, hand = places = opened(built(name), size=DESK).ask(ORDER)
     missing = [what for what, top in zip(("answer", "picture", "By hand"), places, strict=True) if top is None]
     wrong = missing or (not answer < picture < hand and f"order {places}")
-    held("order", name, wrong or (picture > DESK["height"] and f"the picture begins at {picture:.0f} px"))
+    assert not wrong, f"{name}: {wrong}"
+    assert picture <= DESK["height"], f"{name}: the picture begins at {picture:.0f} px"
 
 
 def test_each_answer_of_the_front_page_is_one_short_sentence(opened):
@@ -138,7 +120,7 @@ def test_each_answer_of_the_front_page_is_one_short_sentence(opened):
         "() => [...document.querySelectorAll('.specseg-answer')].map(n => (n.querySelector('p') || n).innerText)"
     )
     words = [len(sentence.split()) for sentence in opened(built("index.html")).ask(sentences)]
-    held("answers", "index.html", [] if len(words) == 6 and max(words) <= 30 else f"words of the answers: {words}")
+    assert len(words) == 6 and max(words) <= 30, words
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["wide", "phone"])

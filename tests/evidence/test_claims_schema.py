@@ -126,7 +126,7 @@ def test_a_blocked_claim_needs_no_check(tmp_path):
 def test_everything_that_may_be_said(tmp_path):
     change = {
         "covers": ["eq:1"], "quote": "as we see", "tables": ["4a"], "unit": "%", "if_fails": "paper inconsistent",
-        "importance": 3, "drift": 0.1, "amended": [{"date": "2026-01-01", "reason": "typed wrongly"}],
+        "drift": 0.1, "amended": [{"date": "2026-01-01", "reason": "typed wrongly"}],
         "correction": dict.fromkeys(CORRECTION, "words"),
         "checks": {
             "printed": {"kind": "between", "min": 1, "max": 2, "basis": "b"},

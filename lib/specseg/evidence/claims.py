@@ -127,7 +127,6 @@ class Claim(Model):
     if_fails: Literal[*IF_FAILS] = "refuted"
     blocked: str = ""
     correction: dict[str, str] | None = None
-    importance: int = 0
     drift: float = 1e-6
     replaces: bool = False  # the corrected form is another statement: it mends no verdict
     amended: tuple[Amendment, ...] = ()

@@ -83,9 +83,6 @@ class Findings:
         self.records[record.run_id] = record
         return record
 
-    def banner(self) -> None:
-        """Print nothing (its content is one line at the chapter's end); to be deleted when no chapter calls it."""
-
     def observe(
         self,
         claim_id: str,
