@@ -120,9 +120,9 @@ quality.index = [names.who(*i) for i in quality[["domain", "model"]].to_numpy()]
 quality["mIoU"] = [f"{r.value:.3f} [{r.low:.3f}, {r.high:.3f}]" for r in quality.itertuples()]
 shown = quality[["mIoU", "colour", "ratio", "boundary", "n", "clusters"]]
 shown.columns = ["mIoU", "by colour alone", "times colour", "boundary mIoU", "pictures", "clusters"]
-low = shown.index[shown["times colour"] < protocol.GATE]
+low, grey = shown.index[shown["times colour"] < protocol.GATE], {"color": "var(--pst-color-text-muted)"}
 shown.style.format("{:.3f}", subset=["by colour alone", "boundary mIoU"], na_rep="").format(
-    "{:.1f}", subset=["times colour"]).set_properties(**{"color": "var(--pst-color-text-muted)"}, subset=(low, slice(None)))  # fmt: skip
+    "{:.1f}", subset=["times colour"]).set_properties(**grey, subset=(low, slice(None)))  # fmt: skip
 # %% [markdown]
 # Grey: no verdict. Objects are PASCAL VOC's animals (three trainings of DeepLab v3+), land cover is Dubai (four folds),
 # streets are CamVid (three folds that leave a drive out). A fold's test pictures were not seen in training; the mIoU
