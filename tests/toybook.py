@@ -107,7 +107,7 @@ This front page has enough words on it to count as a page that is not empty.
 It shows the sum {glue:text}`chapters/10_first.ipynb::toy_sum:s`.
 
 ```{include} _generated/verdicts.md
-:start-after: "---\n\n"
+:start-after: "---\\n\\n"
 ```
 
 ```{include} _generated/front.md
