@@ -1,12 +1,14 @@
-"""Run-length masks of COCO files: against masks that pycocotools encoded, and refused where they do not fit."""
+"""Run-length masks of COCO files, against those that pycocotools encoded; the pictures of the whole ADE20K."""
 
 import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from specseg.advise import folder, maps, polygons
+from specseg.advise import folder, maps, polygons, report
 from specseg.advise.files import BadFile
+from specseg.advise.settings import Settings
 
 # What pycocotools 2 made of these masks (encode of the Fortran-ordered array, counts as text).
 DISC = (
@@ -61,3 +63,17 @@ def test_a_mask_of_another_size_names_file_and_annotation(tmp_path):
         BadFile, match=r"all.json: annotation 3 of p.jpg: a run-length mask of 35 pixels; expected 7 x 6"
     ):
         polygons.read(item.path, item.part)
+
+
+def test_the_pictures_of_the_whole_ade20k_are_class_numbers(tmp_path):
+    """Red and green are a class, blue is which object of it: two objects of one class are no two classes."""
+    home, classes = tmp_path / "ade", np.array([0, 976, 2978])
+    home.mkdir()
+    for k in range(3):
+        label = classes[np.indices((96, 96)).sum(0) // (20 + k) % 3]
+        objects = np.indices((96, 96))[0] % 200
+        rgb = np.stack([label // 256 * 10, label % 256, objects], -1).astype(np.uint8)
+        Image.fromarray(rgb).save(home / f"ADE_val_0000000{k}_seg.png")
+        Image.fromarray(rgb).save(home / f"ADE_val_0000000{k}.jpg")
+    data = report.advise(home, Settings(size=65, draws=5, ignore=(0,)), out=tmp_path / "out").data
+    assert [c["name"] for c in data["classes"]] == ["class 976", "class 2978"] and data["data"]["measured"] == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 LOSSLESS = ("PNG", "TIFF", "BMP", "GIF", "PPM")
+ADE20K = re.compile(r"ADE_(train|val|frame)_\w+_seg")  # of the whole ADE20K: red and green are a class, blue an object
 MOST = 1 << 23  # stored numbers beyond this are no class numbers
 LOSSY = (
     "a lossy picture: its values are no longer those that were stored. Export the labels as PNG; if this is all there "
@@ -41,8 +43,9 @@ class Stored:
 def read(path: Path) -> Stored:
     """Return what a file of labels holds: PNG of every depth, TIFF, BMP, GIF, PGM or .npy.
 
-    Numbers come as uint8 where they fit, else as int32; grey pictures of three equal channels are numbers. Raises
-    BadFile for lossy, damaged and oversized files, and for values that are no whole numbers.
+    Numbers come as uint8 where they fit, else as int32; grey pictures of three equal channels are numbers, and so are
+    the whole ADE20K's `*_seg.png`, whose class is red // 10 * 256 + green. Raises BadFile for lossy, damaged and
+    oversized files, and for values that are no whole numbers.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -65,6 +68,8 @@ def read(path: Path) -> Stored:
         return Stored(values, np.resize(np.array(table + [0] * (768 - len(table)), np.uint8), (256, 3)), "palette")
     if values.ndim == 3 and values.shape[2] == 3:
         if not ((values[..., 0] == values[..., 1]) & (values[..., 0] == values[..., 2])).all():
+            if ADE20K.fullmatch(path.stem):
+                return _numbers(values[..., 0].astype(np.int32) // 10 * 256 + values[..., 1], path, "ADE20K's colours")
             return Stored(values, None, f"mode {mode}")
         values = values[..., 0]
     if depth in (2, 4) and mode == "L":  # shown grey levels of a file that stores two or four bits
