@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from functools import cache
 from pathlib import Path
@@ -211,3 +212,14 @@ def test_the_parameters_are_literals_and_profile_is_smoke():
         assert chapter.parameters["profile"] == "smoke", f"{chapter.slug}: a first look must be quick"
     numbers = [int(p.stem[:2]) for p in CHAPTERS]
     assert len(set(numbers)) == len(numbers)
+
+
+def test_answer_boxes_rest_on_the_verdicts_that_they_were_written_for():
+    facts = json.loads((ROOT / "results/accepted/smoke.json").read_text(encoding="utf-8"))["facts"]
+    table = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("### What each answer box says")[2]
+    rows = re.findall(r"^\| (\d\d) \| (.+) \| (.+) \|$", table.partition("\n## ")[0], re.M)
+    assert [chapter for chapter, _, _ in rows] == [p.stem[:2] for p in CHAPTERS], "a row for each chapter"
+    for chapter, answer, rests in rows:
+        told = dict(re.findall(r"`([a-z0-9-]+)`: ([a-z ]+)", rests))
+        assert told and told == {c: facts[c]["verdict"] for c in told}, f"{chapter}: is '{answer}' still borne?"
+        assert ":::{admonition} The answer" in next(p for p in CHAPTERS if p.stem[:2] == chapter).read_text("utf-8")
