@@ -15,7 +15,8 @@
 # is no share. In a small trained network the zero frequency alone is {glue:text}`ce_times` times the loss, and all
 # others together are negative. The loss rate $R_{ce}$, the part beyond a band limit over the loss, is exactly how much
 # the loss changes when the labels are cut there. Cut the prediction instead, and the loss of our three networks changes
-# by {glue:text}`ce_true_share` of it. The equations hold for every network; the sizes are those of small ones.
+# by only {glue:text}`ce_true_share` of what $R_{ce}$ says. The equations hold for every network; the sizes are those of
+# small ones.
 # :::
 # %% tags=["parameters"]
 profile = "smoke"

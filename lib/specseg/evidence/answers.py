@@ -52,16 +52,16 @@ ANSWERS = (
     ),
     Answer(
         "Can the decoder work on a smaller grid?",
-        "On objects it can: half of the grid costs {value:.1%} [{low:.1%}, {high:.1%}] of the mIoU. On land cover no "
-        "network of ours was good enough to tell.",
+        "On objects it can: half of the points a side costs {value:.1%} [{low:.1%}, {high:.1%}] of the mIoU. On land "
+        "cover no network of ours can tell, so it stays open.",
         (("tab4-drop-small-r3", "not resolved"),),
         ((OBJECTS, HOLDS),),
         OBJECTS,
     ),
     Answer(
         "Does the loss beyond a grid tell how small the grid may be?",
-        "On objects better than the grid's size does, with {value:.2f} [{low:.2f}, {high:.2f}] times the error. "
-        "On streets that is open.",
+        "On objects better than the grid's size does: it foretells the mIoU lost with {value:.2f} [{low:.2f}, "
+        "{high:.2f}] times the error. On streets that is open.",
         (("fig5b-estimates-r3", "not resolved"),),
         ((OBJECTS, HOLDS), (STREETS, OPEN)),
         OBJECTS,
