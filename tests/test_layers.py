@@ -223,3 +223,9 @@ def test_answer_boxes_rest_on_the_verdicts_that_they_were_written_for():
         told = dict(re.findall(r"`([a-z0-9-]+)`: ([a-z ]+)", rests))
         assert told and told == {c: facts[c]["verdict"] for c in told}, f"{chapter}: is '{answer}' still borne?"
         assert ":::{admonition} The answer" in next(p for p in CHAPTERS if p.stem[:2] == chapter).read_text("utf-8")
+
+
+def test_nothing_that_a_command_makes_is_in_git():
+    """A wheel leaves build/ behind: once it was committed whole, a second library beside the first."""
+    made = ("/build/", "/_build/", "/.venv/", "/book/chapters/", "/book/_generated/", "*.egg-info/", "runs/")
+    assert set(made) <= set((ROOT / ".gitignore").read_text(encoding="utf-8").split())

@@ -1,6 +1,0 @@
-"""`python -m specseg.cli` is the command `specseg`."""
-
-from specseg.cli import main
-
-if __name__ == "__main__":
-    main()
