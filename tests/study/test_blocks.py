@@ -117,9 +117,3 @@ def test_coarse_labels_are_told_set_by_set():
     states = [findings.observe(**{k: v for k, v in f.items() if k != "record"}) for f in facts]
     assert states == ["holds"] * 6 and not missing
     assert facts[0]["note"].startswith("dubai: blocks agree")
-
-
-def test_the_pipeline_measures_both_networks(tmp_path):
-    base = Network("landcover", backbone="tiny", width=8, size=65, steps=2, batch=2, precision="32-true")
-    got = bt.table(bt.pairs(bt.pipeline(tmp_path, 1, base)))
-    assert got["nu_max"].tolist() == [0, 8] and got["drop"].notna().all()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,14 +19,11 @@ import pandas as pd
 from specseg.evidence import statistics
 from specseg.evidence.records import Record
 from specseg.evidence.verdicts import FEWEST
-from specseg.measure import truncation as study
-from specseg.nets import networks, protocol, weights
-from specseg.nets.networks import Network
 from specseg.study import gate, trained
 from specseg.study.predictor_cells import Found
 from specseg.study.printed.tables import Tables
 from specseg.study.printed.tables import blocks as weak_labels
-from specseg.study.trained import PAPER_KIND, Measured, Pool
+from specseg.study.trained import PAPER_KIND, Pool
 
 KIND_OF = {"voc2012": "objects", "dubai": "land cover", "camvid": "streets"}
 CLOSE_KINDS = ("objects", "land cover")
@@ -272,19 +268,3 @@ def coarse(sets: dict[str, Record]) -> tuple[list[dict], dict[str, str]]:
                           "record": record,
                           "note": f"{name}: {words}, {value:.3f} [{low:.3f}, {high:.3f}]."})  # fmt: skip
     return facts, {}
-
-
-def pipeline(root: Path, batches: int = 2, base: Network | None = None) -> Found:
-    """Train a network (the smoke profile's land cover) on full labels and on blocks of nu_max = 8, and score both."""
-    base = base or protocol.networks("smoke", group="landcover")[0]
-    measured = []
-    for network in (base, replace(base, annotation="block", nu_max=8)):
-        networks.ensure(network, root=root)
-        net, data = weights.load(network, sources=("run",), runs=root), network.data("test")
-        full = [study.Condition(study.FULL, net.prediction_grid)]
-        got = study.truncation_counts(net, networks.test_batches(network, count=batches), full, boundary=())
-        arrays = {"counts": got.counts[0], "names": np.array(got.names),
-                  "clusters": np.array([network.home.cluster(n) for n in got.names]),
-                  "scored": np.array(network.home.scored_indices(data.classes))}  # fmt: skip
-        measured.append(Measured(network, pd.DataFrame(), arrays))
-    return Found([], [], [], measured[1:], measured[:1])
