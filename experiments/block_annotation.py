@@ -54,11 +54,13 @@ def run(cell: Weak, folder: Path, tell) -> pd.DataFrame:
     """Return tidy rows: mIoU and boundary mIoU on true labels, IoU per class, and the labels' own agreement."""
     network = cell.network
     networks.ensure(network, device=str(sweep.device()), precision=sweep.precision(), tell=tell)
-    net = weights.load(network, sources=weights.TRAINED)
+    net = weights.load(network, sources=weights.TRAINED).to(sweep.device())
     data = network.data("test")
     scored = network.home.scored_indices(data.classes)
     full = [study.Condition(study.FULL, net.prediction_grid)]
-    got = study.truncation_counts(net, networks.test_batches(network), full, scored=scored, tell=tell)
+    got = study.truncation_counts(
+        net, networks.test_batches(network, device=sweep.device()), full, scored=scored, tell=tell
+    )
     clusters = [network.home.cluster(name) for name in got.names]
     edge = study.boundary_miou(got.boundary[0], scored)
     rows = score_rows(got.counts[0], clusters, scored, data.classes)

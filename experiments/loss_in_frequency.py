@@ -41,7 +41,7 @@ class Loss:
 
 def cells(profile: str) -> list[Loss]:
     """Every network of the protocol with the decoder on the full grid."""
-    return [Loss(n) for n in protocol.networks(profile) if not n.lrg_size and not n.images]
+    return [Loss(n) for n in protocol.networks(profile) if not n.lrg_size and not n.images and n.start != "frozen"]
 
 
 def limits(size: int) -> list[int]:
@@ -50,42 +50,43 @@ def limits(size: int) -> list[int]:
     return sorted({n for n in (*protocol.LIMITS, *lrg) if n < size // 2}, reverse=True)
 
 
-def padded(network: Network):
+def padded(network: Network, device="cpu"):
     """Yield the test pictures in frames whose long side fits, padded with void."""
-    return study.batched(study.padded_frames(network.data("test"), network.size))
+    return study.batched(study.padded_frames(network.data("test"), network.size), device=device)
 
 
-def some(network: Network, part: str, count: int):
+def some(network: Network, part: str, count: int, device="cpu"):
     """Yield the first pictures of a fixed draw of a split, in the evaluation's frame."""
     items = loading.TorchDataset(network.data(part), transforms.evaluation(network.size))
     for i in loading.order(len(items), 0, 0)[:count]:
         image, label, name = items[int(i)]
-        yield image[None].float() / 255, label[None].long(), (name,)
+        yield (image[None].float() / 255).to(device), label[None].long().to(device), (name,)
 
 
-def during(network: Network) -> list[dict]:
+def during(network: Network, device) -> list[dict]:
     """Return rows per snapshot: L_ce by rim, whose sum is L_CE, and mIoU, on the probe pictures."""
     steps = network.settings(len(network.data("train"))).snapshot_steps()
-    nets = ((step, weights.load(network, step=step, sources=("run",))) for step in steps)
+    nets = ((step, weights.load(network, step=step, sources=("run",)).to(device)) for step in steps)
     scored = network.home.scored_indices(network.data("test").classes)
-    rows = study.course_rows(nets, list(some(network, "test", PROBES)), scored)
+    rows = study.course_rows(nets, list(some(network, "test", PROBES, device)), scored)
     return [{**row, "unit": "nat" if row["metric"] == "loss_rim" else "1"} for row in rows]
 
 
 def run(cell: Loss, folder: Path, tell) -> pd.DataFrame:
     """Return tidy rows: R_ce by variant, average and limit with intervals; rims of loss and spectra; snapshots."""
-    network = cell.network
-    networks.ensure(network, device=str(sweep.device()), precision=sweep.precision(), tell=tell)
-    net = weights.load(network, sources=weights.TRAINED)
-    temperature = study.calibrated_temperature(net, some(network, "train", CALIBRATION))
-    parts = study.loss_parts(net, networks.test_batches(network), limits(network.size), temperature=temperature,
-                             padded=padded(network) if network.is_baseline else None, tell=tell)  # fmt: skip
+    network, device = cell.network, sweep.device()
+    networks.ensure(network, device=str(device), precision=sweep.precision(), tell=tell)
+    net = weights.load(network, sources=weights.TRAINED).to(device)
+    temperature = study.calibrated_temperature(net, some(network, "train", CALIBRATION, device))
+    parts = study.loss_parts(net, networks.test_batches(network, device=device), limits(network.size),
+                             temperature=temperature,
+                             padded=padded(network, device) if network.is_baseline else None, tell=tell)  # fmt: skip
     clusters = [network.home.cluster(name) for name in parts.names]
     shared = {"n": len(parts.names), "unit": "1"}
     rows = [{**shared, "metric": "temperature", "value": temperature}, *study.rate_rows(parts, clusters)]
     rows += [{**shared, **row, "unit": "nat" if row["metric"] == "loss_rim" else "1"} for row in study.rim_rows(parts)]
     if network.is_baseline:
-        rows += during(network)
+        rows += during(network, device)
     np.savez_compressed(
         folder / "probe.npz", total=parts.total.astype(np.float32), tail=parts.tail.astype(np.float32),
         soft=parts.soft.astype(np.float32), class_rims=parts.class_rims.astype(np.float32),

@@ -28,6 +28,11 @@ from specseg.nets.protocol import networks as protocol
 FREE = ("synthetic", "dubai")  # pictures whose licence lets them travel with a record
 
 
+def cells(profile: str) -> list[Network]:
+    """Every network of the protocol that is no short continuation of another, which has its score."""
+    return [n for n in protocol(profile) if n.start != "frozen"]
+
+
 def rival(network: Network) -> dict[str, np.ndarray]:
     """Return the counts of the colour histogram, trained and tested on the network's frames."""
     train = networks.Annotated(network.data("train"), network)
@@ -44,11 +49,13 @@ def rival(network: Network) -> dict[str, np.ndarray]:
 def run(network: Network, folder: Path, tell) -> pd.DataFrame:
     """Train (or go on), then return tidy rows of the training and of the test; counts go to counts.npz."""
     networks.ensure(network, device=str(sweep.device()), precision=sweep.precision(), tell=tell)
-    net, about = weights.load(network, sources=weights.TRAINED), networks.about(network)
+    net, about = weights.load(network, sources=weights.TRAINED).to(sweep.device()), networks.about(network)
     data = network.data("test")
     scored = network.home.scored_indices(data.classes)
     full = [study.Condition(study.FULL, net.prediction_grid)]
-    got = study.truncation_counts(net, networks.test_batches(network), full, scored=scored, tell=tell)
+    got = study.truncation_counts(
+        net, networks.test_batches(network, device=sweep.device()), full, scored=scored, tell=tell
+    )
     clusters = [network.home.cluster(name) for name in got.names]
     rows = []
     for predictor, counts in {"network": got.counts[0], **rival(network)}.items():
@@ -59,7 +66,7 @@ def run(network: Network, folder: Path, tell) -> pd.DataFrame:
              for r in networks.history(network).itertuples() if r.step % 10 == 9]  # fmt: skip
     rows += [{"predictor": "network", "metric": key, "class": "training", "value": about[key], "n": about["images"]}
              for key in ("seconds", "seconds_per_step", "threads") if about[key] is not None]  # fmt: skip
-    image = next(iter(networks.test_batches(network, batch=1)))
+    net, image = net.cpu(), next(iter(networks.test_batches(network, batch=1)))
     np.savez_compressed(
         folder / "probe.npz", counts=got.counts[0].astype(np.int32), clusters=np.array(clusters),
         names=np.array(got.names), scored=np.array(scored), probe_scene=weights.probe_logits(net).numpy(),
@@ -124,7 +131,7 @@ def minutes(network: Network, profile: str) -> float:
     return (network.steps or network.home.steps) * pace / 60 * (network.size / 257) ** 2 + 1
 
 
-EXPERIMENT = sweep.Experiment(name="networks", cells=protocol, run=run, record=record, minutes=minutes)
+EXPERIMENT = sweep.Experiment(name="networks", cells=cells, run=run, record=record, minutes=minutes)
 
 if __name__ == "__main__":
     sweep.main(EXPERIMENT)

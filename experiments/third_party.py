@@ -88,8 +88,6 @@ def measured(unit: Unit, items: Sequence[loading.Item], tell=lambda _: None):
     device = sweep.device()
     net = weights.load(unit.name, sources=("third party",)).to(device)
     batch = BATCH[torch.device(device).type]
-    torch.backends.cudnn.allow_tf32 = False  # else a GPU rounds what its convolutions read to ten bits
-    torch.backends.cudnn.deterministic = True
     parts, temperatures = loss_of(unit, net, items, device, tell)
     scored = unit.home.scored_indices(unit.data().classes)
     got = truncation.truncation_counts(

@@ -37,12 +37,14 @@ def run(cell: Truncation, folder: Path, tell) -> pd.DataFrame:
     """Return tidy rows: mIoU, boundary mIoU and relative drop per condition, IoU per class at the full grid."""
     network = cell.network
     networks.ensure(network, device=str(sweep.device()), precision=sweep.precision(), tell=tell)
-    net = weights.load(network, sources=weights.TRAINED)
+    net = weights.load(network, sources=weights.TRAINED).to(sweep.device())
     net.lrg_size = None
     data = network.data("test")
     scored = network.home.scored_indices(data.classes)
     chosen = study.conditions(net, protocol.lrg_sizes(net.prediction_grid))
-    got = study.truncation_counts(net, networks.test_batches(network), chosen, scored=scored, tell=tell)
+    got = study.truncation_counts(
+        net, networks.test_batches(network, device=sweep.device()), chosen, scored=scored, tell=tell
+    )
     clusters = [network.home.cluster(name) for name in got.names]
     np.savez_compressed(
         folder / "probe.npz", counts=got.counts.astype(np.int32), boundary=got.boundary.astype(np.int32),

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from specseg.data import domains
+from specseg.data import domains, loading, samples, transforms
 from specseg.evidence import config, provenance, records
 from specseg.nets import flops, networks, protocol, pruning, train, weights
-from specseg.nets.networks import Network
+from specseg.nets.networks import Annotated, Network
 from specseg.spectral import labels as annotation
 
 TINY = Network(
@@ -56,8 +56,38 @@ def test_conditions_that_are_compared_share_everything_else():
     by_domain = {}
     for n in protocol.networks("standard"):
         settings = replace(n.settings(437), seed=0, snapshots=(), precision="")
-        by_domain.setdefault((n.domain, n.images), set()).add(settings)
+        by_domain.setdefault((n.domain, n.images, n.start), set()).add(settings)
     assert all(len(found) == 1 for found in by_domain.values())
+
+
+def test_what_goes_on_from_a_network_begins_with_its_weights(tmp_path):
+    base, seen = train.load_file(networks.ensure(TINY, root=tmp_path) / "weights.safetensors"), {}
+    pruned = replace(TINY, prune_encoder=0.4, prune_decoder=0.2, start="trained", steps=1)
+    first = replace(TINY, start="trained", images=4)
+    assert pruned.origin == replace(TINY, steps=1) and first.origin == TINY and not first.is_baseline
+    networks.folder(pruned.origin, tmp_path).mkdir()
+    for origin in (pruned.origin, replace(TINY, steps=0)):  # whose weights are there is not trained again
+        train.save_state(base, networks.folder(origin, tmp_path) / "weights.safetensors")
+    frozen = replace(TINY, start="frozen", lrg_size=9, steps=3)
+    for network in (pruned, frozen):
+        folder = networks.ensure(network, root=tmp_path)
+        seen[network.start] = train.load_file(folder / "weights.safetensors")
+        assert not list(folder.glob("step*.safetensors"))
+    near = {k: float((seen["trained"][k] - v).abs().max()) for k, v in base.items() if "norm" not in k and v.ndim == 1}
+    assert max(near.values()) < 0.2  # one step of warm-up away, not an initialisation away
+    same = {k for k, v in base.items() if torch.equal(seen["frozen"][k], v)}
+    assert {k for k in base if k.startswith("backbone.")} <= same  # weights, and the statistics of its normalisation
+    assert any(k.startswith("decoder.") and k.endswith("weight") for k in set(base) - same)
+
+
+def test_a_decoded_split_gives_the_same_batches():
+    data = Annotated(
+        replace(TINY, annotation="block", nu_max=8).data("train"), replace(TINY, annotation="block", nu_max=8)
+    )
+    cut = transforms.training(65)
+    one, two = (loading.draws(d, cut, 4)(3) for d in (data, samples.Decoded(data)))
+    assert torch.equal(one[0], two[0]) and torch.equal(one[1], two[1])
+    assert samples.Decoded(data).label(2).dtype == np.int64
 
 
 def test_the_papers_policy_is_that_of_its_appendix():

@@ -174,12 +174,14 @@ def test_drops_meet_rates_at_half_the_lrg_size(found):
 
 
 def test_networks_trained_at_the_grid_stand_beside_truncated_ones(root):
-    small = replace(Network("dubai"), lrg_size=17)
-    for network in (Network("dubai"), Network("dubai", fold=1), small):
+    whole = replace(Network("dubai"), start="frozen", steps=200)
+    small = replace(whole, lrg_size=17)
+    for network in (Network("dubai"), Network("dubai", fold=1), whole, small):
         invented.truncation(root, network)
-    (row,) = tables.retrained(trained.pools(trained.read("truncation"))).to_dict("records")
-    assert (row["lrg_size"], row["share"]) == (17, 0.25) and row["low"] <= row["trained"] <= row["high"]
-    one, two = invented.counts(Network("dubai"), 1.0), invented.counts(small, 0.25)
+    assert {m.network.start for m in trained.read("truncation")} == {""}
+    (row,) = tables.retrained(trained.read("truncation", start="frozen")).to_dict("records")
+    assert (row["lrg_size"], row["share"]) == (17, 0.25) and row["low"] <= row["value"] <= row["high"]
+    one, two = invented.counts(whole, 1.0), invented.counts(small, 0.25)
     ious = [scores.miou(x.sum(0), [0, 1, 3]) for x in (one, two)]
     assert row["trained"] == pytest.approx(1 - ious[1] / ious[0])
 

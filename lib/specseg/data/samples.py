@@ -111,3 +111,22 @@ class Windows(DataSet):
             self._last[what] = (i, getattr(self.inner, what)(i))
         y, x = r * self.size, c * self.size
         return np.ascontiguousarray(self._last[what][1][y : y + self.size, x : x + self.size])
+
+
+class Decoded(DataSet):
+    """A split whose pictures and label maps are decoded once and kept, labels as bytes: for many epochs."""
+
+    def __init__(self, inner: DataSet) -> None:
+        super().__init__(inner.name, inner.split, inner.ids, inner.listed, inner.classes, inner.palette)
+        self._images = [inner.image(i) for i in range(len(inner))]
+        self._labels = [inner.label(i).astype(np.uint8) for i in range(len(inner))]
+
+    def image(self, index: int) -> np.ndarray:
+        return self._images[index]
+
+    def classes_map(self, index: int) -> np.ndarray:
+        """Label map number `index` as bytes (H, W): what `loading.TorchDataset` asks for."""
+        return self._labels[index]
+
+    def label(self, index: int) -> np.ndarray:
+        return self._labels[index].astype(np.int64)

@@ -35,7 +35,7 @@ def class_counts(pred: Tensor, label: Tensor, num_classes: int, *, ignore_index:
             if x.numel() and (int(x.min()) < 0 or int(x.max()) >= num_classes):
                 raise ValueError(f"{name}: values {int(x.min())} .. {int(x.max())}, expected 0 .. {num_classes - 1}")
         for k, x in enumerate((t[p == t], t, p)):
-            out[i, :, k] = torch.bincount(x, minlength=num_classes).numpy()
+            out[i, :, k] = torch.bincount(x, minlength=num_classes).cpu().numpy()
     return out
 
 

@@ -24,7 +24,7 @@ from torch import Tensor
 from specseg.data import loading, transforms
 from specseg.data.datasets import DataSet
 from specseg.data.domains import SYNTHETIC, Domain, domain
-from specseg.data.samples import Windows
+from specseg.data.samples import Decoded, Windows
 from specseg.evidence import config, provenance
 from specseg.nets import train
 from specseg.nets.models import SegmentationNet, build
@@ -33,6 +33,8 @@ from specseg.spectral import labels as annotation
 
 SNAPSHOTS = (0.0, 0.0625, 0.125, 0.25, 0.5, 0.75, 1.0)
 ANNOTATIONS = ("full", "block", "block_nearest")
+STARTS = ("", "trained", "frozen")
+KEPT = 1000  # training pictures up to which a training keeps them decoded: a gigabyte at most
 Tell = Callable[[str], None]
 
 
@@ -43,6 +45,8 @@ class Network:
     `steps` 0 takes the domain's own, `images` 0 all. `annotation` is what it is trained on: "full" labels, or blocks of
     band limit `nu_max` by majority ("block") or at the grid points ("block_nearest"). `prune_encoder` and
     `prune_decoder` are rates of soft filter pruning, `lrg_size` the grid of a decoder trained with truncation.
+    `start` is "" for ImageNet's weights; "trained" goes on from those of its `origin`, "frozen" from there with the
+    backbone as it is: its weights, and the statistics of its normalisation.
     `policy` is "standard" (SGD 0.005, new layers 0.05) or "paper" (A.9). `dose` is that of a synthetic domain.
     `precision` "auto" leaves open in which one it is trained: what the machine does fast, or what `ensure` is told. It
     is no part of its name, and stands in network.json and the records as what it was; another word is part of it.
@@ -66,6 +70,7 @@ class Network:
     steps: int = 0
     policy: str = "standard"
     precision: str = "auto"
+    start: str = ""
 
     def __post_init__(self) -> None:
         domain(self.domain)
@@ -73,6 +78,8 @@ class Network:
             raise ValueError(f"annotation {self.annotation!r}: expected one of {', '.join(ANNOTATIONS)}")
         if (self.annotation == "full") != (self.nu_max == 0):
             raise ValueError(f"nu_max {self.nu_max}: block annotation needs a band limit, full annotation has none")
+        if self.start not in STARTS:
+            raise ValueError(f"start {self.start!r}: expected one of {', '.join(map(repr, STARTS))}")
         if self.policy not in ("standard", "paper"):
             raise ValueError(f"policy {self.policy!r}: expected standard or paper")
 
@@ -90,8 +97,16 @@ class Network:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether it is trained on all images with full labels, unpruned and untruncated."""
-        return not (self.nu_max or self.prune_encoder or self.prune_decoder or self.lrg_size or self.images)
+        """Whether it is trained on all images with full labels, unpruned and untruncated, from ImageNet's weights."""
+        pruned = self.prune_encoder or self.prune_decoder
+        return not (self.nu_max or pruned or self.lrg_size or self.images or self.start)
+
+    @property
+    def origin(self) -> Network:
+        """The baseline of the same domain, model, fold and seed: where a training that goes on from one begins."""
+        steps = 0 if self.start == "frozen" else self.steps
+        return replace(self, annotation="full", nu_max=0, prune_encoder=0.0, prune_decoder=0.0, lrg_size=0, images=0,
+                       steps=steps, start="")  # fmt: skip
 
     @property
     def pruning(self) -> SoftFilterPruning | None:
@@ -121,7 +136,7 @@ class Network:
         precision = fast_precision() if self.precision == "auto" else self.precision
         return train.Settings(
             steps=steps, warmup=min(50, steps // 4), precision=precision, seed=self.seed, snapshots=snapshots,
-            **policy,
+            frozen=self.start == "frozen", **policy,
         )  # fmt: skip
 
     def build(self, *, pretrained: bool = False, num_classes: int | None = None) -> SegmentationNet:
@@ -225,9 +240,12 @@ def _pruning(network: Network) -> dict | None:
 
 def _train(network: Network, place: Path, device: str, precision: str, tell: Tell) -> None:
     data = Annotated(network.data("train", framed=False), network)
+    data = Decoded(data) if len(data) <= KEPT else data
     chosen = next((p for p in (network.precision, precision) if p != "auto"), None) or fast_precision(device)
     chosen = _begun(place / "precision.json", chosen)
-    settings, net = replace(network.settings(len(data)), precision=chosen), network.build(pretrained=True)
+    settings, net = replace(network.settings(len(data)), precision=chosen), network.build(pretrained=not network.start)
+    if network.start:
+        train.load_weights(net, _weights(network.origin, place.parents[1], device, precision, tell))
     cut = transforms.training(network.size, base="native" if network.home.native else "frame")
     workers = 0 if device == "cpu" else 3  # a GPU waits for pictures; the batches are the same
     draw = loading.draws(data, cut, network.batch, seed=network.seed, workers=workers)
@@ -271,6 +289,15 @@ def _train(network: Network, place: Path, device: str, precision: str, tell: Tel
         (place / name).unlink(missing_ok=True)
 
 
+def _weights(network: Network, root: Path, device: str, precision: str, tell: Tell) -> Path:
+    """Return the file of a baseline's weights: of a run, else the published one, else of the training that it needs."""
+    run, published = (folder(network, root) / "weights.safetensors",
+                      config.root() / "results" / "weights" / f"{network.name}.safetensors")  # fmt: skip
+    if not run.is_file() and not published.is_file():
+        ensure(network, device=device, precision=precision, root=root, tell=tell)
+    return run if run.is_file() else published
+
+
 def _now() -> dict[str, str]:
     return provenance.module_hashes([Path(__file__)])
 
@@ -308,11 +335,14 @@ def history(network: Network, root: Path | None = None) -> pd.DataFrame:
 
 def test_batches(
     network: Network, *, batch: int = 4, mode: str = "crop", count: int | None = None,
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu",
 ) -> Iterator[tuple[Tensor, Tensor, tuple]]:  # fmt: skip
     """Yield the first `count` batches of its test split (None: all) in the evaluation's frame.
 
-    Images (batch, 3, s, s) in [0, 1] of `dtype`, labels (batch, s, s), names.
+    Images (batch, 3, s, s) in [0, 1] of `dtype`, labels (batch, s, s), names; on `device`.
     """
     items = loading.evaluation_loader(network.data("test"), transforms.evaluation(network.size, mode), batch)
-    return (((images.float() / 255.0).to(dtype), labels, names) for images, labels, names in islice(items, count))
+    return (
+        ((images.float() / 255.0).to(device, dtype), labels.to(device), names)
+        for images, labels, names in islice(items, count)
+    )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from specseg.data.domains import SYNTHETIC
 from specseg.data.synthetic import DOSES
 from specseg.evidence import config
 from specseg.nets.networks import Network
@@ -18,6 +17,7 @@ NINE = ("voc", "dubai", "camvid", "doses", "voc seeds", "dan", "blocks", "prunin
 LIMITS = (64, 48, 40, 32, 24, 16, 8)  # Table 1's, and with block annotation Table 3's, in cycles per frame
 BLOCKS = (32, 16, 8)
 GATE = 2.0  # a network counts as trained at so many times the mIoU of the best classifier by colour alone
+TUNING = 200  # steps for which a trained network goes on with its decoder on an LRG
 TINY = {"backbone": "tiny", "width": 32, "precision": "32-true"}
 
 
@@ -68,15 +68,22 @@ def _standard() -> dict[str, tuple[Network, ...]]:
     voc, models = Network("voc"), ("deeplabv3plus", "dan")
     seeds = tuple(replace(voc, seed=s) for s in (1, 2))
     dubai = tuple(Network("dubai", fold=f) for f in range(4))
+    more = tuple(replace(voc, seed=s) for s in (3, 4, 5))
     camvid = tuple(Network("camvid", fold=f) for f in range(3))
-    dan = tuple(replace(n, model="dan") for n in (voc, *dubai, *camvid, *seeds))
+    native = tuple(Network("dubai_native", fold=f) for f in range(4))
+    dan = tuple(replace(n, model="dan") for n in (voc, *dubai[:2], *camvid, *seeds))
     first = {"voc-dan-f0-s0", "dubai-dan-f0-s0", "dubai-dan-f1-s0", "camvid-dan-f0-s0"}
 
     def blocks(base: Network) -> tuple[Network, ...]:
         return tuple(replace(base, annotation="block", nu_max=n) for n in BLOCKS)
 
     def pruned(base: Network, rate: float) -> Network:
-        return replace(base, prune_encoder=rate, prune_decoder=0.2)
+        return replace(base, prune_encoder=rate, prune_decoder=0.2, start="trained")
+
+    def tuned(base: Network) -> tuple[Network, ...]:
+        sizes = lrg_sizes((base.size - 1) // 4 + 1)
+        whole = replace(base, start="frozen", steps=TUNING)
+        return (whole, *(replace(whole, lrg_size=sizes[k]) for k in (3, 5, 6)))  # half, a quarter, an eighth
 
     return {
         "voc": (voc,),
@@ -87,15 +94,15 @@ def _standard() -> dict[str, tuple[Network, ...]]:
         "dan": tuple(n for n in dan if n.name in first),
         "blocks": tuple(n for m in models for n in blocks(replace(voc, model=m))),
         "pruning": (pruned(voc, 0.6), pruned(voc, 0.0)),
-        "trio": tuple(Network(regime, **TINY) for regime in SYNTHETIC),
         "more dan": tuple(n for n in dan if n.name not in first),
-        "more blocks": tuple(n for base in (*dubai, *seeds, *camvid) for n in blocks(base)),
+        "native land cover": native,
+        "native blocks": tuple(n for base in native[:2] for n in blocks(base)[1:]),
+        "retrained": tuple(n for base in (voc, camvid[0], *native) for n in tuned(base)),
+        "more blocks": tuple(n for base in (*camvid, *seeds) for n in blocks(base)),
+        "more pruning": (*(pruned(voc, r) for r in (0.2, 0.4)), *(pruned(n, 0.6) for n in (camvid[0], *native))),
+        "more seeds": (*more, *(replace(n, annotation="block", nu_max=32) for n in more), *blocks(more[0])[2:]),
+        "fewer labels": (*(replace(voc, images=k) for k in (218, 109, 54)), *(replace(n, images=109) for n in seeds)),
         "nearest blocks": tuple(replace(n, annotation="block_nearest") for n in blocks(voc)),
-        "more pruning": (*(pruned(voc, r) for r in (0.2, 0.4)), *(pruned(n, 0.6) for n in (*dubai, *camvid))),
-        "retrained": tuple(replace(n, lrg_size=s) for n in dubai for s in lrg_sizes(65)[1:]),
-        "fewer labels": tuple(replace(voc, images=k) for k in (218, 109, 54)),
-        "native land cover": tuple(Network("dubai_native", fold=f) for f in range(4)),
-        "more doses": tuple(Network(r, dose=d, **TINY) for r in SYNTHETIC[1:] for d in DOSES),
     }
 
 

@@ -37,7 +37,8 @@ class Settings:
     `warmup` steps it falls as (1 - step / steps)^power. `epoch_steps` steps make an epoch, after which filters are
     pruned; the last may be cut short. `precision` is Fabric's word: "32-true" or "bf16-mixed". `deterministic` asks
     torch for algorithms that give the same numbers again on a GPU too (on a CPU they always do). `snapshots` are shares
-    of the training after which `fit` hands out the network.
+    of the training after which `fit` hands out the network. `frozen` leaves the backbone as it is: its weights, and the
+    statistics of its normalisation.
     """
 
     steps: int
@@ -54,6 +55,7 @@ class Settings:
     checkpoint_steps: int = 50
     deterministic: bool = False
     snapshots: tuple[float, ...] = ()
+    frozen: bool = False
 
     def __post_init__(self) -> None:
         for name in ("steps", "epoch_steps", "checkpoint_steps"):
@@ -150,6 +152,7 @@ def optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
             "lr": settings.lr * (settings.new_layers if fresh else 1.0),
         }
         for fresh in (False, True)
+        if fresh or not settings.frozen
     ]
     return torch.optim.SGD(groups, momentum=settings.momentum, weight_decay=settings.weight_decay)
 
@@ -179,13 +182,15 @@ def fit(
     state: dict[str, Any] = {"model": model, "optimizer": sgd, "step": 0, "losses": [], "settings": told}
     if checkpoint is not None and checkpoint.is_file():
         _resume(fabric, checkpoint, state, told)
-    base = (settings.lr, settings.lr * settings.new_layers)
+    base = (settings.lr, settings.lr * settings.new_layers)[settings.frozen :]
     if state["step"] == 0 and prune is not None:
         prune.step(model.module, 0.0)
     due = set(settings.snapshot_steps()) if on_snapshot is not None else set()
     if state["step"] == 0 and 0 in due:
         on_snapshot(0, model.module)
     model.train()
+    if settings.frozen:
+        model.module.backbone.eval().requires_grad_(False)
     with _depthwise_in_float32(model.module, settings, fabric):
         for step in range(state["step"], settings.steps):
             torch.manual_seed(settings.seed * 1_000_003 + step)  # drop-out is a function of the step

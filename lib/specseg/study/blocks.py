@@ -23,7 +23,7 @@ from specseg.study import gate, trained
 from specseg.study.predictor_cells import Found
 from specseg.study.printed.tables import Tables
 from specseg.study.printed.tables import blocks as weak_labels
-from specseg.study.trained import PAPER_KIND, Pool
+from specseg.study.trained import PAPER_KIND, Measured, Pool
 
 KIND_OF = {"voc2012": "objects", "dubai": "land cover", "camvid": "streets"}
 CLOSE_KINDS = ("objects", "land cover")
@@ -125,12 +125,14 @@ class Noise(NamedTuple):
         return {"value": value, "low": low, "high": high, "over": "trainings", "units": self.seeds}
 
 
-def noise(found: Found) -> Noise | None:
+def noise(found: Sequence[Measured]) -> Noise | None:
     """Return the spread over seeds of fully labelled networks, from the setup with most seeds; None with fewer than 3.
+
+    `found` are records that hold the counts of whole networks.
 
     It stands for all: a single training cannot say how far another would differ.
     """
-    pools = trained.pools(trained.plain(found.truncation))
+    pools = trained.pools(trained.plain(found))
     most = max(pools, key=lambda p: len(p.seeds), default=None)
     if most is None or len(most.seeds) < FEWEST:
         return None
@@ -143,7 +145,7 @@ def observations(found: Found) -> tuple[list[dict], dict[str, str]]:
 
     Every difference of two trainings bears the spread of trainings.
     """
-    blocks, spread, ratios = pairs(found), noise(found), gate.quality(found.networks)
+    blocks, spread, ratios = pairs(found), noise(found.truncation), gate.quality(found.networks)
     if not blocks or spread is None:
         why = "networks trained on blocks, and three seeds of a fully labelled one: not both on record"
         return [], dict.fromkeys(CLAIMS, why)

@@ -26,9 +26,9 @@ from specseg.nets.networks import Network, of_settings, trained_in
 from specseg.study import gate
 
 CELLS: dict[str, Callable[[Network], bool]] = {
-    "networks": lambda n: True,
+    "networks": lambda n: n.start != "frozen",
     "truncation": lambda n: not n.nu_max and not n.images,
-    "loss_in_frequency": lambda n: not n.lrg_size and not n.images,
+    "loss_in_frequency": lambda n: not n.lrg_size and not n.images and n.start != "frozen",
     "block_annotation": lambda n: bool(n.nu_max or n.images),
 }
 KINDS = ("objects", "land cover", "streets")  # of domains; as the paper's PASCAL, DeepGlobe, Cityscapes
@@ -56,7 +56,7 @@ def baselines(profile: str = "standard", *, doses: bool = False) -> list[Network
 def cells(experiment: str, profile: str = "standard") -> list[Network]:
     """Return the networks that an experiment measures, in order. Raises ValueError for an unknown experiment.
 
-    >>> len(cells("networks")) == len(cells("truncation")) + len(cells("block_annotation"))
+    >>> {n.start for n in cells("networks")} == {"", "trained"}
     True
     """
     if experiment not in CELLS:
@@ -65,10 +65,15 @@ def cells(experiment: str, profile: str = "standard") -> list[Network]:
 
 
 def read(experiment: str, profile: str = "standard", **settings) -> list[Measured]:
-    """Return the newest record of each network of an experiment with these settings, in the protocol's order."""
+    """Return the newest record of each network of an experiment with these settings, in the protocol's order.
+
+    Networks that went on with a frozen backbone are given only if asked for (start="frozen"): the rest have no part in
+    their question.
+    """
     newest = {r.meta["settings"].get("name"): r for r in records.find(experiment, profile=profile, **settings)}
     order = {n.name: k for k, n in enumerate(protocol.networks(profile))}
     found = [Measured(of_settings(r.meta["settings"]), r.rows, r.probe(), r) for r in newest.values()]
+    found = [m for m in found if m.network.start == settings.get("start", "") or m.network.start == "trained"]
     return sorted(found, key=lambda m: order.get(m.network.name, len(order)))
 
 

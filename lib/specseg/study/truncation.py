@@ -8,7 +8,7 @@ Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 3.2 and A.10.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -142,6 +142,7 @@ def streets_difference(streets: Pool, other: Pool, largest: float = 0.5) -> dict
     return {**statistics.estimate(gap, drawn), "share": share}
 
 
+GIVES_BACK = "beyond-training-gives-back"
 CLAIMS = (
     "tab4-drop-small-r3", "tab4-monotone-r3", "tab4-streets-larger-r3", "sec32-pruning-leaves-drop-r3",
     "tab4-fourier-like-bilinear", "sec32-arbitrary-features", "fig4-optima-r3", "fig4-optima-insensitive-r3",
@@ -294,21 +295,41 @@ def quality(found: Sequence[Measured], scored_by: Sequence[Measured]) -> pd.Data
     return pd.DataFrame(rows)
 
 
-def retrained(pools: Sequence[Pool]) -> pd.DataFrame:
-    """Return, for setups trained at an LRG, the drop from the full-grid baseline: trained there, and truncated there.
+def retrained(found: Sequence[Measured]) -> pd.DataFrame:
+    """Return what going on with the training at an LRG gives back, against a control that went on with the full grid.
 
-    domain, kind, model, lrg_size, share, `trained` with its low and high, `truncated`. Empty where none was trained.
+    `found` are truncation's records of networks that start "frozen". One row a setup and LRG: domain, kind, model,
+    lrg_size, share, `truncated` (the control's drop when it is only truncated), `trained` (the drop from the control of
+    the network trained there), and value, low, high of their difference, on the same pictures. Empty where none is.
     """
-    parents = {(p.setup.domain, p.setup.model): p for p in pools if p.setup.is_baseline}
+    pools = trained.pools(found)
+    control = {(p.setup.domain, p.setup.model): p for p in pools if not p.setup.lrg_size}
     rows = []
     for pool in pools:
         n = pool.setup
-        if not n.lrg_size or (parent := parents.get((n.domain, n.model))) is None:
+        if not n.lrg_size or (n.domain, n.model) not in control:
             continue
-        own = statistics.estimate(*trained.drop_draws(parent, pool, None, trained.under("bilinear", n.lrg_size)))
-        rows.append({
-            **trained.who(n), "lrg_size": n.lrg_size,
-            "share": (n.lrg_size - 1) / (grid(parent) - 1), "trained": own["value"], "low": own["low"],
-            "high": own["high"], "truncated": drop(trained.shared(parent, pool)[0], "bilinear", n.lrg_size)[0],
-        })  # fmt: skip
+        base, own = trained.shared(control[n.domain, n.model], pool)
+        there = trained.under("bilinear", n.lrg_size)
+        (a, drawn_a), (b, drawn_b) = (trained.drop_draws(base, p, None, there) for p in (base, own))
+        rows.append({**trained.who(n), "lrg_size": n.lrg_size, "share": (n.lrg_size - 1) / (grid(base) - 1),
+                     "truncated": a, "trained": b, **statistics.estimate(a - b, drawn_a - drawn_b)})  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def given_back(found: Sequence[Measured], widen: Callable[..., dict], ratios: dict[str, float]) -> list[dict]:
+    """Return the share of the drop at an eighth of the grid that further training there gives back, one a setup.
+
+    `found` as for `retrained`; `widen` adds the spread of trainings (`blocks.Noise.widen`).
+    """
+    setups = {(p.setup.domain, p.setup.model): p for p in trained.pools(found)}
+    facts = []
+    for row in (r for r in retrained(found).to_dict("records") if r["share"] == 0.125):
+        pool = setups[row["domain"], row["model"]]
+        origins = Pool([m._replace(network=m.network.origin) for m in pool.members])
+        gain = widen(row["value"], np.array([row["low"], row["high"]]), len(pool.members))
+        share = {k: gain[k] / row["truncated"] for k in ("value", "low", "high")}
+        facts.append({**gain, **share, **origins.observed(ratios), "note": (
+            f"{gate.named(origins.setup)}: truncated {row['truncated']:.1%}, trained on there {row['trained']:.1%}: "
+            f"{share['value']:.0%} [{share['low']:.0%}, {share['high']:.0%}] given back.")})  # fmt: skip
+    return facts

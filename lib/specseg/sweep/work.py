@@ -29,6 +29,10 @@ def choose(device: str, precision: str) -> None:
     """Set what `device` and `precision` return. Raises ValueError and RuntimeError as `config.device` does."""
     if device not in ("auto", "cpu"):
         config.device(device)
+        import torch  # a GPU measures in whole float32 too: else it rounds what its convolutions read to ten bits
+
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.deterministic = True
     _CHOICE.update(device=device, precision=precision)
 
 
