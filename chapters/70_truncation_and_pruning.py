@@ -203,7 +203,7 @@ best = pd.concat([cost.optima(rows, keys).assign(who=who) for who, rows in (("pa
 best = best[best["sizes"] == len(draw.SHARES)]  # pruned networks were timed at three sizes only
 best = gate.marked(best.assign(inside=best["share"].between(0.25, 0.5)), pools, ratios)
 told = tables.observations(pools, ratios, best[(best["who"] == "ours") & (best["cost"] == fpi.PRINTED)])
-spread = blocks.noise(found)
+spread = blocks.noise([*scored, *found])
 told[tables.GIVES_BACK] = tables.given_back(on, spread.widen, ratios) if spread else []
 able = best[(best["who"] == "ours") & ~best["untrained"]].groupby("cost")["inside"].agg(["sum", "size"])
 glue("cut_optima", f"{able.loc[fpi.PRINTED, 'sum']} of {able.loc[fpi.PRINTED, 'size']}", display=False)

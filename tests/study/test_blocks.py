@@ -11,7 +11,7 @@ from specseg.evidence import ledger
 from specseg.evidence.records import Record
 from specseg.nets.networks import Network
 from specseg.study import blocks as bt
-from specseg.study import trained
+from specseg.study import gate, trained
 from specseg.study.predictor_cells import Found
 from specseg.study.trained import Measured
 
@@ -86,6 +86,26 @@ def test_every_observation_fits_its_claim(domains, models):
     assert coarse["domain"] == "objects (PASCAL VOC, animals)" and coarse["value"] > 0.1
 
 
+def test_a_mean_of_several_trainings_bears_less_of_their_spread():
+    data = found(("voc",), ("deeplabv3plus",), few=False)
+    more = [measured(replace(m.network, seed=k), 0.89 if m.network.nu_max else 0.9)
+            for m in (*data.blocks[1:2], *data.networks) for k in (1, 2, 3)]  # fmt: skip
+    widths = []
+    for have in (data, data._replace(blocks=data.blocks + more[:3], networks=data.networks + more[3:])):
+        facts = [f for f in bt.observations(have)[0] if "nu_max = 32" in f["note"]]
+        spread = bt.noise([*have.networks, *have.truncation])
+        widths.append((facts[0]["high"] - facts[0]["value"]) / spread.widen(0.0, np.zeros(9))["high"])
+    assert widths[0] == pytest.approx(1, abs=0.05) and widths[1] == pytest.approx(0.5, abs=0.05)
+
+
+def test_networks_without_a_classifier_by_colour_take_that_of_their_pictures():
+    data = found(("voc",), ("dan",))
+    ratios = gate.quality(data.networks, data.blocks)
+    assert ratios["voc-dan-f0-s0"] == pytest.approx(3) and len(ratios) == 1 + len(data.blocks)
+    assert gate.quality(data.networks) == {"voc-dan-f0-s0": pytest.approx(3)}
+    assert not gate.quality([], data.blocks)
+
+
 def test_a_difference_of_two_trainings_bears_their_spread():
     noise = bt.Noise(0.02, 3)
     alone = noise.widen(0.0, np.zeros(10))
@@ -94,8 +114,8 @@ def test_a_difference_of_two_trainings_bears_their_spread():
     pictures = noise.widen(0.1, np.linspace(0, 0.2, 1001))
     assert pictures["high"] - 0.1 == pytest.approx(np.hypot(0.095, alone["high"]), rel=1e-3)
     mious = [float(trained.scores.miou(m.arrays["counts"].sum(0))) for m in found().truncation]
-    assert bt.noise(found()) == (pytest.approx(np.std(mious, ddof=1) / np.mean(mious)), 3)
-    assert bt.noise(found()._replace(truncation=found().truncation[:2])) is None, "two seeds say nothing"
+    assert bt.noise(found().truncation) == (pytest.approx(np.std(mious, ddof=1) / np.mean(mious)), 3)
+    assert bt.noise(found().truncation[:2]) is None, "two seeds say nothing"
 
 
 def test_without_records_every_claim_has_a_reason():

@@ -23,13 +23,26 @@ if TYPE_CHECKING:
 MODELS = {"deeplabv3plus": "DeepLab v3+", "dan": "DAN"}
 
 
-def quality(scored_by: Sequence[Measured]) -> dict[str, float]:
-    """Return name -> mIoU over that of the best classifier by colour alone, of records of networks."""
-    found = {}
+def quality(scored_by: Sequence[Measured], others: Sequence[Measured] = ()) -> dict[str, float]:
+    """Return name -> mIoU over that of the best classifier by colour alone, of records of networks.
+
+    `others` are records of block_annotation, which hold no such classifier: theirs is that of any network of the same
+    domain, fold and size, since it saw the same pictures.
+    """
+    found, colour = {}, {}
     for m in scored_by:
         miou = m.rows[m.rows["metric"] == "miou"].set_index("predictor")["value"]
-        found[m.network.name] = float(miou["network"] / miou.drop("network").max())
+        colour[_pictures(m.network)] = float(miou.drop("network").max())
+        found[m.network.name] = float(miou["network"]) / colour[_pictures(m.network)]
+    for m in others:
+        if m.network.name not in found and _pictures(m.network) in colour:
+            miou = m.rows[m.rows["metric"] == "miou"]["value"]
+            found[m.network.name] = float(miou.iloc[0]) / colour[_pictures(m.network)]
     return found
+
+
+def _pictures(network: Network) -> tuple:
+    return network.domain, network.fold, network.size, network.dose
 
 
 def untrained(networks: Sequence[Network], ratios: dict[str, float]) -> str:

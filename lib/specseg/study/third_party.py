@@ -27,11 +27,8 @@ from specseg.nets.third_party import manifests, protocol
 from specseg.study.loss import printed
 
 SIZES, NETWORKS, RISK = (65, 33, 17), 4, 0.05  # of the test of order: LRG sizes, networks a data set needs, level
-TITLES = {
-    "voc2012": "objects (PASCAL VOC, animals)",
-    "cityscapes": "streets (Cityscapes)",
-    "camvid": "streets (CamVid)",
-}
+TITLES = {"voc2012": "objects (PASCAL VOC, animals)", "cityscapes": "streets (Cityscapes)",
+          "camvid": "streets (CamVid)"}  # fmt: skip
 PAPER = {"voc2012": "pascal", "cityscapes": "cityscapes"}
 PLAIN, PAPER_GRID = "periodic", 129
 Drawn = tuple[float | np.ndarray, np.ndarray]  # a value, and its draws
@@ -224,10 +221,11 @@ class Order:
 
 def order(
     found: Sequence[Outside], method: str = LOGITS, variant: str = PLAIN, average: str = "ratio_of_means",
-    sizes: Sequence[int] = SIZES,
+    sizes: Sequence[int] | dict[str, Sequence[int]] = SIZES, costs: dict[tuple[str, int], float] | None = None,
 ) -> Order:  # fmt: skip
     """Return the mean over sizes and data sets of the rank correlation of drops with R_ce at half the size.
 
+    `sizes` are those of every data set, or of each; `costs` (network, size) -> a number takes the place of R_ce.
     Data sets with fewer than NETWORKS networks that pass the gate are left out. Raises ValueError where none has them.
     """
     sets = [d for d in TITLES if len(able(found, d)) >= NETWORKS]
@@ -236,8 +234,11 @@ def order(
     parts, chance = {}, []
     for dataset in sets:
         nets = able(found, dataset)
-        drops = [[n.drop(method, s) for n in nets] for s in sizes]
-        rates = [[n.rate((s - 1) // 2, variant, average) for n in nets] for s in sizes]
+        at = sizes[dataset] if isinstance(sizes, dict) else sizes
+        drops = [[n.drop(method, s) for n in nets] for s in at]
+        rates = [[n.rate((s - 1) // 2, variant, average) if costs is None
+                  else (c := costs[n.name, s], np.full_like(d, c)) for n, (_, d) in zip(nets, line, strict=True)]
+                 for s, line in zip(at, drops, strict=True)]  # fmt: skip
         grids = np.array([float(n.grid) for n in nets])
         mious = [n.miou() for n in nets]
         y, x = (_stacked(v) for v in (drops, rates))  # each (draws + 1, sizes, networks), the data itself first
@@ -297,14 +298,12 @@ def observations(found: Sequence[Outside]) -> dict[str, list[dict]]:
         about = {**streets.units, "domain": f"{TITLES['cityscapes']} against {TITLES['voc2012']}"}
         ratios = {n: _of(streets.rate(n), objects.rate(n), np.divide) for n in own.LIMITS}
         at, least = min(ratios.items(), key=lambda f: f[1]["value"])
-        told["tab1-streets-larger-others"].append(
-            {**least, **about, "note": f"{streets.title}: at least {_ends(least, '{:.2f}')} times, at {at}."}
-        )
+        told["tab1-streets-larger-others"].append({**least, **about, "note": (
+            f"{streets.title}: at least {_ends(least, '{:.2f}')} times, at {at}.")})  # fmt: skip
         gaps = {s: _of(streets.drop("bilinear", s), objects.drop("bilinear", s), np.subtract) for s in SIZES[:2]}
         at, least = min(gaps.items(), key=lambda f: f[1]["value"])
-        told["tab4-streets-larger-others"].append(
-            {**least, **about, "note": f"{streets.title}: {_ends(least, '{:+.1%}')} at {at}."}
-        )
+        told["tab4-streets-larger-others"].append({**least, **about, "note": (
+            f"{streets.title}: {_ends(least, '{:+.1%}')} at {at}.")})  # fmt: skip
     for row in inside(found).to_dict("records"):
         told["tab1-range-others"].append({
             "value": float(row["inside"]), "domain": f"{TITLES[row['dataset']]}, {row['nu_max']} cycles", "note": (
