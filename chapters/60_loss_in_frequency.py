@@ -240,8 +240,8 @@ correlations.set_index("network").style.format("{:+.2f}", subset=["over snapshot
 #
 # ## What we found
 # More trainings, another backbone or the paper's own data may change a verdict that says "in kind". Other readings of
-# $R_{ce}$ can move every value of Table 1, as shown above. Pruned networks and native land cover have not been
-# measured; `specseg sweep run loss_in_frequency --profile standard` does it.
+# $R_{ce}$ can move every value of Table 1, as shown above. Networks of land cover in native windows are not among
+# these: they do not pass the protocol's gate ({doc}`70_truncation_and_pruning`).
 # %% tags=["remove-input"]
 for claim, observations in told.items():
     for observation in observations:

@@ -18,7 +18,8 @@ from specseg.evidence.fits import line, ols_intervals, spearman, wild_interval
 from specseg.evidence.statistics import estimate, mean_anew
 from specseg.study.cost import choices
 from specseg.study.predictor_cells import Cells
-from specseg.study.rules import CEILINGS, NAMES, PRINTED, RULES, Rule, Values, held_out
+from specseg.study.rules import CEILINGS, NAMES, OWN, PRINTED, RULES, Rule, Values, held_out, rule
+from specseg.study.third_party import PAPER_GRID, Outside
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,30 @@ def errors(cells: Cells, rules: Sequence[Rule] = RULES, below: float | None = No
     drawn = [measure(values, r) for r in kept]
     table = pd.DataFrame([point[r] for r in kept], index=[r.name for r in kept], columns=domains)
     return Errors(table, np.stack(drawn, 1) if kept else np.zeros((0, 0, len(domains))))
+
+
+ON_OTHERS = (OWN, *map(rule, ("R_ce, the printed line", "R_ce, mirrored, line", "LRG size, mean elsewhere", "no drop")))
+
+
+def on_others(cells: Cells, others: Sequence[Outside], compared: Sequence[Rule] = ON_OTHERS) -> pd.DataFrame:
+    """Return the mean absolute error of rules fitted to these cells on networks that others trained, one row each.
+
+    Columns dataset, network, sizes (how many), then rule -> error of the drop by truncated features, at the sizes up to
+    the paper's grid whose share of it the cells have; R_ce of the paper's frame at half of the size.
+    """
+    cut = cells.where(~cells.table["full"].astype(bool)).values()
+    shares = np.unique(cut["share"].astype(float).round(9))
+    rows = []
+    for net in others:
+        sizes, drops = net.cuts()
+        at = (sizes - 1) / (PAPER_GRID - 1)
+        keep = (sizes < net.grid) & np.isin(at.round(9), shares) & np.isin((sizes - 1) // 2, net.limits)
+        limits = (sizes[keep] - 1) // 2
+        test = {"drop": drops[keep], "share": at[keep], "rce": np.array([net.rate(int(n))[0] for n in limits]),
+                "rce_mirrored": np.array([net.rate(int(n), "mirrored")[0] for n in limits])}  # fmt: skip
+        off = {r.name: float(np.abs(r.predict(cut, test) - test["drop"]).mean()) for r in compared}
+        rows.append({"dataset": net.dataset, "network": net.title, "sizes": int(keep.sum()), **off})
+    return pd.DataFrame(rows)
 
 
 def resample(cells: Cells, statistic, columns: Sequence[str], seed: int = 0) -> dict[str, float]:
