@@ -158,8 +158,8 @@ columns = {"prune_encoder": "encoder pruned", "cost": "lost by pruning", "parent
 pruned = [f"{gate.named(m.network)}: {ratios[m.network.name]:.1f}" for m in scored if m.network.prune_encoder]
 none = "no pruned network that is better than colour has been truncated"
 glue("cut_rates", "Each row compares a pruned network with its unpruned parent." if len(effects) else
-     f"Ours, pruned on from their trained state, in times the mIoU of colour alone: {'; '.join(pruned)}. Such a network "
-     "sets no verdict, whatever truncation costs it.", display=False)  # fmt: skip
+     f"Ours, pruned on from their trained state, in times the mIoU of colour alone: {'; '.join(pruned)}. Such a "
+     "network sets no verdict, whatever truncation costs it.", display=False)  # fmt: skip
 native = [v for name, v in ratios.items() if name.startswith("dubai_native") and "annotation" not in name]
 glue("cut_native", f"{min(native):.1f} to {max(native):.1f}", display=False)
 if len(effects):
