@@ -146,13 +146,19 @@ def pairs() -> list[Pair]:
         def full(logits=logits, labels=labels):
             return ce.relative_loss_rate(logits, labels, LIMITS)
 
+        def from_grid(grid=grid, labels=labels):
+            return ce.relative_loss_rate_from_grid(grid, labels, LIMITS)
+
         rows += [
             Pair(f"R_ce, {name}: FFT of all planes / ours", full,
                  lambda a=logits, b=labels: straightforward(a, b), 10, True),
             Pair(f"R_ce, {name}: ours / cross-entropy", full,
                  lambda a=logits, b=labels: F.cross_entropy(a, b, ignore_index=VOID), 4, False),
-            Pair(f"R_ce from the grid, {name}: ours / up-sampling and cross-entropy",
-                 lambda a=grid, b=labels: ce.relative_loss_rate_from_grid(a, b, LIMITS),
+            Pair(f"R_ce from the grid, {name}: FFT of all planes / ours", from_grid,
+                 lambda a=logits, b=labels: straightforward(a, b), 20, True),
+            Pair(f"R_ce from the grid, {name}: ours / cross-entropy of the full-size logits", from_grid,
+                 lambda a=logits, b=labels: F.cross_entropy(a, b, ignore_index=VOID), 2, False),
+            Pair(f"R_ce from the grid, {name}: ours / up-sampling and cross-entropy", from_grid,
                  lambda a=grid, b=labels: F.cross_entropy(up(a), b, ignore_index=VOID), 1.5, False),
         ]  # fmt: skip
     labels = kinds[1][1].labels
