@@ -141,7 +141,7 @@ def pairs() -> list[Pair]:
     for name, (grid, logits, labels) in kinds:
         ours = ce.relative_loss_rate(logits, labels, LIMITS)
         assert torch.allclose(ours, straightforward(logits, labels), atol=1e-4, rtol=0)
-        assert torch.allclose(ours, ce.relative_loss_rate_from_grid(grid, labels, LIMITS), atol=1e-4, rtol=0)
+        assert torch.allclose(ours, ce.loss_rate(ce.truncated_from_grid(grid, labels, LIMITS)), atol=1e-4, rtol=0)
 
         def full(logits=logits, labels=labels):
             return ce.relative_loss_rate(logits, labels, LIMITS)
@@ -152,7 +152,7 @@ def pairs() -> list[Pair]:
             Pair(f"R_ce, {name}: ours / cross-entropy", full,
                  lambda a=logits, b=labels: F.cross_entropy(a, b, ignore_index=VOID), 4, False),
             Pair(f"R_ce from the grid, {name}: ours / up-sampling and cross-entropy",
-                 lambda a=grid, b=labels: ce.relative_loss_rate_from_grid(a, b, LIMITS),
+                 lambda a=grid, b=labels: ce.loss_rate(ce.truncated_from_grid(a, b, LIMITS)),
                  lambda a=grid, b=labels: F.cross_entropy(up(a), b, ignore_index=VOID), 1.5, False),
         ]  # fmt: skip
     labels = kinds[1][1].labels
@@ -260,7 +260,7 @@ def single_figures() -> list[dict]:
     out = []
     for name, (grid, logits, labels) in both:
         memory = [peak(lambda a=logits, b=labels: ce.relative_loss_rate(a, b, LIMITS)),
-                  peak(lambda a=grid, b=labels: ce.relative_loss_rate_from_grid(a, b, LIMITS))]  # fmt: skip
+                  peak(lambda a=grid, b=labels: ce.loss_rate(ce.truncated_from_grid(a, b, LIMITS)))]  # fmt: skip
         own = logits.numel() * logits.element_size()
         exact = ce.relative_loss_rate(logits.double(), labels, LIMITS)
         error = float((ce.relative_loss_rate(logits, labels, LIMITS) - exact).abs().max())
