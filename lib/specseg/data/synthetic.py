@@ -184,10 +184,8 @@ def voc_palette(count: int) -> np.ndarray:
 
 
 def open_split(
-    name: str,
     split: str,
     *,
-    root=None,
     regime: str = "objects",
     size: int = 513,
     count: int = 100,
@@ -196,7 +194,7 @@ def open_split(
     partial: bool = False,
     need: str = "both",
 ) -> Synthetic:
-    """Return `count` scenes of a regime as a data set (`root`, `partial` and `need` have no meaning here)."""
+    """Return `count` scenes of a regime as a data set (`partial` and `need` have no meaning here)."""
     if split not in SPLIT_SEEDS:
         raise ValueError(f"synthetic: unknown split {split!r}: expected one of {', '.join(SPLIT_SEEDS)}")
     if regime not in CLASSES:
