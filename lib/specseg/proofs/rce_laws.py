@@ -115,20 +115,18 @@ def temperature_sweep(
 
 
 def calibrated_temperature(logits: Tensor, labels: Tensor, *, low: float = 0.05, high: float = 20.0) -> float:
-    """Return the tau that minimises L_CE of tau Y (convex in tau), by golden section in log tau.
+    """Return the tau that minimises L_CE of tau Y (convex in tau), sought in log tau.
 
     Raises ValueError where the minimum lies at an end of [low, high]: the argmax is always right, or carries nothing.
     """
 
+    from scipy import optimize
+
     def loss(x: float) -> float:
         return float(ce.cross_entropy(np.exp(x) * logits, labels).mean())
 
-    a, b, golden = np.log(low), np.log(high), (np.sqrt(5) - 1) / 2
-    ends = (a, b)
-    for _ in range(40):
-        c, d = b - golden * (b - a), a + golden * (b - a)
-        a, b = (a, d) if loss(c) < loss(d) else (c, b)
-    best = (a + b) / 2
+    ends = np.log(low), np.log(high)
+    best = optimize.minimize_scalar(loss, bounds=ends, method="bounded", options={"xatol": 1e-7}).x
     if min(abs(best - e) for e in ends) < 1e-3:
         raise ValueError(f"logits: no minimum of L_CE for tau in {low:g} .. {high:g}")
     return float(np.exp(best))
