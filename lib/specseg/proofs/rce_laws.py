@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from specseg.spectral import cost
 from specseg.spectral import cross_entropy as ce
 from specseg.spectral import iou as metrics
 from specseg.spectral import spectrum as sp
@@ -142,25 +143,13 @@ def truncation_cost(
     first <= true <= bound (log-sum-exp is convex and its Hessian is a variance). Void pixels are left out of the means.
     """
     logits, labels = ce.check_inputs(logits, labels)
-    known = (labels != 255).double()
-    total = ce.cross_entropy(logits, labels).mean()
-    soft = logits.softmax(1)
-    onehot = torch.stack([labels == c for c in range(logits.shape[1])], 1).double()
-    parts = ce.truncated_cross_entropy(logits, labels, list(nu_max), boundary=boundary)
-    rates, rows = ce.loss_rate(parts), []
-    for k, nu in enumerate(nu_max):
-        low = sp.band_limit(logits, nu, boundary=boundary)
-        d = logits - low
-        first = ((onehot - soft) * d).sum(1).mul(known).mean()
-        mean = (soft * d).sum(1)
-        variance = ((soft * d**2).sum(1) - mean**2).mul(known).mean()
-        spread = (d.amax(1) - d.amin(1)).square().mul(known).mean()
-        rows.append({
-            "nu_max": nu, "rce": float(rates[k]),
-            "signed_tail": float((parts.total - parts.kept[:, k]).mean() / total),
-            "true": float((ce.cross_entropy(low, labels).mean() - total) / total), "first": float(first / total),
-            "second": float((first + variance / 2) / total), "bound": float((first + spread / 8) / total),
-        })  # fmt: skip
+    rows = []
+    for nu in nu_max:
+        parts = [cost.truncation_cost(y, x, nu, boundary=boundary) for y, x in zip(logits, labels, strict=True)]
+        mean = cost.Cost(*np.mean(parts, axis=0))
+        names = {"signed_tail": mean.tail, "true": mean.cost, "first": mean.first, "second": mean.second,
+                 "bound": mean.upper, "rce": abs(mean.tail)}  # fmt: skip
+        rows.append({"nu_max": nu, **{name: value / mean.loss for name, value in names.items()}})
     return pd.DataFrame(rows)
 
 
