@@ -51,7 +51,7 @@ class ZeroFrequency(NamedTuple):
     spread: Tensor
 
 
-def zero_frequency(logits: Tensor, labels: Tensor, *, ignore_index: int = 255) -> ZeroFrequency:
+def zero_frequency(logits: Tensor, labels: Tensor) -> ZeroFrequency:
     """Return the parts of L_ce(0) = m [H(pi/m) + KL(pi/m || p) + mean_t KL(p || S_t)], exact for all logits and labels.
 
     pi_c is the share of the frame that class c covers, m their sum (the labelled share), S_t = softmax(Y_t) and p the
@@ -64,13 +64,13 @@ def zero_frequency(logits: Tensor, labels: Tensor, *, ignore_index: int = 255) -
     >>> bool(torch.isclose(sum(parts), ce.frequency_components(y, torch.tensor([[[0, 255]]]))[0, 0, 0].real))
     True
     """
-    logits, labels = ce.check_inputs(logits, labels, ignore_index)
-    known = labels != ignore_index
+    logits, labels = ce.check_inputs(logits, labels)
+    known = labels != 255
     counts = [torch.bincount(x[k], minlength=logits.shape[1]) for x, k in zip(labels, known, strict=True)]
     pi, m = torch.stack(counts).double() / known[0].numel(), known.double().mean((1, 2))
     log_p = logits.mean((2, 3)).log_softmax(1)
     log_s = logits.log_softmax(1).mean((2, 3))
-    entropy = label_entropy(labels, ignore_index=ignore_index).to(pi.device)
+    entropy = label_entropy(labels).to(pi.device)
     return ZeroFrequency(entropy, -(pi * log_p).sum(1) - entropy, m * (log_p.exp() * (log_p - log_s)).sum(1))
 
 
@@ -92,19 +92,17 @@ def cancellation(logits: Tensor, labels: Tensor, *, nu_max: int) -> dict[str, fl
     }  # fmt: skip
 
 
-def temperature_sweep(
-    logits: Tensor, labels: Tensor, taus: Sequence[float], *, nu_max: int, boundary: str = "periodic"
-) -> pd.DataFrame:
+def temperature_sweep(logits: Tensor, labels: Tensor, taus: Sequence[float], *, nu_max: int) -> pd.DataFrame:
     """Return one row for each tau of the logits tau Y: loss, R_ce, mIoU, mIoU after truncation, relative drop.
 
     Scaling the classifier's weights and bias by tau does this. No argmax changes, nor does that of P(tau Y) = tau P Y:
     mIoU and drop stay. Without void the tail is exactly tau times that of Y, since Y_p drops out for nu != 0.
     """
     classes, rows = logits.shape[1], []
-    low = sp.band_limit(logits, nu_max, boundary=boundary)
+    low = sp.band_limit(logits, nu_max)
     scores = [metrics.mean_iou(metrics.confusion_matrix(y.argmax(1), labels, classes)) for y in (logits, low)]
     for tau in taus:
-        parts = ce.truncated_cross_entropy(tau * logits, labels, nu_max, boundary=boundary)
+        parts = ce.truncated_cross_entropy(tau * logits, labels, nu_max)
         same = [metrics.mean_iou(metrics.confusion_matrix((tau * y).argmax(1), labels, classes)) for y in (logits, low)]
         rows.append({
             "tau": tau, "nu_max": nu_max, "loss": float(parts.total.mean()),
