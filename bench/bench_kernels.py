@@ -141,13 +141,13 @@ def pairs() -> list[Pair]:
     for name, (grid, logits, labels) in kinds:
         ours = ce.relative_loss_rate(logits, labels, LIMITS)
         assert torch.allclose(ours, straightforward(logits, labels), atol=1e-4, rtol=0)
-        assert torch.allclose(ours, ce.relative_loss_rate_from_grid(grid, labels, LIMITS), atol=1e-4, rtol=0)
+        assert torch.allclose(ours, ce.loss_rate(ce.truncated_from_grid(grid, labels, LIMITS)), atol=1e-4, rtol=0)
 
         def full(logits=logits, labels=labels):
             return ce.relative_loss_rate(logits, labels, LIMITS)
 
         def from_grid(grid=grid, labels=labels):
-            return ce.relative_loss_rate_from_grid(grid, labels, LIMITS)
+            return ce.loss_rate(ce.truncated_from_grid(grid, labels, LIMITS))
 
         rows += [
             Pair(f"R_ce, {name}: FFT of all planes / ours", full,
@@ -266,7 +266,7 @@ def single_figures() -> list[dict]:
     out = []
     for name, (grid, logits, labels) in both:
         memory = [peak(lambda a=logits, b=labels: ce.relative_loss_rate(a, b, LIMITS)),
-                  peak(lambda a=grid, b=labels: ce.relative_loss_rate_from_grid(a, b, LIMITS))]  # fmt: skip
+                  peak(lambda a=grid, b=labels: ce.loss_rate(ce.truncated_from_grid(a, b, LIMITS)))]  # fmt: skip
         own = logits.numel() * logits.element_size()
         exact = ce.relative_loss_rate(logits.double(), labels, LIMITS)
         error = float((ce.relative_loss_rate(logits, labels, LIMITS) - exact).abs().max())

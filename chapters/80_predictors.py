@@ -39,7 +39,7 @@ findings = ledger.open("80_predictors", profile=profile)
 found = cells.read()
 truncated, trained_on_blocks = cells.truncation(found), cells.blocks(found)
 each = cells.truncation(found, each=True)
-panels = facts.panels(truncated, truncated)
+panels = facts.panels(truncated)
 errors = {name: pr.errors(part) for name, part in panels.items()}
 # %% tags=["remove-input"]
 figures.show(

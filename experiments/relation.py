@@ -24,9 +24,9 @@ from specseg.advise import relation
 from specseg.evidence import config, records, renewal
 from specseg.study import advice, gate, third_party, trained
 from specseg.study import predictor_cells as cells
-from specseg.study.third_party import Outside
+from specseg.study.third_party import PAPER_GRID, Outside
 
-BELOW, PAPER_GRID = 0.2, 129
+BELOW = 0.2
 SOURCES = ("networks", "truncation", "loss_in_frequency", "predictors", "third_party")
 KINDS = {"voc2012": "objects", "cityscapes": "streets", "camvid": "streets"}
 READINGS = {
@@ -47,20 +47,20 @@ def points(profile: str) -> pd.DataFrame:
     return rates.merge(drops, on=["domain", "model", "nu_max"], suffixes=("", "_drop"))
 
 
-def cuts(nets: Sequence[Outside]) -> list[tuple[Outside, int]]:
-    """Return every network of others with every size that its last features were cut to, of a grid of stride 4."""
-    return [(net, int(size)) for net in nets for method, size in
-            zip(net.arrays["methods"], net.arrays["lrg_sizes"], strict=True)
-            if str(method) == "bilinear" and size < PAPER_GRID]  # fmt: skip
+def cuts(nets: Sequence[Outside]) -> list[tuple[Outside, int, float]]:
+    """Return every network of others with every size that its last features were cut to, on a grid of stride 4 at most,
+    and its drop."""
+    return [(net, int(size), float(drop)) for net in nets for size, drop in zip(*net.cuts(), strict=True)
+            if size < min(net.grid, PAPER_GRID)]  # fmt: skip
 
 
 def held_out(nets: Sequence[Outside], variant: str, average: str, fit: Mapping[str, float]) -> dict[str, float]:
     """Return `covered` of `cases`: drops of networks of others inside the predicted interval, where x is in range."""
     inside = []
-    for net, size in cuts(nets):
+    for net, size, drop in cuts(nets):
         x = net.rate((size - 1) // 2, variant, average)[0]
         if fit["x_low"] <= x <= fit["x_high"]:
-            off = abs(net.drop("bilinear", size)[0] - fit["intercept"] - fit["slope"] * x)
+            off = abs(drop - fit["intercept"] - fit["slope"] * x)
             inside.append(off <= 2 * fit["residual_sd"])
     return {"covered": float(sum(inside)), "cases": float(len(inside))}
 
@@ -69,8 +69,7 @@ def ranges(profile: str, nets: Sequence[Outside]) -> list[dict]:
     """Return rows kind, share, low, high, n: the drops of trained networks at half and a quarter of the grid."""
     own = cells.truncation(cells.read(profile), each=True).table
     found = [(r.kind, r.share, r.drop) for r in own[own["real"].astype(bool)].itertuples()]
-    found += [(net.record.meta["settings"]["dataset"], (size - 1) / (PAPER_GRID - 1), net.drop("bilinear", size)[0])
-              for net, size in cuts(nets)]  # fmt: skip
+    found += [(net.dataset, (size - 1) / (PAPER_GRID - 1), drop) for net, size, drop in cuts(nets)]
     table = pd.DataFrame(found, columns=["kind", "share", "drop"]).replace({"kind": KINDS})
     rows = []
     for (kind, share), part in table[table["share"].isin((0.5, 0.25))].groupby(["kind", "share"]):

@@ -20,6 +20,27 @@ def picture(seed: int, height: int = H, width: int = W) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
+def encode(classes: np.ndarray, labels: manifests.Labels) -> np.ndarray:
+    """Return stored values of a class map (0 .. C-1, 255): uint8 (H, W) numbers or (H, W, 3) colours.
+
+    Void becomes the first ignored value. Raises ValueError when void is in the map and the set has no ignored value.
+    """
+    if (classes == encoding.VOID).any() and not labels.ignore:
+        raise ValueError("this data set stores no void: the class map must hold classes only")
+    color = labels.encoding == "color"
+    pairs = [(v, int(k, 16) if color else int(k)) for k, v in labels.map.items() if v != encoding.VOID]
+    lut = np.zeros(256, np.int32)
+    for cls, value in pairs or [(k, k) for k in range(len(labels.names))]:
+        lut[cls] = value
+    if labels.ignore:
+        first = labels.ignore[0]
+        lut[encoding.VOID] = int(str(first), 16) if color else int(first)
+    codes = lut[classes]
+    if not color:
+        return codes.astype(np.uint8)
+    return np.stack([codes >> 16, (codes >> 8) & 255, codes & 255], axis=-1).astype(np.uint8)
+
+
 def classes(seed: int, count: int, void: bool = True, height: int = H, width: int = W) -> np.ndarray:
     """A class map of blocks, with some void when asked for."""
     rng = np.random.default_rng([seed, 1])
@@ -88,7 +109,7 @@ def cityscapes(home: Path, images: str = "", labels: str = "") -> dict[str, np.n
         for k, name in enumerate(chosen):
             label = classes(k, 19)
             save(picture(k), home / images / f"leftImg8bit/{split}/{name}_leftImg8bit.png")
-            stored = encoding.encode(label, manifest.labels)
+            stored = encode(label, manifest.labels)
             save(stored, home / labels / f"gtFine/{split}/{name}_gtFine_labelIds.png")
             truth[name] = label
     return truth
@@ -99,7 +120,7 @@ def deepglobe(home: Path, count: int = 16) -> dict[str, np.ndarray]:
     manifest, truth = manifests.load("deepglobe"), {}
     for k in range(count):
         name, label = str(119 + 736 * k), classes(k, 7, void=False)
-        pure = encoding.encode(label, manifest.labels).astype(np.int64)
+        pure = encode(label, manifest.labels).astype(np.int64)
         noise = np.random.default_rng(k).integers(0, 100, pure.shape)
         save(picture(k), home / f"{name}_sat.jpg")
         save(np.where(pure > 0, 255 - noise, noise).astype(np.uint8), home / f"{name}_mask.png")
@@ -121,7 +142,7 @@ def camvid(home: Path) -> dict[str, np.ndarray]:
         for k, name in enumerate(names):
             truth[name] = classes(k, 11)
             save(picture(k), home / f"{split}/{name}.png")
-            save(encoding.encode(truth[name], manifest.labels), home / f"{split}annot/{name}.png")
+            save(encode(truth[name], manifest.labels), home / f"{split}annot/{name}.png")
         pairs = [f"/SegNet/CamVid/{split}/{n}.png /SegNet/CamVid/{split}annot/{n}.png" for n in names]
         write_list(home / f"{split}.txt", pairs)
     return truth
@@ -137,7 +158,7 @@ def dubai(home: Path, per_tile: bool = False) -> dict[str, np.ndarray]:
             flat = (f"image/{name}.jpg", f"mask/{name}.png")
             image, mask = [manifest.alias(p) for p in flat] if per_tile else flat
             save(picture(seed), home / image)
-            save(encoding.encode(truth[name], manifest.labels), home / mask)
+            save(encode(truth[name], manifest.labels), home / mask)
     return truth
 
 

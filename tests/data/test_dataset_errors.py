@@ -33,7 +33,7 @@ def test_decode_undoes_encode(name, data):
     values = list(range(len(manifest.labels.names))) + ([255] if manifest.labels.ignore else [])
     shape = data.draw(hnp.array_shapes(min_dims=2, max_dims=2, max_side=9))
     label = data.draw(hnp.arrays(np.uint8, shape, elements=st.sampled_from(values)))
-    stored = encoding.encode(label, manifest.labels)
+    stored = layouts.encode(label, manifest.labels)
     assert stored.shape == (*shape, 3) if name in COLORED else stored.shape == shape
     assert np.array_equal(encoding.decode(stored, manifest.labels, manifest.table, "x"), label)
 
@@ -57,7 +57,7 @@ def test_a_wrong_colour_is_found_whatever_it_is(noise, seed):
 
 def test_void_cannot_be_stored_where_a_set_has_none():
     with pytest.raises(ValueError, match="stores no void"):
-        encoding.encode(np.full((2, 2), 255, np.uint8), manifests.load("deepglobe").labels)
+        layouts.encode(np.full((2, 2), 255, np.uint8), manifests.load("deepglobe").labels)
 
 
 def test_an_unknown_colour_names_file_colour_and_count(tmp_path):

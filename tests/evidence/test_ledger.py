@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from specseg.evidence import accepted, pages, records
-from specseg.evidence.findings import CSS, MIME, SIGN, badge, record_link
+from specseg.evidence.findings import LOOKS, MIME, badge, record_link
 from specseg.evidence.ledger import VERDICTS, Check, ClaimError, Findings, Judgement, Observation, judge, load_claims
 from specseg.evidence.verdicts import validate
 
@@ -302,10 +302,10 @@ def soup(text: str) -> BeautifulSoup:
 
 
 def test_every_verdict_has_a_colour_a_meaning_and_its_word():
-    assert set(CSS) == set(VERDICTS) == set(pages.MEANING)
+    assert set(LOOKS) == set(VERDICTS)
     for v in VERDICTS:
-        assert soup(badge(v)).text == f"{SIGN[v]}\u00a0{v}"
-    assert len(set(SIGN.values())) == len(VERDICTS), "no two verdicts share a sign"
+        assert soup(badge(v)).text == f"{LOOKS[v].sign}\u00a0{v}"
+    assert len({look.sign for look in LOOKS.values()}) == len(VERDICTS), "no two verdicts share a sign"
 
 
 def test_counts_add_up(judged):

@@ -90,7 +90,7 @@ def test_shares_are_row_energies(h, w, u, v, within):
     row = torch.randn(2, h, w, dtype=torch.complex128, generator=torch.Generator().manual_seed(h * 10 + w))
     nu = (max(-(h // 2), min(u, h // 2)), max(-(w // 2), min(v, w // 2)))
     assert ng.shares(row.abs().pow(2), nu, (within,))[0] == pytest.approx(sg.row_energy(row, nu, within))
-    away = ng.distance((h, w), nu)
+    away = sg.distance((h, w), nu)
     for i in range(h):
         for j in range(w):
             du, dv = ((a - b) % n for a, b, n in ((i, nu[0], h), (j, nu[1], w)))

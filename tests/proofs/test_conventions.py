@@ -13,7 +13,7 @@ def cells():
 
 @pytest.mark.parametrize("n", [24, 25])
 def test_every_factor_is_right(cells, n):
-    assert len(cells[n]) == len(conventions.FACTORS) * len(conventions.NAMES)
+    assert len(cells[n]) == len(conventions.CELLS) * len(conventions.NAMES)
     assert (cells[n]["residual"] < 1e-9).all(), cells[n].nlargest(3, "residual")
 
 
@@ -32,7 +32,7 @@ def test_table_covers_the_equations_and_has_one_home_convention():
     assert (ours["forward"] == "1").all()  # with the kernel's own transform unnormalised, and Eqs 36 and 46 apart
     rows = table[table["equation"] == "46"][list(conventions.NAMES)]
     assert not (rows == "1").all(axis=0).any()
-    assert all(sp.sympify(f).is_positive for factors in conventions.FACTORS.values() for f in factors)
+    assert all(sp.sympify(f).is_positive for factors, _ in conventions.CELLS.values() for f in factors)
 
 
 def test_bad_input_is_named():

@@ -88,11 +88,11 @@ def test_float32_at_a_real_size_is_within_1e4_of_float64(void, boundary):
     assert 0.02 < float(ce.cross_entropy(logits, labels)) < 0.5 and float(exact[-1]) > 1
     for ours in (
         ce.relative_loss_rate(logits, labels, limits, boundary=boundary),
-        ce.relative_loss_rate_from_grid(grid, labels, limits, boundary=boundary),
+        ce.loss_rate(ce.truncated_from_grid(grid, labels, limits, boundary=boundary)),
     ):
         assert torch.allclose(ours, exact, atol=1e-4, rtol=0)
         assert ours[0] == 0
-    double = ce.relative_loss_rate_from_grid(grid.double(), labels, limits, boundary=boundary)
+    double = ce.loss_rate(ce.truncated_from_grid(grid.double(), labels, limits, boundary=boundary))
     assert torch.allclose(double, exact, atol=1e-11, rtol=0)
 
 
@@ -178,6 +178,6 @@ def test_bad_grids_are_named(change, words):
     with pytest.raises(ValueError, match=words):
         ce.truncated_from_grid(*change(grid, labels), [1])
     with pytest.raises(ValueError, match="average 'median'"):
-        ce.relative_loss_rate_from_grid(grid, labels, [1], average="median")
+        ce.loss_rate(ce.truncated_from_grid(grid, labels, [1]), average="median")
     with pytest.raises(ValueError, match="nu_max 5"):
-        ce.relative_loss_rate_from_grid(grid, labels, [5])
+        ce.truncated_from_grid(grid, labels, [5])

@@ -100,18 +100,6 @@ def test_wrap_jump_is_periodic_only():
     assert tail["mirrored"][0] / tail["mirrored"][1] == pytest.approx(8, rel=0.15)
 
 
-def test_radial_profile_sums_everything_and_separates_a_wave():
-    spec = sp.spectrum(frame(9, 9)).abs() ** 2
-    assert float(sp.radial_profile(spec).sum()) == pytest.approx(float(spec.sum()))
-    t = torch.arange(16, dtype=torch.float64) / 16
-    wave = sp.spectrum(torch.cos(2 * torch.pi * 3 * t).expand(16, 16)).abs() ** 2
-    assert torch.nonzero(sp.radial_profile(wave) > 1e-9).flatten().tolist() == [3]
-    mirrored = sp.spectrum(torch.cos(2 * torch.pi * 3 * (t + 1 / 32)).expand(16, 16), boundary="mirrored").abs() ** 2
-    assert torch.nonzero(sp.radial_profile(mirrored, boundary="mirrored") > 1e-9).flatten().tolist() == [3]
-    ones = torch.ones(6, 6)
-    assert torch.allclose(sp.radial_profile(ones, average=True), torch.ones(5))
-
-
 def test_every_lrg_size_of_the_paper():
     for nu, size in {256: 513, 64: 129, 48: 97, 40: 81, 32: 65, 24: 49, 16: 33, 8: 17}.items():
         assert sp.lrg_size(nu) == size and sp.nu_max(size) == nu

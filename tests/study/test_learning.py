@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 import trainedrecords as invented
 from scipy import stats
@@ -11,7 +10,7 @@ from scipy import stats
 from specseg.evidence import ledger, statistics
 from specseg.nets import protocol
 from specseg.nets.networks import Network
-from specseg.study import gate, learning, spot, trained
+from specseg.study import gate, learning, trained
 from specseg.study import loss as loss_tables
 
 VOC = Network("voc")
@@ -159,33 +158,3 @@ def test_the_interval_over_trainings_is_students():
     low, high = stats.t.interval(0.95, 2, np.mean(x), stats.sem(x))
     told = statistics.mean_of_runs(x)
     assert (told["low"], told["high"]) == (pytest.approx(low), pytest.approx(high))
-
-
-@pytest.fixture(scope="module")
-def made():
-    return spot.measure(protocol.networks("smoke")[0], pictures=4, limits=(8, 4))
-
-
-def test_on_the_spot_everything_has_the_form_of_a_record(made):
-    assert set(made) == {"networks", "truncation", "loss_in_frequency"} and all(m.record is None for m in made.values())
-    drops = trained.drops([made["truncation"]])
-    assert drops["grid"].unique().tolist() == [33] and {"full", "bilinear", "fourier", "encoder"} <= set(
-        drops["method"]
-    )
-    rates = trained.rates([made["loss_in_frequency"]])
-    assert set(rates["nu_max"]) == {8, 4} and np.isfinite(rates["value"]).all()
-    profiles = loss_tables.profiles(trained.pools([made["loss_in_frequency"]]))
-    assert profiles.groupby("row").size().tolist() == [65] * 5
-    one = learning.course(made["loss_in_frequency"])
-    assert one["share"].iloc[0] == 0 and one["share"].iloc[-1] == 1 and one["miou"].between(0, 1).all()
-    pictures = learning.pictures([made["loss_in_frequency"]], [made["networks"]])
-    assert len(pictures) == 4
-
-
-def test_on_the_spot_the_parts_add_up(made):
-    """The rims of the loss are the loss: profile, totals per picture and the last snapshot agree (float64)."""
-    m = made["loss_in_frequency"]
-    assert learning.rims(m, "loss_rim").sum() == pytest.approx(m.arrays["total"][0].mean(), rel=1e-12)
-    assert learning.course(m)["loss"].iloc[-1] == pytest.approx(m.arrays["total"][0].mean(), rel=1e-12)
-    rows = pd.DataFrame(made["networks"].rows).set_index(["metric", "class"])["value"]
-    assert rows["miou", "scored"] == pytest.approx(rows.loc["iou"].mean(), rel=1e-9)

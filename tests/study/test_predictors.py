@@ -255,7 +255,7 @@ def test_one_domain_judges_no_other_and_the_reason_says_so():
     observed, missing = facts.truncation(cells, cells)
     assert {f["claim_id"] for f in observed} == {"fig5b-positive-r3", "fig5b-slope-r3"}
     assert all("voc alone" in reason for reason in missing.values())
-    assert set(facts.panels(cells, cells)) == {"Pipeline check"}
+    assert set(facts.panels(cells)) == {"Pipeline check"}
     empty = pc.truncation(Found([], [], [], [], []))
     assert facts.truncation(empty, empty)[1].keys() == set(facts.CLAIMS) and len(empty.table) == 0
     assert "0 setup" in facts.blocks(empty)[1]["fig7-strong-r3"]
@@ -264,7 +264,7 @@ def test_one_domain_judges_no_other_and_the_reason_says_so():
 def test_synthetic_domains_judge_nothing():
     real, doses = made(), made(tuple(f"objects x {d}" for d in range(4)), real=False, seed=1)
     both = pc._together([real, doses])
-    assert list(facts.panels(both, both)) == ["Real domains", "Synthetic doses", "All together"]
+    assert list(facts.panels(both)) == ["Real domains", "Synthetic doses", "All together"]
     assert facts.truncation(both, both) == facts.truncation(real, real)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from specseg.advise import files
 from specseg.advise.files import BadFile
-from specseg.data.manifests import Labels
+from specseg.data.manifests import Labels, encoding
 from specseg.evidence import schema
 from specseg.evidence.schema import Model, Must
 
@@ -81,10 +81,8 @@ class Reader:
     @staticmethod
     def of(labels: Labels) -> Reader:
         """Return how a manifest's labels are read."""
-        base = 16 if labels.encoding == "color" else 10
-        pairs = {int(str(k), base): v for k, v in labels.map.items()} or {k: k for k in range(len(labels.names))}
-        pairs |= {int(str(k), base): VOID for k in labels.ignore}
-        return Reader(labels.names, tuple(pairs.items()), base == 16, 0, labels.threshold)
+        color = labels.encoding == "color"
+        return Reader(labels.names, tuple(encoding.codes(labels).items()), color, 0, labels.threshold)
 
     def without(self, ignore: Sequence[int | str]) -> Reader:
         """Return this reader with more stored values, or classes by their names, that count nowhere."""
@@ -129,8 +127,7 @@ def codes_of(stored: files.Stored, color: bool, threshold: int = 0) -> np.ndarra
     if not color:
         return stored.values
     rgb = stored.values if stored.color else stored.palette
-    rgb = np.where(rgb >= threshold, np.uint8(255), np.uint8(0)) if threshold else rgb
-    packed = (rgb[..., 0].astype(np.int32) << 16) | (rgb[..., 1].astype(np.int32) << 8) | rgb[..., 2]
+    packed = encoding.pack(rgb, threshold)
     return packed if stored.color else packed[stored.values]
 
 
@@ -170,18 +167,11 @@ def _nearest(reader: Reader, codes: np.ndarray, out: np.ndarray, unknown: np.nda
             void = [code for code, cls in reader.codes if cls == VOID]
             hint += f"; {' '.join(f'--ignore {v}' for v in (*void[:3], values[top]))} where it counts nowhere"
         raise BadFile(f"{path}: {shown} is no class ({counts[top]} pixels; {int(beyond.sum())} unknown in all); "
-                      f"expected {_known(reader)}{hint}; --keep-going leaves the file out")  # fmt: skip
+                      f"expected {encoding.told(dict(reader.codes), reader.color)}{hint}; "
+                      "--keep-going leaves the file out")  # fmt: skip
     out = out.copy()
     out[unknown] = np.array([cls for _, cls in reader.codes], np.uint8)[best][place.reshape(-1)]
     return out
-
-
-def _known(reader: Reader) -> str:
-    if reader.color:
-        return ", ".join(f"{code:06X}" for code, _ in reader.codes)
-    keys = sorted(code for code, cls in reader.codes if cls != VOID)
-    void = [str(code) for code, cls in reader.codes if cls == VOID]
-    return f"{keys[0]} .. {keys[-1]}" + (f" or {', '.join(void)}" if void else "")
 
 
 def from_map(path: Path) -> Reader:

@@ -22,6 +22,7 @@ from specseg.advise.folder import Item
 from specseg.advise.maps import Reader
 from specseg.data import label_spectra
 from specseg.data.datasets import VOID
+from specseg.spectral import iou
 from specseg.spectral import labels as annotation
 from specseg.spectral import laws as annotation_laws
 from specseg.spectral import spectrum as sp
@@ -93,7 +94,7 @@ def measure(label: np.ndarray, num_classes: int, grid: Grid) -> dict[str, np.nda
     if void.any():
         filled = annotation.fill_void(torch.from_numpy(label.astype(np.int64))).numpy()
     filled = np.ascontiguousarray(filled, dtype=np.uint8)
-    crossings = crossed(filled, num_classes)
+    crossings = annotation.transitions(torch.from_numpy(filled), num_classes).numpy()
     classes = np.flatnonzero(np.bincount(filled.ravel(), minlength=num_classes)).astype(np.uint8)
     planes = np.stack([filled == c for c in classes])
     coefficients = _coefficients(planes, grid)
@@ -123,51 +124,6 @@ def measure(label: np.ndarray, num_classes: int, grid: Grid) -> dict[str, np.nda
     }
 
 
-def crossed(filled: np.ndarray, num_classes: int) -> np.ndarray:
-    """Return `labels.transitions` of a map without void, float64 (C, 4), from bytes.
-
-    >>> crossed(np.array([[0, 0, 1], [0, 0, 1]], np.uint8), 2)[0].tolist()
-    [2.0, 0.0, 1.0, 1.0]
-    """
-    pairs = (
-        (filled[:, :-1], filled[:, 1:]),
-        (filled[:-1], filled[1:]),
-        (filled[:-1, :-1], filled[1:, 1:]),
-        (filled[:-1, 1:], filled[1:, :-1]),
-    )
-    out = np.zeros((num_classes, 4))
-    for k, (here, other) in enumerate(pairs):
-        differ = here != other
-        for side in (here, other):
-            out[:, k] += np.bincount(side[differ], minlength=num_classes)[:num_classes]
-    return out
-
-
-def boundary_region(classes: np.ndarray, width: int) -> np.ndarray:
-    """Return where a map's pixels lie within `width` pixels (chessboard) of another class or of the frame's edge, bool.
-
-    The union over classes of `iou.inner_boundary`: a window that holds two values holds a contour.
-
-    >>> boundary_region(np.zeros((3, 3), np.uint8), 1).astype(int).tolist()
-    [[1, 1, 1], [1, 0, 1], [1, 1, 1]]
-    """
-    out = np.ones(classes.shape, bool)
-    if min(classes.shape) > 2 * width:
-        high, low = (_running(_running(classes, width, 0, best), width, 1, best) for best in (np.maximum, np.minimum))
-        out[width:-width, width:-width] = high != low
-    return out
-
-
-def _running(values: np.ndarray, width: int, axis: int, best) -> np.ndarray:
-    """Maximum or minimum over 2 width + 1 pixels, by doubling; only where the whole window is in the frame."""
-    reach = 1
-    while reach < 2 * width + 1:
-        step = min(reach, 2 * width + 1 - reach)
-        head, tail = (values[:-step], values[step:]) if axis == 0 else (values[:, :-step], values[:, step:])
-        values, reach = best(head, tail), reach + step
-    return values
-
-
 class _Scorer:
     """Counts of weak labels against one map: one pass over the pixels a weak label."""
 
@@ -178,10 +134,9 @@ class _Scorer:
         self.flags = (self.edge.astype(np.uint16) << 3) | (void.astype(np.uint16) << 1)
 
     def _edge(self, classes: np.ndarray) -> np.ndarray:
-        if self.void is None:
-            return boundary_region(classes, self.width)
-        shown = np.where(self.void, np.uint8(VOID), classes)  # void is taken out of both maps first (metrics)
-        return boundary_region(shown, self.width) & ~self.void
+        shown = classes if self.void is None else np.where(self.void, np.uint8(VOID), classes)
+        near = iou.near_contour(torch.from_numpy(shown), self.width, VOID).numpy()
+        return near if self.void is None else near & ~self.void  # void is taken out of both maps first (iou)
 
     def truths(self) -> np.ndarray:
         n = self.num_classes

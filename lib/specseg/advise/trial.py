@@ -77,17 +77,15 @@ def truncated(
     known = dict(model.named_modules())
     if layer not in known:
         raise ValueError(f"layer {layer!r}: no such module in {type(model).__name__}")
-    hooks = [
+
+    def enters(module: nn.Module, args: tuple, kwargs: dict) -> tuple:
+        return coarser(args), coarser(kwargs)
+
+    with (
         model.register_forward_pre_hook(seen),
-        known[layer].register_forward_pre_hook(
-            lambda module, args, kwargs: (coarser(args), coarser(kwargs)), with_kwargs=True
-        ),
-    ]
-    try:
+        known[layer].register_forward_pre_hook(enters, with_kwargs=True),
+    ):
         yield grids
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def loaded(where: str) -> nn.Module:

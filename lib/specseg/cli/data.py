@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.console import Console
+from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from specseg.evidence import config
 
 if TYPE_CHECKING:
-    from specseg.data import datasets, manifests
+    from specseg.data import datasets
 
 app = typer.Typer(no_args_is_help=True, help="The data sets: list, verify, fetch and show them.")
+T = TypeVar("T")
 Name = Annotated[str, typer.Argument(help="name of a data set, as in `specseg data list`")]
 
 
-def _console() -> Console:
-    return Console(highlight=False, soft_wrap=True)
+def console_() -> Console:
+    """Return where the commands on data sets and on networks print; tables keep their width in a file."""
+    return Console(highlight=False, soft_wrap=True, width=None if Console().is_terminal else 200)
 
 
-def _manifest(name: str) -> manifests.Manifest:
-    from specseg.data import manifests
-
+def named(load: Callable[[str], T], name: str) -> T:
+    """Return what is loaded by a name. Raises typer's error for one that is not known."""
     try:
-        return manifests.load(name)
+        return load(name)
     except ValueError as err:
         raise typer.BadParameter(str(err)) from None
 
@@ -43,8 +46,8 @@ def list_() -> None:
         report = manifests.verify(manifest, fast=True)
         have = [sum(column) for column in zip(*report.splits.values(), strict=True)]
         pairs = f"{have[0]} of {have[2]}" if manifest.access != "generated" else "any number"
-        table.add_row(name, report.state, pairs, human(report.bytes), manifest.access, manifest.licence)
-    _console().print(table)
+        table.add_row(name, report.state, pairs, decimal(report.bytes), manifest.access, manifest.licence)
+    console_().print(table)
 
 
 @app.command()
@@ -55,14 +58,14 @@ def verify(
     """Compare the files on this disk with the manifest; name every bad file. Exit code 1 when one is bad."""
     from specseg.data import manifests
 
-    manifest, console = _manifest(name), _console()
+    manifest, console = named(manifests.load, name), console_()
     with _progress(console) as bar:
         task = bar.add_task(name, total=sum(f.bytes for f in manifest.files) or None)
         report = manifests.verify(manifest, fast=fast, progress=lambda _, n: bar.advance(task, n))
     how = "sizes and counts" if fast else "every byte" if manifest.files else "counts, sizes and values"
     console.print(
         f"{manifest.title}: {report.state} ({report.present} of {report.expected} files, "
-        f"{human(report.bytes)}; {how} checked)"
+        f"{decimal(report.bytes)}; {how} checked)"
     )
     for split, have in report.splits.items():
         labels = f", {have.labels} labels" if have.labels != have.pairs else ""
@@ -89,7 +92,7 @@ def fetch(name: Name) -> None:
     """Download an open data set (resumes, tries mirrors, checks every file); say what to do for the others."""
     from specseg.data import manifests
 
-    manifest, console = _manifest(name), _console()
+    manifest, console = named(manifests.load, name), console_()
     if manifest.access == "generated":
         console.print(f"{manifest.title}: {manifest.how}")
         return
@@ -116,9 +119,9 @@ def show(
     """Class table with pixel shares, and a contact sheet of images and labels as a PNG."""
     import numpy as np
 
-    from specseg.data import datasets
+    from specseg.data import datasets, manifests
 
-    manifest, console = _manifest(name), _console()
+    manifest, console = named(manifests.load, name), console_()
     split = split or next(s.name for s in manifest.splits)
     options = {} if manifest.access == "generated" else {"partial": True}
     try:
@@ -183,18 +186,6 @@ def hash_(folder: Annotated[Path, typer.Argument(help="folder of a data set")], 
     print("path\tbytes\tsha256")
     for path in sorted(p for p in folder.glob(pattern) if p.is_file()):
         print(f"{path.relative_to(folder).as_posix()}\t{path.stat().st_size}\t{config.sha256(path)}")
-
-
-def human(count: int) -> str:
-    """Return a number of bytes in words.
-
-    >>> human(84152512)
-    '84.2 MB'
-    """
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} B"
 
 
 def _progress(console: Console) -> Progress:

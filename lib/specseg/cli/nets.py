@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from specseg.cli.data import console_, named
 from specseg.evidence import config
-
-if TYPE_CHECKING:
-    from specseg.nets.third_party import manifests
 
 app = typer.Typer(no_args_is_help=True, help="The networks that others trained: list, verify and fetch their weights.")
 Names = Annotated[list[str] | None, typer.Argument(help="as in `specseg nets list`; default: all")]
-
-
-def _console() -> Console:
-    return Console(highlight=False, soft_wrap=True, width=None if Console().is_terminal else 200)
-
-
-def _manifest(name: str) -> manifests.NetManifest:
-    from specseg.nets.third_party import manifests
-
-    try:
-        return manifests.load(name)
-    except ValueError as err:
-        raise typer.BadParameter(str(err)) from None
 
 
 @app.command("list")
@@ -43,7 +27,7 @@ def list_() -> None:
         one = manifests.load(name)
         here = "yes" if one.path.is_file() else "no"
         table.add_row(name, here, one.title, one.trained_on, f"{one.origin} {one.commit}", one.licence)
-    _console().print(table)
+    console_().print(table)
 
 
 @app.command()
@@ -52,8 +36,8 @@ def verify(names: Names = None) -> None:
     wrong or missing."""
     from specseg.nets.third_party import manifests
 
-    console, bad = _console(), 0
-    for one in [_manifest(name) for name in names or manifests.names()]:
+    console, bad = console_(), 0
+    for one in [named(manifests.load, name) for name in names or manifests.names()]:
         try:
             manifests.check(one)
         except (FileNotFoundError, manifests.WrongHash) as err:
@@ -75,7 +59,7 @@ def fetch(
     """Put a network's weights in their place, checked; without --from say where they come from."""
     from specseg.nets.third_party import manifests
 
-    one, console = _manifest(name), _console()
+    one, console = named(manifests.load, name), console_()
     if source is None:
         console.print(one.how())
         raise typer.Exit(0 if one.path.is_file() else 2)

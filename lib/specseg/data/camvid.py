@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from specseg.data import folders, manifests
+from specseg.data import folders
+from specseg.data.manifests import Manifest
 from specseg.data.manifests.verify import find_file, listed_ids, present_ids
-from specseg.evidence import config
 
 FOLDS = ("0001TP", "0006R0", "0016E5")
 
@@ -33,26 +33,16 @@ class Fold(folders.FolderDataSet):
 
 
 def open_split(
-    name: str,
-    split: str,
-    *,
-    root: Path | None = None,
-    partial: bool = False,
-    need: str = "both",
-    fold: str | None = None,
+    manifest: Manifest, split: str, root: Path, fold: str | None = None, partial: bool = False, need: str = "both"
 ) -> folders.FolderDataSet:
     """Return SegNet's train, val or test; or, with `fold` (a drive), train = the other drives and val = that drive.
 
     Raises ValueError for an unknown split or fold, FileNotFoundError as the other sets do.
     """
-    manifest = manifests.load(name)
     if fold is None:
-        if split not in ("train", "val", "test"):
-            raise ValueError(f"camvid: unknown split {split!r}: expected one of train, val, test")
         return folders.open_split(manifest, manifest.split(split), root, partial=partial, need=need)
     if fold not in FOLDS or split not in ("train", "val"):
         raise ValueError(f"camvid: fold {fold!r}, split {split!r}: expected one of {', '.join(FOLDS)} and train or val")
-    root = config.data_root() if root is None else root
     every, there = [], []
     for part in (manifest.split("train"), manifest.split("val")):
         names = [i for i in listed_ids(manifest, root, part) if (drive(i) == fold) == (split == "val")]

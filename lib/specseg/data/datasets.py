@@ -7,6 +7,7 @@ from pathlib import Path
 from specseg.data.samples import VOID as VOID
 from specseg.data.samples import DataSet as DataSet
 from specseg.data.samples import Sample as Sample
+from specseg.evidence import config
 
 SETS = ("synthetic", "voc2012", "sbd", "deepglobe", "cityscapes", "cityscapes_512x256", "camvid", "dubai")
 
@@ -32,8 +33,10 @@ def open(name: str, split: str = "train", *, root: Path | str | None = None, **o
     """
     if name not in SETS:
         raise ValueError(f"unknown data set {name!r}: expected one of {', '.join(SETS)}")
-    from specseg.data import camvid, cityscapes, deepglobe, dubai, synthetic, voc
+    from specseg.data import camvid, deepglobe, dubai, folders, manifests, synthetic, voc
 
-    modules = {"synthetic": synthetic, "voc2012": voc, "sbd": voc, "deepglobe": deepglobe, "cityscapes": cityscapes,
-               "cityscapes_512x256": cityscapes, "camvid": camvid, "dubai": dubai}  # fmt: skip
-    return modules[name].open_split(name, split, root=None if root is None else Path(root), **options)
+    if name == "synthetic":
+        return synthetic.open_split(split, **options)
+    own = {"voc2012": voc, "sbd": voc, "deepglobe": deepglobe, "camvid": camvid, "dubai": dubai}
+    opened = own[name].open_split if name in own else folders.listed
+    return opened(manifests.load(name), split, config.data_root() if root is None else Path(root), **options)

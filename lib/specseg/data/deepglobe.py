@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from specseg.data import folders, manifests
+from specseg.data import folders
+from specseg.data.manifests import Manifest
 from specseg.data.manifests.verify import listed_ids
-from specseg.evidence import config
 
 FULL, VAL = 803, 102
 
@@ -25,13 +25,7 @@ def val_ids(ids: Sequence[str]) -> list[str]:
 
 
 def open_split(
-    name: str,
-    split: str,
-    *,
-    root: Path | None = None,
-    partial: bool = False,
-    need: str = "both",
-    unknown: str = "class",
+    manifest: Manifest, split: str, root: Path, unknown: str = "class", partial: bool = False, **how
 ) -> folders.FolderDataSet:
     """Return split all, train (701) or val (102); `unknown="void"` leaves the seventh class out, as the challenge does.
 
@@ -39,8 +33,6 @@ def open_split(
     """
     if unknown not in ("class", "void"):
         raise ValueError(f"deepglobe: unknown={unknown!r}: expected 'class' or 'void'")
-    manifest = manifests.load(name)
-    root = config.data_root() if root is None else root
     part = manifest.split(split)
     every = listed_ids(manifest, root, part)
     if every and len(every) != FULL and not partial:
@@ -55,6 +47,6 @@ def open_split(
         manifest = replace(manifest, labels=labels)
     held_out = set(val_ids(every))
     chosen = [i for i in every if split == "all" or (i in held_out) == (split == "val")]
-    data = folders.open_split(manifest, part, root, partial=partial, need=need, ids=chosen)
+    data = folders.open_split(manifest, part, root, partial=partial, ids=chosen, **how)
     data.listed = part.count
     return data

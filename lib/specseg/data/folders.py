@@ -11,7 +11,6 @@ from specseg.data import _files
 from specseg.data.manifests import Manifest, Split, encoding
 from specseg.data.manifests.verify import find_file, listed_ids, present_ids
 from specseg.data.samples import DataSet
-from specseg.evidence import config
 
 NEEDS = ("both", "label")
 
@@ -63,10 +62,10 @@ class FolderDataSet(DataSet):
 def open_split(
     manifest: Manifest,
     split: Split,
-    root: Path | None,
+    root: Path,
     *,
-    partial: bool,
-    need: str,
+    partial: bool = False,
+    need: str = "both",
     ids: Sequence[str] | None = None,
     name: str | None = None,
 ) -> FolderDataSet:
@@ -75,7 +74,6 @@ def open_split(
     Raises FileNotFoundError that names the first missing file and says how many names are present, and ValueError for
     an empty split or an unknown `need`.
     """
-    root = config.data_root() if root is None else root
     if need not in NEEDS:
         raise ValueError(f"{manifest.name}: need={need!r}: expected one of {', '.join(NEEDS)}")
     every = list(ids) if ids is not None else listed_ids(manifest, root, split)
@@ -90,6 +88,11 @@ def open_split(
         raise missing(manifest, name or split.name, every, there)
     chosen = [i for i in every if i in there]
     return FolderDataSet(manifest, name or split.name, chosen, len(every), root, (split.image, split.label))
+
+
+def listed(manifest: Manifest, split: str, root: Path, **how) -> FolderDataSet:
+    """Return a split of the manifest as it stands."""
+    return open_split(manifest, manifest.split(split), root, **how)
 
 
 def missing(manifest: Manifest, split: str, every: Sequence[str], there: set[str]) -> FileNotFoundError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.filesize import decimal
+
 from specseg.data import manifests
 from specseg.data.manifests import File, Manifest, Split
 
@@ -59,7 +61,7 @@ def _overview(sets: list[Manifest]) -> str:
         size = sum(f.bytes for f in (m.archives if m.archives and m.archives[0].bytes else files))
         rows.append(
             f"| {{ref}}`{m.title} <{_target(m)}>` | `{m.name}` | {ACCESS[m.access]} | [{m.licence}]({m.licence_url}) | "
-            f"{'yes' if m.redistributable else 'no'} | {hashed:,} | {_size(size)} |"
+            f"{'yes' if m.redistributable else 'no'} | {hashed:,} | {decimal(size) if size else '-'} |"
         )
     return "\n".join(rows)
 
@@ -97,7 +99,7 @@ def _target(m: Manifest) -> str:
 def _archive(f: File) -> str:
     check = "sha256 unverified" if f.sha256 == manifests.schema.UNVERIFIED else f"sha256 `{f.sha256[:16]}...`"
     mirrors = len(f.urls) - 1
-    size = f", {_size(f.bytes)}" if f.bytes else ""
+    size = f", {decimal(f.bytes)}" if f.bytes else ""
     others = f", {mirrors} mirror{'s' * (mirrors > 1)}" if mirrors > 0 else ""
     return f"Archive `{f.path}`{size}, {check}{others}."
 
@@ -128,10 +130,3 @@ def _classes(m: Manifest) -> str:
     names = [f"{k} {name}{stored_as.get(k, '')}" for k, name in enumerate(labels.names)]
     ignored = ", ".join(map(str, labels.ignore)) or "nothing"
     return f"Classes, {stored}: {', '.join(names)}. Void (255 here): {ignored}."
-
-
-def _size(count: int) -> str:
-    if not count:
-        return "-"
-    unit, size = next((u, s) for u, s in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1)) if count >= s)
-    return f"{count / size:.1f} {unit}"

@@ -11,75 +11,30 @@ import numpy as np
 
 from specseg.data._canvas import Canvas, Stream, value_noise
 from specseg.data._objects import OBJECT_CLASSES, objects
-from specseg.data._streets import STREET_CLASSES, streets
+from specseg.data._streets import SEEN, SHOWN, STREET_CLASSES, streets
 from specseg.data._texture import Things, class_looks, paint
 from specseg.data.samples import VOID, DataSet, Sample
 
 VERSION = 1
-LANDCOVER_CLASSES = ("urban", "agriculture", "rangeland", "forest", "water", "barren", "unknown")
+# Each class of land cover: its name, its colour from above, its colour in a drawn label map.
+LANDCOVER_CLASSES, _ABOVE, _LAND = zip(
+    ("urban", (150, 140, 138), (0, 255, 255)),
+    ("agriculture", (166, 168, 88), (255, 255, 0)),
+    ("rangeland", (128, 138, 76), (255, 0, 255)),
+    ("forest", (44, 78, 44), (0, 255, 0)),
+    ("water", (48, 74, 104), (0, 0, 255)),
+    ("barren", (176, 152, 118), (255, 255, 255)),
+    ("unknown", (96, 96, 96), (0, 0, 0)),
+    strict=True,
+)
 CLASSES = {"objects": OBJECT_CLASSES, "landcover": LANDCOVER_CLASSES, "streets": STREET_CLASSES}
 REGIMES = tuple(CLASSES)
 # Twelve doses of contour density in equal ratios from half to four times the regime's own.
 DOSES = (0.5, 0.604, 0.73, 0.882, 1.065, 1.287, 1.555, 1.879, 2.27, 2.742, 3.313, 4.0)
 SPLIT_SEEDS = {"train": 0, "val": 1_000_000, "test": 2_000_000}
 # Colours that the classes have from a car and from above; the classes of "objects" have drawn ones.
-_SEEN = {
-    "objects": None,
-    "landcover": [
-        (150, 140, 138),
-        (166, 168, 88),
-        (128, 138, 76),
-        (44, 78, 44),
-        (48, 74, 104),
-        (176, 152, 118),
-        (96, 96, 96),
-    ],
-    "streets": [
-        (98, 96, 98),
-        (132, 120, 116),
-        (134, 114, 98),
-        (112, 102, 96),
-        (120, 108, 100),
-        (92, 88, 82),
-        (48, 52, 40),
-        (188, 150, 72),
-        (66, 94, 52),
-        (112, 132, 70),
-        (176, 200, 224),
-        (104, 68, 70),
-        (76, 74, 112),
-        (58, 64, 90),
-        (110, 120, 140),
-        (156, 84, 52),
-        (92, 112, 92),
-        (56, 46, 50),
-        (84, 58, 48),
-    ],
-}
-_SHOWN = {
-    "landcover": [(0, 255, 255), (255, 255, 0), (255, 0, 255), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)],
-    "streets": [
-        (128, 64, 128),
-        (244, 35, 232),
-        (70, 70, 70),
-        (102, 102, 156),
-        (190, 153, 153),
-        (153, 153, 153),
-        (250, 170, 30),
-        (220, 220, 0),
-        (107, 142, 35),
-        (152, 251, 152),
-        (70, 130, 180),
-        (220, 20, 60),
-        (255, 0, 0),
-        (0, 0, 142),
-        (0, 0, 70),
-        (0, 60, 100),
-        (0, 80, 100),
-        (0, 0, 230),
-        (119, 11, 32),
-    ],
-}
+_SEEN = {"objects": None, "landcover": _ABOVE, "streets": SEEN}
+_SHOWN = {"landcover": _LAND, "streets": SHOWN}
 _LOOKS = {name: class_looks(k, len(classes), _SEEN[name]) for k, (name, classes) in enumerate(CLASSES.items())}
 
 
@@ -184,10 +139,8 @@ def voc_palette(count: int) -> np.ndarray:
 
 
 def open_split(
-    name: str,
     split: str,
     *,
-    root=None,
     regime: str = "objects",
     size: int = 513,
     count: int = 100,
@@ -196,7 +149,7 @@ def open_split(
     partial: bool = False,
     need: str = "both",
 ) -> Synthetic:
-    """Return `count` scenes of a regime as a data set (`root`, `partial` and `need` have no meaning here)."""
+    """Return `count` scenes of a regime as a data set (`partial` and `need` have no meaning here)."""
     if split not in SPLIT_SEEDS:
         raise ValueError(f"synthetic: unknown split {split!r}: expected one of {', '.join(SPLIT_SEEDS)}")
     if regime not in CLASSES:

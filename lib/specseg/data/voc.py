@@ -12,25 +12,15 @@ import numpy as np
 from specseg.data import _files, folders, manifests
 from specseg.data.manifests import Manifest, Split, encoding
 from specseg.data.manifests.verify import find_file, listed_ids, present_ids
-from specseg.evidence import config
 
 
-def open_split(
-    name: str,
-    split: str,
-    *,
-    root: Path | None = None,
-    partial: bool = False,
-    need: str = "both",
-) -> folders.FolderDataSet:
+def open_split(manifest: Manifest, split: str, root: Path, **how) -> folders.FolderDataSet:
     """Return a split of VOC 2012 (train, val, trainval, animals_train, animals_val, or any list in
     ImageSets/Segmentation) or of SBD (train, val, trainaug).
     """
-    root = config.data_root() if root is None else root
-    manifest = manifests.load(name)
-    if name == "sbd" and split == "trainaug":
-        return _trainaug(manifest, root, partial, need)
-    return folders.open_split(manifest, _split(manifest, split, root), root, partial=partial, need=need)
+    if manifest.name == "sbd" and split == "trainaug":
+        return _trainaug(manifest, root, **how)
+    return folders.open_split(manifest, _split(manifest, split, root), root, **how)
 
 
 def _split(manifest: Manifest, split: str, root: Path) -> Split:
@@ -68,7 +58,7 @@ class TrainAug(folders.FolderDataSet):
         return encoding.decode(_files.read_numbers(path), self._voc.labels, self._voc.table, str(path))
 
 
-def _trainaug(sbd: Manifest, root: Path, partial: bool, need: str) -> TrainAug:
+def _trainaug(sbd: Manifest, root: Path, partial: bool = False, need: str = "both") -> TrainAug:
     voc = manifests.load("voc2012")
     own = listed_ids(voc, root, voc.split("train"))
     held_out = set(listed_ids(voc, root, voc.split("val")))

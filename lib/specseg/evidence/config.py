@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import random
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -116,16 +115,6 @@ def _read_profiles() -> dict[str, dict[str, Any]]:
 
 def _profile_hash(values: dict[str, Any]) -> str:
     return "values:" + hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-
-
-def seed_everything(seed: int) -> None:
-    """Seed Python, numpy and torch (all devices) with one number."""
-    import numpy as np
-    import torch
-
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
 
 
 def device(choice: str = "auto"):

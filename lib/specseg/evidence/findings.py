@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from specseg.evidence import config, provenance, records
 from specseg.evidence.claims import Claim, load_claims
@@ -18,31 +18,47 @@ RECORD = """A record is a result that was measured once and is kept with the com
 A build of the book reads it and measures nothing anew."""
 STALE = """A record is called stale when code has changed since it was measured and its numbers have not been computed
 again. It stands as it was measured."""
-CSS = {
-    "confirmed": "good", "confirmed with a correction": "mended", "refuted": "bad", "paper inconsistent": "bad",
-    "agrees in kind": "good", "agrees in a weaker form": "mended", "differs in kind": "bad", "mixed": "open",
-    "not resolved": "open", "not run": "none",
-}  # fmt: skip
-# One sign for each verdict, for eyes that do not tell the colours apart: marks for what is derived, discs for what is
-# measured (full, half, empty).
-SIGN = {
-    "confirmed": "\u2713", "confirmed with a correction": "\u270e", "refuted": "\u2717", "paper inconsistent": "\u2260",
-    "agrees in kind": "\u25cf", "agrees in a weaker form": "\u25d0", "differs in kind": "\u25cb", "mixed": "\u00b1",
-    "not resolved": "?", "not run": "\u2013",
-}  # fmt: skip
+
+
+class Look(NamedTuple):
+    """How a verdict is shown: its colour's class, a sign for eyes that do not tell the colours apart, what it means.
+
+    Signs are marks for what is derived, discs for what is measured (full, half, empty).
+    """
+
+    css: str
+    sign: str
+    meaning: str
+
+
+LOOKS = {
+    "confirmed": Look("good", "\u2713", "the stated check holds as the paper prints it"),
+    "confirmed with a correction": Look(
+        "mended", "\u270e", "holds once a sign, factor, convention or condition is mended"
+    ),
+    "refuted": Look(
+        "bad", "\u2717", "the stated check fails, or a counterexample exists; the errata say what holds instead"
+    ),
+    "paper inconsistent": Look("bad", "\u2260", "the paper's own numbers or sentences contradict each other"),
+    "agrees in kind": Look("good", "\u25cf", "our smaller experiments agree (other data or networks than the paper's)"),
+    "agrees in a weaker form": Look("mended", "\u25d0", "our smaller experiments agree with less than is printed"),
+    "differs in kind": Look("bad", "\u25cb", "our smaller experiments disagree, in every domain measured"),
+    "mixed": Look("open", "\xb1", "clearly fails in some domains and not in others; each is named"),
+    "not resolved": Look("open", "?", "what was measured can be on either side of the check"),
+    "not run": Look("none", "\u2013", "no result yet, with the reason"),
+}
 
 
 def badge(verdict: str) -> str:
     """Return a verdict as an HTML badge: its sign and its words, which colour only helps."""
-    words = f'<i aria-hidden="true">{SIGN[verdict]}</i>&nbsp;{html.escape(verdict)}'
-    return f'<span class="verdict verdict-{CSS[verdict]}" data-verdict="{verdict}">{words}</span>'
+    words = f'<i aria-hidden="true">{LOOKS[verdict].sign}</i>&nbsp;{html.escape(verdict)}'
+    return f'<span class="verdict verdict-{LOOKS[verdict].css}" data-verdict="{verdict}">{words}</span>'
 
 
 def sign(verdict: str, told: str = "") -> str:
     """Return a verdict's sign alone in its colour, then a word; who points at it reads the name."""
-    return (
-        f'<span class="verdict-{CSS[verdict]}" data-verdict="{verdict}" title="{verdict}">{SIGN[verdict]}{told}</span>'
-    )
+    look = LOOKS[verdict]
+    return f'<span class="verdict-{look.css}" data-verdict="{verdict}" title="{verdict}">{look.sign}{told}</span>'
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from specseg.evidence.answers import answers_html
 from specseg.evidence.claims import CHECKED_BY, SECTIONS
-from specseg.evidence.findings import CSS, aside, badge, sign
+from specseg.evidence.findings import LOOKS, aside, badge, sign
 from specseg.evidence.rows import group, line, listing, numbers, raw
 from specseg.evidence.verdicts import (
     CONFIRMED,
@@ -24,19 +24,6 @@ from specseg.evidence.verdicts import (
     Observation,
 )
 
-MEANING = {
-    "confirmed": "the stated check holds as the paper prints it",
-    "confirmed with a correction": "holds once a sign, factor, convention or condition is mended",
-    "refuted": "the stated check fails, or a counterexample exists; the errata say what holds instead",
-    "paper inconsistent": "the paper's own numbers or sentences contradict each other",
-    "agrees in kind": "our smaller experiments agree (other data or networks than the paper's)",
-    "agrees in a weaker form": "our smaller experiments agree with less than is printed",
-    "differs in kind": "our smaller experiments disagree, in every domain measured",
-    "mixed": "clearly fails in some domains and not in others; each is named",
-    "not resolved": "what was measured can be on either side of the check",
-    "not run": "no result yet, with the reason",
-}
-
 
 def tally(judged: Sequence[Judgement]) -> dict[str, int]:
     """Return verdict -> number of claims, in the fixed order of verdicts."""
@@ -44,15 +31,28 @@ def tally(judged: Sequence[Judgement]) -> dict[str, int]:
     return {v: found[v] for v in VERDICTS if found[v]}
 
 
+def _by_section(judged: Sequence[Judgement]) -> dict[str, list[Judgement]]:
+    """Return the paper's sections that have claims, in its order, with them."""
+    return {s: own for s in SECTIONS if (own := [j for j in judged if j.claim.section == s])}
+
+
+def _by_verdict(judged: Sequence[Judgement]) -> list[Judgement]:
+    return sorted(judged, key=lambda j: VERDICTS.index(j.verdict))
+
+
 def counts_html(judged: Sequence[Judgement], ledger: str = "ledger.html") -> str:
     """Return the verdict counts as a row of linked badges with their meaning."""
     cells = "".join(
-        f'<a class="count count-{CSS[v]}" href="{ledger}#verdict-{slug(v)}" title="{MEANING[v]}"><b>{n}</b> '
-        f'<i class="block block-{CSS[v]} block-{slug(v)}" aria-hidden="true"></i> {v}'
-        f"<small>{MEANING[v]}</small></a>"
+        f'<a class="count count-{look.css}" href="{ledger}#verdict-{slug(v)}" title="{look.meaning}"><b>{n}</b> '
+        f'<i class="{_block(v)}" aria-hidden="true"></i> {v}<small>{look.meaning}</small></a>'
         for v, n in tally(judged).items()
+        for look in [LOOKS[v]]
     )
     return f'<div class="specseg-counts">{cells}</div>'
+
+
+def _block(verdict: str) -> str:
+    return f"block block-{LOOKS[verdict].css} block-{slug(verdict)}"
 
 
 def slug(text: str) -> str:
@@ -67,15 +67,11 @@ def slug(text: str) -> str:
 def bars_html(judged: Sequence[Judgement]) -> str:
     """Return the front page's picture: one bar per section of the paper, one block per claim, coloured by verdict."""
     rows = []
-    for section in SECTIONS:
-        own = [j for j in judged if j.claim.section == section]
-        if not own:
-            continue
-        own.sort(key=lambda j: VERDICTS.index(j.verdict))
+    for section, own in _by_section(judged).items():
         blocks = "".join(
-            f'<a class="block block-{CSS[j.verdict]} block-{slug(j.verdict)}" href="ledger.html#claim-{j.claim.id}" '
+            f'<a class="{_block(j.verdict)}" href="ledger.html#claim-{j.claim.id}" '
             f'title="{html.escape(j.claim.id)}: {j.verdict}" aria-label="{html.escape(j.claim.id)}: {j.verdict}"></a>'
-            for j in own
+            for j in _by_verdict(own)
         )
         rows.append(f'<div class="bar"><span>{_title(section)}</span><div>{blocks}</div></div>')
     return f'<div class="specseg-bars" role="img" aria-label="{alt_text(judged)}">{"".join(rows)}</div>'
@@ -88,7 +84,7 @@ def bars_svg(judged: Sequence[Judgement]) -> str:
     width = left + per_row * step + 10
     parts, x, y = [], 6, 6
     for verdict, n in tally(judged).items():
-        kind = CSS[verdict]
+        kind = LOOKS[verdict].css
         if x + 30 + 7 * len(f"{n} {verdict}") > width:  # the legend goes on in a second line
             x, y = 6, y + 18
         parts.append(f'<rect x="{x}" y="{y}" width="{size}" height="{size}" rx="2" fill="{ink[kind]}" stroke="#555"/>')
@@ -96,16 +92,13 @@ def bars_svg(judged: Sequence[Judgement]) -> str:
         parts.append(f'<text x="{x + 16}" y="{y + 10}">{label}</text>')
         x += 30 + 7 * len(label)
     y += 18
-    for section in SECTIONS:
-        own = sorted((j for j in judged if j.claim.section == section), key=lambda j: VERDICTS.index(j.verdict))
-        if not own:
-            continue
+    for section, own in _by_section(judged).items():
         y += 8
         parts.append(f'<text x="6" y="{y + 10}">{_title(section)}</text>')
-        for k, j in enumerate(own):
+        for k, j in enumerate(_by_verdict(own)):
             at_x, at_y = left + (k % per_row) * step, y + (k // per_row) * step
             parts.append(
-                f'<rect x="{at_x}" y="{at_y}" width="{size}" height="{size}" rx="2" fill="{ink[CSS[j.verdict]]}" '
+                f'<rect x="{at_x}" y="{at_y}" width="{size}" height="{size}" rx="2" fill="{ink[LOOKS[j.verdict].css]}" '
                 f'stroke="#555" stroke-width=".6"><title>{html.escape(j.claim.id)}: {j.verdict}</title></rect>'
             )
         y += step * ((len(own) - 1) // per_row + 1)
@@ -141,10 +134,9 @@ def ledger_md(judged: Sequence[Judgement], chapters: Sequence[str]) -> str:
     for j in sorted(judged, key=lambda j: SECTIONS.index(j.claim.section)):
         first.setdefault(j.verdict, j.claim.id)
     groups = []
-    for section in SECTIONS:
-        if own := [j for j in judged if j.claim.section == section]:
-            lines = (_row(j, chapters, slug(j.verdict) if first[j.verdict] == j.claim.id else "") for j in own)
-            groups.append(group(_title(section), _signs(own), lines))
+    for section, own in _by_section(judged).items():
+        lines = (_row(j, chapters, slug(j.verdict) if first[j.verdict] == j.claim.id else "") for j in own)
+        groups.append(group(_title(section), _signs(own), lines))
     return (
         "# The ledger\n\nEvery claim of the paper that can be judged, with the check that was stated beforehand, "
         "what we found, and the verdict that follows. Verdicts are computed. The same for programs: "
@@ -209,10 +201,9 @@ def errata_md(judged: Sequence[Judgement]) -> str:
         "# Errata\n\nWhat is printed wrongly, imprecisely or without a needed condition, and the form that holds where "
         "there is one. Each line opens to how it was checked, and where."
     ]
-    groups = {section: [j for j in own if j.claim.section == section] for section in SECTIONS}
     if not own:
         parts.append("No corrected form has been recorded yet.")
-    for k, (section, here) in enumerate((s, here) for s, here in groups.items() if here):
+    for k, (section, here) in enumerate(_by_section(own).items()):
         # What opens holds formulas, which MyST reads; so the tags around it stand alone.
         listed = '<div class="specseg-list" data-filters="verdict section chapter">' if k == 0 else "</details>"
         head = f"<summary><b>{_title(section)}</b> <small>{_signs(here)}</small></summary>"

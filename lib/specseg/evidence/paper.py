@@ -32,16 +32,6 @@ def table(name: str) -> pd.DataFrame:
     return rows if name == "a1" else rows[rows["table"].astype(str) == name].reset_index(drop=True)
 
 
-def rounding_interval(value: float, decimals: int) -> tuple[float, float]:
-    """Return the closed interval of numbers that print as `value` with so many decimals (either rounding of a half).
-
-    >>> tuple(round(x, 4) for x in rounding_interval(0.785, 3))
-    (0.7845, 0.7855)
-    """
-    half = 0.5 * 10.0**-decimals
-    return value - half, value + half
-
-
 def inventory() -> list[dict[str, Any]]:
     """Return the paper's items that need a claim, each with `id` and `locator` (paper/inventory.toml)."""
     path = config.note_input(config.root() / "paper" / "inventory.toml")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
 
 from specseg import figures
 from specseg.figures import COLORS, REGIME_COLORS, painted, plain_ticks
+
+NU_MAX = r"$\nu_{max}$ [cycles per frame]"
 
 
 def maps(panels: Mapping[str, np.ndarray], palette: np.ndarray):
@@ -26,16 +28,21 @@ def tail(rows: pd.DataFrame):
 
     Columns regime, nu_max, kind ("fft", "law", "bound"), value.
     """
-    fig, ax = figures.subplots(size=(4.8, 4.4))
     styles = {"fft": ("o", "FFT"), "law": ("-", "law from diagonal neighbours"), "bound": ("--", "strict bound")}
-    for regime, part in rows.groupby("regime"):
+    return _by_regime(rows, styles, r"$\sum_c E_c(\nu_{max})$")[0]
+
+
+def _by_regime(rows: pd.DataFrame, styles: Mapping[str, tuple[str, str]], ylabel: str):
+    """Draw a line for every regime and kind against nu_max; `styles` are kind -> (style, words)."""
+    fig, ax = figures.subplots(size=(4.8, 4.4))
+    for regime, part in rows[rows["value"] > 0].groupby("regime"):
         for kind, (style, label) in styles.items():
             line = part[part["kind"] == kind]
             ax.plot(line["nu_max"], line["value"], style, color=REGIME_COLORS[regime], ms=4, label=f"{regime}, {label}")
-    ax.set(yscale="log", xlabel=r"$\nu_{max}$ [cycles per frame]", ylabel=r"$\sum_c E_c(\nu_{max})$")
+    ax.set(yscale="log", xlabel=NU_MAX, ylabel=ylabel)
     plain_ticks(ax, sorted(set(rows["nu_max"])))
     fig.legend(fontsize=9, ncol=1, loc="outside lower center")
-    return fig
+    return fig, ax
 
 
 def argmax_error(rows: pd.DataFrame):
@@ -43,16 +50,9 @@ def argmax_error(rows: pd.DataFrame):
 
     kind: "actual", "2E" (bound from the energies), "count" (bound from transition counts alone).
     """
-    fig, ax = figures.subplots(size=(4.8, 4.4))
     styles = {"actual": ("o-", "actual"), "2E": ("--", "2 ΣE"), "count": (":", "from counts alone")}
-    for regime, part in rows.groupby("regime"):
-        for kind, (style, label) in styles.items():
-            line = part[(part["kind"] == kind) & (part["value"] > 0)]
-            ax.plot(line["nu_max"], line["value"], style, color=REGIME_COLORS[regime], ms=4, label=f"{regime}, {label}")
+    fig, ax = _by_regime(rows, styles, "share of wrong pixels")
     ax.axhline(1, color=COLORS["grey"], lw=0.8)
-    ax.set(yscale="log", xlabel=r"$\nu_{max}$ [cycles per frame]", ylabel="share of wrong pixels")
-    plain_ticks(ax, sorted(set(rows["nu_max"])))
-    fig.legend(fontsize=9, ncol=1, loc="outside lower center")
     return fig
 
 
@@ -80,41 +80,44 @@ def ceilings(rows: pd.DataFrame):
 
     Columns regime, nu_max, kind (majority, nearest, band, predicted, all classes alike), value.
     """
-    regimes = list(dict.fromkeys(rows["regime"]))
-    fig, axes = figures.subplots(len(regimes), 1, size=(4.8, 7.6), sharex=True)
     styles = {
         "band": (COLORS["green"], "^-", "band-limited"), "majority": (COLORS["blue"], "s-", "blocks, majority"),
         "nearest": (COLORS["red"], "o-", "blocks, nearest"), "predicted": (COLORS["black"], "--", "from A and P alone"),
         "all classes alike": (COLORS["grey"], ":", "one share for all classes"),
     }  # fmt: skip
-    for ax, regime in zip(axes, regimes, strict=True):
+
+    def draw(ax, part: pd.DataFrame) -> None:
         for kind, (color, style, label) in styles.items():
-            line = rows[(rows["regime"] == regime) & (rows["kind"] == kind)]
+            line = part[part["kind"] == kind]
             ax.plot(line["nu_max"], line["value"], style, color=color, ms=4, label=label)
-        ax.set(title=regime)
-        plain_ticks(ax, sorted(set(rows["nu_max"])))
-    axes[-1].set_xlabel(r"$\nu_{max}$ [cycles per frame]")
-    axes[1].set_ylabel("mIoU against the true labels")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=2, fontsize=9)
-    return fig
+
+    return _a_panel_each(rows, draw, "mIoU against the true labels")
 
 
 def truncation(rows: pd.DataFrame):
     """Draw a band limit's true cost, its orders and R_ce L_CE (regime, nu_max, cost, first, second, counted)."""
-    regimes = list(dict.fromkeys(rows["regime"]))
-    fig, axes = figures.subplots(len(regimes), 1, size=(4.8, 7.6), sharex=True)
-    for ax, regime in zip(axes, regimes, strict=True):
-        part = rows[rows["regime"] == regime]
+
+    def draw(ax, part: pd.DataFrame) -> None:
         ax.plot(part["nu_max"], part["counted"], "s--", color=COLORS["red"], ms=4, label=r"$R_{ce}\,L_{CE}$")
         ax.plot(part["nu_max"], part["cost"], "o-", color=COLORS["black"], ms=4, label="true cost")
         ax.plot(part["nu_max"], part["second"], ":", color=COLORS["blue"], label="second order")
         ax.plot(part["nu_max"], part["first"], "-.", color=COLORS["green"], lw=1, label="first order: lower bound")
         ax.axhline(0, color=COLORS["grey"], lw=0.6)
+
+    return _a_panel_each(rows, draw, "nats per pixel")
+
+
+def _a_panel_each(rows: pd.DataFrame, draw: Callable[..., None], ylabel: str):
+    """Draw each regime in a panel of its own against nu_max."""
+    parts = list(rows.groupby("regime", sort=False))
+    fig, axes = figures.subplots(len(parts), 1, size=(4.8, 7.6), sharex=True)
+    for ax, (regime, part) in zip(axes, parts, strict=True):
+        draw(ax, part)
         ax.set(title=regime)
         plain_ticks(ax, sorted(set(rows["nu_max"])))
-    axes[-1].set_xlabel(r"$\nu_{max}$ [cycles per frame]")
-    axes[1].set_ylabel("nats per pixel")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=2, fontsize=9)
+    axes[-1].set_xlabel(NU_MAX)
+    axes[1].set_ylabel(ylabel)
+    figures.legend_below(fig, axes[:1], fontsize=9)
     return fig
 
 

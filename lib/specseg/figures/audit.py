@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 
@@ -9,6 +11,7 @@ from specseg.figures import COLORS, DATASET_COLORS, DATASET_NAMES, MODEL_MARKERS
 
 MODELS = ("deeplabv3plus", "dan")
 DATASETS = ("pascal", "deepglobe", "cityscapes")
+PAIRS = tuple(itertools.product(MODELS, DATASETS))
 RATE_COLORS = {0.0: COLORS["black"], 0.2: COLORS["blue"], 0.4: COLORS["green"], 0.6: COLORS["red"]}
 LEFT_OUT = 129
 
@@ -17,13 +20,30 @@ def _rate(rate: float) -> str:
     return "no pruning" if rate == 0 else f"{rate:.0%} pruned"
 
 
+def _name(model: str, dataset: str) -> str:
+    return f"{MODEL_NAMES[model]}, {DATASET_NAMES[dataset]}"
+
+
+def _own(frame: pd.DataFrame, model: str, dataset: str) -> pd.DataFrame:
+    return frame[(frame.model == model) & (frame.dataset == dataset)]
+
+
+def _dots(model: str, dataset: str, **style) -> dict:
+    """Return how `scatter` marks a pair: model by marker, filled or not, data set by colour."""
+    return {"marker": MODEL_MARKERS[model], "facecolors": "none" if model == "dan" else None,
+            "color": DATASET_COLORS[dataset], "label": _name(model, dataset), **style}  # fmt: skip
+
+
 def _points(ax, frame: pd.DataFrame, y: str = "miou_drop", size: float = 22) -> None:
-    for model in MODELS:
-        for dataset in DATASETS:
-            g = frame[(frame.model == model) & (frame.dataset == dataset)]
-            ax.scatter(g.rce, g[y], s=size, marker=MODEL_MARKERS[model], facecolors="none" if model == "dan" else None,
-                       color=DATASET_COLORS[dataset], linewidths=1.1, label=f"{MODEL_NAMES[model]}, "
-                       f"{DATASET_NAMES[dataset]}", alpha=0.85)  # fmt: skip
+    for pair in PAIRS:
+        g = _own(frame, *pair)
+        ax.scatter(g.rce, g[y], **_dots(*pair, s=size, linewidths=1.1, alpha=0.85))
+
+
+def _by_rate(ax, cells: pd.DataFrame, x: str, y: str, named: str = "", **style) -> None:
+    """Draw a line for each pruning rate."""
+    for rate, g in cells.groupby("prune_rate"):
+        ax.plot(g[x], g[y], color=RATE_COLORS[rate], label=named + _rate(rate), **style)
 
 
 def line_5b(cells: pd.DataFrame, ours, slopes: tuple[float, float], printed: dict[str, float]):
@@ -44,10 +64,7 @@ def line_5b(cells: pd.DataFrame, ours, slopes: tuple[float, float], printed: dic
     right.plot(x, ours.intercept + ours.slope * x, color=COLORS["black"], label="the stated rule, recomputed")
     right.plot(x, printed["intercept"] + printed["slope"] * x, "--", color=COLORS["purple"], label="printed line")
     right.set(xlabel=r"$R_{ce}(\nu_{max})$", title=f"$R_{{ce}}$ < {printed['threshold']:g}", ylim=(-0.01, 0.22))
-    for ax in (left, right):
-        x_full = ours.intercept + ours.slope * np.array([0, 2])
-        if ax is left:
-            ax.plot([0, 2], x_full, color=COLORS["black"])
+    left.plot([0, 2], ours.intercept + ours.slope * np.array([0, 2]), color=COLORS["black"])
     legend_below(fig, [right], 3)
     return fig
 
@@ -57,17 +74,8 @@ def lines_5a(cells: pd.DataFrame):
     fig, axes = subplots(1, 3, size=(7.4, 3.4))
     for ax, dataset in zip(axes, DATASETS, strict=True):
         for model in MODELS:
-            for rate, g in cells[(cells.dataset == dataset) & (cells.model == model)].groupby("prune_rate"):
-                ax.plot(
-                    g.rce,
-                    g.miou_drop,
-                    marker=MODEL_MARKERS[model],
-                    ms=4,
-                    color=RATE_COLORS[rate],
-                    lw=1,
-                    ls="-" if model == "deeplabv3plus" else ":",
-                    label=f"{MODEL_NAMES[model]}, {_rate(rate)}",
-                )
+            style = {"marker": MODEL_MARKERS[model], "ms": 4, "lw": 1, "ls": "-" if model == "deeplabv3plus" else ":"}
+            _by_rate(ax, _own(cells, model, dataset), "rce", "miou_drop", f"{MODEL_NAMES[model]}, ", **style)
         ax.set(title=DATASET_NAMES[dataset], xlabel=r"$R_{ce}$", xlim=(0, None), ylim=(0, None))
     axes[0].set_ylabel("relative mIoU-drop")
     legend_below(fig, [axes[0]], 4)
@@ -78,22 +86,18 @@ def fpi_4(cells: pd.DataFrame, optima: pd.DataFrame):
     """Draw Fig. 4: FPI against LRG size; a filled circle is the smallest, rings are what rounding leaves possible."""
     fig, axes = subplots(2, 3, size=(7.4, 5.4), sharex=True)
     best = optima.set_index(["model", "dataset", "prune_rate"])
-    for row, model in zip(axes, MODELS, strict=True):
-        for ax, dataset in zip(row, DATASETS, strict=True):
-            for rate, g in cells[(cells.dataset == dataset) & (cells.model == model)].groupby("prune_rate"):
-                color = RATE_COLORS[rate]
-                ax.plot(g.lrg_size, g.fpi, color=color, lw=1.2, label=_rate(rate))
-                fpi = g.set_index("lrg_size").fpi
-                choice = best.loc[(model, dataset, rate)]
-                for size in choice.possible:
-                    ax.plot(size, fpi[size], "o", mfc="white", mec=color, ms=7)
-                ax.plot(choice.lrg_size, choice.fpi, "o", color=color, ms=7)
-            ax.axvspan(33, 65, color=COLORS["grey"], alpha=0.15, lw=0)
-            ax.set(title=f"{MODEL_NAMES[model]}, {DATASET_NAMES[dataset]}", xticks=(17, 33, 49, 65, 81, 97, 129))
-            ax.tick_params(axis="x", labelsize=7.5)
-        row[0].set_ylabel("GFLOPs / mIoU")
-    for ax in axes[1]:
-        ax.set_xlabel("LRG size")
+    for k, (ax, pair) in enumerate(zip(axes.flat, PAIRS, strict=True)):
+        own = _own(cells, *pair)
+        _by_rate(ax, own, "lrg_size", "fpi", lw=1.2)
+        for rate, g in own.groupby("prune_rate"):
+            color, fpi, choice = RATE_COLORS[rate], g.set_index("lrg_size").fpi, best.loc[(*pair, rate)]
+            for size in choice.possible:
+                ax.plot(size, fpi[size], "o", mfc="white", mec=color, ms=7)
+            ax.plot(choice.lrg_size, choice.fpi, "o", color=color, ms=7)
+        ax.axvspan(33, 65, color=COLORS["grey"], alpha=0.15, lw=0)
+        ax.set(title=_name(*pair), xticks=(17, 33, 49, 65, 81, 97, 129), xlabel="LRG size" if k > 2 else "",
+               ylabel="" if k % 3 else "GFLOPs / mIoU")  # fmt: skip
+        ax.tick_params(axis="x", labelsize=7.5)
     legend_below(fig, [axes[0, 0]], 4)
     return fig
 
@@ -101,22 +105,10 @@ def fpi_4(cells: pd.DataFrame, optima: pd.DataFrame):
 def iou_flops_8(cells: pd.DataFrame):
     """Draw Fig. 8: mIoU against FLOPs, one line per pruning rate."""
     fig, axes = subplots(2, 3, size=(7.4, 5.0), sharex="row")
-    for row, model in zip(axes, MODELS, strict=True):
-        for ax, dataset in zip(row, DATASETS, strict=True):
-            for rate, g in cells[(cells.dataset == dataset) & (cells.model == model)].groupby("prune_rate"):
-                ax.plot(
-                    g.gflops,
-                    g.miou,
-                    marker=MODEL_MARKERS[model],
-                    ms=4,
-                    color=RATE_COLORS[rate],
-                    lw=1.2,
-                    label=_rate(rate),
-                )
-            ax.set_title(f"{MODEL_NAMES[model]}, {DATASET_NAMES[dataset]}", fontsize=9)
-        row[0].set_ylabel("mIoU")
-        for ax in row:
-            ax.set_xlabel("GFLOPs")
+    for k, (ax, pair) in enumerate(zip(axes.flat, PAIRS, strict=True)):
+        _by_rate(ax, _own(cells, *pair), "gflops", "miou", marker=MODEL_MARKERS[pair[0]], ms=4, lw=1.2)
+        ax.set(xlabel="GFLOPs", ylabel="" if k % 3 else "mIoU")
+        ax.set_title(_name(*pair), fontsize=9)
     legend_below(fig, [axes[0, 0]], 4)
     return fig
 
@@ -151,8 +143,7 @@ def slopes(ways: pd.DataFrame, own: pd.DataFrame, selections: pd.DataFrame, prin
     """Draw every slope of the line: by method with its interval, by curve, by selection; the printed one dashed."""
     rows = [(r.method, r.slope, r.low, r.high, COLORS["black"]) for r in ways.itertuples()]
     for r in own.itertuples():
-        name = f"{MODEL_NAMES[r.model]}, {DATASET_NAMES[r.dataset]}"
-        rows.append((name, r.slope, r.slope, r.slope, DATASET_COLORS[r.dataset]))
+        rows.append((_name(r.model, r.dataset), r.slope, r.slope, r.slope, DATASET_COLORS[r.dataset]))
     rows += [(r.selection, r.slope, r.slope, r.slope, COLORS["grey"]) for r in selections.iloc[1:].itertuples()]
     fig, ax = subplots(1, 1, size=(7.2, 0.24 * len(rows) + 0.8))
     for y, (_, slope, low, high, color) in enumerate(reversed(rows)):
@@ -192,7 +183,7 @@ def products(table: pd.DataFrame):
             marker=MODEL_MARKERS[model],
             ls="-" if model == "deeplabv3plus" else ":",
             color=DATASET_COLORS[dataset],
-            label=f"{MODEL_NAMES[model]}, {DATASET_NAMES[dataset]}",
+            label=_name(model, dataset),
         )
     ax.set(xlabel=r"$\nu_{max}$", ylabel=r"$R_{ce}\,\nu_{max}$", yscale="log", xticks=list(table.columns))
     legend_below(fig, [ax], 3)
@@ -204,7 +195,7 @@ def frontier(saved: pd.DataFrame):
     fig, axes = subplots(1, 2, size=(7.4, 3.6), sharey=True)
     for ax, model in zip(axes, MODELS, strict=True):
         for dataset in DATASETS:
-            g = saved[(saved.model == model) & (saved.dataset == dataset)]
+            g = _own(saved, model, dataset)
             ax.scatter(g.saving, g.loss, s=12, color=DATASET_COLORS[dataset], alpha=0.35)
             steps = np.linspace(0, g.saving.max(), 200)
             least = [g.loss[g.saving >= s - 1e-9].min() for s in steps]
@@ -221,24 +212,18 @@ def pruning(effect: pd.DataFrame, margin: float):
     """Draw the drop of each pruned network minus the unpruned network's at the same LRG size."""
     fig, ax = subplots(1, 1, size=(6.8, 3.2))
     sizes = sorted(effect.lrg_size.unique(), reverse=True)
-    for i, (model, dataset) in enumerate((m, d) for m in MODELS for d in DATASETS):
-        g = effect[(effect.model == model) & (effect.dataset == dataset)]
-        x = g.lrg_size.map(sizes.index) + (i - 2.5) * 0.11
-        name = f"{MODEL_NAMES[model]}, {DATASET_NAMES[dataset]}"
-        ax.scatter(
-            x,
-            g.difference,
-            s=20,
-            marker=MODEL_MARKERS[model],
-            color=DATASET_COLORS[dataset],
-            facecolors="none" if model == "dan" else None,
-            label=name,
-        )
+    for i, pair in enumerate(PAIRS):
+        g = _own(effect, *pair)
+        ax.scatter(g.lrg_size.map(sizes.index) + (i - 2.5) * 0.11, g.difference, **_dots(*pair, s=20))
     ax.axhspan(-margin, margin, color=COLORS["grey"], alpha=0.2, lw=0)
     ax.set_xticks(range(len(sizes)), [str(s) for s in sizes])
     ax.set(xlabel="LRG size", ylabel="pruned minus unpruned drop")
     legend_below(fig, [ax], 3)
     return fig
+
+
+def _with_rce(names) -> list[str]:
+    return [COLORS["blue"] if n.startswith("R_ce") else COLORS["grey"] for n in names]
 
 
 def errors(small: pd.DataFrame, every: pd.DataFrame):
@@ -247,8 +232,7 @@ def errors(small: pd.DataFrame, every: pd.DataFrame):
     names = list(small.predictor)[::-1]
     for ax, frame, title in ((axes[0], small, "$R_{ce}$ < 0.2"), (axes[1], every, "all networks")):
         mae = frame.set_index("predictor").mae
-        colors = [COLORS["blue"] if n.startswith("R_ce") else COLORS["grey"] for n in names]
-        ax.barh(names, [mae[n] for n in names], color=colors)
+        ax.barh(names, [mae[n] for n in names], color=_with_rce(names))
         ax.set(title=title, xlabel="mean absolute error of the drop")
         ax.grid(axis="y", visible=False)
     return fig
@@ -258,8 +242,7 @@ def regret(rows: pd.DataFrame):
     """Draw the mean regret in FPI of each way to choose the LRG size, with the number of exact hits."""
     part = rows.sort_values("mean_regret", ascending=False)
     fig, ax = subplots(1, 1, size=(6.8, 0.27 * len(part) + 0.7))
-    colors = [COLORS["blue"] if n.startswith("R_ce") else COLORS["grey"] for n in part.predictor]
-    ax.barh(part.predictor, part.mean_regret, color=colors)
+    ax.barh(part.predictor, part.mean_regret, color=_with_rce(part.predictor))
     for y, r in enumerate(part.itertuples()):
         ax.text(r.mean_regret * 1.08, y, f"{r.hits} of {r.n}", va="center", fontsize=8)
     ax.set(xscale="log", xlabel="mean regret in FPI (label: optima found)", xlim=(None, part.mean_regret.max() * 3))

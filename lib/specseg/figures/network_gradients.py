@@ -8,17 +8,10 @@ import numpy as np
 import pandas as pd
 
 from specseg import figures
-from specseg.figures import COLORS, MODEL_NAMES
+from specseg.data.domains import DOMAINS, SYNTHETIC
+from specseg.figures import COLORS, KIND_COLORS, MODEL_NAMES
+from specseg.figures.loss import DOMAIN_NAMES
 
-CELL_NAMES = {
-    "voc": "PASCAL objects", "camvid": "CamVid streets", "dubai": "Dubai land cover", "pascal": "PASCAL",
-    "cityscapes": "Cityscapes", "deepglobe": "DeepGlobe", "objects": "synthetic, tiny net",
-    "landcover": "synthetic land cover, tiny net", "streets": "synthetic streets, tiny net",
-}  # fmt: skip
-CELL_COLORS = {
-    "voc": COLORS["blue"], "pascal": COLORS["blue"], "dubai": COLORS["green"], "deepglobe": COLORS["green"],
-    "camvid": COLORS["red"], "cityscapes": COLORS["red"],
-}  # fmt: skip
 SHADES = {2: COLORS["sky"], 1: COLORS["blue"], 0: COLORS["black"]}
 WITHIN = {0: "at the row's frequency", 1: "within 1 bin", 2: "within 2 bins"}
 KINDS = ("convolution", "ReLU", "up-sampling")
@@ -33,7 +26,11 @@ def _models(values: Sequence[str]) -> list[str]:
 
 
 def _domains(values: Sequence[str]) -> list[str]:
-    return _order(values, list(CELL_NAMES))
+    return _order(values, list(DOMAIN_NAMES))
+
+
+def _color(name: str) -> str:
+    return COLORS["grey"] if name in SYNTHETIC or name not in DOMAINS else KIND_COLORS[DOMAINS[name].kind]
 
 
 def _decibels(power: np.ndarray) -> np.ndarray:
@@ -78,7 +75,7 @@ def fig2(images: Mapping[tuple, np.ndarray]):
                 axes[k, j].axis("off")
             else:
                 shown = _picture(axes[k, j], power)
-    for k, text in enumerate(["the claim", *(CELL_NAMES.get(d, d) for d in domains)]):
+    for k, text in enumerate(["the claim", *(DOMAIN_NAMES.get(d, d) for d in domains)]):
         axes[k, 0].set_ylabel(text.replace(", ", "\n").replace(" ", "\n", 1), fontsize=8)
     fig.colorbar(shown, ax=axes, shrink=0.5, label="dB below the row's maximum")
     return fig
@@ -105,7 +102,7 @@ def row_energies(table: pd.DataFrame, *, claimed: float = 0.9):
         ax.set(xlim=(0, 1))
         ax.set_title(rf"$\nu_i = {name}$")
     axes[1].set_xlabel("share of the row's energy")
-    axes[0].set_yticks(range(len(cells)), [f"{MODEL_NAMES[m]}, {CELL_NAMES.get(d, d)}" for m, d in cells], fontsize=8)
+    axes[0].set_yticks(range(len(cells)), [f"{MODEL_NAMES[m]}, {DOMAIN_NAMES.get(d, d)}" for m, d in cells], fontsize=8)
     axes[0].invert_yaxis()
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=3, fontsize=8)
     return fig
@@ -165,14 +162,14 @@ def magnitudes(table: pd.DataFrame):
         for y, (model, domain, name) in enumerate(lines):
             chosen = table[(table["model"] == model) & (table["domain"] == domain) & (table["layer"] == name)]
             at = chosen[chosen["metric"] == metric].set_index("quantile")["value"]
-            color = CELL_COLORS.get(domain, COLORS["grey"])
+            color = _color(domain)
             ax.plot([max(at[0.5], 1e-3), at[0.99]], [y, y], color=color, lw=1)
             ax.plot([max(at[0.5], 1e-3), at[0.9]], [y, y], color=color, lw=3)
             ax.plot(max(at[0.5], 1e-3), y, "o", color=color, ms=3)
         if metric != "K":
             ax.axvline({"X": 1.0, "Z": 0.3}[metric], color=COLORS["black"], lw=0.8, ls=":")
         ax.set(xscale="log", xlim=(1e-3, 30), title=title)
-    names = [f"{MODEL_NAMES[m]}, {CELL_NAMES.get(d, d)}: {x}" for m, d, x in lines]
+    names = [f"{MODEL_NAMES[m]}, {DOMAIN_NAMES.get(d, d)}: {x}" for m, d, x in lines]
     axes[0].set_yticks(range(len(lines)), names, fontsize=6)
     axes[0].invert_yaxis()
     return fig
@@ -191,8 +188,8 @@ def smoothness(table: pd.DataFrame):
         for domain in _domains(own["domain"]):
             part = own[own["domain"] == domain]
             at = [place[key] for key in zip(part["part"], part["layer"], strict=True)]
-            color = CELL_COLORS.get(domain, COLORS["grey"])
-            ax.plot(at, part["value"], "o", color=color, ms=5, label=CELL_NAMES.get(domain, domain), alpha=0.8)
+            color = _color(domain)
+            ax.plot(at, part["value"], "o", color=color, ms=5, label=DOMAIN_NAMES.get(domain, domain), alpha=0.8)
         border = min((place[x[:2]] for x in layers if x[0] == "decoder"), default=0)
         ax.axvline(border - 0.5, color=COLORS["black"], lw=0.8)
         ax.text(border - 0.6, 0.98, "encoder", ha="right", va="top", fontsize=8, transform=ax.get_xaxis_transform())
@@ -216,7 +213,7 @@ def removal(low: pd.DataFrame, whole: pd.DataFrame, *, claimed: float = 0.05):
         what = sorted(set(zip(own["layer"], own["nu_max"], strict=True)), key=lambda k: (k[0] != "all", -k[1]))
         domains = _domains(own["domain"])
         for i, domain in enumerate(domains):
-            color = CELL_COLORS.get(domain, COLORS["grey"])
+            color = _color(domain)
             shift = 0.6 * ((i + 0.5) / len(domains) - 0.5)
             part = own[own["domain"] == domain].set_index(["layer", "nu_max"])
             after = total[total["domain"] == domain].set_index(["layer", "nu_max"])["value"]
@@ -225,7 +222,7 @@ def removal(low: pd.DataFrame, whole: pd.DataFrame, *, claimed: float = 0.05):
                     continue
                 one = part.loc[key]
                 ax.plot([x + shift] * 2, [one["low"], one["high"]], color=color, lw=1.5)
-                label = CELL_NAMES.get(domain, domain) if x == min(what.index(k) for k in part.index) else None
+                label = DOMAIN_NAMES.get(domain, domain) if x == min(what.index(k) for k in part.index) else None
                 ax.plot(x + shift, one["value"], "o", color=color, ms=4, label=label)
                 ax.plot(x + shift, after[key], "x", color=color, ms=5)
         ax.axhline(claimed, color=COLORS["black"], lw=0.8, ls=":")

@@ -9,7 +9,7 @@ Source: Chen, Chiu and Wu, arXiv 2012.14123, section 1 and footnote 2.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,17 +74,14 @@ def watched(modules: dict[str, nn.Module], see: Callable[[str, Tensor, Tensor], 
 
     What is seen must be used at once or copied: a ReLU may overwrite its input.
     """
-    handles = []
-    for name, module in modules.items():
-        if before:
-            handles.append(module.register_forward_pre_hook(lambda m, x, name=name: see(name, x[0], x[0])))
-        else:
-            handles.append(module.register_forward_hook(lambda m, x, y, name=name: see(name, x[0], y)))
-    try:
+    with ExitStack() as hooks:
+        for name, module in modules.items():
+            if before:
+                hook = module.register_forward_pre_hook(lambda m, x, name=name: see(name, x[0], x[0]))
+            else:
+                hook = module.register_forward_hook(lambda m, x, y, name=name: see(name, x[0], y))
+            hooks.enter_context(hook)
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @torch.no_grad()

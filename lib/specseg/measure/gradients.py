@@ -90,16 +90,6 @@ def frequencies(grid: int) -> tuple[tuple[int, int], ...]:
     return (*both, *((0, nu) for _, nu in both[1:]))
 
 
-def distance(shape: tuple[int, int], nu: tuple[int, int]) -> Tensor:
-    """Return how many bins each nu_j lies from nu, the larger of both axes, the spectrum being periodic.
-
-    >>> distance((1, 5), (0, 1)).tolist()
-    [[1, 0, 1, 2, 2]]
-    """
-    away = [signed_frequencies(n)[(torch.arange(n) - v) % n].abs() for v, n in zip(nu, shape, strict=True)]
-    return torch.maximum(away[0][:, None], away[1][None, :])
-
-
 def shares(power: Tensor, nu: tuple[int, int], within: Sequence[int]) -> list[float]:
     """Return the share of a row's power (..., H, W) with nu_j at most w bins from nu, for each w: `sg.row_energy`.
 
@@ -107,7 +97,7 @@ def shares(power: Tensor, nu: tuple[int, int], within: Sequence[int]) -> list[fl
     [0.36, 1.0]
     """
     power = power.double().reshape(-1, *power.shape[-2:]).sum(0)
-    away = distance(tuple(power.shape), nu)
+    away = sg.distance(tuple(power.shape), nu)
     return [float(power[away <= w].sum() / power.sum()) for w in within]
 
 
@@ -148,7 +138,7 @@ def loss_rows(net: SegmentationNet, pictures: Sequence[Case], name: str = "aspp"
                 {**where, "metric": "row_energy", "within": w, "value": value}
                 for w, value in zip(WITHIN, shares(power, nu, WITHIN), strict=True)
             ]
-            away = int(distance(tuple(power.shape), nu).flatten()[power.argmax()])
+            away = int(sg.distance(tuple(power.shape), nu).flatten()[power.argmax()])
             lines.append({**where, "metric": "largest_distance", "value": away, "unit": "bins"})
             total[nu] = total.get(nu, 0) + power / power.sum()
     for nu in nus[:3]:

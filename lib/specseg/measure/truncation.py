@@ -144,7 +144,7 @@ def truncation_counts(
                     decoded = net.decode(other if method == ENCODER else features)
                     logits = net.read(decoded, labels.shape[-2:])
             pred = logits.argmax(1)
-            part.append(_counts(pred, labels, net.num_classes))
+            part.append(scores.class_counts(pred, labels, net.num_classes))
             near.append(_edges(pred, labels, scored, net.num_classes) if method in boundary else None)
         names += list(who)
         counts.append(np.stack(part))
@@ -161,12 +161,6 @@ def _cut(logits: Tensor, method: str, size: int) -> Tensor:
     if method == LOW_PASS:
         return band_limit(logits, nu_max(size))
     return resize(resize(logits, size), logits.shape[-1])
-
-
-def _counts(pred: Tensor, labels: Tensor, num_classes: int) -> np.ndarray:
-    """Return `class_counts` of two batches of maps (B, H, W), on whatever device, from their joint histograms."""
-    joint = torch.stack([metrics.confusion_matrix(p, t, num_classes) for p, t in zip(pred, labels, strict=True)])
-    return torch.stack([joint.diagonal(dim1=1, dim2=2), joint.sum(2), joint.sum(1)], -1).cpu().numpy()
 
 
 def _edges(pred: Tensor, labels: Tensor, scored: Sequence[int] | None, num_classes: int) -> np.ndarray:

@@ -26,32 +26,28 @@ Maps = Mapping[str, Sequence[Tensor]]
 BAND_COSTS = ["regime", "nu_max", "cost", "bound", "again", "plain", "eighth"]
 
 
-def _mean(
-    fn: Callable[..., Tensor], maps: Sequence[Tensor], nu_max: Sequence[int], classes: int, boundary: str
-) -> Tensor:
-    return torch.stack([fn(m, nu_max, classes, boundary=boundary).sum(0) for m in maps]).mean(0)
+def _mean(fn: Callable[..., Tensor], maps: Sequence[Tensor], nu_max: Sequence[int], classes: int) -> Tensor:
+    return torch.stack([fn(m, nu_max, classes, boundary="mirrored").sum(0) for m in maps]).mean(0)
 
 
-def tail_table(
-    maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int], *, boundary: str = "mirrored"
-) -> pd.DataFrame:
+def tail_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int]) -> pd.DataFrame:
     """Return sum_c E_c as a mean over maps: regime, nu_max, kind ("fft", "law", "bound"), value."""
     lines = []
     for regime, labels in maps.items():
         kinds = {"fft": laws.tail_energy, "law": laws.tail_law, "bound": laws.tail_bound}
         for kind, fn in kinds.items():
-            values = _mean(fn, labels, nu_max, classes[regime], boundary)
+            values = _mean(fn, labels, nu_max, classes[regime])
             lines += [(regime, n, kind, float(v)) for n, v in zip(nu_max, values, strict=True)]
     return pd.DataFrame(lines, columns=["regime", "nu_max", "kind", "value"])
 
 
-def shapes_table(size: int, count: int, nu_max: Sequence[int], *, seed: int = 0) -> pd.DataFrame:
+def shapes_table(size: int, count: int, nu_max: Sequence[int]) -> pd.DataFrame:
     """Return the tails of closed shapes over two laws: shape, nu_max, crofton, diagonal (measured over law each).
 
     crofton: 0.90 P/(2 pi^2 nu_max), P in frame sides; diagonal: `tail_law` (diagonal neighbours, grid factor).
     """
     lines = []
-    for k, labels in enumerate(closed_shapes(size, count, seed=seed)):
+    for k, labels in enumerate(closed_shapes(size, count)):
         measured = laws.tail_energy(labels, nu_max, 2, boundary="mirrored")[1]
         law = laws.tail_law(labels, nu_max, 2, boundary="mirrored")[1]
         length = float(an.perimeter(labels, 2)[1]) / size
@@ -60,17 +56,13 @@ def shapes_table(size: int, count: int, nu_max: Sequence[int], *, seed: int = 0)
     return pd.DataFrame(lines, columns=["shape", "nu_max", "crofton", "diagonal"])
 
 
-def argmax_table(
-    maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int], *, boundary: str = "mirrored"
-) -> pd.DataFrame:
+def argmax_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int]) -> pd.DataFrame:
     """Return the share of wrong pixels of band-limited labels and two bounds: regime, nu_max, kind, value."""
     lines = []
     for regime, labels in maps.items():
-        energy, count = (
-            _mean(f, labels, nu_max, classes[regime], boundary) for f in (laws.tail_energy, laws.tail_bound)
-        )
+        energy, count = (_mean(f, labels, nu_max, classes[regime]) for f in (laws.tail_energy, laws.tail_bound))
         for k, n in enumerate(nu_max):
-            wrong = [float((an.band_limited_labels(m, n, boundary) != m).double().mean()) for m in labels]
+            wrong = [float((an.band_limited_labels(m, n, "mirrored") != m).double().mean()) for m in labels]
             lines += [(regime, n, "actual", sum(wrong) / len(wrong)), (regime, n, "2E", 2 * float(energy[k])),
                       (regime, n, "count", 2 * float(count[k]))]  # fmt: skip
     return pd.DataFrame(lines, columns=["regime", "nu_max", "kind", "value"])
@@ -146,7 +138,7 @@ def energy_growth(labels: Tensor, nu_max: int, classes: int) -> tuple[float, flo
     return first, second, third
 
 
-def band_cost_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int], *, confidence: float = 4.0):
+def band_cost_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int]):
     """Return the cost of a band limit with free gains on made-up predictions: regime, nu_max, cost, bound, again, ...
 
     again: the cost of the logits times 3. plain, eighth: CE(PY) - CE(Y) and mean range(D)^2/8, without fitted gains.
@@ -154,7 +146,7 @@ def band_cost_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int
     """
     lines = []
     for regime, labels in maps.items():
-        logits = _noisy(labels[0], classes[regime], 0, confidence, 0.5)
+        logits = _noisy(labels[0], classes[regime], 0)
         known = labels[0][::3, ::3] != 255
         target = labels[0][::3, ::3][known]
         for n in nu_max:
@@ -167,22 +159,16 @@ def band_cost_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int
     return pd.DataFrame(lines, columns=BAND_COSTS)
 
 
-def _noisy(labels: Tensor, classes: int, seed: int, confidence: float, noise: float, grid: int | None = None) -> Tensor:
-    size = grid or (labels.shape[-1] + 1) // 2
+def _noisy(labels: Tensor, classes: int, seed: int, confidence: float = 4.0) -> Tensor:
+    size = (labels.shape[-1] + 1) // 2
     features, tail = loss_response.lrg_prediction(labels, classes, size, confidence=confidence)
     logits = tail(features)[0]
     white = torch.randn(logits.shape, generator=torch.Generator().manual_seed(seed), dtype=logits.dtype)
-    return logits + noise * white
+    return logits + 0.5 * white
 
 
 def truncation_table(
-    maps: Maps,
-    classes: Mapping[str, int],
-    nu_max: Sequence[int],
-    *,
-    confidence: float = 4.0,
-    noise: float = 0.5,
-    grid: int | None = None,
+    maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int], *, confidence: float = 4.0
 ) -> pd.DataFrame:
     """Return what band-limiting logits costs: regime, nu_max and the parts of `cost.Cost`, means over maps.
 
@@ -191,7 +177,7 @@ def truncation_table(
     lines = []
     for regime, labels in maps.items():
         for k, m in enumerate(labels):
-            logits = _noisy(m, classes[regime], k, confidence, noise, grid)
+            logits = _noisy(m, classes[regime], k, confidence)
             for n in nu_max:
                 cost = truncation_cost(logits, m, n, boundary="mirrored")
                 lines.append({"regime": regime, "nu_max": n, "map": k, **cost._asdict()})

@@ -26,30 +26,6 @@ import sympy as sp
 NAMES = ("ordinary", "angular", "unnormalised", "orthonormal", "forward")
 N, SIGMA = sp.symbols("N sigma", positive=True)
 PI = sp.pi
-# One factor per convention: the printed right-hand side (or the part named) times the factor is the left-hand side.
-_OVERLAP = (1, 1 / (2 * PI), 1 / N, 1, 1)
-_PRODUCT = (1, 1 / (2 * PI), 1 / N, 1 / sp.sqrt(N), 1)
-FACTORS: dict[tuple[str, str], tuple] = {
-    ("2", "sum over all frequencies"): _OVERLAP,
-    ("11", "Lemma 3: overlap"): _OVERLAP,
-    ("12", "convolution y * b"): _PRODUCT,
-    ("16", "Lemma 4: value at 0"): (1, 1, 1, sp.sqrt(N), 1),
-    ("20", "integral over frequencies"): _OVERLAP,
-    ("21", "sum over all frequencies"): _OVERLAP,
-    ("22", "component, so that 21 holds"): _OVERLAP,
-    ("24", "overlap"): _OVERLAP,
-    ("24", "areas"): (1, 1, 1, sp.sqrt(N), 1),
-    ("25", "overlap against areas"): (1, 1 / (2 * PI), 1 / N, 1 / sp.sqrt(N), 1),
-    ("36", "Gaussian of width sigma"): tuple(SIGMA * sp.sqrt(2 * PI) * f for f in (1, 1, 1, 1 / sp.sqrt(N), 1 / N)),
-    ("43", "kernel: z = k x"): (1, 1, 1, sp.sqrt(N), N),
-    ("46", "constant: 2 pi log 2 at 0"): (1 / (2 * PI), 1, N / (2 * PI), sp.sqrt(N) / (2 * PI), 1 / (2 * PI)),
-    ("46", "convolution z * z / 8"): _PRODUCT,
-    ("47", "z(nu_i - nu_j)/4"): _PRODUCT,
-    ("48", "z(nu_i - nu_j)/4"): _PRODUCT,
-    ("48", "kernel k(nu_j)"): (1, 1, 1, sp.sqrt(N), N),
-    ("52", "s(nu_i - nu_j)"): _PRODUCT,
-    ("53", "delta of the constant 1"): (1, 2 * PI, N, sp.sqrt(N), 1),
-}
 NOTES = {
     "36": "the exponents hold for angular frequency: read nu as 2 pi nu (ordinary) or 2 pi nu/N (discrete)",
     "43": "with the unnormalised transform for the kernel alone, the forward convention needs no factor",
@@ -69,7 +45,7 @@ def table() -> pd.DataFrame:
     rows = [
         {"equation": eq, "part": part, **{n: str(sp.sympify(f)) for n, f in zip(NAMES, factors, strict=True)},
          "note": NOTES.get(eq, "")}
-        for (eq, part), factors in FACTORS.items()
+        for (eq, part), (factors, _) in CELLS.items()
     ]  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -110,7 +86,7 @@ def render() -> str:
     named = {"unnormalised": "DFT, unnormalised", "orthonormal": "DFT, orthonormal", "forward": "DFT, 1/N forward"}
     head = "| Eq. | Part | " + " | ".join(named.get(n, f"{n} frequency") for n in NAMES) + " | Note |"
     rows = [head, "|---" * (len(NAMES) + 3) + "|"]
-    for (eq, part), factors in FACTORS.items():
+    for (eq, part), (factors, _) in CELLS.items():
         cells = " | ".join(f"${sp.latex(sp.sympify(f))}$" for f in factors)
         rows.append(f"| {{ref}}`{eq} <eq-{eq}>` | {part} | {cells} | {NOTES.get(eq, '')} |")
     return (
@@ -171,7 +147,10 @@ def _loss(f: Transform, seed: int):
 
 
 def _product(f: Transform, seed: int):
-    y, b = _signals(f, 2, seed)
+    return _convolved(f, *_signals(f, 2, seed))
+
+
+def _convolved(f: Transform, y: np.ndarray, b: np.ndarray):
     left, right = f.forward(y * b), f.convolve(f.forward(y), f.forward(b))
     middle = slice(len(f.nu) // 4, -len(f.nu) // 4) if f.name in NAMES[:2] else slice(None)  # the grid's ends are cut
     return left[middle], right[middle]
@@ -234,46 +213,43 @@ def _delta_of_46(f: Transform, seed: int):
     return np.log(2) * left, 2 * np.pi * np.log(2) * right
 
 
-def _softplus_slope(f: Transform, seed: int):
-    """Eq. 47 along a direction h: d F(Z^2/8) = F(Z H)/4 against (z * h)/4."""
-    left, right = _product(f, seed)
-    return left / 4, right / 4
-
-
-def _layer_slope(f: Transform, seed: int):
-    """Eq. 48: the kernel's part is Eq. 43's, along a direction of x."""
-    return _kernel(f, seed + 5)
-
-
 def _log_sum_slope(f: Transform, seed: int):
     """Eq. 52 along a direction h of one class's logits: d F(Y_p) = F(S H) against s * h, S a softmax of two logits."""
     y, h = _signals(f, 2, seed)
     soft = 1 / (1 + np.exp(-y)) if f.name in NAMES[2:] else 0.4 * np.exp(-2 * (f.t - 0.3) ** 2)
-    left, right = f.forward(soft * h), f.convolve(f.forward(soft), f.forward(h))
-    middle = slice(len(f.nu) // 4, -len(f.nu) // 4) if f.name in NAMES[:2] else slice(None)
-    return left[middle], right[middle]
+    return _convolved(f, soft, h)
 
 
-SIDES: dict[tuple[str, str], Callable] = {
-    ("2", "sum over all frequencies"): _loss,
-    ("11", "Lemma 3: overlap"): _overlap,
-    ("12", "convolution y * b"): _product,
-    ("16", "Lemma 4: value at 0"): _value,
-    ("20", "integral over frequencies"): _loss,
-    ("21", "sum over all frequencies"): _loss,
-    ("22", "component, so that 21 holds"): _loss,
-    ("24", "overlap"): _overlap,
-    ("24", "areas"): _value,
-    ("25", "overlap against areas"): _iou,
-    ("36", "Gaussian of width sigma"): _gaussian,
-    ("43", "kernel: z = k x"): _kernel,
-    ("46", "constant: 2 pi log 2 at 0"): _delta_of_46,
-    ("46", "convolution z * z / 8"): _product,
-    ("47", "z(nu_i - nu_j)/4"): _softplus_slope,
-    ("48", "z(nu_i - nu_j)/4"): _softplus_slope,
-    ("48", "kernel k(nu_j)"): _layer_slope,
-    ("52", "s(nu_i - nu_j)"): _log_sum_slope,
-    ("53", "delta of the constant 1"): _delta,
+# One factor per convention: the printed right-hand side (or the part named) times the factor is the left-hand side;
+# then the two sides by numbers.
+_OVERLAP = (1, 1 / (2 * PI), 1 / N, 1, 1)
+_PRODUCT = (1, 1 / (2 * PI), 1 / N, 1 / sp.sqrt(N), 1)
+CELLS: dict[tuple[str, str], tuple[tuple, Callable]] = {
+    ("2", "sum over all frequencies"): (_OVERLAP, _loss),
+    ("11", "Lemma 3: overlap"): (_OVERLAP, _overlap),
+    ("12", "convolution y * b"): (_PRODUCT, _product),
+    ("16", "Lemma 4: value at 0"): ((1, 1, 1, sp.sqrt(N), 1), _value),
+    ("20", "integral over frequencies"): (_OVERLAP, _loss),
+    ("21", "sum over all frequencies"): (_OVERLAP, _loss),
+    ("22", "component, so that 21 holds"): (_OVERLAP, _loss),
+    ("24", "overlap"): (_OVERLAP, _overlap),
+    ("24", "areas"): ((1, 1, 1, sp.sqrt(N), 1), _value),
+    ("25", "overlap against areas"): ((1, 1 / (2 * PI), 1 / N, 1 / sp.sqrt(N), 1), _iou),
+    ("36", "Gaussian of width sigma"): (
+        tuple(SIGMA * sp.sqrt(2 * PI) * f for f in (1, 1, 1, 1 / sp.sqrt(N), 1 / N)),
+        _gaussian,
+    ),
+    ("43", "kernel: z = k x"): ((1, 1, 1, sp.sqrt(N), N), _kernel),
+    ("46", "constant: 2 pi log 2 at 0"): (
+        (1 / (2 * PI), 1, N / (2 * PI), sp.sqrt(N) / (2 * PI), 1 / (2 * PI)),
+        _delta_of_46,
+    ),
+    ("46", "convolution z * z / 8"): (_PRODUCT, _product),
+    ("47", "z(nu_i - nu_j)/4"): (_PRODUCT, _product),
+    ("48", "z(nu_i - nu_j)/4"): (_PRODUCT, _product),
+    ("48", "kernel k(nu_j)"): ((1, 1, 1, sp.sqrt(N), N), _kernel),
+    ("52", "s(nu_i - nu_j)"): (_PRODUCT, _log_sum_slope),
+    ("53", "delta of the constant 1"): ((1, 2 * PI, N, sp.sqrt(N), 1), _delta),
 }
 
 
@@ -289,9 +265,9 @@ def checks(*, n: int = 24, seed: int = 0) -> pd.DataFrame:
     if n < 24:
         raise ValueError(f"n {n}: expected 24 samples or more")
     rows = []
-    for k, ((eq, part), factors) in enumerate(FACTORS.items()):
+    for k, ((eq, part), (factors, sides)) in enumerate(CELLS.items()):
         for name, factor in zip(NAMES, factors, strict=True):
-            found = SIDES[eq, part](transform(name, n), seed + 7 * k)
+            found = sides(transform(name, n), seed + 7 * k)
             left, right, sigma = found if len(found) == 3 else (*found, 1.0)
             number = float(sp.sympify(factor).subs({N: n, SIGMA: sigma}))
             size = np.max(np.abs(left))

@@ -43,7 +43,7 @@ def class_drops(logits: Tensor, labels: Tensor, nu_max: int, *, boundary: str = 
     })  # fmt: skip
 
 
-def drop_rows(logits: Tensor, labels: Tensor, nu_max: Sequence[int], *, boundary: str = "periodic") -> pd.DataFrame:
+def drop_rows(logits: Tensor, labels: Tensor, nu_max: Sequence[int]) -> pd.DataFrame:
     """Return measured IoU drops of truncated logits beside what Eqs 29 to 32 predict, means over the classes present.
 
     hard, soft: relative drop of mIoU and of the mean soft IoU when the logits are band-limited. overlap: the drop of
@@ -55,13 +55,13 @@ def drop_rows(logits: Tensor, labels: Tensor, nu_max: Sequence[int], *, boundary
     there = torch.stack([(labels == c).any() for c in range(classes)])
     q = metrics.soft_iou(logits.softmax(1), labels)[there]
     hard = metrics.mean_iou(metrics.confusion_matrix(logits.argmax(1), labels, classes))
-    rates, rows = ce.relative_loss_rate(logits, labels, list(nu_max), boundary=boundary), []
+    rates, rows = ce.relative_loss_rate(logits, labels, list(nu_max)), []
     for k, nu in enumerate(nu_max):
-        low = sp.band_limit(logits, nu, boundary=boundary)
+        low = sp.band_limit(logits, nu)
         hard_low = metrics.mean_iou(metrics.confusion_matrix(low.argmax(1), labels, classes))
         soft_low = metrics.soft_iou(low.softmax(1), labels)[there]
-        banded = metrics.spectral_iou(logits.softmax(1), labels, nu_max=nu, boundary=boundary)[there]
-        by_class = class_drops(logits, labels, nu, boundary=boundary)
+        banded = metrics.spectral_iou(logits.softmax(1), labels, nu_max=nu)[there]
+        by_class = class_drops(logits, labels, nu)
         rows.append({
             "nu_max": nu, "rce": float(rates[k]), "hard": metrics.relative_drop(hard, hard_low),
             "soft": float(metrics.relative_drop(q.mean(), soft_low.mean())),
@@ -71,7 +71,7 @@ def drop_rows(logits: Tensor, labels: Tensor, nu_max: Sequence[int], *, boundary
     return pd.DataFrame(rows)
 
 
-def drop_limit(labels: Tensor, nu_max: int, classes: int, *, boundary: str = "periodic") -> pd.DataFrame:
+def drop_limit(labels: Tensor, nu_max: int, classes: int) -> pd.DataFrame:
     """Return what the drop of Eq. 29 tends to as S tends to B: 2 r/(1 + r) of each class that occurs in `labels`.
 
     area b; beyond: r, the share of sum |b(nu)|^2 outside the box; limit; ringing: M, the largest modulus of P B.
@@ -80,7 +80,7 @@ def drop_limit(labels: Tensor, nu_max: int, classes: int, *, boundary: str = "pe
     [[0.0, 0.667, 0.333, 0.5, 0.667], [1.0, 0.333, 0.667, 0.8, 0.333]]
     """
     onehot = one_hot(labels, classes).double()
-    low = sp.band_limit(onehot, nu_max, boundary=boundary)
+    low = sp.band_limit(onehot, nu_max)
     area, kept = onehot.mean((0, 2, 3)), (onehot * low).mean((0, 2, 3))
     there = area > 0
     beyond = (1 - kept / area)[there]
@@ -108,9 +108,7 @@ def limit_bound(distance: np.ndarray | float, ringing: np.ndarray | float) -> np
     return np.where(room > 0, bound, np.inf)[()]
 
 
-def with_rate(
-    labels: Tensor, nu_max: int, classes: int, *, scale: float, rce: float, boundary: str = "periodic"
-) -> Tensor:
+def with_rate(labels: Tensor, nu_max: int, classes: int, *, scale: float, rce: float) -> Tensor:
     """Return logits (B, C, H, W), right everywhere, as near to `labels` as scale * B or nearer, whose R_ce is `rce`.
 
     U = max(0, -P B) off each class is the undershoot of the band-limited labels. The logits are scale * B - h U: wrong
@@ -125,7 +123,7 @@ def with_rate(
     if (labels == 255).any() or scale <= 0 or rce < 0:
         raise ValueError(f"with_rate: expected labels without void, scale > 0, rce >= 0; got {scale:g}, {rce:g}")
     onehot = one_hot(labels, classes).double()
-    low = sp.band_limit(onehot, nu_max, boundary=boundary)
+    low = sp.band_limit(onehot, nu_max)
     under = (-low).clamp(min=0) * (1 - onehot)
     gain = float((under**2).sum(1).mean())
     if gain < 1e-24:

@@ -70,27 +70,24 @@ def operation(name: str, size: int, *, seed: int = 0) -> sg.Map:
     return table[name]
 
 
-def stack(
-    depth: int, *, activation: sg.Map = torch.relu, padding: str = "circular", width: int = 1, seed: int = 0
-) -> sg.Map:
+def stack(depth: int, *, activation: sg.Map = torch.relu, width: int = 1, seed: int = 0) -> sg.Map:
     """Return `depth` layers of a 3 x 3 convolution, a normalisation to rms 1 over the frame, and an activation.
 
     1 channel in and out, `width` between. The normalisation's scale is held constant (as BatchNorm's is at test time).
-    Raises ValueError for a depth below 1 or an unknown padding ("circular" or "zeros").
+    Raises ValueError for a depth below 1.
 
     >>> tuple(stack(2, width=3)(torch.ones(1, 1, 5, 5, dtype=torch.float64)).shape)
     (1, 1, 5, 5)
     """
-    if depth < 1 or padding not in ("circular", "zeros"):
-        raise ValueError(f"depth {depth}, padding {padding!r}: expected at least 1, and circular or zeros")
+    if depth < 1:
+        raise ValueError(f"depth {depth}: expected at least 1")
     rng = np.random.default_rng(2000 + seed)
     widths = [1, *[width] * (depth - 1), 1]
     kernels = [torch.from_numpy(rng.standard_normal((b, a, 3, 3))) for a, b in zip(widths, widths[1:], strict=False)]
 
     def fn(x: Tensor) -> Tensor:
         for kernel in kernels:
-            x = F.pad(x, (1, 1, 1, 1), mode="circular") if padding == "circular" else F.pad(x, (1, 1, 1, 1))
-            x = F.conv2d(x, kernel)
+            x = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="circular"), kernel)
             x = activation((x - x.detach().mean()) / x.detach().std().clamp(min=1e-12))
         return x
 
@@ -114,23 +111,21 @@ def fig3_rows(
     return rows
 
 
-def fig3_table(
-    size: int, operations: Sequence[str] = OPERATIONS, *, decay: float = 1.0, seeds: int = 4
-) -> pd.DataFrame:
+def fig3_table(size: int, *, seeds: int = 4) -> pd.DataFrame:
     """Return the row energies of Fig. 3: operation, nu_i, within, seed, value, and whether the diagonal is the largest.
 
     `value` is the share of the row's energy with nu_j at most `within` bins from nu_i on each axis.
     """
     lines = []
     for seed in range(seeds):
-        for (name, nu), row in fig3_rows(size, operations, decay=decay, seed=seed).items():
+        for (name, nu), row in fig3_rows(size, seed=seed).items():
             nu_i = (min(nu, size // 4), min(nu, size // 4)) if "stride" in name else (nu, nu)
             largest = int(row.abs().argmax()) == (nu_i[0] % size) * size + nu_i[1] % size
             lines += [(name, nu, w, seed, sg.row_energy(row, nu_i, w), largest) for w in WITHIN]
     return pd.DataFrame(lines, columns=["operation", "nu_i", "within", "seed", "value", "diagonal_largest"])
 
 
-def activation_table(rms: Sequence[float], size: int, *, decay: float = 1.0, seeds: int = 4) -> pd.DataFrame:
+def activation_table(rms: Sequence[float], size: int, *, seeds: int = 4) -> pd.DataFrame:
     """Return what Eq. 5 costs for activations of Gaussian pre-activations: rms, activation, seed, error, off_diagonal.
 
     error: relative Frobenius error of the diagonal with slope 1/2, 2 rms(sigma' - 1/2); off_diagonal: share of energy
@@ -140,7 +135,7 @@ def activation_table(rms: Sequence[float], size: int, *, decay: float = 1.0, see
     lines = []
     for seed in range(seeds):
         for value in rms:
-            z = feature_field(size, decay=decay, rms=value, seed=seed)[0, 0]
+            z = feature_field(size, rms=value, seed=seed)[0, 0]
             for name, fn in (("softplus", F.softplus), ("ReLU", torch.relu)):
                 slope = sg.slope(fn, z)
                 off = float(slope.var(unbiased=False) / slope.pow(2).mean())
@@ -149,17 +144,15 @@ def activation_table(rms: Sequence[float], size: int, *, decay: float = 1.0, see
     return pd.DataFrame(lines, columns=["rms", "activation", "seed", "error", "off_diagonal", "second"])
 
 
-def depth_table(
-    depths: Sequence[int], size: int, *, decay: float = 1.0, seeds: int = 4, width: int = 1
-) -> pd.DataFrame:
+def depth_table(depths: Sequence[int], size: int, *, seeds: int = 4) -> pd.DataFrame:
     """Return the row energies of stacks: activation, depth, within, seed, value, at nu_i = (M/4, M/4)."""
     lines = []
     nu = (size // 4, size // 4)
     for seed in range(seeds):
-        x = feature_field(size, decay=decay, seed=seed)
+        x = feature_field(size, seed=seed)
         for name, fn in (("softplus", F.softplus), ("ReLU", torch.relu)):
             for depth in depths:
-                row = sg.layer_row(stack(depth, activation=fn, width=width, seed=seed), x, nu)
+                row = sg.layer_row(stack(depth, activation=fn, seed=seed), x, nu)
                 lines += [(name, depth, w, seed, sg.row_energy(row, nu, w)) for w in WITHIN]
     return pd.DataFrame(lines, columns=["activation", "depth", "within", "seed", "value"])
 
@@ -247,7 +240,7 @@ def row_share(row: Tensor, within: int) -> float:
 
 
 def softplus_rows(
-    rms: Sequence[float], size: int, *, decay: float = 1.0, seed: int = 0
+    rms: Sequence[float], size: int
 ) -> tuple[dict[float, np.ndarray], dict[float, float], tuple[int, int]]:
     """Return a softplus layer's row at nu_i = (M/4, M/4) for several rms of Z: magnitudes, diagonal shares, nu_i.
 
@@ -256,7 +249,7 @@ def softplus_rows(
     nu = (size // 4, size // 4)
     images, shares = {}, {}
     for value in rms:
-        row = sg.layer_row(F.softplus, feature_field(size, decay=decay, rms=value, seed=seed), nu)[0]
+        row = sg.layer_row(F.softplus, feature_field(size, rms=value), nu)[0]
         image = np.fft.fftshift(row.abs().numpy())
         images[value], shares[value] = image / image.max(), sg.row_energy(row, nu)
     return images, shares, nu

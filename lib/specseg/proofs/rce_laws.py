@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from specseg.spectral import cost
 from specseg.spectral import cross_entropy as ce
 from specseg.spectral import iou as metrics
 from specseg.spectral import spectrum as sp
@@ -50,7 +51,7 @@ class ZeroFrequency(NamedTuple):
     spread: Tensor
 
 
-def zero_frequency(logits: Tensor, labels: Tensor, *, ignore_index: int = 255) -> ZeroFrequency:
+def zero_frequency(logits: Tensor, labels: Tensor) -> ZeroFrequency:
     """Return the parts of L_ce(0) = m [H(pi/m) + KL(pi/m || p) + mean_t KL(p || S_t)], exact for all logits and labels.
 
     pi_c is the share of the frame that class c covers, m their sum (the labelled share), S_t = softmax(Y_t) and p the
@@ -63,13 +64,13 @@ def zero_frequency(logits: Tensor, labels: Tensor, *, ignore_index: int = 255) -
     >>> bool(torch.isclose(sum(parts), ce.frequency_components(y, torch.tensor([[[0, 255]]]))[0, 0, 0].real))
     True
     """
-    logits, labels = ce.check_inputs(logits, labels, ignore_index)
-    known = labels != ignore_index
+    logits, labels = ce.check_inputs(logits, labels)
+    known = labels != 255
     counts = [torch.bincount(x[k], minlength=logits.shape[1]) for x, k in zip(labels, known, strict=True)]
     pi, m = torch.stack(counts).double() / known[0].numel(), known.double().mean((1, 2))
     log_p = logits.mean((2, 3)).log_softmax(1)
     log_s = logits.log_softmax(1).mean((2, 3))
-    entropy = label_entropy(labels, ignore_index=ignore_index).to(pi.device)
+    entropy = label_entropy(labels).to(pi.device)
     return ZeroFrequency(entropy, -(pi * log_p).sum(1) - entropy, m * (log_p.exp() * (log_p - log_s)).sum(1))
 
 
@@ -91,19 +92,17 @@ def cancellation(logits: Tensor, labels: Tensor, *, nu_max: int) -> dict[str, fl
     }  # fmt: skip
 
 
-def temperature_sweep(
-    logits: Tensor, labels: Tensor, taus: Sequence[float], *, nu_max: int, boundary: str = "periodic"
-) -> pd.DataFrame:
+def temperature_sweep(logits: Tensor, labels: Tensor, taus: Sequence[float], *, nu_max: int) -> pd.DataFrame:
     """Return one row for each tau of the logits tau Y: loss, R_ce, mIoU, mIoU after truncation, relative drop.
 
     Scaling the classifier's weights and bias by tau does this. No argmax changes, nor does that of P(tau Y) = tau P Y:
     mIoU and drop stay. Without void the tail is exactly tau times that of Y, since Y_p drops out for nu != 0.
     """
     classes, rows = logits.shape[1], []
-    low = sp.band_limit(logits, nu_max, boundary=boundary)
+    low = sp.band_limit(logits, nu_max)
     scores = [metrics.mean_iou(metrics.confusion_matrix(y.argmax(1), labels, classes)) for y in (logits, low)]
     for tau in taus:
-        parts = ce.truncated_cross_entropy(tau * logits, labels, nu_max, boundary=boundary)
+        parts = ce.truncated_cross_entropy(tau * logits, labels, nu_max)
         same = [metrics.mean_iou(metrics.confusion_matrix((tau * y).argmax(1), labels, classes)) for y in (logits, low)]
         rows.append({
             "tau": tau, "nu_max": nu_max, "loss": float(parts.total.mean()),
@@ -115,20 +114,18 @@ def temperature_sweep(
 
 
 def calibrated_temperature(logits: Tensor, labels: Tensor, *, low: float = 0.05, high: float = 20.0) -> float:
-    """Return the tau that minimises L_CE of tau Y (convex in tau), by golden section in log tau.
+    """Return the tau that minimises L_CE of tau Y (convex in tau), sought in log tau.
 
     Raises ValueError where the minimum lies at an end of [low, high]: the argmax is always right, or carries nothing.
     """
 
+    from scipy import optimize
+
     def loss(x: float) -> float:
         return float(ce.cross_entropy(np.exp(x) * logits, labels).mean())
 
-    a, b, golden = np.log(low), np.log(high), (np.sqrt(5) - 1) / 2
-    ends = (a, b)
-    for _ in range(40):
-        c, d = b - golden * (b - a), a + golden * (b - a)
-        a, b = (a, d) if loss(c) < loss(d) else (c, b)
-    best = (a + b) / 2
+    ends = np.log(low), np.log(high)
+    best = optimize.minimize_scalar(loss, bounds=ends, method="bounded", options={"xatol": 1e-7}).x
     if min(abs(best - e) for e in ends) < 1e-3:
         raise ValueError(f"logits: no minimum of L_CE for tau in {low:g} .. {high:g}")
     return float(np.exp(best))
@@ -144,25 +141,13 @@ def truncation_cost(
     first <= true <= bound (log-sum-exp is convex and its Hessian is a variance). Void pixels are left out of the means.
     """
     logits, labels = ce.check_inputs(logits, labels)
-    known = (labels != 255).double()
-    total = ce.cross_entropy(logits, labels).mean()
-    soft = logits.softmax(1)
-    onehot = torch.stack([labels == c for c in range(logits.shape[1])], 1).double()
-    parts = ce.truncated_cross_entropy(logits, labels, list(nu_max), boundary=boundary)
-    rates, rows = ce.loss_rate(parts), []
-    for k, nu in enumerate(nu_max):
-        low = sp.band_limit(logits, nu, boundary=boundary)
-        d = logits - low
-        first = ((onehot - soft) * d).sum(1).mul(known).mean()
-        mean = (soft * d).sum(1)
-        variance = ((soft * d**2).sum(1) - mean**2).mul(known).mean()
-        spread = (d.amax(1) - d.amin(1)).square().mul(known).mean()
-        rows.append({
-            "nu_max": nu, "rce": float(rates[k]),
-            "signed_tail": float((parts.total - parts.kept[:, k]).mean() / total),
-            "true": float((ce.cross_entropy(low, labels).mean() - total) / total), "first": float(first / total),
-            "second": float((first + variance / 2) / total), "bound": float((first + spread / 8) / total),
-        })  # fmt: skip
+    rows = []
+    for nu in nu_max:
+        parts = [cost.truncation_cost(y, x, nu, boundary=boundary) for y, x in zip(logits, labels, strict=True)]
+        mean = cost.Cost(*np.mean(parts, axis=0))
+        names = {"signed_tail": mean.tail, "true": mean.cost, "first": mean.first, "second": mean.second,
+                 "bound": mean.upper, "rce": abs(mean.tail)}  # fmt: skip
+        rows.append({"nu_max": nu, **{name: value / mean.loss for name, value in names.items()}})
     return pd.DataFrame(rows)
 
 

@@ -25,7 +25,7 @@ class Cost(NamedTuple):
     """Parts of the cost of one band limit, per pixel of the frame, in nats.
 
     loss: CE(Y). cost: CE(PY) - CE(Y). first: <(B - m S) . D>, a lower bound. second: first + <m Var_S(D)>/2.
-    upper: first + <m range(D)^2>/8. counted: R_ce L_CE, the modulus of the tail that Eq. 9 cuts off.
+    upper: first + <m range(D)^2>/8. counted: R_ce L_CE, the modulus of the `tail` that Eq. 9 cuts off.
     """
 
     loss: float
@@ -34,6 +34,7 @@ class Cost(NamedTuple):
     second: float
     upper: float
     counted: float
+    tail: float
 
 
 def truncation_cost(
@@ -68,7 +69,7 @@ def truncation_cost(
     span = high.amax(0) - high.amin(0)
     tail = float((own_low - mask * sp.band_limit(lse, nu_max, boundary=boundary)).mean()) + loss
     return Cost(loss, cost, first, first + float((mask * variance).mean()) / 2,
-                first + float((mask * span**2).mean()) / 8, abs(tail))  # fmt: skip
+                first + float((mask * span**2).mean()) / 8, abs(tail), tail)  # fmt: skip
 
 
 def changed_share_bound(logits: Tensor, low: Tensor, *, known: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -229,30 +229,6 @@ def relative_loss_rate(
     )
 
 
-def relative_loss_rate_from_grid(
-    grid_logits: Tensor,
-    labels: Tensor,
-    nu_max: int | Sequence[int],
-    *,
-    boundary: str = "periodic",
-    average: str = "ratio_of_means",
-    ignore_index: int = 255,
-) -> Tensor:
-    """Return `relative_loss_rate` of logits (B, C, h, w) that are read at the labels' pixels by bilinear interpolation.
-
-    Corners lie on corners. Raises ValueError as `truncated_from_grid` and `loss_rate`.
-
-    >>> grid, labels = torch.tensor([[[[0.0, 2.0]], [[0.0, 0.0]]]]), torch.tensor([[[0, 0, 1]]])
-    >>> rate = relative_loss_rate_from_grid(grid, labels, 0)
-    >>> full = torch.tensor([[[[0.0, 1.0, 2.0]], [[0.0, 0.0, 0.0]]]])
-    >>> bool(torch.allclose(rate, relative_loss_rate(full, labels, 0)))
-    True
-    """
-    return loss_rate(
-        truncated_from_grid(grid_logits, labels, nu_max, boundary=boundary, ignore_index=ignore_index), average=average
-    )
-
-
 def loss_rate(parts: Truncated, *, average: str = "ratio_of_means") -> Tensor:
     """Return R_ce of Eq. 10 from per-image parts, (K,): for data sets that do not fit in one batch.
 

@@ -230,6 +230,16 @@ def loss_row_linear(
     return out
 
 
+def distance(shape: tuple[int, int], nu: tuple[int, int]) -> Tensor:
+    """Return how many bins each nu_j lies from nu, the larger of both axes, the spectrum being periodic.
+
+    >>> distance((1, 5), (0, 1)).tolist()
+    [[1, 0, 1, 2, 2]]
+    """
+    away = [signed_frequencies(n)[(torch.arange(n) - v) % n].abs() for v, n in zip(nu, shape, strict=True)]
+    return torch.maximum(away[0][:, None], away[1][None, :])
+
+
 def row_energy(row: Tensor, nu_i: tuple[int, int], within: int = 0) -> float:
     """Return the share of a row's energy |dy(nu_i)/dx(nu_j)|^2 with nu_j at most `within` bins from nu_i on each axis.
 
@@ -243,11 +253,7 @@ def row_energy(row: Tensor, nu_i: tuple[int, int], within: int = 0) -> float:
     total = float(energy.sum())
     if total == 0:
         raise ValueError("row: all entries are zero, so its energy has no shares")
-    near = torch.ones_like(energy, dtype=torch.bool)
-    for axis, (nu, n) in enumerate(zip(nu_i, energy.shape, strict=True)):
-        difference = signed_frequencies(n)[(torch.arange(n) - nu) % n].abs() <= within
-        near &= difference[:, None] if axis == 0 else difference[None, :]
-    return float(energy[near].sum()) / total
+    return float(energy[distance(tuple(energy.shape), nu_i) <= within].sum()) / total
 
 
 def diagonal_error(z: Tensor, activation: Map = torch.nn.functional.softplus, constant: float = 0.5) -> float:

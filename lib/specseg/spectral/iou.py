@@ -165,10 +165,10 @@ def inner_boundary(mask: Tensor, width: int) -> Tensor:
     mask = torch.as_tensor(mask)
     if mask.dtype != torch.bool:
         raise ValueError(f"mask: expected bool, got {mask.dtype}")
-    return mask & _near_contour(mask, width, False)
+    return mask & near_contour(mask, width, False)
 
 
-def _near_contour(values: Tensor, width: int, outside: int | bool) -> Tensor:
+def near_contour(values: Tensor, width: int, outside: int | bool) -> Tensor:
     """Return whether a pixel's window of 2 width + 1 pixels holds two values; `outside` is the value around the frame.
 
     A window holds two values where two neighbours in it differ. So one map of each axis's jumps serves all classes.
@@ -227,7 +227,7 @@ def boundary_counts(pred: Tensor, label: Tensor, width: int, num_classes: int, *
     pred, label = pred.long(), label.long()
     known = label != ignore_index
     maps = [torch.where(known & (x >= 0) & (x < num_classes), x, num_classes) for x in (label, pred)]
-    near = [torch.where(_near_contour(x, width, num_classes), x, num_classes) for x in maps]
+    near = [torch.where(near_contour(x, width, num_classes), x, num_classes) for x in maps]
     both = torch.where(near[0] == near[1], near[0], num_classes)
     b, s, hit = (torch.bincount(x.flatten(), minlength=num_classes + 1)[:num_classes] for x in (*near, both))
     return torch.stack([hit, b + s - hit], 1)

@@ -260,30 +260,6 @@ def box_profile(values, *, boundary: str = "periodic") -> Tensor:
     return _bin_sums(values, box_index(shape, boundary=boundary), max(shape) // 2 + 1)
 
 
-def radial_profile(values, *, boundary: str = "periodic", average: bool = False) -> Tensor:
-    """Return sums (or means) of a full-spectrum array over rings of rounded radius |nu|, in cycles per frame.
-
-    `values`: real or complex (..., H, W), mirrored (..., 2H, 2W), in `fft2` order; returns (..., R + 1): the last
-    ring holds the corner. Rings are for pictures: Eq. 9's set is the box (`box_profile`).
-
-    >>> radial_profile(torch.ones(3, 3))               # the corners at sqrt(2) round to ring 1
-    tensor([1., 8.])
-    """
-    check_boundary(boundary)
-    values = _frame(values)
-    u, v = (signed_frequencies(n).double() for n in values.shape[-2:])
-    radius = torch.sqrt(u[:, None] ** 2 + v[None, :] ** 2)
-    if boundary == "mirrored":
-        _halved(tuple(values.shape[-2:]))
-        radius = radius / 2
-    index = torch.floor(radius + 0.5).long()
-    length = int(index.max()) + 1
-    sums = _bin_sums(values, index, length)
-    if not average:
-        return sums
-    return sums / torch.bincount(index.flatten(), minlength=length).clamp(min=1).to(sums.device)
-
-
 def _halved(shape: tuple[int, ...]) -> tuple[int, int]:
     if shape[0] % 2 or shape[1] % 2:
         raise ValueError(f"a mirrored spectrum has even sizes (2H, 2W), got {shape}")

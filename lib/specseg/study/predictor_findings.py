@@ -45,15 +45,15 @@ def scopes(cells: Cells) -> list[tuple[str, Cells]]:
     return [(name, part) for name, part in parts if len(part.table)]
 
 
-def panels(cells: Cells, spot: Cells) -> dict[str, Cells]:
-    """Return title -> cells of what can be held out: real domains, synthetic doses, both; else those made on the spot.
+def panels(cells: Cells) -> dict[str, Cells]:
+    """Return title -> cells of what can be held out: real domains, synthetic doses, both; else what there is.
 
     A panel has two domains at least.
     """
     parts = dict(scopes(cells))
     if len(parts) == 2:
         parts["All together"] = cells
-    return {n: c for n, c in parts.items() if c.table["domain"].nunique() > 1} or {"Pipeline check": spot}
+    return {n: c for n, c in parts.items() if c.table["domain"].nunique() > 1} or {"Pipeline check": cells}
 
 
 def lacking(cells: Cells) -> str:

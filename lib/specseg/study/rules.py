@@ -93,7 +93,6 @@ RULES = (
     Rule("no drop", "share", "zero", "nothing"),
 )
 RIVALS = tuple(r for r in RULES if r.needs in ("LRG", "labels"))
-PERIMETER = next(r for r in RULES if r.column == "perimeter")
 
 
 def rule(name: str) -> Rule:

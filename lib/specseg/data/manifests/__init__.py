@@ -8,22 +8,6 @@ from specseg.data.manifests.schema import Check, File, Labels, Manifest, Manifes
 from specseg.data.manifests.verify import Have, Problem, Report, list_hash, verify
 
 __all__ = [
-    "Check",
-    "FetchError",
-    "File",
-    "Have",
-    "Labels",
-    "Manifest",
-    "ManifestError",
-    "Problem",
-    "RegistrationNeeded",
-    "Report",
-    "Split",
-    "fetch",
-    "folder",
-    "list_hash",
-    "load",
-    "names",
-    "read",
-    "verify",
-]
+    "Check", "FetchError", "File", "Have", "Labels", "Manifest", "ManifestError", "Problem",
+    "RegistrationNeeded", "Report", "Split", "fetch", "folder", "list_hash", "load", "names", "read", "verify",
+]  # fmt: skip

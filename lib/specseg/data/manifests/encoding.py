@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,17 +14,17 @@ VOID = 255
 UNKNOWN = 254
 
 
+def codes(labels: Labels) -> dict[int, int]:
+    """Return stored number, or colour as a number of 24 bits -> class; what is ignored is 255."""
+    base = 16 if labels.encoding == "color" else 10
+    known = {int(key, base): cls for key, cls in labels.map.items()} or {k: k for k in range(len(labels.names))}
+    return known | {int(str(key), base): VOID for key in labels.ignore}
+
+
 def table(labels: Labels) -> np.ndarray:
     """Return the lookup table, uint8: 256 entries for stored numbers, 2^24 for colours; 254 marks an unknown value."""
-    if labels.encoding == "color":
-        lut = np.full(1 << 24, UNKNOWN, np.uint8)
-        lut[[int(str(code), 16) for code in labels.ignore]] = VOID
-        lut[[int(code, 16) for code in labels.map]] = list(labels.map.values())
-        return lut
-    lut = np.full(256, UNKNOWN, np.uint8)
-    lut[list(labels.ignore)] = VOID
-    pairs = {int(k): v for k, v in labels.map.items()} or {k: k for k in range(len(labels.names))}
-    lut[list(pairs)] = list(pairs.values())
+    lut, known = np.full(1 << 24 if labels.encoding == "color" else 256, UNKNOWN, np.uint8), codes(labels)
+    lut[list(known)] = list(known.values())
     return lut
 
 
@@ -33,22 +34,22 @@ def decode(stored: np.ndarray, labels: Labels, lut: np.ndarray, where: str) -> n
     Raises ValueError that names the file (`where`), the commonest unknown value and how many pixels have it.
     """
     if labels.encoding == "color":
-        codes = pack(stored, labels.threshold)
-        classes = lut[codes]
+        found = pack(stored, labels.threshold)
+        classes = lut[found]
     elif not labels.map and labels.ignore == (VOID,):  # stored as they are meant: only look for unknown numbers
         if not ((stored >= len(labels.names)) & (stored != VOID)).any():
             return stored
-        codes, classes = stored, lut[stored]
+        found, classes = stored, lut[stored]
     else:  # bytes.translate is the fastest lookup of 256 entries
-        codes = stored
+        found = stored
         classes = np.frombuffer(bytearray(stored.tobytes().translate(lut.tobytes())), np.uint8).reshape(stored.shape)
     if classes.max(initial=0) >= UNKNOWN and (unknown := classes == UNKNOWN).any():
-        values, counts = np.unique(codes[unknown], return_counts=True)
+        values, counts = np.unique(found[unknown], return_counts=True)
         top = int(values[counts.argmax()])
         shown = f"colour {top:06X}" if labels.encoding == "color" else f"value {top}"
         raise ValueError(
             f"{where}: {shown} is no class ({int(counts.max())} pixels; {len(values)} unknown in all); "
-            f"expected {_known(labels)}"
+            f"expected {told(codes(labels), labels.encoding == 'color')}"
         )
     return classes
 
@@ -68,29 +69,14 @@ def pack(rgb: np.ndarray, threshold: int = 0) -> np.ndarray:
     return codes
 
 
-def encode(classes: np.ndarray, labels: Labels) -> np.ndarray:
-    """Return stored values of a class map (0 .. C-1, 255): uint8 (H, W) numbers or (H, W, 3) colours.
+def told(known: Mapping[int, int], color: bool) -> str:
+    """Return the known codes in words.
 
-    Void becomes the first ignored value. Raises ValueError when void is in the map and the set has no ignored value.
+    >>> told({0: 0, 1: 1, 255: 255}, False), told({255: 0}, True)
+    ('0 .. 1 or 255', '0000FF')
     """
-    if (classes == VOID).any() and not labels.ignore:
-        raise ValueError("this data set stores no void: the class map must hold classes only")
-    color = labels.encoding == "color"
-    pairs = [(v, int(k, 16) if color else int(k)) for k, v in labels.map.items() if v != VOID]
-    lut = np.zeros(256, np.int32)
-    for cls, value in pairs or [(k, k) for k in range(len(labels.names))]:
-        lut[cls] = value
-    if labels.ignore:
-        first = labels.ignore[0]
-        lut[VOID] = int(str(first), 16) if color else int(first)
-    codes = lut[classes]
-    if not color:
-        return codes.astype(np.uint8)
-    return np.stack([codes >> 16, (codes >> 8) & 255, codes & 255], axis=-1).astype(np.uint8)
-
-
-def _known(labels: Labels) -> str:
-    if labels.encoding == "color":
-        return ", ".join([*labels.map, *map(str, labels.ignore)])
-    keys = sorted(map(int, labels.map)) or [*range(len(labels.names))]
-    return f"{keys[0]} .. {keys[-1]}" + (f" or {', '.join(map(str, labels.ignore))}" if labels.ignore else "")
+    if color:
+        return ", ".join(f"{code:06X}" for code in known)
+    keys = sorted(code for code, cls in known.items() if cls != VOID)
+    void = [str(code) for code, cls in known.items() if cls == VOID]
+    return f"{keys[0]} .. {keys[-1]}" + (f" or {', '.join(void)}" if void else "")

@@ -18,19 +18,9 @@ from specseg.nets.models.links import Link
 from specseg.nets.pruning import removed
 
 __all__ = [
-    "CONV",
-    "PAPER",
-    "FlopCount",
-    "Layer",
-    "Rule",
-    "conv_flops",
-    "count",
-    "measure",
-    "network_layers",
-    "removed",
-    "trace",
-    "weighted",
-]
+    "CONV", "PAPER", "FlopCount", "Layer", "Rule", "conv_flops", "count", "measure", "network_layers",
+    "removed", "trace", "weighted",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,24 +81,16 @@ def trace(model: nn.Module, run: Callable[[], Any], *, part_of: Callable[[str], 
 
         return hook
 
-    handles, skipped = [], []
-    for name, module in model.named_modules():
-        for kind, types in KINDS:
-            if isinstance(module, types):
-                handles.append(module.register_forward_hook(watch(name, kind)))
-        # on the meta device only shapes count, and torch takes most of the time to derive that these keep theirs
-        if next(model.parameters()).is_meta and isinstance(module, KEEP_SHAPE):
-            module.forward = module.act.__call__ if hasattr(module, "act") else _same  # timm's norm calls its act
-            skipped.append(module)
-    try:
-        with torch.no_grad():
-            result = run()
-    finally:
-        for handle in handles:
-            handle.remove()
-        for module in skipped:
-            del module.forward
-    return result, tuple(layers)
+    with ExitStack() as ended, torch.no_grad():
+        for name, module in model.named_modules():
+            for kind, types in KINDS:
+                if isinstance(module, types):
+                    ended.enter_context(module.register_forward_hook(watch(name, kind)))
+            # on the meta device only shapes count, and torch takes most of the time to derive that these keep theirs
+            if next(model.parameters()).is_meta and isinstance(module, KEEP_SHAPE):
+                module.forward = module.act.__call__ if hasattr(module, "act") else _same  # timm's norm calls its act
+                ended.callback(delattr, module, "forward")
+        return run(), tuple(layers)
 
 
 def _same(x: torch.Tensor) -> torch.Tensor:

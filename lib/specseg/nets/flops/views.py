@@ -9,26 +9,21 @@ import pandas as pd
 
 from specseg.nets.flops import CONV, count, network_layers
 
+_ENCODER = (
+    ("first convolution", "backbone.stem"),
+    *((f"layer {k}", f"backbone.layer{k}") for k in (1, 2, 3, 4)),
+    ("ASPP", "aspp.project"),
+)
 STAGES = {
     "deeplabv3plus": (
-        ("first convolution", "backbone.stem"),
-        ("layer 1", "backbone.layer1"),
-        ("layer 2", "backbone.layer2"),
-        ("layer 3", "backbone.layer3"),
-        ("layer 4", "backbone.layer4"),
-        ("ASPP", "aspp.project"),
+        *_ENCODER,
         ("low-level 1x1", "decoder.reduce"),
         ("3x3", "decoder.fuse1"),
         ("3x3 ", "decoder.fuse2"),
         ("classes", "decoder.classifier"),
     ),
     "dan": (
-        ("first convolution", "backbone.stem"),
-        ("layer 1", "backbone.layer1"),
-        ("layer 2", "backbone.layer2"),
-        ("layer 3", "backbone.layer3"),
-        ("layer 4", "backbone.layer4"),
-        ("ASPP", "aspp.project"),
+        *_ENCODER,
         ("layer 1, 1x1", "decoder.from_low"),
         ("layer 2, 1x1", "decoder.from_mid"),
         ("ASPP, 1x1", "decoder.from_aspp"),

@@ -12,17 +12,9 @@ from specseg.nets.models.wrap import WrappedNet, wrap
 MODELS: dict[str, type[SegmentationNet]] = {"deeplabv3plus": DeepLabV3Plus, "dan": DAN}
 
 __all__ = [
-    "BACKBONES",
-    "MODELS",
-    "Follower",
-    "Link",
-    "SegmentationNet",
-    "WrappedNet",
-    "atrous_rates",
-    "build",
-    "grids",
-    "wrap",
-]
+    "BACKBONES", "MODELS", "Follower", "Link", "SegmentationNet", "WrappedNet", "atrous_rates", "build",
+    "grids", "wrap",
+]  # fmt: skip
 
 
 def build(

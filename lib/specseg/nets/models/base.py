@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from specseg.nets.models.backbones import BACKBONES
 from specseg.nets.models.links import Follower, Link
-from specseg.nets.models.truncation import METHODS, check_size, resize, truncate
+from specseg.nets.models.truncation import Truncatable, resize, truncate
 
 
 def grids(input_size: int, output_stride: int = 16) -> tuple[int, int]:
@@ -37,7 +36,7 @@ def atrous_rates(input_size: int, output_stride: int = 16) -> tuple[int, int, in
     return tuple(max(1, rate * (input_size - 1) * 16 // (512 * output_stride)) for rate in (6, 12, 18))
 
 
-class SegmentationNet(nn.Module):
+class SegmentationNet(Truncatable):
     """An encoder (backbone and ASPP) and a decoder; images (B, 3, s, s) in [0, 1] to logits (B, classes, s, s).
 
     `lrg_size` sets feature truncation: the decoder's inputs go to that grid before its first convolution and the logits
@@ -78,36 +77,6 @@ class SegmentationNet(nn.Module):
         self.aspp.project[3].p = 0.1  # torchvision's 0.5 is for far longer trainings
         self.truncation = truncation
         self.lrg_size = lrg_size
-
-    @property
-    def lrg_size(self) -> int | None:
-        """Side of the low-resolution grid on which the decoder works; None is the prediction grid."""
-        return self._lrg_size
-
-    @lrg_size.setter
-    def lrg_size(self, size: int | None) -> None:
-        self._lrg_size = None if size is None else check_size(size, self.prediction_grid)
-
-    @property
-    def truncation(self) -> str:
-        """How decoder inputs are brought to the LRG: one of truncation.METHODS."""
-        return self._truncation
-
-    @truncation.setter
-    def truncation(self, method: str) -> None:
-        if method not in METHODS:
-            raise ValueError(f"truncation {method!r}: expected one of {', '.join(METHODS)}")
-        self._truncation = method
-
-    @contextmanager
-    def truncated(self, lrg_size: int | None, truncation: str | None = None) -> Iterator[SegmentationNet]:
-        """Use another LRG size within a `with` block, then set back what was there."""
-        before = self.lrg_size, self.truncation
-        self.lrg_size, self.truncation = lrg_size, truncation or self.truncation
-        try:
-            yield self
-        finally:
-            self.lrg_size, self.truncation = before
 
     def encode(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the decoder's inputs: the backbone's "low" and "mid" features and "aspp" (the paper's x in section

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 METHODS = ("bilinear", "bilinear_half_pixel", "bilinear_antialias", "fourier")
 
@@ -59,8 +62,7 @@ def truncate(x: torch.Tensor, size: int, *, grid: int, method: str = "bilinear")
     tensor([0., 4., 8.])
     """
     check_size(size, grid)
-    if method not in METHODS:
-        raise ValueError(f"truncation {method!r}: expected one of {', '.join(METHODS)}")
+    check_method(method)
     if size == grid or method == "bilinear":
         return resize(x, size)
     x = resize(x, grid)
@@ -76,3 +78,42 @@ def check_size(size: int, grid: int) -> int:
     if not isinstance(size, int) or size % 2 == 0 or not 3 <= size <= grid:
         raise ValueError(f"lrg_size {size!r}: expected an odd number (2 nu_max + 1) from 3 to the grid's {grid}")
     return size
+
+
+class Truncatable(nn.Module):
+    """A network whose decoder works on a low-resolution grid: its size and how features get there, to be changed."""
+
+    @property
+    def lrg_size(self) -> int | None:
+        """Side of the low-resolution grid on which the decoder works; None is its own grid."""
+        return self._lrg_size
+
+    @lrg_size.setter
+    def lrg_size(self, size: int | None) -> None:
+        self._lrg_size = None if size is None else check_size(size, getattr(self, "prediction_grid", size))
+
+    @property
+    def truncation(self) -> str:
+        """How decoder inputs are brought to the LRG: one of METHODS."""
+        return self._truncation
+
+    @truncation.setter
+    def truncation(self, method: str) -> None:
+        self._truncation = check_method(method)
+
+    @contextmanager
+    def truncated(self, lrg_size: int | None, truncation: str | None = None) -> Iterator[Truncatable]:
+        """Use another LRG size, and another method, within a `with` block; then set back what was there."""
+        before = self.lrg_size, self.truncation
+        try:
+            self.lrg_size, self.truncation = lrg_size, truncation or self.truncation
+            yield self
+        finally:
+            self.lrg_size, self.truncation = before
+
+
+def check_method(method: str) -> str:
+    """Return the name of a way to truncate if it is known; raise ValueError otherwise."""
+    if method not in METHODS:
+        raise ValueError(f"truncation {method!r}: expected one of {', '.join(METHODS)}")
+    return method

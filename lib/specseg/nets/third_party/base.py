@@ -10,19 +10,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from specseg.nets.models.truncation import METHODS, check_size, resize, truncate
+from specseg.nets.models.truncation import Truncatable, check_size, resize, truncate
 
 LAST = "last"
 
 
-class ThirdPartyNet(nn.Module, ABC):
+class ThirdPartyNet(Truncatable, ABC):
     """A published network in evaluation; images (B, 3, H, W) in [0, 1], RGB, to logits (B, num_classes, H, W).
 
     `outputs` are the classes of its file; `num_classes` those of its data set, which come first: the others are left
@@ -46,27 +45,6 @@ class ThirdPartyNet(nn.Module, ABC):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self.lrg_size, self.truncation = None, "bilinear"
-
-    @property
-    def lrg_size(self) -> int | None:
-        """Side of the low-resolution grid on which the decoder works; None is its own grid."""
-        return self._lrg_size
-
-    @lrg_size.setter
-    def lrg_size(self, size: int | None) -> None:
-        self._lrg_size = None if size is None else check_size(size, size)
-
-    @contextmanager
-    def truncated(self, lrg_size: int | None, truncation: str | None = None) -> Iterator[ThirdPartyNet]:
-        """Use another LRG size within a `with` block, then set back what was there."""
-        before, method = (self.lrg_size, self.truncation), truncation or self.truncation
-        if method not in METHODS:
-            raise ValueError(f"truncation {method!r}: expected one of {', '.join(METHODS)}")
-        self.lrg_size, self.truncation = lrg_size, method
-        try:
-            yield self
-        finally:
-            self.lrg_size, self.truncation = before
 
     def grid(self, size: int) -> int:
         """Return the side of the grid of its last features for a frame of `size` pixels."""

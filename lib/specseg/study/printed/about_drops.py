@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
 from specseg.study.printed import drops
-from specseg.study.printed.sentences import Fact, Sentence, share
+from specseg.study.printed.sentences import Fact, Sentences, share
 from specseg.study.printed.tables import CURVE, FULL_GRID, HALF_MIOU, SETUP, Tables, blocks, cells
+
+SENTENCES = Sentences()
 
 PRUNING_MARGIN = 0.01  # one point of relative drop: chosen here, the paper gives no spread over trainings
 
@@ -17,33 +21,41 @@ def truncated(tables: Tables) -> pd.DataFrame:
     return c[c.lrg_size != FULL_GRID]
 
 
-def _drops4(t: Tables) -> dict[str, Fact]:
+@SENTENCES.test("tab4-drops", lambda t: _alike(t, 0.031, model="dan", dataset="pascal", prune_rate=0.4, lrg_size=49))
+def _drops4(t: Tables) -> Fact:
     c = drops.check_drops(cells(t))
     c = c[c.lrg_size != FULL_GRID]
     off = int(((c.from_miou - c.miou_drop).abs() > HALF_MIOU + 1e-9).sum())
-    return {
-        "printed": share(
-            c.agrees,
-            "{k} of {n} printed drops are possible for the printed mIoUs; "
-            f"{off} differ in the last digit, so they were made from unrounded mIoUs.",
-        )
-    }
+    return share(
+        c.agrees,
+        "{k} of {n} printed drops are possible for the printed mIoUs; "
+        f"{off} differ in the last digit, so they were made from unrounded mIoUs.",
+    )
 
 
-def _drops3(t: Tables) -> dict[str, Fact]:
+@SENTENCES.test("tab3-drops", lambda t: t.with_value("block", 0.05, metric="miou_drop", dataset="pascal", nu_max=32))
+def _drops3(t: Tables) -> Fact:
     b = drops.check_drops(blocks(t))
-    return {"printed": share(b[b.nu_max < 256].agrees, "{k} of {n} printed drops are possible for the printed mIoUs.")}
+    return share(b[b.nu_max < 256].agrees, "{k} of {n} printed drops are possible for the printed mIoUs.")
 
 
-def _complete(t: Tables) -> dict[str, Fact]:
+@SENTENCES.test("tab4-complete", lambda t: replace(t, truncation=t.truncation.iloc[:-1]))
+def _complete(t: Tables) -> Fact:
     both = t.truncation.pivot_table(
         index=["model", "dataset", "prune_rate", "lrg_size"], columns="metric", values="value", aggfunc="count"
     )
     ok = ((both.miou == 1) & (both.miou_drop == 1)).to_numpy()
     rows = 2 * 3 * 4 * 7
-    return {"printed": Fact(int(ok.sum()), f"{int(ok.sum())} of {rows} networks have an mIoU and a drop.", n=rows)}
+    return Fact(int(ok.sum()), f"{int(ok.sum())} of {rows} networks have an mIoU and a drop.", n=rows)
 
 
+@SENTENCES.test(
+    "a10-monotone",
+    lambda t: t.with_value("truncation", 0.7, metric="miou", dataset="cityscapes", lrg_size=49),
+    lambda t: t.with_value("truncation", 0.2, metric="miou", lrg_size=17).with_value(
+        "truncation", 0.51, metric="miou", dataset="cityscapes", model="deeplabv3plus", lrg_size=33
+    ),
+)
 def _monotone4(t: Tables) -> dict[str, Fact]:
     c = cells(t)
     size = drops.rises(c, "lrg_size", SETUP, up=False).step
@@ -60,31 +72,40 @@ def _monotone4(t: Tables) -> dict[str, Fact]:
     }
 
 
-def _monotone3(t: Tables) -> dict[str, Fact]:
+@SENTENCES.test("tab3-monotone", lambda t: t.with_value("block", 0.8, metric="miou", dataset="pascal", nu_max=8))
+def _monotone3(t: Tables) -> Fact:
     steps = drops.rises(blocks(t), "nu_max", CURVE, up=False).step
-    return {"printed": share(steps < 0, "{k} of {n} steps to a lower band limit lower the mIoU.")}
+    return share(steps < 0, "{k} of {n} steps to a lower band limit lower the mIoU.")
 
 
-def _streets(frame: pd.DataFrame, keys: list[str]) -> dict[str, Fact]:
+def _streets(frame: pd.DataFrame, keys: list[str]) -> Fact:
     pairs = drops.exceeds(frame, "miou_drop", "cityscapes", ["pascal", "deepglobe"], keys)
     ratio = (pairs.larger / pairs.smaller.clip(lower=HALF_MIOU)).min()
-    return {
-        "printed": share(
-            pairs.difference > 2 * HALF_MIOU,
-            f"{{k}} of {{n}} comparisons, rounding included; the smallest ratio is {ratio:.1f}.",
-        )
-    }
+    return share(
+        pairs.difference > 2 * HALF_MIOU,
+        f"{{k}} of {{n}} comparisons, rounding included; the smallest ratio is {ratio:.1f}.",
+    )
 
 
+@SENTENCES.test("a10-cityscapes-larger", lambda t: _alike(t, 0.001, dataset="cityscapes", lrg_size=97))
 def _streets4(t: Tables) -> dict[str, Fact]:
     return _streets(truncated(t), ["model", "prune_rate", "lrg_size"])
 
 
+@SENTENCES.test(
+    "sec33-cityscapes-larger",
+    lambda t: t.with_value("block", 0.01, metric="miou_drop", dataset="cityscapes", nu_max=32),
+)
 def _streets3(t: Tables) -> dict[str, Fact]:
     return _streets(blocks(t).query("nu_max < 256"), ["model", "nu_max"])
 
 
-def _example(t: Tables) -> dict[str, Fact]:
+@SENTENCES.test(
+    "a10-example-at-65",
+    lambda t: t.with_text(example=(("pascal", 0.02),)),
+    lambda t: t.with_text(example=(("pascal", 0.005), ("deepglobe", 0.005), ("cityscapes", 0.074))),
+)
+def _example(t: Tables) -> Fact:
     row = (
         cells(t).query("model == 'deeplabv3plus' and prune_rate == 0 and lrg_size == 65").set_index("dataset").miou_drop
     )
@@ -92,37 +113,52 @@ def _example(t: Tables) -> dict[str, Fact]:
     wrong = "; ".join(
         f"{d}: text {v:.1%}, Table 4a {row[d]:.1%}" for (d, v), ok in zip(t.text.example, near, strict=True) if not ok
     )
-    return {"printed": share(near, f"{{k}} of {{n}} numbers agree{'; ' + wrong if wrong else ''}.")}
+    return share(near, f"{{k}} of {{n}} numbers agree{'; ' + wrong if wrong else ''}.")
 
 
-def _baselines(t: Tables) -> dict[str, Fact]:
+@SENTENCES.test(
+    "tab34-baselines",
+    lambda t: t.with_value("block", 0.7, metric="miou", nu_max=256),
+    lambda t: t.with_value("block", 0.543, metric="miou", model="deeplabv3plus", dataset="deepglobe", nu_max=256),
+)
+def _baselines(t: Tables) -> Fact:
     b = drops.baselines(cells(t), blocks(t))
     bad = "; ".join(
         f"{r.model} on {r.dataset}: {r.miou_table3:.1%} in Table 3, {r.miou_table4:.1%} in Table 4"
         for r in b[b.difference != 0].itertuples()
     )
-    return {
-        "printed": share(b.difference == 0, f"{{k}} of {{n}} unpruned networks have one mIoU in both tables; {bad}.")
-    }
+    return share(b.difference == 0, f"{{k}} of {{n}} unpruned networks have one mIoU in both tables; {bad}.")
 
 
-def _no_loss(t: Tables) -> dict[str, Fact]:
+@SENTENCES.test(
+    "sec32-no-degradation",
+    lambda t: t.with_value("truncation", 0.1, metric="miou", lrg_size=33),
+    lambda t: t.with_value("truncation", 0.9, metric="miou"),
+)
+def _no_loss(t: Tables) -> Fact:
     c = truncated(t)
-    return {
-        "printed": share(
-            c.miou >= c.base,
-            "{k} of {n} truncated networks keep the printed mIoU of LRG 129; the median "
-            f"drop is {c.miou_drop.median():.1%}.",
-        )
-    }
+    return share(
+        c.miou >= c.base,
+        "{k} of {n} truncated networks keep the printed mIoU of LRG 129; the median "
+        f"drop is {c.miou_drop.median():.1%}.",
+    )
 
 
-def _inevitable(t: Tables) -> dict[str, Fact]:
+@SENTENCES.test(
+    "sec32-degradation-inevitable",
+    lambda t: t.with_value("truncation", 0.9, metric="miou", dataset="pascal", prune_rate=0.2, lrg_size=97),
+)
+def _inevitable(t: Tables) -> Fact:
     c = truncated(t)
     c = c[c.prune_rate > 0]
-    return {"printed": share(c.miou < c.parent, "{k} of {n} pruned and truncated networks lose mIoU.")}
+    return share(c.miou < c.parent, "{k} of {n} pruned and truncated networks lose mIoU.")
 
 
+@SENTENCES.test(
+    "sec32-pruning-leaves-drop",
+    lambda t: t.with_value("truncation", 0.3, metric="miou", dataset="pascal", prune_rate=0.4, lrg_size=65),
+    lambda t: t.with_value("truncation", 0.5, metric="miou"),
+)
 def _pruning(t: Tables) -> dict[str, Fact]:
     p = drops.pruning_effect(cells(t))
     wide = p[p.lrg_size >= 65]
@@ -141,6 +177,11 @@ def _pruning(t: Tables) -> dict[str, Fact]:
     }
 
 
+@SENTENCES.test(
+    "sec32-small-rce-small-drop",
+    lambda t: _alike(t, 0.2, dataset="deepglobe", lrg_size=49),
+    lambda t: _alike(t, 0.05, dataset="pascal", model="dan", lrg_size=33),
+)
 def _small_rce(t: Tables) -> dict[str, Fact]:
     c = truncated(t)
     c = c[c.rce <= 0.05]
@@ -153,6 +194,11 @@ def _small_rce(t: Tables) -> dict[str, Fact]:
     }
 
 
+@SENTENCES.test(
+    "con-block-close",
+    lambda t: t.with_value("block", 0.2, metric="miou_drop", dataset="pascal", nu_max=32),
+    lambda t: t.with_value("block", 0.03, metric="miou_drop"),
+)
 def _block_close(t: Tables) -> dict[str, Fact]:
     b = blocks(t)
     some = b[b.nu_max.isin([16, 32])]
@@ -178,6 +224,7 @@ def agreement(tables: Tables) -> dict[str, pd.DataFrame]:
     return {"models": drops.model_order(c), "datasets": pd.concat([drops.dataset_order(c, *p) for p in pairs])}
 
 
+@SENTENCES.test("con-results-agree", lambda t: t.with_value("rce", 0.001, dataset="cityscapes"), lambda t: _ordered(t))
 def _agree(t: Tables) -> dict[str, Fact]:
     parts = agreement(t)
     same = {k: (f.rce_sign == f.drop_sign) & (f.rce_sign != 0) for k, f in parts.items()}
@@ -195,82 +242,6 @@ def _agree(t: Tables) -> dict[str, Fact]:
 
 def _alike(t: Tables, value: float, **where) -> Tables:
     return t.with_value("truncation", value, metric="miou_drop", **where)
-
-
-SENTENCES = [
-    Sentence(
-        "tab4-drops", _drops4, lambda t: _alike(t, 0.031, model="dan", dataset="pascal", prune_rate=0.4, lrg_size=49)
-    ),
-    Sentence(
-        "tab3-drops", _drops3, lambda t: t.with_value("block", 0.05, metric="miou_drop", dataset="pascal", nu_max=32)
-    ),
-    Sentence(
-        "tab4-complete",
-        _complete,
-        lambda t: Tables(t.rce, t.gflops, t.block, t.truncation.iloc[:-1], t.constants, t.text),
-    ),
-    Sentence(
-        "a10-monotone",
-        _monotone4,
-        lambda t: t.with_value("truncation", 0.7, metric="miou", dataset="cityscapes", lrg_size=49),
-        lambda t: t.with_value("truncation", 0.2, metric="miou", lrg_size=17).with_value(
-            "truncation", 0.51, metric="miou", dataset="cityscapes", model="deeplabv3plus", lrg_size=33
-        ),
-    ),
-    Sentence(
-        "tab3-monotone", _monotone3, lambda t: t.with_value("block", 0.8, metric="miou", dataset="pascal", nu_max=8)
-    ),
-    Sentence("a10-cityscapes-larger", _streets4, lambda t: _alike(t, 0.001, dataset="cityscapes", lrg_size=97)),
-    Sentence(
-        "sec33-cityscapes-larger",
-        _streets3,
-        lambda t: t.with_value("block", 0.01, metric="miou_drop", dataset="cityscapes", nu_max=32),
-    ),
-    Sentence(
-        "a10-example-at-65",
-        _example,
-        lambda t: t.with_text(example=(("pascal", 0.02),)),
-        lambda t: t.with_text(example=(("pascal", 0.005), ("deepglobe", 0.005), ("cityscapes", 0.074))),
-    ),
-    Sentence(
-        "tab34-baselines",
-        _baselines,
-        lambda t: t.with_value("block", 0.7, metric="miou", nu_max=256),
-        lambda t: t.with_value("block", 0.543, metric="miou", model="deeplabv3plus", dataset="deepglobe", nu_max=256),
-    ),
-    Sentence(
-        "sec32-no-degradation",
-        _no_loss,
-        lambda t: t.with_value("truncation", 0.1, metric="miou", lrg_size=33),
-        lambda t: t.with_value("truncation", 0.9, metric="miou"),
-    ),
-    Sentence(
-        "sec32-degradation-inevitable",
-        _inevitable,
-        lambda t: t.with_value("truncation", 0.9, metric="miou", dataset="pascal", prune_rate=0.2, lrg_size=97),
-    ),
-    Sentence(
-        "sec32-pruning-leaves-drop",
-        _pruning,
-        lambda t: t.with_value("truncation", 0.3, metric="miou", dataset="pascal", prune_rate=0.4, lrg_size=65),
-        lambda t: t.with_value("truncation", 0.5, metric="miou"),
-    ),
-    Sentence(
-        "sec32-small-rce-small-drop",
-        _small_rce,
-        lambda t: _alike(t, 0.2, dataset="deepglobe", lrg_size=49),
-        lambda t: _alike(t, 0.05, dataset="pascal", model="dan", lrg_size=33),
-    ),
-    Sentence(
-        "con-block-close",
-        _block_close,
-        lambda t: t.with_value("block", 0.2, metric="miou_drop", dataset="pascal", nu_max=32),
-        lambda t: t.with_value("block", 0.03, metric="miou_drop"),
-    ),
-    Sentence(
-        "con-results-agree", _agree, lambda t: t.with_value("rce", 0.001, dataset="cityscapes"), lambda t: _ordered(t)
-    ),
-]
 
 
 def _ordered(t: Tables) -> Tables:

@@ -10,7 +10,7 @@ import pandas as pd
 from specseg.evidence.fits import Line, line, spearman
 from specseg.study.printed import fits, predictors
 from specseg.study.printed.drops import applications, dataset_order
-from specseg.study.printed.sentences import Fact, Sentence, share
+from specseg.study.printed.sentences import Fact, Sentences, share
 from specseg.study.printed.tables import CURVE, FULL_GRID, SETUP, Tables, blocks, cells
 
 RIVALS = (
@@ -20,8 +20,61 @@ RIVALS = (
     "mean drop elsewhere",
     "no drop",
 )
+
+SENTENCES = Sentences()
 FITTED = "R_ce, line fitted elsewhere"
 LIMITS = (0.05, 0.1, 0.2)  # thresholds on R_ce up to the paper's
+
+
+def _reversed(t: Tables) -> Tables:
+    """Turn each row of Table 1 round below 256: the largest R_ce on the largest grid."""
+    frame = t.rce.copy()
+    inner = frame.nu_max < 256
+    for _, rows in frame[inner].groupby(CURVE):
+        order = rows.sort_values("nu_max")
+        frame.loc[order.index, "value"] = order["value"].to_numpy()[::-1]
+    return replace(t, rce=frame)
+
+
+def _mirrored(t: Tables) -> Tables:
+    """Replace each R_ce by the largest one minus itself: every correlation changes its sign."""
+    frame = t.rce.copy()
+    frame["value"] = frame["value"].max() - frame["value"]
+    return replace(t, rce=frame)
+
+
+def _proportional(t: Tables, slope: float, intercept: float = 0.0, full: bool = False) -> Tables:
+    """Make every drop follow one line in R_ce (at most 0.99; none at the full grid unless `full`)."""
+    lookup = cells(t).set_index(["model", "dataset", "lrg_size"]).rce.groupby(level=[0, 1, 2]).first()
+
+    def rewrite(frame, size):
+        frame = frame.copy()
+        key = pd.MultiIndex.from_arrays([frame.model, frame.dataset, size])
+        rce = lookup.reindex(key).to_numpy()
+        rows = (frame.metric == "miou_drop").to_numpy() & (full | (size != FULL_GRID).to_numpy())
+        frame.loc[rows, "value"] = np.minimum(intercept + slope * rce[rows], 0.99)
+        return frame
+
+    block_size = pd.Series(np.where(t.block.nu_max == 256, FULL_GRID, 2 * t.block.nu_max + 1), index=t.block.index)
+    truncation = rewrite(t.truncation, t.truncation.lrg_size.astype(int))
+    return replace(t, block=rewrite(t.block, block_size.astype(int)), truncation=truncation)
+
+
+def _consistent(t: Tables) -> Tables:
+    """Make the mIoUs follow the printed line as well, so that R_ce + FLOPs must find every optimum."""
+    out = _proportional(t, 0.5)
+    c = cells(out)
+    frame = out.truncation.copy()
+    miou = (
+        c.assign(value=c.base * (1 - np.minimum(0.5 * c.rce * (c.lrg_size != FULL_GRID), 0.99)))
+        .set_index(["model", "dataset", "prune_rate", "lrg_size"])
+        .value
+    )
+    rows = (frame.metric == "miou").to_numpy()
+    frame.loc[rows, "value"] = miou.reindex(
+        pd.MultiIndex.from_frame(frame.loc[rows, ["model", "dataset", "prune_rate", "lrg_size"]])
+    ).to_numpy()
+    return replace(out, truncation=frame)
 
 
 def block_cells(tables: Tables) -> pd.DataFrame:
@@ -50,28 +103,29 @@ def _pooled(frame: pd.DataFrame, what: str) -> Fact:
     )
 
 
-def _each_curve(t: Tables) -> dict[str, Fact]:
+@SENTENCES.test("fig5a-positive", _mirrored)
+def _each_curve(t: Tables) -> Fact:
     found = [_spearman(g) > 0 for _, g in cells(t).groupby(SETUP)]
-    return {
-        "printed": share(
-            found, "{k} of {n} lines rise; within a line any falling function of the LRG size ranks the same."
-        )
-    }
+    return share(found, "{k} of {n} lines rise; within a line any falling function of the LRG size ranks the same.")
 
 
-def _joint(t: Tables) -> dict[str, Fact]:
+@SENTENCES.test("fig5b-positive", _mirrored)
+def _joint(t: Tables) -> Fact:
     c = cells(t)
-    return {"printed": _pooled(c[c.lrg_size != FULL_GRID], "144 truncated networks")}
+    return _pooled(c[c.lrg_size != FULL_GRID], "144 truncated networks")
 
 
-def _blocks(t: Tables) -> dict[str, Fact]:
+@SENTENCES.test("fig7-strong", _mirrored)
+@SENTENCES.test("fig7-positive", _mirrored)
+def _blocks(t: Tables) -> Fact:
     coarse = blocks(t).query("nu_max < 256")
     alone = _spearman(coarse.assign(rce=-coarse.nu_max))
     found = _pooled(coarse, "18 networks trained on blocks")
-    return {"printed": replace(found, note=f"{found.note} The band limit alone has {alone:.2f}.")}
+    return replace(found, note=f"{found.note} The band limit alone has {alone:.2f}.")
 
 
-def _linear(t: Tables) -> dict[str, Fact]:
+@SENTENCES.test("fig5b-linear", lambda t: t.with_value("rce", 0.004, nu_max=16))
+def _linear(t: Tables) -> Fact:
     s = fits.select(cells(t))
     x, y = s.rce.to_numpy(), s.miou_drop.to_numpy()
     one = line(x, y).r2
@@ -81,15 +135,14 @@ def _linear(t: Tables) -> dict[str, Fact]:
     own = fits.per_curve(cells(t)).slope
     below = {limit: fits.stated(cells(t), limit) for limit in LIMITS}
     by_limit = ", ".join(f"{fit.slope:.2f} below {limit:g}" for limit, fit in below.items())
-    return {
-        "printed": Fact(
-            gain,
-            f"A square term adds {gain:.4f} to R^2; the six curves' own slopes run from "
-            f"{own.min():.2f} to {own.max():.2f}, and the common slope depends on the threshold: {by_limit}.",
-        )
-    }
+    return Fact(
+        gain,
+        f"A square term adds {gain:.4f} to R^2; the six curves' own slopes run from "
+        f"{own.min():.2f} to {own.max():.2f}, and the common slope depends on the threshold: {by_limit}.",
+    )
 
 
+@SENTENCES.test("fig5b-slope", _reversed, lambda t: _proportional(t, 0.6725, 0.0022, full=True))
 def _slope(t: Tables) -> dict[str, Fact]:
     c = cells(t)
     fit, found = _two_lines(c)
@@ -114,6 +167,7 @@ def _two_lines(c: pd.DataFrame) -> tuple[Line, Line]:
     return tuple(line(s.rce, s.miou_drop) for s in (fits.select(c), fits.unstated(c)))
 
 
+@SENTENCES.test("fig5b-intercept", _reversed, lambda t: _proportional(t, 0.6725, 0.0022, full=True))
 def _intercept(t: Tables) -> dict[str, Fact]:
     fit, found = _two_lines(cells(t))
     return {
@@ -124,6 +178,7 @@ def _intercept(t: Tables) -> dict[str, Fact]:
     }
 
 
+@SENTENCES.test("fig5b-r2", _reversed)
 def _r2(t: Tables) -> dict[str, Fact]:
     fit, found = _two_lines(cells(t))
     return {
@@ -132,19 +187,18 @@ def _r2(t: Tables) -> dict[str, Fact]:
     }
 
 
-def _two_applications(t: Tables) -> dict[str, Fact]:
+@SENTENCES.test("bey-two-applications", lambda t: _proportional(t, 0.6725, 0.0022))
+def _two_applications(t: Tables) -> Fact:
     """Table 3 against Table 4 where R_ce is one and the same printed number."""
     pairs = applications(cells(t), blocks(t))
     small = pairs[pairs.rce < t.text.line[3]]
     widest = small.loc[small.factor.idxmax()]
-    return {
-        "printed": share(
-            pairs.apart,
-            f"At one R_ce the two drops differ by more than the rounding in {{k}} of {{n}} cells; where R_ce < 0.2 by "
-            f"a factor of up to {small.factor.max():.1f} ({widest.model} on {widest.dataset}, R_ce = {widest.rce:.3f}: "
-            f"{widest.truncated:.1%} truncated, {widest.blocks:.1%} with blocks).",
-        )
-    }
+    return share(
+        pairs.apart,
+        f"At one R_ce the two drops differ by more than the rounding in {{k}} of {{n}} cells; where R_ce < 0.2 by "
+        f"a factor of up to {small.factor.max():.1f} ({widest.model} on {widest.dataset}, R_ce = {widest.rce:.3f}: "
+        f"{widest.truncated:.1%} truncated, {widest.blocks:.1%} with blocks).",
+    )
 
 
 def _ratio(frame: pd.DataFrame, threshold: float | None) -> tuple[float, str]:
@@ -155,19 +209,19 @@ def _ratio(frame: pd.DataFrame, threshold: float | None) -> tuple[float, str]:
     )
 
 
-def _estimates(t: Tables) -> dict[str, Fact]:
+@SENTENCES.test("fig5b-estimates", _reversed)
+def _estimates(t: Tables) -> Fact:
     c = cells(t)
     value, said = _ratio(c, t.text.line[3])
     every, said_every = _ratio(c, None)
-    return {
-        "printed": Fact(
-            value,
-            f"Data set held out, R_ce < 0.2: {said}. Without the threshold it {'wins' if every < 1 else 'loses'}: "
-            f"{said_every}.",
-        )
-    }
+    return Fact(
+        value,
+        f"Data set held out, R_ce < 0.2: {said}. Without the threshold it {'wins' if every < 1 else 'loses'}: "
+        f"{said_every}.",
+    )
 
 
+@SENTENCES.test("sec33-rce-estimates", _reversed, lambda t: _proportional(t, 0.45))
 def _block_estimates(t: Tables) -> dict[str, Fact]:
     frame = block_cells(t)
     every, said = _ratio(frame, None)
@@ -178,6 +232,7 @@ def _block_estimates(t: Tables) -> dict[str, Fact]:
     }
 
 
+@SENTENCES.test("fig5b-general", _reversed, lambda t: _proportional(t, 0.6725))
 def _general(t: Tables) -> dict[str, Fact]:
     c = cells(t)
     own = fits.per_curve(c)
@@ -193,6 +248,11 @@ def _general(t: Tables) -> dict[str, Fact]:
     }
 
 
+@SENTENCES.test(
+    "sec32-cityscapes-explained",
+    lambda t: t.with_value("rce", 0.001, dataset="cityscapes"),
+    lambda t: _proportional(t, 0.45),
+)
 def _streets(t: Tables) -> dict[str, Fact]:
     c = cells(t)
     guess = predictors.held_out(c, FITTED)
@@ -217,6 +277,7 @@ def _streets(t: Tables) -> dict[str, Fact]:
     }
 
 
+@SENTENCES.test("sec32-choose-lrg", _reversed, _consistent)
 def _choice(t: Tables) -> dict[str, Fact]:
     c = cells(t)
     r = predictors.regrets(c).set_index("predictor")
@@ -237,83 +298,3 @@ def _choice(t: Tables) -> dict[str, Fact]:
             f"{printed.mean_regret:.2%}; best rule without R_ce, {rival.idxmin()}: {rival.min():.2%}).",
         ),
     }
-
-
-def _reversed(t: Tables) -> Tables:
-    """Turn each row of Table 1 round below 256: the largest R_ce on the largest grid."""
-    frame = t.rce.copy()
-    inner = frame.nu_max < 256
-    for _, rows in frame[inner].groupby(CURVE):
-        order = rows.sort_values("nu_max")
-        frame.loc[order.index, "value"] = order["value"].to_numpy()[::-1]
-    return Tables(frame, t.gflops, t.block, t.truncation, t.constants, t.text)
-
-
-def _mirrored(t: Tables) -> Tables:
-    """Replace each R_ce by the largest one minus itself: every correlation changes its sign."""
-    frame = t.rce.copy()
-    frame["value"] = frame["value"].max() - frame["value"]
-    return Tables(frame, t.gflops, t.block, t.truncation, t.constants, t.text)
-
-
-def _proportional(t: Tables, slope: float, intercept: float = 0.0, full: bool = False) -> Tables:
-    """Make every drop follow one line in R_ce (at most 0.99; none at the full grid unless `full`)."""
-    lookup = cells(t).set_index(["model", "dataset", "lrg_size"]).rce.groupby(level=[0, 1, 2]).first()
-
-    def rewrite(frame, size):
-        frame = frame.copy()
-        key = pd.MultiIndex.from_arrays([frame.model, frame.dataset, size])
-        rce = lookup.reindex(key).to_numpy()
-        rows = (frame.metric == "miou_drop").to_numpy() & (full | (size != FULL_GRID).to_numpy())
-        frame.loc[rows, "value"] = np.minimum(intercept + slope * rce[rows], 0.99)
-        return frame
-
-    block_size = pd.Series(np.where(t.block.nu_max == 256, FULL_GRID, 2 * t.block.nu_max + 1), index=t.block.index)
-    return Tables(
-        t.rce,
-        t.gflops,
-        rewrite(t.block, block_size.astype(int)),
-        rewrite(t.truncation, t.truncation.lrg_size.astype(int)),
-        t.constants,
-        t.text,
-    )
-
-
-def _consistent(t: Tables) -> Tables:
-    """Make the mIoUs follow the printed line as well, so that R_ce + FLOPs must find every optimum."""
-    out = _proportional(t, 0.5)
-    c = cells(out)
-    frame = out.truncation.copy()
-    miou = (
-        c.assign(value=c.base * (1 - np.minimum(0.5 * c.rce * (c.lrg_size != FULL_GRID), 0.99)))
-        .set_index(["model", "dataset", "prune_rate", "lrg_size"])
-        .value
-    )
-    rows = (frame.metric == "miou").to_numpy()
-    frame.loc[rows, "value"] = miou.reindex(
-        pd.MultiIndex.from_frame(frame.loc[rows, ["model", "dataset", "prune_rate", "lrg_size"]])
-    ).to_numpy()
-    return Tables(out.rce, out.gflops, out.block, frame, out.constants, out.text)
-
-
-SENTENCES = [
-    Sentence("fig5a-positive", _each_curve, _mirrored),
-    Sentence("fig5b-positive", _joint, _mirrored),
-    Sentence("fig7-positive", _blocks, _mirrored),
-    Sentence("fig7-strong", _blocks, _mirrored),
-    Sentence("fig5b-linear", _linear, lambda t: t.with_value("rce", 0.004, nu_max=16)),
-    Sentence("fig5b-slope", _slope, _reversed, lambda t: _proportional(t, 0.6725, 0.0022, full=True)),
-    Sentence("fig5b-intercept", _intercept, _reversed, lambda t: _proportional(t, 0.6725, 0.0022, full=True)),
-    Sentence("fig5b-r2", _r2, _reversed, None),
-    Sentence("fig5b-estimates", _estimates, _reversed),
-    Sentence("fig5b-general", _general, _reversed, lambda t: _proportional(t, 0.6725)),
-    Sentence("bey-two-applications", _two_applications, lambda t: _proportional(t, 0.6725, 0.0022)),
-    Sentence("sec33-rce-estimates", _block_estimates, _reversed, lambda t: _proportional(t, 0.45)),
-    Sentence(
-        "sec32-cityscapes-explained",
-        _streets,
-        lambda t: t.with_value("rce", 0.001, dataset="cityscapes"),
-        lambda t: _proportional(t, 0.45),
-    ),
-    Sentence("sec32-choose-lrg", _choice, _reversed, _consistent),
-]

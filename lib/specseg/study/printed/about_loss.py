@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from specseg.study.printed.drops import exceeds, rises
-from specseg.study.printed.sentences import Fact, Sentence, share
+from specseg.study.printed.sentences import Fact, Sentences, share
 from specseg.study.printed.tables import CURVE, HALF_RCE, Tables, curves, lrg_to_nu
+
+SENTENCES = Sentences()
 
 
 def rce_table(tables: Tables) -> pd.DataFrame:
@@ -49,11 +53,13 @@ def steepest(tables: Tables) -> pd.DataFrame:
     return pd.DataFrame({"first": change[16], "later": change.drop(columns=16).max(axis=1)})
 
 
-def _full_band(t: Tables) -> dict[str, Fact]:
+@SENTENCES.test("sec31-full-band-exact", lambda t: t.with_value("rce", 0.01, model="dan", nu_max=256))
+def _full_band(t: Tables) -> Fact:
     worst = float(rce_table(t)[256].abs().max())
-    return {"printed": Fact(worst, f"Table 1 prints {worst:g} at nu_max = 256 in all six rows.")}
+    return Fact(worst, f"Table 1 prints {worst:g} at nu_max = 256 in all six rows.")
 
 
+@SENTENCES.test("sec31-half-of-lrg", lambda t: t.with_text(band_limits=((513, 256), (65, 31))))
 def _half(t: Tables) -> dict[str, Fact]:
     pairs = t.text.band_limits
     half = max(abs(nu - size / 2) for size, nu in pairs)
@@ -64,12 +70,18 @@ def _half(t: Tables) -> dict[str, Fact]:
     }
 
 
-def _grids(t: Tables) -> dict[str, Fact]:
+@SENTENCES.test("sec31-feature-grid", lambda t: t.with_text(grids=(513, 129, 17)))
+def _grids(t: Tables) -> Fact:
     image, grid, feature = t.text.grids
     worst = max(abs((image - 1) / 4 + 1 - grid), abs((image - 1) / 16 + 1 - feature))
-    return {"printed": Fact(worst, f"A {image} px image gives {grid} at stride 4 and {feature} at stride 16.")}
+    return Fact(worst, f"A {image} px image gives {grid} at stride 4 and {feature} at stride 16.")
 
 
+@SENTENCES.test(
+    "sec31-factor-of-ten",
+    lambda t: t.with_value("rce", 0.001, nu_max=32),
+    lambda t: t.with_value("rce", 0.178, model="deeplabv3plus", dataset="cityscapes", nu_max=32),
+)
 def _ten(t: Tables) -> dict[str, Fact]:
     ratio = fall(t)
     near = share(
@@ -80,17 +92,23 @@ def _ten(t: Tables) -> dict[str, Fact]:
     return {"printed": near, "approximation": Fact(mean, f"Their geometric mean is {mean:.1f}.")}
 
 
-def _after_8(t: Tables) -> dict[str, Fact]:
+@SENTENCES.test(
+    "sec31-changes-after-8", lambda t: t.with_value("rce", 0.184, model="deeplabv3plus", dataset="pascal", nu_max=16)
+)
+def _after_8(t: Tables) -> Fact:
     s = steepest(t)
-    return {
-        "printed": share(
-            s["first"] > s["later"],
-            "In {k} of {n} curves the step from 8 to 16 is the largest, per "
-            f"cycle {(s['first'] / s['later']).min():.1f} times the next.",
-        )
-    }
+    return share(
+        s["first"] > s["later"],
+        "In {k} of {n} curves the step from 8 to 16 is the largest, per "
+        f"cycle {(s['first'] / s['later']).min():.1f} times the next.",
+    )
 
 
+@SENTENCES.test(
+    "sec31-band-16-to-32",
+    lambda t: t.with_value("rce", 0.2, dataset="pascal", nu_max=24),
+    lambda t: t.with_value("rce", 0.1, dataset="cityscapes"),
+)
 def _band(t: Tables) -> dict[str, Fact]:
     part = rce_table(t)[[16, 24, 32]].stack().rename("rce").reset_index()
     two = part[part.dataset != "cityscapes"]
@@ -107,33 +125,43 @@ def _band(t: Tables) -> dict[str, Fact]:
     }
 
 
-def _streets(t: Tables) -> dict[str, Fact]:
+@SENTENCES.test("sec31-cityscapes-rce-larger", lambda t: t.with_value("rce", 0.008, dataset="cityscapes", nu_max=64))
+def _streets(t: Tables) -> Fact:
     c = curves(t).query("nu_max < 256")
     pairs = exceeds(c, "rce", "cityscapes", ["pascal", "deepglobe"], ["model", "nu_max"])
     ratio = (pairs.larger / pairs.smaller).min()
-    return {
-        "printed": share(
-            pairs.difference > 2 * HALF_RCE,
-            f"{{k}} of {{n}} comparisons at the same band limit, rounding included; the smallest ratio is {ratio:.2f}.",
-        )
-    }
+    return share(
+        pairs.difference > 2 * HALF_RCE,
+        f"{{k}} of {{n}} comparisons at the same band limit, rounding included; the smallest ratio is {ratio:.2f}.",
+    )
 
 
-def _falls(t: Tables) -> dict[str, Fact]:
+@SENTENCES.test("fig5a-larger-is-lower", lambda t: t.with_value("rce", 0.02, dataset="deepglobe", nu_max=48))
+def _falls(t: Tables) -> Fact:
     steps = rises(curves(t), "nu_max", CURVE, value="rce")
-    return {"printed": share(steps.step < 0, "{k} of {n} steps to a larger grid lower R_ce.")}
+    return share(steps.step < 0, "{k} of {n} steps to a larger grid lower R_ce.")
 
 
-def _captions(t: Tables) -> dict[str, Fact]:
+@SENTENCES.test(
+    "fig23-frequencies",
+    lambda t: t.with_text(shown=("0", "M/4", "M")),
+    lambda t: t.with_text(captions=(t.text.shown, t.text.shown)),
+)
+def _captions(t: Tables) -> Fact:
     said = ", ".join(t.text.captions[0])
-    return {
-        "printed": share(
-            [c == t.text.shown for c in t.text.captions],
-            f"{{k}} of {{n}} captions (Figs 2, 3) name the text's {', '.join(t.text.shown)}; they say {said}.",
-        )
-    }
+    return share(
+        [c == t.text.shown for c in t.text.captions],
+        f"{{k}} of {{n}} captions (Figs 2, 3) name the text's {', '.join(t.text.shown)}; they say {said}.",
+    )
 
 
+@SENTENCES.test(
+    "fn4-values",
+    lambda t: t.with_value("rce", 0.06, dataset="deepglobe", nu_max=8),
+    lambda t: t.with_text(
+        footnote4=(t.text.footnote4[0], ("dan", "cityscapes", 81, 0.075), ("dan", "cityscapes", 97, 0.040))
+    ),
+)
 def _footnote(t: Tables) -> dict[str, Fact]:
     table = curves(t).set_index([*CURVE, "lrg_size"])["rce"]
     stated = t.text.footnote4
@@ -151,64 +179,16 @@ def _footnote(t: Tables) -> dict[str, Fact]:
     }
 
 
-def _small(t: Tables) -> dict[str, Fact]:
+@SENTENCES.test(
+    "sec32-exceptions-small-rce",
+    lambda t: t.with_text(footnote4=(*t.text.footnote4[:2], ("dan", "cityscapes", 97, 0.75))),
+)
+def _small(t: Tables) -> Fact:
     worst = max(r for *_, r in t.text.footnote4)
-    return {"printed": Fact(worst, f"The largest of the three is {worst:.3f}.")}
+    return Fact(worst, f"The largest of the three is {worst:.3f}.")
 
 
-def _located(t: Tables) -> dict[str, Fact]:
+@SENTENCES.test("sec32-rce-in-table-4", None, lambda t: replace(t, truncation=pd.concat([t.truncation, t.rce])))
+def _located(t: Tables) -> Fact:
     metrics = sorted(t.truncation.metric.unique())
-    return {"printed": share(["rce" in metrics], f"Table 4 holds {' and '.join(metrics)}, no R_ce; Table 1 does.")}
-
-
-SENTENCES = [
-    Sentence("sec31-full-band-exact", _full_band, lambda t: t.with_value("rce", 0.01, model="dan", nu_max=256)),
-    Sentence("sec31-half-of-lrg", _half, lambda t: t.with_text(band_limits=((513, 256), (65, 31)))),
-    Sentence("sec31-feature-grid", _grids, lambda t: t.with_text(grids=(513, 129, 17))),
-    Sentence(
-        "sec31-factor-of-ten",
-        _ten,
-        lambda t: t.with_value("rce", 0.001, nu_max=32),
-        lambda t: t.with_value("rce", 0.178, model="deeplabv3plus", dataset="cityscapes", nu_max=32),
-    ),
-    Sentence(
-        "sec31-changes-after-8",
-        _after_8,
-        lambda t: t.with_value("rce", 0.184, model="deeplabv3plus", dataset="pascal", nu_max=16),
-    ),
-    Sentence(
-        "sec31-band-16-to-32",
-        _band,
-        lambda t: t.with_value("rce", 0.2, dataset="pascal", nu_max=24),
-        lambda t: t.with_value("rce", 0.1, dataset="cityscapes"),
-    ),
-    Sentence(
-        "sec31-cityscapes-rce-larger", _streets, lambda t: t.with_value("rce", 0.008, dataset="cityscapes", nu_max=64)
-    ),
-    Sentence("fig5a-larger-is-lower", _falls, lambda t: t.with_value("rce", 0.02, dataset="deepglobe", nu_max=48)),
-    Sentence(
-        "fig23-frequencies",
-        _captions,
-        lambda t: t.with_text(shown=("0", "M/4", "M")),
-        lambda t: t.with_text(captions=(t.text.shown, t.text.shown)),
-    ),
-    Sentence(
-        "fn4-values",
-        _footnote,
-        lambda t: t.with_value("rce", 0.06, dataset="deepglobe", nu_max=8),
-        lambda t: t.with_text(
-            footnote4=(t.text.footnote4[0], ("dan", "cityscapes", 81, 0.075), ("dan", "cityscapes", 97, 0.040))
-        ),
-    ),
-    Sentence(
-        "sec32-exceptions-small-rce",
-        _small,
-        lambda t: t.with_text(footnote4=(*t.text.footnote4[:2], ("dan", "cityscapes", 97, 0.75))),
-    ),
-    Sentence(
-        "sec32-rce-in-table-4",
-        _located,
-        None,
-        lambda t: Tables(t.rce, t.gflops, t.block, pd.concat([t.truncation, t.rce]), t.constants, t.text),
-    ),
-]
+    return share(["rce" in metrics], f"Table 4 holds {' and '.join(metrics)}, no R_ce; Table 1 does.")

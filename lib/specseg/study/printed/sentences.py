@@ -21,7 +21,7 @@ class Fact:
     over: str = ""  # what the interval takes anew: "rounding" of the printed digits, "setups"
 
 
-Measure = Callable[[Tables], dict[str, Fact]]
+Measure = Callable[[Tables], Fact | dict[str, Fact]]  # a fact alone is about the printed form
 Change = Callable[[Tables], Tables]
 
 
@@ -33,9 +33,14 @@ class Sentence:
     """
 
     claim: str
-    measure: Measure
+    own: Measure
     broken: Change | None
     repaired: Change | None = None
+
+    def measure(self, tables: Tables) -> dict[str, Fact]:
+        """Return form -> fact."""
+        found = self.own(tables)
+        return found if isinstance(found, dict) else {"printed": found}
 
     def observations(self, tables: Tables) -> list[dict[str, Any]]:
         """Return the keyword arguments of `Findings.observe`, one per form, each with its mutant."""
@@ -46,6 +51,17 @@ class Sentence:
              "over": fact.over, "note": fact.note, "mutant": mutants[form].value if mutants else None}
             for form, fact in found.items()
         ]  # fmt: skip
+
+
+class Sentences(list[Sentence]):
+    """The sentences of a module, in order; `sentences.test(claim, broken, repaired)` adds the measure below it."""
+
+    def test(self, claim: str, broken: Change | None, repaired: Change | None = None) -> Callable[[Measure], Measure]:
+        def add(measure: Measure) -> Measure:
+            self.append(Sentence(claim, measure, broken, repaired))
+            return measure
+
+        return add
 
 
 def share(found, note: str) -> Fact:

@@ -73,14 +73,15 @@ class Tables:
         )
 
     def with_value(self, name: str, value: float, **where) -> Tables:
-        """Return a copy in which the cells of one table that match `where` print `value` (to test a test).
+        """Return a copy in which the cells of one table that match `where` (a value, or several) print `value`, to test
+        a test.
 
         Raises ValueError when nothing matches.
         """
         frame = getattr(self, name).copy()
         hit = np.ones(len(frame), dtype=bool)
         for column, wanted in where.items():
-            hit &= (frame[column] == wanted).to_numpy()
+            hit &= frame[column].isin(np.atleast_1d(wanted)).to_numpy()
         if not hit.any():
             raise ValueError(f"table {name}: no cell with {where}")
         frame["value"] = frame["value"].astype(float)
