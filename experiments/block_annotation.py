@@ -93,20 +93,19 @@ def label_row(network: Network, scored: tuple[int, ...]) -> dict:
 
 def recompute(record: records.Record) -> Iterator[renewal.Check]:
     """Yield: the scores from the counts that are kept; the training labels' agreement from the labels; the first
-    pictures' counts from the weights. Where these are not at hand, the same measurement with the published network of
-    full labels against its own record."""
+    pictures' counts from the weights. Where these are not at hand, the same measurement with a published network
+    against its own record."""
     network, kept = networks.of_settings(record.meta["settings"]), record.probe()
     data, scored, metric = network.data("test"), kept["scored"].tolist(), record.rows["metric"]
     rows = pd.DataFrame(score_rows(kept["counts"], kept["clusters"], scored, data.classes))
     yield renewal.rows_again("scores from the counts", rows, record.rows[metric.isin(["miou", "iou"])])
     label = pd.DataFrame([label_row(replace(network, model="deeplabv3plus"), tuple(scored))])
     yield renewal.rows_again("the training labels' agreement", label, record.rows[metric == "label_miou"])
-    try:
-        net, said = weights.load(network, sources=weights.TRAINED), "the network"
-    except FileNotFoundError:
-        network = replace(network, annotation="full", nu_max=0, images=0)
-        net, other = weights.load(network, sources=weights.TRAINED), records.find("networks", name=network.name)[-1]
-        said, kept = f"{network.name}, as in networks/{other.run_id}", other.probe()
+    net, own = weights.at_hand(network)
+    said = "the network"
+    if own != network:
+        network, other = own, records.load("networks", name=own.name)
+        said, kept = f"{own.name}, as in networks/{other.run_id}", other.probe()
     full = [study.Condition(study.FULL, net.prediction_grid)]
     got = study.truncation_counts(net, networks.test_batches(network, count=1), full, boundary=())
     renewal.same_pictures(got.names, kept["names"])

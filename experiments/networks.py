@@ -83,8 +83,9 @@ SMALL = 20  # test pictures up to which the colour histogram is trained and test
 
 def recompute(record: records.Record) -> Iterator[renewal.Check]:
     """Yield: the network's scores from the counts that are kept; on a small test set the rival's scores; the logits of
-    the probe's scene and picture and the first pictures' counts from the weights. The training is not done again: what
-    made the weights is named by `trained_by`."""
+    the probe's scene and picture and the first pictures' counts from the weights, where these are not at hand those of
+    a published network against its own record. The training is not done again: what made the weights is named by
+    `trained_by`."""
     network, kept = networks.of_settings(record.meta["settings"]), record.probe()
     data, scored = network.data("test"), kept["scored"].tolist()
     rows, shared = record.rows[record.rows["metric"].isin(["miou", "iou"])], (kept["clusters"], scored, data.classes)
@@ -94,17 +95,19 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
         found = [r for name, counts in rival(network).items() for r in study.score_rows(name, counts, *shared)]
         told = "the colour histogram's scores"
         yield renewal.rows_again(told, pd.DataFrame(found).assign(unit="1"), rows[rows["predictor"] != "network"])
-    net = weights.load(network, sources=weights.TRAINED)
+    net, own = weights.at_hand(network)
+    if own != network:
+        network, kept = own, records.load("networks", name=own.name).probe()
     images, labels, names = next(iter(networks.test_batches(network)))
     renewal.same_pictures(names, kept["names"])
     picture = torch.from_numpy(kept["probe_image"]).float() / 255 if "probe_image" in kept else images[0]
     worst = max(renewal.deviation(weights.probe_logits(net).numpy(), kept["probe_scene"]),
                 renewal.deviation(weights.probe_logits(net, picture).numpy(), kept["probe_picture"]))  # fmt: skip
-    yield renewal.Check("logits of a scene and of a picture", worst, renewal.FLOAT32)
+    yield renewal.Check(f"logits of a scene and of a picture by {own.name}", worst, renewal.FLOAT32)
     full = [study.Condition(study.FULL, net.prediction_grid)]
     got = study.truncation_counts(net, [(images, labels, names)], full, boundary=())
     worst = renewal.turned(got.counts[0], kept["counts"][: len(names)], network.size**2)
-    yield renewal.Check(f"counts of the first {len(names)} pictures by the network", worst, renewal.TURNED)
+    yield renewal.Check(f"counts of the first {len(names)} pictures by {own.name}", worst, renewal.TURNED)
 
 
 def record(network: Network, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:

@@ -55,14 +55,18 @@ def run(cell: Truncation, folder: Path, tell) -> pd.DataFrame:
 
 
 def recompute(record: records.Record) -> Iterator[renewal.Check]:
-    """Yield: all rows from the counts that are kept; the first pictures' counts, all conditions, from the weights."""
+    """Yield: all rows from the counts that are kept; the first pictures' counts, all conditions, from the weights, or
+    where these are not at hand from a published network's, against its own record."""
     network, kept = networks.of_settings(record.meta["settings"]), record.probe()
     data, scored = network.data("test"), kept["scored"].tolist()
     chosen = [study.Condition(str(m), int(s)) for m, s in zip(kept["methods"], kept["lrg_sizes"], strict=True)]
     again = study.Counts(chosen, kept["names"].tolist(), kept["counts"], kept["boundary"])
     rows = study.table(again, kept["clusters"], scored, data.classes)
     yield renewal.rows_again("all rows from the counts of every picture", rows, record.rows)
-    net = weights.load(network, sources=weights.TRAINED)
+    net, own = weights.at_hand(network)
+    if own != network:
+        network, kept = own, records.load("truncation", name=own.name).probe()
+        scored = kept["scored"].tolist()
     net.lrg_size = None
     chosen = study.conditions(net, protocol.lrg_sizes(net.prediction_grid))
     got = study.truncation_counts(net, networks.test_batches(network, count=1), chosen, scored=scored)
@@ -70,7 +74,7 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
     few = slice(len(got.names))
     worst = max(renewal.turned(new, old[:, few], network.size**2)
                 for new, old in ((got.counts, kept["counts"]), (got.boundary, kept["boundary"])))  # fmt: skip
-    yield renewal.Check(f"counts of the first {len(got.names)} pictures by the network", worst, renewal.TURNED)
+    yield renewal.Check(f"counts of the first {len(got.names)} pictures by {own.name}", worst, renewal.TURNED)
 
 
 def record(cell: Truncation, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:

@@ -32,3 +32,22 @@ def test_published_weights_give_their_records_probe_again(name):
 def test_a_name_that_is_not_published_is_said_with_those_that_are():
     with pytest.raises(FileNotFoundError, match="published are camvid-dan-f0-s0, camvid-deeplabv3plus-f0-s0, "):
         weights.load(Network("voc", seed=9), sources=("published",))
+
+
+def test_a_published_baseline_stands_for_a_network_whose_weights_are_not_here():
+    found = records.find("networks", name="voc-deeplabv3plus-f0-s0")[-1]
+    lost = {
+        "voc-deeplabv3plus-f0-s0": Network("voc", seed=9, annotation="block", nu_max=8),
+        "camvid-dan-f0-s0": Network("camvid", model="dan", fold=2),
+        "dubai-deeplabv3plus-f0-s0": Network("dubai_native", fold=3, start="frozen", lrg_size=9, steps=200),
+    }
+    for name, network in lost.items():
+        assert weights.at_hand(network)[1].name == name
+    net, own = weights.at_hand(Network("voc"))
+    assert own == Network("voc") and np.allclose(
+        weights.probe_logits(net).numpy(),
+        found.probe()["probe_scene"],
+        atol=1e-3 * np.abs(found.probe()["probe_scene"]).max(),
+    )
+    with pytest.raises(FileNotFoundError, match="no such weights"):
+        weights.at_hand(Network("pascal", backbone="resnet101"))

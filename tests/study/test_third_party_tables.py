@@ -63,6 +63,18 @@ def test_the_order_and_its_probability_are_those_of_all_permutations_one_by_one(
     assert found.networks == 9 and set(found.rivals) == {"side of the network's grid", "mIoU", "labels alone"}
 
 
+def test_other_numbers_in_the_place_of_the_loss_are_ordered_as_it_is():
+    nets = made(lambda r, rng: r + rng.normal(0, 0.4))
+    for k, net in enumerate(nets):
+        net.name = f"n{k}"
+    sizes = {d: tp.SIZES for d in set(SETS)}
+    costs = {(n.name, s): np.exp(n.rates[s]) for n in nets for s in tp.SIZES}
+    found, by = tp.order(nets), tp.order(nets, sizes=sizes, costs=costs)
+    assert (by.value, by.probable, by.own) == (found.value, found.probable, found.own)
+    with pytest.raises(KeyError):
+        tp.order(nets, costs={})
+
+
 def judged(by):
     claim = load_claims().by_id["fig5b-order-others"]
     return judge(claim, [Observation(claim.id, record_profile="standard", **o) for o in tp.ordered(by)]).verdict

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from specseg.data import synthetic
+from specseg.data.domains import DOMAINS
 from specseg.evidence import config
 from specseg.nets import networks, protocol, third_party, tiny, train
 from specseg.nets.models import SegmentationNet, wrap
@@ -71,6 +73,20 @@ def load(
         f"{', nor '.join(map(str, looked.values()))}; published are {', '.join(published(root)) or 'none'}; "
         "experiments/networks.py trains it, a tiny one experiments/tiny_networks.py"
     )
+
+
+def at_hand(network: Network) -> tuple[nn.Module, Network]:
+    """Return a trained network and itself, or where its weights are not here a published baseline to stand for it.
+
+    That of its domain and model, else of another domain of the same kind of scene: what computes a record again where
+    the record's own network cannot. Raises FileNotFoundError as `load` where there is none either.
+    """
+    kind = [d for d, one in DOMAINS.items() if one.kind == network.home.kind and d != network.domain]
+    origin = replace(network.origin, fold=0, seed=0)
+    for one in (network, origin, *(replace(origin, domain=d) for d in kind)):
+        if network_file := next((f for s in TRAINED if (f := _file(s, one.name, None, None, None)).is_file()), None):
+            return _read("run", one, network_file, None, None).eval(), one
+    return load(network, sources=TRAINED), network
 
 
 def _file(source: str, name: str, step: int | None, root: Path | None, runs: Path | None) -> Path | None:

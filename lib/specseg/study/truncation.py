@@ -329,7 +329,7 @@ def given_back(found: Sequence[Measured], widen: Callable[..., dict], ratios: di
         origins = Pool([m._replace(network=m.network.origin) for m in pool.members])
         gain = widen(row["value"], np.array([row["low"], row["high"]]), len(pool.members))
         share = {k: gain[k] / row["truncated"] for k in ("value", "low", "high")}
-        facts.append({**gain, **share, **origins.observed(ratios), "note": (
+        facts.append({**gain, **share, "null": 0.0, **origins.observed(ratios), "note": (
             f"{gate.named(origins.setup)}: truncated {row['truncated']:.1%}, trained on there {row['trained']:.1%}: "
             f"{share['value']:.0%} [{share['low']:.0%}, {share['high']:.0%}] given back.")})  # fmt: skip
     return facts
