@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 # Workers share the cores, and threads that wait for a core spin: the work of one test took twice to thrice as long.
 # Before numpy and torch are loaded, which read it once; a test of more threads starts processes that have them.
@@ -23,6 +25,25 @@ sys.path.insert(0, str(ROOT / "book"))
 # A loaded machine is slow, not wrong; and a change must not fail in continuous integration by the draw of another seed.
 settings.register_profile("specseg", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("specseg")
+
+
+def loaded(path: Path) -> ModuleType:
+    """Return a program, which is no part of the library, as a module; its dataclasses look themselves up there."""
+    spec = importlib.util.spec_from_file_location(f"loaded_{path.stem}", path)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def project(folder: Path, patch: pytest.MonkeyPatch, *experiments: str) -> Path:
+    """Make a project of these experiments with the library of this one, and let the library take it for its root."""
+    for name in ("profiles.toml", "lib", "data_manifests"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "experiments").mkdir()
+    for name in experiments:
+        shutil.copy(ROOT / "experiments" / f"{name}.py", folder / "experiments")
+    patch.setenv("SPECSEG_ROOT", str(folder))
+    return folder
 
 
 def skip_or_fail(why: str) -> None:

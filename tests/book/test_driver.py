@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import shutil
 import signal
@@ -17,7 +16,7 @@ import pandas as pd
 import psutil
 import pytest
 import toybook
-from conftest import ROOT
+from conftest import ROOT, loaded
 
 from specseg.evidence import config, records
 from specseg.evidence.ledger import load_claims
@@ -28,11 +27,7 @@ pytestmark = pytest.mark.book
 
 
 def driver():
-    """Return book/build.py as a module."""
-    spec = importlib.util.spec_from_file_location("book_build", ROOT / "book" / "build.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(ROOT / "book" / "build.py")
 
 
 def edit(path: Path, old: str, new: str) -> None:

@@ -1,10 +1,9 @@
 """Label maps in frequency: against the general transform, slow sums, closed forms, and the committed records."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 import torch
+from conftest import loaded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -241,10 +240,7 @@ def test_three_images_give_their_rows_again(name):
 
 @pytest.fixture(scope="module")
 def experiment():
-    spec = importlib.util.spec_from_file_location("label_spectra_run", config.root() / "experiments/label_spectra.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(config.root() / "experiments" / "label_spectra.py")
 
 
 @pytest.mark.parametrize("name", REAL)

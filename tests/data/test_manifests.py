@@ -63,7 +63,7 @@ def read(tmp_path, text):
 
 
 def test_the_committed_manifests_are_read_and_named_as_the_data_sets():
-    assert manifests.names() == NAMES == sorted(datasets.names())
+    assert manifests.names() == NAMES == sorted(datasets.SETS)
     for name in NAMES:
         manifest = manifests.load(name)
         assert manifest.title and manifest.licence_url and manifest.citation and manifest.how and manifest.preprocessing

@@ -1,11 +1,11 @@
 """What label maps are like, the data page, and the figures: closed forms, slow references, words on the page."""
 
-import importlib.util
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import loaded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -111,9 +111,7 @@ def test_the_record_still_follows_from_the_code():
 
 def test_the_bench_runs_and_compares_equal_pictures(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("SPECSEG_DATA", str(tmp_path / "none"))
-    spec = importlib.util.spec_from_file_location("bench_data", config.root() / "bench" / "bench_data.py")
-    bench = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(bench)
+    bench = loaded(config.root() / "bench" / "bench_data.py")
     bench.generate(tmp_path / "made", 3)
     data = datasets.open("voc2012", "train", root=tmp_path / "made")
     ours, theirs = loading.TorchDataset(data), bench.Theirs(data, bench.their_transform(None))

@@ -1,15 +1,13 @@
 """Spectral gradients of whole networks: against finite differences, dense Jacobians, slow sums and hand-made rows."""
 
-import importlib.util
 import math
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import ROOT
+from conftest import ROOT, loaded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -464,13 +462,8 @@ def test_figures_hold_what_the_tables_say(measured):
 # --- the experiment and its records --------------------------------------------------------------------------------
 
 
-def test_the_experiments_cells(monkeypatch):
-    spec = importlib.util.spec_from_file_location(
-        "network_gradients_experiment", ROOT / "experiments/network_gradients.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)  # a dataclass looks its own module up
-    spec.loader.exec_module(module)
+def test_the_experiments_cells():
+    module = loaded(ROOT / "experiments" / "network_gradients.py")
     for profile in config.profiles():
         cells = module.EXPERIMENT.by_id(profile)
         assert [c.network for c in cells.values()] == ng.wanted(profile)

@@ -1,29 +1,21 @@
 """The experiments of networks and cost: what they time, count and compare with, at the smallest size."""
 
-import importlib.util
 import os
-import shutil
-import sys
 
 import pytest
 import torch
+from conftest import loaded, project
 
 from specseg.evidence import config, records
 from specseg.nets.flops import views
 
 
-def experiment(name):
-    """An experiment as a module; it is a program, not a part of the library."""
-    if name not in sys.modules:
-        path = config.root() / "experiments" / f"{name}.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
+@pytest.fixture(scope="module")
+def module():
+    return loaded(config.root() / "experiments" / "latency.py")
 
 
-def test_peak_memory_sees_a_large_array():
-    module = experiment("latency")
+def test_peak_memory_sees_a_large_array(module):
     if not os.path.exists("/proc/self/clear_refs"):
         pytest.skip("this system does not tell a process's peak memory")
     used = module.peak_mib(lambda: torch.ones(2**25).sum(), torch.device("cpu"))
@@ -31,22 +23,16 @@ def test_peak_memory_sees_a_large_array():
     assert module.peak_mib(lambda: None, torch.device("cpu")) < 20
 
 
-def test_cells_of_a_gpu_add_precision_and_batch():
-    module = experiment("latency")
+def test_cells_of_a_gpu_add_precision_and_batch(module):
     plan = module.PLANS["standard"]
     on_cpu, on_gpu = (module.cells(plan, torch.device(name)) for name in ("cpu", "cuda"))
     assert len(on_cpu) == 2 * (7 + 3 + 9) and len(on_gpu) == 4 * len(on_cpu)
     assert {(c.precision, c.batch) for c in on_gpu} == {("fp32", 1), ("fp32", 8), ("bf16", 1), ("bf16", 8)}
 
 
-def test_latency_goes_on_where_it_was_and_writes_a_readable_record(tmp_path, monkeypatch):
-    module = experiment("latency")
-    for name in ("profiles.toml", "lib"):
-        (tmp_path / name).symlink_to(config.root() / name)
-    (tmp_path / "experiments").mkdir()
-    script = shutil.copy(config.root() / "experiments" / "latency.py", tmp_path / "experiments")
+def test_latency_goes_on_where_it_was_and_writes_a_readable_record(module, tmp_path, monkeypatch):
+    script = project(tmp_path, monkeypatch, "latency") / "experiments" / "latency.py"
     monkeypatch.setattr(module, "__file__", str(script))
-    monkeypatch.setenv("SPECSEG_ROOT", str(tmp_path))
     measured, real = [], module.measure
 
     def once(plan, cell, device):

@@ -1,16 +1,15 @@
 """The experiment on networks that others trained, on synthetic streets with a network whose weights are random."""
 
-import importlib.util
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from conftest import loaded, project
 
 from specseg import sweep
 from specseg.data.domains import domain
-from specseg.evidence import config, records
+from specseg.evidence import records
 from specseg.measure import loss, truncation
 from specseg.nets import third_party, weights
 from specseg.nets.third_party import manifests, protocol
@@ -23,14 +22,8 @@ STREETS = replace(domain("streets"), folds=({"regime": "streets", "count": PICTU
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("a project")
-    for name in ("profiles.toml", "lib", "data_manifests"):
-        (root / name).symlink_to(config.root() / name)
-    (root / "experiments").mkdir()
-    text = (config.root() / "experiments" / "third_party.py").read_text()
-    (root / "experiments" / "third_party.py").write_text(text)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SPECSEG_ROOT", str(root))
+        root = project(tmp_path_factory.mktemp("a project"), patch, "third_party")
         patch.setitem(protocol.HOMES, "cityscapes", STREETS)
         patch.setitem(protocol.NATIVE, "cityscapes", SIZE)
         patch.setattr(protocol, "PAPER", SIZE)
@@ -39,10 +32,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def module(root):
-    spec = importlib.util.spec_from_file_location("an_experiment", root / "experiments" / "third_party.py")
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(root / "experiments" / "third_party.py")
 
 
 def untrained(name, sources=()):

@@ -1,14 +1,13 @@
 """The experiments on trained networks, end to end at the smallest size: records, probes, what they hold together."""
 
-import importlib.util
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from conftest import loaded, project
 
 from specseg import sweep
-from specseg.evidence import config, records
+from specseg.evidence import records
 from specseg.evidence import statistics as scores
 from specseg.nets import networks, protocol, weights
 from specseg.nets.networks import Network
@@ -19,24 +18,13 @@ WEAK = replace(TINY, annotation="block", nu_max=4)
 
 
 def load(name, root):
-    spec = importlib.util.spec_from_file_location(f"trained_{name}", root / "experiments" / f"{name}.py")
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(root / "experiments" / f"{name}.py")
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("a project")
-    for name in ("profiles.toml", "lib", "data_manifests"):
-        (root / name).symlink_to(config.root() / name)
-    (root / "experiments").mkdir()
-    for name in NAMES:
-        text = (config.root() / "experiments" / f"{name}.py").read_text()
-        (root / "experiments" / f"{name}.py").write_text(text)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SPECSEG_ROOT", str(root))
-        yield root
+        yield project(tmp_path_factory.mktemp("a project"), patch, *NAMES)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Committed weights: what their files hold, pages compute from them in float64, training again lands there."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -8,7 +7,7 @@ import sys
 import pandas as pd
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, loaded
 from safetensors.torch import save_file
 
 from specseg.measure.gradients import study
@@ -22,10 +21,7 @@ OBJECTS = protocol.networks("smoke", group="objects")[0]
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("tiny_networks", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(SCRIPT)
 
 
 def small(seed=0, **more):

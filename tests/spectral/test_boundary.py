@@ -12,6 +12,7 @@ from scipy import integrate, ndimage, optimize, special
 
 from specseg.spectral import boundary as bb
 from specseg.spectral import iou as metrics
+from specseg.spectral.spectrum import rim_products
 
 X = st.floats(0.01, 4.0)
 C = st.floats(0.0, 3.0)
@@ -123,7 +124,8 @@ def test_straight_band_law_against_the_transform():
     for width in (1, 3, 5, 15):
         band = np.zeros((1, n))
         band[0, 100 : 100 + width] = 1
-        exact = bb.energy_above(band, 32)
+        rims = rim_products(*2 * [torch.from_numpy(band)])
+        exact = float(rims[33:].sum() / rims.sum())
         # the closed form integrates over nu where the frame sums over whole bins from 33 on: half a bin later
         law = bb.straight_band_energy_above(width / n, 32.5, normals=[0])
         assert law == pytest.approx(exact, abs=0.02)
@@ -251,8 +253,6 @@ def test_terms_that_the_series_needs():
     (lambda: bb.expansion(0.0, 1.0), "positive"),
     (lambda: bb.approximation_error(1.0, 1.0, relative_to="all"), "relative_to"),
     (lambda: metrics.inner_boundary(torch.ones(3, 3, dtype=torch.bool), 0), "width 0"),
-    (lambda: bb.energy_above(np.zeros((3, 3)), 1), "empty"),
-    (lambda: bb.energy_above(np.ones((3, 3)), 2), "Nyquist"),
     (lambda: bb.straight_band_energy_above(0.0, 3), "width 0.0"),
     (lambda: bb.straight_band_energy_above(0.1, 3, thickness=-1.0), "thickness -1.0"),
     (lambda: bb.straight_band_energy_above(0.1, [3, 0]), "nu_max"),

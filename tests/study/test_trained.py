@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import trainedrecords as invented
+from conftest import ROOT, loaded
 
 from specseg.evidence import statistics as scores
 from specseg.nets import protocol
@@ -38,20 +39,11 @@ def test_cells_say_what_has_a_record_and_what_has_not(root):
 
 def test_the_cells_are_those_of_the_experiments():
     """The lists are written twice, since the library may not import experiments; they must be equal."""
-    import importlib.util
-
-    from conftest import ROOT
-
     for name in trained.CELLS:
-        spec = importlib.util.spec_from_file_location(f"experiment_{name}", ROOT / "experiments" / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(__import__("sys").modules, spec.name, module)
-            spec.loader.exec_module(module)
-            for profile in ("smoke", "standard", "paper"):
-                given = module.EXPERIMENT.cells(profile)
-                theirs = [cell if isinstance(cell, Network) else cell.network for cell in given]
-                assert trained.cells(name, profile) == theirs, (name, profile)
+        module = loaded(ROOT / "experiments" / f"{name}.py")
+        for profile in ("smoke", "standard", "paper"):
+            theirs = [cell if isinstance(cell, Network) else cell.network for cell in module.EXPERIMENT.cells(profile)]
+            assert trained.cells(name, profile) == theirs, (name, profile)
 
 
 def test_the_newest_record_of_a_network_counts(root):

@@ -12,15 +12,6 @@ from specseg.evidence import config
 SETS = ("synthetic", "voc2012", "sbd", "deepglobe", "cityscapes", "cityscapes_512x256", "camvid", "dubai")
 
 
-def names() -> list[str]:
-    """Return the names of all data sets that `open` knows.
-
-    >>> names()[:3]
-    ['synthetic', 'voc2012', 'sbd']
-    """
-    return list(SETS)
-
-
 def open(name: str, split: str = "train", *, root: Path | str | None = None, **options) -> DataSet:
     """Return the split of a data set by its name; `root` is the data folder (default: SPECSEG_DATA).
 

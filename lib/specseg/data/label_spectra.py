@@ -39,16 +39,10 @@ def rim_power(planes, *, boundary: str = "periodic") -> Tensor:
     """
     planes = torch.as_tensor(planes).double()
     h, w = planes.shape[-2:]
-    weights = sp.multiplicity((h, w), boundary=boundary)
-    if boundary == "mirrored":
-        cosines = fft.dctn(planes.numpy(), type=2, axes=(-2, -1)) / (4 * h * w)  # sp.cosine_spectrum, faster
-        power = torch.from_numpy(cosines).square()
-        index = (torch.maximum(torch.arange(h)[:, None], torch.arange(w)[None, :]) + 1) // 2
-    else:
-        power = torch.fft.rfft2(planes, norm="forward").abs().square()
-        index = sp.box_index((h, w), half=True)
-    out = torch.zeros(max(h, w) // 2 + 1, dtype=torch.float64)
-    return out.index_add_(0, index.flatten(), (power.sum(0) * weights).flatten())
+    if sp.check_boundary(boundary) == "periodic":
+        return sp.rim_products(planes, planes).sum(0)
+    cosines = fft.dctn(planes.numpy(), type=2, axes=(-2, -1)) / (4 * h * w)  # sp.cosine_spectrum, faster
+    return sp.rim_sums(torch.from_numpy(cosines).square().sum(0), (h, w), boundary=boundary)
 
 
 def rim_bins(size: int, *, boundary: str = "periodic") -> Tensor:

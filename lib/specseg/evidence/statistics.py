@@ -14,8 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from specseg.spectral.iou import confusion_matrix
-
 DRAWS, LEVEL = 1000, 0.95
 
 
@@ -29,9 +27,15 @@ def class_counts(pred: Tensor, label: Tensor, num_classes: int, *, ignore_index:
     """
     if pred.shape != label.shape or label.ndim != 3:
         raise ValueError(f"pred {tuple(pred.shape)}, label {tuple(label.shape)}: expected equal shapes (B, H, W)")
-    joint = torch.stack([confusion_matrix(p, t, num_classes, ignore_index=ignore_index)
-                         for p, t in zip(pred, label, strict=True)])  # fmt: skip
-    return torch.stack([joint.diagonal(dim1=1, dim2=2), joint.sum(2), joint.sum(1)], -1).cpu().numpy()
+    out = np.zeros((len(label), num_classes, 3), np.int64)
+    for i, (p, t) in enumerate(zip(pred, label, strict=True)):
+        p, t = p[t != ignore_index], t[t != ignore_index]
+        for name, x in (("pred", p), ("label", t)):
+            if x.numel() and (int(x.min()) < 0 or int(x.max()) >= num_classes):
+                raise ValueError(f"{name}: values {int(x.min())} .. {int(x.max())}, expected 0 .. {num_classes - 1}")
+        for k, x in enumerate((t[p == t], t, p)):
+            out[i, :, k] = torch.bincount(x, minlength=num_classes).cpu().numpy()
+    return out
 
 
 def iou(counts: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from specseg.nets.models import SegmentationNet
-from specseg.spectral.spectrum import half_spectrum, rim_sums
+from specseg.spectral.spectrum import rim_products
 
 COLUMNS = ("part", "layer", "image", "nu_i_u", "nu_i_v", "nu_j_u", "nu_j_v", "within", "nu_max", "quantile", "metric",
            "value", "unit", "n", "spread")  # fmt: skip
@@ -211,10 +211,8 @@ def high_share(x: Tensor, nu_max: int, *, boundary: str = "periodic") -> float:
     x = x.detach().double()[0]
     if bool((x == x[..., :1, :1]).all()):
         raise ValueError("features: constant in every channel, so no power has a share")
-    power = half_spectrum(x, boundary=boundary).abs().square().sum(0)
-    power[0, 0] = 0
-    rims = rim_sums(power, (x.shape[-2], x.shape[-1]), boundary=boundary)
-    return float(rims[nu_max + 1 :].sum() / rims.sum())
+    rims = rim_products(x, x, boundary=boundary).sum(0)
+    return float(rims[nu_max + 1 :].sum() / rims[1:].sum())
 
 
 @torch.no_grad()

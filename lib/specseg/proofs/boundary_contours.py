@@ -19,7 +19,7 @@ from scipy import integrate, ndimage, special
 
 from specseg.proofs import shapes
 from specseg.spectral import boundary as bb
-from specseg.spectral.spectrum import box_index, multiplicity
+from specseg.spectral.spectrum import rim_products
 
 FRAME = 513  # pixels; the sizes of `contours` are in pixels of this frame
 VOID = 255
@@ -115,15 +115,11 @@ def share_below(planes: Iterable[NDArray]) -> NDArray:
     >>> share_below([np.eye(3)]).round(4).tolist()                     # |b|^2: 1/9 at zero, 3 * 1/9 in all
     [0.3333, 1.0]
     """
-    energy = 0.0
-    for plane in planes:
-        spec = torch.fft.rfft2(torch.as_tensor(np.asarray(plane, dtype=float)), norm="forward")
-        energy = energy + spec.abs().square()
-    if not np.sum(np.asarray(energy)) > 0:
+    frames = (torch.as_tensor(np.asarray(plane, dtype=float)) for plane in planes)
+    rims = sum(rim_products(frame, frame) for frame in frames).numpy()
+    if not rims.sum() > 0:
         raise ValueError("planes: all are zero, so their energy has no shares")
-    index = box_index(plane.shape, half=True).numpy().ravel()
-    sums = np.bincount(index, (energy * multiplicity(plane.shape)).numpy().ravel(), minlength=max(plane.shape) // 2 + 1)
-    return np.cumsum(sums) / np.sum(sums)
+    return np.cumsum(rims) / rims.sum()
 
 
 def annulus_share_below(radius: float, width: float, nu_max: ArrayLike) -> NDArray:

@@ -206,14 +206,11 @@ def overlap_share(labels: Tensor, nu_max: int, *, ignore_index: int = 255) -> pd
     [0.667, 0.333]
     """
     labels = torch.as_tensor(labels).long()
-    shape = tuple(labels.shape[-2:])
-    sp.check_nu_max(nu_max, shape)
-    index, weights, rows = sp.box_index(shape, half=True).flatten(), sp.multiplicity(shape), []
+    sp.check_nu_max(nu_max, tuple(labels.shape[-2:]))
+    rows = []
     for c in torch.unique(labels[labels != ignore_index]).tolist():
-        b, energy = (labels == c).double(), torch.zeros_like(weights)
-        for part in b.split(8):  # a few images at once: half a spectrum of 64 large frames would not fit a laptop
-            energy += (torch.fft.rfft2(part, norm="forward").abs().square() * weights).sum(0)
-        rims = torch.zeros(max(shape) // 2 + 1, dtype=torch.float64).index_add_(0, index, energy.flatten())
+        b = (labels == c).double()  # a few images at once: half a spectrum of 64 large frames would not fit a laptop
+        rims = sum(sp.rim_products(part, part).sum(0) for part in b.split(8))
         rows.append({"class": c, "share": float(b.mean()), "zero": float(rims[0] / rims.sum()),
                      "box": float(rims[: nu_max + 1].sum() / rims.sum())})  # fmt: skip
     return pd.DataFrame(rows)

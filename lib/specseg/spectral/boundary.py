@@ -13,11 +13,8 @@ import math
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special
-
-from specseg.spectral.spectrum import box_mask, spectrum
 
 FORMS = ("printed", "corrected")
 
@@ -204,23 +201,6 @@ def fitted_sigma() -> tuple[float, float]:
 
     best = optimize.minimize_scalar(squared, bounds=(0.05, 5.0), method="bounded")
     return float(best.x), math.sqrt(float(best.fun))
-
-
-def energy_above(band: NDArray, nu_max: int) -> float:
-    """Return the share of a map's energy outside the box |u|, |v| <= nu_max (cycles per frame).
-
-    Raises ValueError where the map is empty or nu_max beyond Nyquist.
-
-    >>> round(energy_above(np.eye(3), 0), 9)                           # |b|^2: 1/9 at zero, 3 * 1/9 in all
-    0.666666667
-    """
-    b = spectrum(torch.as_tensor(np.asarray(band, dtype=float)))
-    energy = b.abs().pow(2)
-    total = float(energy.sum())
-    if total == 0:
-        raise ValueError("band: the map is empty, so its energy has no shares")
-    kept = float(energy[box_mask(tuple(band.shape), nu_max)].sum())
-    return 1 - kept / total
 
 
 def steps_share_below(edges: ArrayLike, jumps: ArrayLike, nu_max: ArrayLike) -> NDArray:

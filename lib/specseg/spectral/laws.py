@@ -43,8 +43,7 @@ def tail_energy(
     out = torch.zeros(num_classes, len(nu_max), dtype=torch.float64)
     for c in torch.unique(labels[labels != ignore_index]).tolist():
         plane = (labels == c).double()
-        rims = sp.box_profile(sp.spectrum(plane, boundary=boundary).abs().pow(2), boundary=boundary)
-        inside = rims.cumsum(0)
+        inside = sp.rim_products(plane, plane, boundary=boundary).cumsum(0)
         out[c] = torch.stack([inside[-1] - inside[sp.check_nu_max(n, tuple(plane.shape))] for n in nu_max])
     return out.clamp(min=0)
 

@@ -230,7 +230,8 @@ def rim_products(a: Tensor, b: Tensor, *, boundary: str = "periodic") -> Tensor:
     >>> rim_products(x, x).round(decimals=4)                      # the mean 2/3 and twice |x(1)|^2 = 1/9
     tensor([0.4444, 0.2222])
     """
-    one, two = (half_spectrum(x, boundary=boundary) for x in (a, b))
+    one = half_spectrum(a, boundary=boundary)
+    two = one if b is a else half_spectrum(b, boundary=boundary)
     return rim_sums((one.conj() * two).real, tuple(a.shape[-2:]), boundary=boundary)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from dataclasses import dataclass
 
 
@@ -56,21 +54,6 @@ SYMBOLS: tuple[Symbol, ...] = (
     Symbol(r"\text{PR}", "column:prune_rate", "pruning rate of the encoder (the decoder's is 0.2)", "3.2"),
     Symbol(r"\text{mIoU-drop}", "column:miou_drop", "relative mIoU-drop as a column, a fraction", "3.3"),
 )  # fmt: skip
-
-
-def resolve(symbol: Symbol):
-    """Return the object that a symbol's code names, and the argument's name or "".
-
-    Raises AttributeError or ModuleNotFoundError when the library has no such thing, ValueError for a missing argument.
-    """
-    path, _, rest = symbol.code.partition("(")
-    argument = rest.rstrip(")")
-    module, _, name = path.rpartition(".")
-    thing = getattr(importlib.import_module("specseg." + module), name)
-    if argument and argument not in inspect.signature(thing).parameters:
-        names = ", ".join(inspect.signature(thing).parameters)
-        raise ValueError(f"{symbol.symbol}: {path} has no argument '{argument}'; it has {names}")
-    return thing, argument
 
 
 def table() -> str:
