@@ -181,6 +181,30 @@ relative.rename_axis(columns="R_ce(32) over the first reading's").style.format("
 # calibrate these networks are {glue:text}`loss_temperature`. A number of Table 1 means nothing before all five choices
 # are stated. Verdicts take the first reading, which was fixed before the first network was trained.
 #
+# ## Picture by picture
+# Each mark is a test picture of DeepLab v3+: its own $R_{ce}$, and its loss in nats per pixel. Move the slider: a finer
+# band limit takes all marks to the left.
+# %% tags=["remove-input"]
+by_limit, shares = {}, {}
+for each in sorted(protocol.LIMITS):
+    at = trained.limits(pools[0]).index(each)
+    for p in (p for p in able if p.setup.model == "deeplabv3plus"):
+        tails, total = (p.stack(lambda m, a=a: m.arrays[a][0])[0] for a in ("tail", "total"))
+        part, kind = abs(tails[:, at]) / total, trained.who(p.setup)["kind"]
+        by_limit.setdefault(str(each), {})[kind] = pd.DataFrame({"rce": part, "loss": total, "picture": p.names})
+        shares[kind, each] = np.quantile(part, [0.05, 0.95])
+glue("loss_by_picture", "{:.2%} to {:.1%}".format(*shares["objects", 32]), display=False)
+figures.show_plotly(
+    draw.frame_by_frame(by_limit), label="fig-frames",
+    caption="R_ce and loss of single test pictures at the slider's band limit; a mark names its picture.",
+    alt="A cloud of marks for objects and one for streets, which lies to its right; a slider moves both to the left as "
+        "the band limit grows from 8 to 64.",
+    source=source,
+)
+# %% [markdown]
+# Nine of ten pictures of objects have an $R_{ce}(32)$ from {glue:text}`loss_by_picture`. The book's value is that of a
+# data set and says little of one picture.
+#
 # ## Does each band learn at its own speed?
 # At seven snapshots of every training the loss was taken apart on the same test pictures. Left: nats in each
 # band, with the whole loss dashed. Right: the part of its final change that each band has made.

@@ -102,18 +102,19 @@ glue("av_same", f"{same:.2%}", display=False)
 # here by both ways, their losses differ by at most {glue:text}`av_same` of the mIoU.
 #
 # ## Do networks lose what their labels lose?
-# Marks below the diagonal lose less than the labels: advice there is careful. Above it the advice is bold.
+# Each mark is a network at one size of the grid. Marks below the diagonal lose less than the labels: advice there is
+# careful. Above it the advice is bold. The menu under the figure puts other numbers in the labels' place.
 # %% tags=["remove-input"]
 cut = truncated.table[~truncated.table["full"].astype(bool)]
 factor = (cut["drop"] / cut["advice"]).where(cut["advice"] > 0.001).groupby(cut["kind"]).median()
 for kind, times in factor.items():
     glue(f"av_factor_{kind}", f"{times:.1f}", display=False)
-figures.show(
-    draw.foreseen(truncated.table),
-    caption="Measured loss of mIoU against the labels' own, every truncated network.",
-    alt="Log-log scatter of measured loss against the loss of band-limited labels with a dashed diagonal; objects lie "
-        "above it, streets a little below.",
-    source="records of truncation and predictors", label="fig-foreseen",
+figures.show_plotly(
+    draw.foreseen(truncated.table), label="fig-foreseen",
+    caption="Measured loss of mIoU against what may foretell it, every network on every smaller grid.",
+    alt="Marks of four networks on logarithmic axes, a dashed diagonal. With the labels' loss objects lie above it, "
+        "streets a little below; with R_ce the networks of one data set lie apart; a menu changes the number.",
+    source="records of truncation, loss_in_frequency and predictors",
 )
 # %% [markdown]
 # In the median a network on objects loses {glue:text}`av_factor_objects` times what its labels lose, and one on streets

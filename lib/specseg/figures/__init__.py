@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -181,3 +181,27 @@ def show_plotly(fig, *, caption: str, alt: str, source: str = "", label: str) ->
         config={"responsive": True, "displayModeBar": False},
     )
     return Shown(f'<div role="img" aria-label="{html.escape(alt, quote=True)}">{body}</div>', caption, source, label)
+
+
+def choices(marks: Mapping[str, Mapping[str, tuple]], looks: Mapping[str, dict], *, prefix: str = "", axes: dict):
+    """Return a plotly figure of marks on logarithmic axes, with a choice of what stands on the x axis under it.
+
+    `marks[choice][name]` is (x, y), the first choice shown; `looks[name]` what plotly's scatter is told of that name;
+    `axes` has xaxis and yaxis. With a `prefix` the choices are numbers on a slider, else names in a menu.
+    """
+    import plotly.graph_objects as go
+
+    first, own = next(iter(marks)), {"mode": "markers", "hoverlabel": {"namelength": -1}}
+    fig = go.Figure([go.Scatter(x=list(x), y=list(y), name=n, **{**own, **looks[n]})
+                     for n, (x, y) in marks[first].items()])  # fmt: skip
+    chosen = [{"label": name, "method": "restyle", "args": [{"x": [list(x) for x, _ in part.values()],
+                                                            "y": [list(y) for _, y in part.values()]}]}
+              for name, part in marks.items()]  # fmt: skip
+    below = {"x": 0.5, "xanchor": "center", "y": -0.12, "yanchor": "top", "direction": "up", "buttons": chosen}
+    control = {"sliders": [{"steps": chosen, "currentvalue": {"prefix": prefix}, "pad": {"t": 45}}]} if prefix else {
+        "updatemenus": [{**below, "pad": {"t": 5}, "bgcolor": "#f0f4f8", "showactive": True}]}  # fmt: skip
+    fig.update_layout(**axes, **control, height=480, margin={"l": 60, "r": 10, "t": 10, "b": 10},
+                      legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"})  # fmt: skip
+    for axis in (fig.layout.xaxis, fig.layout.yaxis):
+        axis.type, axis.dtick = "log", 1
+    return fig

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from specseg.data.domains import DOMAINS
-from specseg.figures import COLORS, KIND_COLORS, MODEL_NAMES, legend_below, plain_ticks, subplots
+from specseg.figures import COLORS, KIND_COLORS, MODEL_NAMES, choices, legend_below, plain_ticks, subplots
 
 KIND_MARKERS = {"objects": "o", "land cover": "^", "streets": "s"}
 DOMAIN_NAMES = {name: d.title for name, d in DOMAINS.items()}
@@ -222,3 +222,19 @@ def loss_and_iou(courses: pd.DataFrame, pictures: pd.DataFrame) -> Figure:
         plain_ticks(ax, [t for t in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if low <= t <= high])
     legend_below(fig, axes[:1, 0])
     return fig
+
+
+def frame_by_frame(pictures: dict[str, dict[str, pd.DataFrame]]):
+    """Return the loss of every test picture against its own R_ce, with a slider over the band limit.
+
+    `pictures[limit][kind of scene]` has rce, loss and picture (its name).
+    """
+    looks = {kind: {"marker": {"color": KIND_COLORS[kind], "size": 6, "opacity": 0.6}, "text": list(part["picture"]),
+                    "hovertemplate": "%{text}<br>R_ce %{x:.2%}<br>loss %{y:.2f} nats<extra></extra>"}
+             for kind, part in next(iter(pictures.values())).items()}  # fmt: skip
+    marks = {limit: {kind: (part["rce"].clip(lower=2e-5).round(6), part["loss"].round(4))
+                     for kind, part in parts.items()} for limit, parts in pictures.items()}  # fmt: skip
+    ticks = {"tickvals": [1e-4, 1e-3, 0.01, 0.1, 1], "ticktext": ["0.01 %", "0.1 %", "1 %", "10 %", "100 %"]}
+    return choices(marks, looks, prefix="band limit: ", axes={
+        "xaxis": {"title": "R_ce of the picture", "range": [-4.8, 0.8], **ticks},
+        "yaxis": {"title": "loss of the picture [nats per pixel]"}})  # fmt: skip

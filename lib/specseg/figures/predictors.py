@@ -224,22 +224,36 @@ def advice(table: pd.DataFrame):
     return fig
 
 
+CHOICES = {
+    "advice": "loss of the labels, cut to the grid's waves", "block_majority": "loss of the labels, as blocks",
+    "perimeter": "length of the contours × block", "rce": "R_ce of the network", "rce_mirrored": "R_ce, frame mirrored",
+    "overlap": "the paper's way by IoU, mended", "coarser": "share of a side's points left out",
+}  # fmt: skip
+
+
 def foreseen(cells: pd.DataFrame):
-    """Draw the measured drop against the labels' own drop, on which the advice rests (columns of cells)."""
+    """Return the measured drop against a number that may foretell it, with a menu of such columns of cells."""
     cells = cells[~cells["full"].astype(bool)]
-    fig, ax = figures.subplots(size=(7.2, 3.8))
+    cells = cells.assign(coarser=1 - cells["share"])
+    least, looks = 1e-4, {}
+    marks = {text: {} for text in CHOICES.values()}
     for setup, g in cells.groupby("setup", sort=False):
-        real = bool(g["real"].iloc[0])
-        ax.plot(g["advice"].clip(lower=1e-4), g["drop"].clip(lower=1e-4), MODEL_MARKERS[g["model"].iloc[0]], ms=4.5,
-                color=KIND_COLORS[g["kind"].iloc[0]] if real else COLORS["grey"], alpha=0.85,
-                mfc="none" if not real or g["model"].iloc[0] == "dan" else None,
-                label=setup_name(setup) if real else "synthetic")  # fmt: skip
-    ax.plot([1e-4, 1], [1e-4, 1], "--", lw=1, color=COLORS["black"], label="as much as the labels")
-    ax.set(xscale="log", yscale="log", xlabel="drop of the labels cut to the band (the adviser's prediction)",
-           ylabel="measured drop of the network")  # fmt: skip
-    shown = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    ax.legend(shown.values(), shown.keys(), fontsize=7, ncols=2)
-    return fig
+        name, kind, hollow = setup_name(setup), g["kind"].iloc[0], "-open" * (g["model"].iloc[0] == "dan")
+        color = KIND_COLORS[kind] if g["real"].iloc[0] else COLORS["grey"]
+        looks[name] = {"marker": {"color": color, "size": 10, "symbol": f"circle{hollow}",
+                                  "line": {"width": 2, "color": color}},
+                       "text": [f"{s} points a side" for s in g["lrg_size"]],
+                       "hovertemplate": "%{text}<br>number %{x:.2%}<br>mIoU lost %{y:.2%}"}  # fmt: skip
+        for column, text in CHOICES.items():
+            marks[text][name] = tuple(g[c].astype(float).clip(lower=least).round(5) for c in (column, "drop"))
+    equal = "as much as the number says"
+    looks[equal] = {"mode": "lines", "hoverinfo": "skip", "line": {"color": "black", "dash": "dash", "width": 1}}
+    for part in marks.values():
+        part[equal] = ((least, 1), (least, 1))
+    ticks = {"tickvals": [1e-4, 1e-3, 0.01, 0.1, 1], "ticktext": ["0.01 %", "0.1 %", "1 %", "10 %", "100 %"]}
+    return figures.choices(marks, looks, axes={
+        "xaxis": {"range": [-4.1, 0.3], **ticks},
+        "yaxis": {"title": "mIoU lost, measured", "range": [-4.1, 0.1], **ticks}})  # fmt: skip
 
 
 def advice_costs(rows: pd.DataFrame):
