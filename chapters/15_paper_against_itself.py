@@ -52,8 +52,8 @@ figures.show(
     "rule gives, but that of the unpruned networks with one point left out; with six "
     "curves as clusters both are possible. Beyond 0.2 no line holds: R<sub>ce</sub> is "
     "unbounded, a drop is not.",
-    alt="Two scatter plots of drop against R_ce for two models and three data sets. Left, "
-    "all networks: points of Cityscapes bend far below the line. Right, R_ce below 0.2: "
+    alt="Two scatter plots of drop against R_ce for two models and three data sets. Above, "
+    "all networks: points of Cityscapes bend far below the line. Below, R_ce below 0.2: "
     "a refitted line slightly steeper than the printed one.",
     source="this chapter, from Tables 1 and 4",
     label="fig-5b",

@@ -377,8 +377,8 @@ figures.show(
     draw.residual(scene.label, beyond.numpy(), distance.numpy(), synthetic.palette("objects"), cell),
     caption=f"A synthetic object scene, what lies beyond ν_max = {limit} in its planes, and the band of one grid cell"
     " around its contours (inside the white lines).",
-    alt="Left a label map of three things. Middle: thin bright lines along the contours with faint ripples beside them."
-    " Right: the same with white lines that enclose the bright part.",
+    alt="First a label map of three things. Then thin bright lines along the contours with faint ripples beside them."
+    " Last the same with white lines that enclose the bright part.",
     source="this page", label="fig-labels-residual")
 
 # %% tags=["remove-cell"]

@@ -136,9 +136,9 @@ figures.show(
 here = pd.concat([data_profile.dose_rows(r, min(count, 4), min(sizes.size, 257)) for r in synthetic.REGIMES])
 figures.show(
     draw.doses(here),
-    caption="Twelve doses, the same four scenes at each. Left: the contour they give. Right: energy beyond 32 cycles a "
-            "frame against the contour.",
-    alt="Left: three rising lines, streets above land cover above objects. Right: points of all regimes along one "
+    caption="Twelve doses, the same four scenes at each. Above: the contour they give. Below: energy beyond 32 cycles "
+            "a frame against the contour.",
+    alt="Above three rising lines, streets above land cover above objects. Below points of all regimes along one "
         "rising line.",
     source="this chapter", label="fig-doses",
 )

@@ -43,8 +43,8 @@ ratios, source = gate.quality(trained.read("networks")), f"{len(found)} records 
 figures.show(
     draw.fig2(nt.row_images(both)),
     caption="Fig. 2: how strongly one frequency of the loss depends on each frequency of the features (one row of the "
-            "spectral gradient), all channels together, average over test pictures, in decibels. Top: what is claimed. "
-            "The tiny networks are measured on this page and set no verdict.",
+            "spectral gradient), all channels together, average over test pictures, in decibels. Left: the claim. The "
+            "tiny networks are measured on this page and set no verdict.",
     alt="The claimed rows are one bright point each. The measured ones are brightest at or near that point and fall "
         "off slowly around it, over a wide floor.",
     source=source + " and this page", label="fig-2",

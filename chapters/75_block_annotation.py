@@ -42,7 +42,7 @@ figures.show(
     draw.fig6(shown, {r: synthetic.palette(r) for r in shown}),
     caption="Labels of three synthetic scenes and their blocks: each block has the commonest label in it. A frame has "
             "2 ν_max blocks a side. Void is light grey.",
-    alt="Three rows of label maps, objects, land cover and streets; the blocks grow from left to right, contours "
+    alt="Three columns of label maps, objects, land cover and streets; the blocks grow downwards, contours "
         "become stairs, poles and small houses vanish.",
     source="this page", label="fig-6",
 )

@@ -207,9 +207,9 @@ for column in ("rce", "block_majority"):
     glue(f"pr_class_{column}", f"{middle[column]:+.2f}", display=False)
 figures.show(
     draw.classes(by_class, class_ranks.replace({"column": rules.NAMES})),
-    caption="Left: each class's IoU-drop at half of the grid against its own R<sub>ce</sub>. "
-            "Right: rank correlation over the classes of each setup, one dot a setup.",
-    alt="Left, a scatter of classes; right, rows of dots between minus one and one for R_ce, "
+    caption="Above: each class's IoU-drop at half of the grid against its own R<sub>ce</sub>. "
+            "Below: rank correlation over the classes of each setup, one dot a setup.",
+    alt="Above, a scatter of classes; below, rows of dots between minus one and one for R_ce, "
         "four ceilings and the class's area.",
     source="records of truncation, loss_in_frequency and predictors", label="fig-classes",
 )
@@ -234,7 +234,7 @@ glue("pr_span", f"{span:.1f}", display=False)
 figures.show(
     draw.scaled(by_scale),
     caption="One tiny network with its classifier's weights times tau.",
-    alt="Left, three curves of drop lie on top of each other; right, three parallel curves of "
+    alt="Above, three curves of drop lie on top of each other; below, three parallel curves of "
         "R_ce.",
     source="this page", label="fig-tau",
 )

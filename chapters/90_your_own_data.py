@@ -61,8 +61,8 @@ for name in real:
 # %% tags=["remove-input"]
 figures.show(
     draw.compare(rows),
-    caption="What three real label sets lose when they are cut to the waves that a grid can carry (left) or drawn in"
-    " blocks (right), with 95 % intervals. Dotted: tolerated losses. The adviser names the smallest grid below.",
+    caption="What three real label sets lose when they are cut to the waves that a grid can carry (above) or drawn in"
+    " blocks (below), with 95 % intervals. Dotted: tolerated losses. The adviser names the smallest grid below.",
     alt="Two panels on logarithmic axes, one line a data set, all falling with the grid's size. PASCAL VOC loses least"
     " by far, CamVid and Dubai lie close together; blocks lose more than the band at the same grid.",
     source="committed records of advise_labels", label="fig-advise-real")

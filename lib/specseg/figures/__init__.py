@@ -45,6 +45,7 @@ DATASET_NAMES = {
     "camvid": "CamVid",
     "dubai": "Dubai land cover",
     "synthetic": "synthetic",
+    "cityscapes_512x256": "Cityscapes, 512 × 256",
 }
 REGIME_NAMES = {kind.replace(" ", ""): f"{kind} (synthetic)" for kind in KIND_COLORS}
 SET_COLORS, SET_NAMES = {**DATASET_COLORS, **REGIME_COLORS}, {**DATASET_NAMES, **REGIME_NAMES}
@@ -58,7 +59,7 @@ STYLE: dict[str, Any] = {
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.labelsize": 10,
-    "legend.fontsize": 9,
+    "legend.fontsize": 9.8,
     "axes.grid": True,
     "grid.alpha": 0.25,
     "axes.spines.top": False,
@@ -96,6 +97,8 @@ def legend_below(fig, axes: Iterable, columns: int = 2, **style) -> None:
     for ax in axes:
         for handle, name in zip(*ax.get_legend_handles_labels(), strict=True):
             found.setdefault(name, handle)
+    if max(map(len, found), default=0) > 27:  # two of them are wider than a phone
+        columns = 1
     fig.legend(found.values(), found.keys(), loc="outside lower center", ncols=columns, **style)
 
 
