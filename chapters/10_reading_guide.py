@@ -66,13 +66,16 @@ figures.show(
 import specseg
 from specseg.data import synthetic
 
-label = torch.as_tensor(synthetic.scene("objects", 3, 513, void=False).label)
+scene = synthetic.scene("objects", 3, 513, void=False)
+label = torch.as_tensor(scene.label)
 rows = {}
 for nu_max in (64, 32, 16, 8):
     cut = specseg.band_limited_labels(label, nu_max)
     counted = specseg.confusion_matrix(cut, label, int(label.max()) + 1)
-    rows[nu_max] = {"grid": str(2 * nu_max + 1), "mIoU left": specseg.mean_iou(counted)}
-pd.DataFrame(rows).T.rename_axis("waves up to").style.format({"mIoU left": "{:.3f}"})
+    miou = specseg.mean_iou(counted)
+    rows[nu_max] = {"grid": str(2 * nu_max + 1), "mIoU left": miou}
+table = pd.DataFrame(rows).T.rename_axis("waves up to")
+table.style.format({"mIoU left": "{:.3f}"})
 # %% [markdown]
 # ## The paper in one page
 # **Cross-entropy in frequency.** The loss is an overlap of labels and *logits* (what the network gives before it

@@ -65,9 +65,10 @@ figures.show(
 # %%
 folder = config.root() / "paper" / "tables"
 rates, loss = (pd.read_csv(folder / f"table{k}.csv") for k in (1, 4))
-loss = loss[loss["metric"] == "miou_drop"]
-loss = loss.assign(nu_max=(loss["lrg_size"] - 1) / 2)      # a grid of 2 nu_max + 1 points
-both = loss.merge(rates, on=["model", "dataset", "nu_max"], suffixes=("_drop", "_rce"))
+loss = loss[loss["metric"] == "miou_drop"].copy()
+loss["nu_max"] = (loss["lrg_size"] - 1) / 2  # a grid of 2 nu_max + 1 points
+keys = ["model", "dataset", "nu_max"]
+both = loss.merge(rates, on=keys, suffixes=("_drop", "_rce"))
 points = both[both["value_rce"] < 0.2]
 slope, intercept = np.polyfit(points["value_rce"], points["value_drop"], 1)
 table = {
@@ -75,7 +76,8 @@ table = {
     "this chapter": [line.slope, line.intercept, line.n],
     "the paper": [fits.PRINTED["slope"], fits.PRINTED["intercept"], np.nan],
 }
-pd.DataFrame(table, index=["slope", "intercept", "points"]).style.format("{:.5g}", na_rep="not said")
+pd.DataFrame(table, index=["slope", "intercept", "points"]).style.format(
+    "{:.5g}", na_rep="not said")
 # %% [markdown]
 # :::{admonition} What is claimed
 # :class: claim

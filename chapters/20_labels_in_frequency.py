@@ -75,9 +75,10 @@ for nu_max in (32, 16, 8):
     beyond = 1 - float(inside.square().sum() / planes.sum())
     cut = specseg.band_limited_labels(label, nu_max, "mirrored")
     miou = specseg.mean_iou(specseg.confusion_matrix(cut, label, 5))
-    table[nu_max] = f"{beyond:.3f}", shares[nu_max], f"{miou:.3f}", words["dubai", nu_max]
+    all_maps = words["dubai", nu_max]
+    table[nu_max] = f"{beyond:.3f}", shares[nu_max], f"{miou:.3f}", all_maps
 columns = ["beyond", "all maps", "mIoU", "all maps [95 %]"]
-pd.DataFrame.from_dict(table, "index", columns=columns).rename_axis("waves up to")
+pd.DataFrame(table, index=columns).T.rename_axis("waves up to")
 # %% [markdown]
 # The same map as the paper would draw it in *blocks* (its Fig. 6): each block of the grid gets the class that most of
 # its pixels have. Waves round a contour off; blocks put it on their own edges.

@@ -57,12 +57,13 @@ figures.show(
 # beside the number that this chapter kept for the same four pictures, which also counts diagonal pairs and gives
 # pixels without a label their nearest label first.
 # %%
-aerial = records.load("data_profile", size=513).probe()    # four aerial pictures of Dubai, CC0
-rows = []
-for label, recorded in zip(aerial["labels"].astype(int), aerial["contours"], strict=True):
+aerial = records.load("data_profile", size=513).probe()  # of Dubai, CC0
+rows, labels = [], aerial["labels"].astype(int)
+for label, recorded in zip(labels, aerial["contours"], strict=True):
     across = (label[:, 1:] != label[:, :-1]).sum()
     down = (label[1:] != label[:-1]).sum()
-    rows.append({"by hand": np.pi / 4 * (across + down) / len(label), "kept": recorded})
+    length = np.pi / 4 * (across + down) / len(label)
+    rows.append({"by hand": length, "kept": recorded})
 pd.DataFrame(rows).style.format("{:.1f}")
 # %% [markdown]
 # :::{admonition} What is claimed

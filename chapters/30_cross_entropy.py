@@ -62,16 +62,18 @@ figures.show(
 # %%
 Y, label = net.logits[-1][0].numpy(), net.labels[0].numpy()
 B = np.stack([label == c for c in range(len(Y))]).astype(float)
-b, y = (np.fft.fft2(x) / label.size for x in (B, np.log(np.exp(Y).sum(0)) - Y))
-parts = (b.conj() * y).sum(0).real                         # b(-nu) is the conjugate of b(nu)
+minus_log = np.log(np.exp(Y).sum(0)) - Y  # minus the log-probabilities, in nats
+b, y = (np.fft.fft2(x) / label.size for x in (B, minus_log))
+parts = (b.conj() * y).sum(0).real  # b(-nu) is the conjugate of b(nu)
 wave = np.abs(np.fft.fftfreq(len(label), 1 / len(label)))
 beyond = parts[np.maximum(wave[:, None], wave[None]) > 8].sum()
-loss = ce.cross_entropy(net.logits[-1][:1], net.labels[:1])[0]
-rate = ce.relative_loss_rate(net.logits[-1][:1], net.labels[:1], 8)[0]
-zero = ce.frequency_components(net.logits[-1][:1], net.labels[:1])[0, 0, 0].real
-table = {"by hand": [parts.sum(), parts[0, 0], abs(beyond) / parts.sum()], "by the library": [loss, zero, rate]}
-index = ["whole loss", "zero frequency", "loss rate at 8 waves"]
-pd.DataFrame(table, index=index).astype(float).style.format("{:.4f}")
+hand = [parts.sum(), parts[0, 0], abs(beyond) / parts.sum()]
+one = net.logits[-1][:1], net.labels[:1]
+book = [ce.cross_entropy(*one)[0], ce.frequency_components(*one)[0, 0, 0].real,
+        ce.relative_loss_rate(*one, 8)[0]]
+what = ["whole loss [nats]", "zero frequency [nats]", "R_ce(8), a share"]
+table = pd.DataFrame({"by hand": hand, "by the library": book}, index=what)
+table.astype(float).style.format("{:.4f}")
 # %% [markdown]
 # :::{admonition} What is claimed
 # :class: claim

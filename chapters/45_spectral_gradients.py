@@ -68,10 +68,12 @@ import torch
 
 import specseg
 
-x = torch.randn(1, 1, 16, 16, generator=torch.Generator().manual_seed(0)).double()
+seed = torch.Generator().manual_seed(0)
+x = torch.randn(1, 1, 16, 16, generator=seed).double()
+x = x / x.square().mean().sqrt()
 for name, fn in (("softplus", torch.nn.functional.softplus), ("ReLU", torch.relu)):
     for scale in (0.1, 1.0):
-        energy = specseg.spectral_gradient(fn, scale * x / x.square().mean().sqrt()).abs() ** 2
+        energy = specseg.spectral_gradient(fn, scale * x).abs() ** 2
         share = energy.diagonal().sum() / energy.sum()
         print(f"{name:8} rms {scale}: by hand {share:.1%}, this page",
               f"{1 - by['off_diagonal'][name, scale]:.1%} on the diagonal")

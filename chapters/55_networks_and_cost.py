@@ -61,7 +61,8 @@ show(draw.pipeline(views.stages("deeplabv3plus", lrg_size=33)), label="fig-netwo
 # %%
 import specseg
 
-unpruned = at32.query("model == 'deeplabv3plus' and prune_rate == 0").set_index("lrg_size")
+unpruned = at32.query("model == 'deeplabv3plus' and prune_rate == 0")
+unpruned = unpruned.set_index("lrg_size")
 print(f"one layer: {2 * 129**2 * (9 * 304) * 256 / 1e9:.1f} GFLOP")
 for stride in (32, 16):
     for lrg in (129, 65, 33, 17):

@@ -57,17 +57,20 @@ figures.show(
 # picture by picture.
 # %%
 net = tiny.probed("streets", steps=300)
-for boundary in ("periodic", "mirrored"):
-    rce = specseg.relative_loss_rate(net.logits[-1][:4], net.labels[:4], 8, boundary=boundary).item()
-    print(f"tiny network, frame {boundary}: {rce:.1%} of the loss lies beyond 8 waves")
+logits, labels = net.logits[-1][:4], net.labels[:4]
+for frame in ("periodic", "mirrored"):
+    rce = specseg.relative_loss_rate(logits, labels, 8, boundary=frame).item()
+    print(f"tiny network, frame {frame}: {rce:.1%} of the loss beyond 8 waves")
 
-kept = records.load("loss_in_frequency", name="voc-deeplabv3plus-f0-s0").probe()
+name = "voc-deeplabv3plus-f0-s0"
+kept = records.load("loss_in_frequency", name=name).probe()
 at = list(kept["limits"]).index(32)
 for k, variant in enumerate(kept["variants"][:2]):
     rce = abs(kept["tail"][k, :, at].sum()) / kept["total"][k].sum()
-    print(f"DeepLab v3+, frame {variant}: {rce:.4%} of the loss lies beyond 32 waves")
-book = main.query("domain == 'voc' and model == 'deeplabv3plus' and nu_max == 32").iloc[0]
-print(f"three trainings in the book, periodic: {book['value']:.2%} [{book['low']:.2%}, {book['high']:.2%}]")
+    print(f"DeepLab v3+, frame {variant}: {rce:.4%} of the loss beyond 32 waves")
+book = main.query("domain == 'voc' and model == 'deeplabv3plus' and nu_max == 32")
+value, low, high = book[["value", "low", "high"]].to_numpy()[0]
+print(f"the book, three trainings, periodic: {value:.2%} [{low:.2%}, {high:.2%}]")
 # %% [markdown]
 # :::{admonition} What is claimed
 # :class: claim
@@ -172,7 +175,7 @@ glue("loss_mirrored", f"{left.min():.1%} to {left.max():.1%}", display=False)
 heat = [float(m.arrays["temperature"]) for m in found]
 glue("loss_temperature", f"{min(heat):.2f} to {max(heat):.2f}", display=False)
 relative = at32.div(at32["periodic"], axis=0).drop(columns="periodic")
-relative.index = [draw.who(d, m) + " (untrained)" * out for d, m, out in relative.index]
+relative.index = [draw.who(d, m) + " (too weak to judge)" * out for d, m, out in relative.index]
 relative.rename_axis(columns="R_ce(32) over the first reading's").style.format("{:.2f}", na_rep="")
 # %% [markdown]
 # At $\nu_{max} = 32$ the largest reading is {glue:text}`loss_spread` times the smallest. Mirroring the frame, which

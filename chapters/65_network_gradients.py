@@ -55,18 +55,21 @@ figures.show(
 # on a random map of 17 × 17 points: how much of a row's energy lies within one bin of its own frequency? Then a row of
 # DeepLab v3+ on PASCAL VOC, from its record: the loss at frequency $(\nu, \nu)$ by the features of its last stage.
 # %%
-relu = specseg.spectral_gradient(torch.relu, torch.randn(1, 1, 17, 17, generator=torch.Generator().manual_seed(0)))
+noise = torch.randn(1, 1, 17, 17, generator=torch.Generator().manual_seed(0))
+relu = specseg.spectral_gradient(torch.relu, noise)
 row = relu[4 * 17 + 4].abs().square().reshape(17, 17)
 print(f"ReLU: {row[3:6, 3:6].sum() / row.sum():.0%} of row (4, 4) within one bin")
 
-rows = records.load("network_gradients", name="voc-deeplabv3plus-f0-s0").rows
+name = "voc-deeplabv3plus-f0-s0"
+rows = records.load("network_gradients", name=name).rows
 rows = rows[(rows["part"] == "loss") & (rows["metric"] == "row_power")]
 for nu in (0, 4, 8):
     own = rows[rows["nu_i_u"] == nu]
-    u, v = ((own[f"nu_j_{x}"] - nu + 8) % 17 - 8 for x in "uv")  # distances on the 17 bins, round the edge
-    share = own["value"][(abs(u) <= 1) & (abs(v) <= 1)].sum() / own["value"].sum()
-    book = energies.query("model == 'deeplabv3plus' and domain == 'voc' and within == 1 and nu_i_u == nu_i_v == @nu")
-    print(f"row ({nu}, {nu}): {share:.0%} within one bin; the book, three trainings: {book['value'].item():.0%}")
+    u, v = ((own[f"nu_j_{x}"] - nu + 8) % 17 - 8 for x in "uv")  # round the edge
+    near = own["value"][(abs(u) <= 1) & (abs(v) <= 1)].sum() / own["value"].sum()
+    book = energies.query("model == 'deeplabv3plus' and domain == 'voc' and "
+                          "within == 1 and nu_i_u == nu_i_v == @nu")["value"]
+    print(f"row ({nu}, {nu}): {near:.0%} within one bin; the book: {book.item():.0%}")
 # %% [markdown]
 # :::{admonition} What is claimed
 # :class: claim
@@ -205,7 +208,7 @@ common = common.groupby(["model", "domain", "part"], sort=False)["value"].mean()
 parts = {k: v.set_index(["model", "domain"])["value"] for k, v in parts.items()}
 parts["above half of the ASPP's limit"] = common["encoder"] - common["decoder"]
 smoother = pd.DataFrame(parts)
-smoother.index = [names.who(d, m) + " (untrained)" * (d == "dubai") for m, d in smoother.index]
+smoother.index = [names.who(d, m) + " (too weak to judge)" * (d == "dubai") for m, d in smoother.index]
 smoother.style.format("{:+.2f}")
 # %% [markdown]
 # The share of the encoder minus that of the decoder, averages over layers: positive where the decoder is smoother. The

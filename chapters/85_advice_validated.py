@@ -55,16 +55,21 @@ figures.show(
 # network against labels. The adviser names the smallest grid where the labels' loss is tolerable.
 # %%
 for name in ("voc", "camvid"):
-    maps = records.load("predictors", domain=name, fold=0, dose=1.0, size=257).probe()
+    which = {"domain": name, "fold": 0, "dose": 1.0, "size": 257}
+    maps = records.load("predictors", **which).probe()
     net = records.load("truncation", name=f"{name}-deeplabv3plus-f0-s0").probe()
-    band, plain = list(maps["kinds"]).index("band_mirrored"), np.isin(net["methods"], ["full", "bilinear"])
-    for who, kept, counts, sizes in (("labels ", maps, maps["counts"][band], maps["lrg_sizes"]),
-                                     ("network", net, net["counts"][plain], net["lrg_sizes"][plain])):  # fmt: skip
-        hit, labelled, predicted = counts[:, :, kept["scored"]].sum(axis=1).transpose(2, 0, 1)
-        miou = pd.Series((hit / (labelled + predicted - hit)).mean(axis=1), index=sizes)
-        print(name, who, *(f"{size} points: {1 - miou[size] / miou[65]:.1%} lost  " for size in (49, 33, 25, 17)))
-    book = advice.query("domain == @name and model == 'deeplabv3plus' and rule == 'adviser' and tolerance == 0.02")
-    print(f"{name}, the book: for 2 % the adviser names {book['lrg_size'].item()}, losing {book['drop'].item():.1%}")
+    band = list(maps["kinds"]).index("band_mirrored")
+    plain = np.isin(net["methods"], ["full", "bilinear"])
+    parts = {"labels ": (maps["scored"], maps["counts"][band], maps["lrg_sizes"]),
+             "network": (net["scored"], net["counts"][plain], net["lrg_sizes"][plain])}
+    for who, (scored, counts, sizes) in parts.items():
+        hit, labelled, predicted = counts[:, :, scored].sum(axis=1).transpose(2, 0, 1)
+        miou = pd.Series((hit / (labelled + predicted - hit)).mean(axis=1), sizes)
+        lost = 1 - miou / miou[65]
+        print(name, who, *(f"{s} points: {lost[s]:.1%} lost " for s in (49, 33, 25, 17)))
+    book = advice.query("domain == @name and model == 'deeplabv3plus' and "
+                        "rule == 'adviser' and tolerance == 0.02").iloc[0]
+    print(f"{name}: for 2 % the adviser names {book.lrg_size}, losing {book['drop']:.1%}")
 # %% [markdown]
 # :::{admonition} What is claimed
 # :class: claim

@@ -34,7 +34,7 @@ def groups(rows: pd.DataFrame) -> list[tuple[tuple[str, str, str], pd.DataFrame]
 def kind_and_model(part: pd.DataFrame) -> str:
     """Return the name of a line that the paper's and our domain of one kind share; untrained ones have their own."""
     kind, model = part["kind"].iloc[0], part["model"].iloc[0]
-    return f"{kind}, {MODEL_NAMES.get(model, model)}{' (untrained)' * untrained(part)}"
+    return f"{kind}, {MODEL_NAMES.get(model, model)}{' (too weak to judge)' * untrained(part)}"
 
 
 def domains_of(rows: pd.DataFrame) -> str:
@@ -185,7 +185,7 @@ def learning(courses: pd.DataFrame, bands: Sequence[str]) -> Figure:
         left.plot([], [], color=COLORS["grey"], ls="--", label=r"$L_{CE}$")
         whole = part.groupby("share")["loss"].mean()
         left.plot(whole.index, whole, color=COLORS["grey"], ls="--")
-        left.set_title(f"{DOMAIN_NAMES[domain]}\n{MODEL_NAMES[model]}" + " (untrained)" * untrained(part), fontsize=9.8)
+        left.set_title(f"{DOMAIN_NAMES[domain]}\n{MODEL_NAMES[model]}" + " (too weak)" * untrained(part), fontsize=9.8)
         right.set_title("part of the final change", fontsize=9.8)
         right.axhline(0.5, color=COLORS["grey"], lw=0.8, ls=":")
         left.set_yscale("symlog", linthresh=0.1)

@@ -84,7 +84,7 @@ def cost_and_score(ours: pd.DataFrame, printed: pd.DataFrame) -> Figure:
                 for k, (rate, part) in enumerate(own.groupby("prune_rate")):
                     part, shade = part.sort_values("cost"), color(part) if rows is ours else COLORS["black"]
                     ax.plot(part["cost"], part["miou"], color=shade, ls=ls, marker=KIND_MARKERS[kind], ms=3, lw=1.2,
-                            label=None if k else name + " (untrained)" * untrained(part))  # fmt: skip
+                            label=None if k else name + " (too weak)" * untrained(part))  # fmt: skip
                     ax.annotate(f"{rate:.0%}", (part["cost"].iloc[-1], part["miou"].iloc[-1]), fontsize=9.8,
                                 color=shade, xytext=(2, 3), textcoords="offset points")  # fmt: skip
             ax.set_title(f"{kind}, {MODEL_NAMES[model]}", fontsize=9.8)
