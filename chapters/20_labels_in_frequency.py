@@ -302,8 +302,8 @@ for name in real:
             glue(f"labels_exponent_{name}", f"{x.value:.2f}", display=False)
 
 # %% [markdown]
-# The exponents are {glue:text}`labels_exponent_voc2012` (VOC), {glue:text}`labels_exponent_dubai` (Dubai) and
-# {glue:text}`labels_exponent_camvid` (CamVid). A sharp contour of finite length gives 3: along each direction a step
+# The exponent is {glue:text}`labels_exponent_voc2012` on VOC. On Dubai it is {glue:text}`labels_exponent_dubai`, on
+# CamVid {glue:text}`labels_exponent_camvid`. A sharp contour of finite length gives 3: along each direction a step
 # falls as $1/\nu$ in amplitude, and only directions near the contour's normal see it, which costs one more power.
 # Crowded contours and thin parts flatten the low end, where the wave is longer than the gap between two contours.
 
@@ -433,7 +433,7 @@ for key, metric, void in (("masked", "miou", "masked"), ("filled", "miou_everywh
 
 # %% [markdown]
 # The mean hides who pays. At $\nu_{max} = 16$ a street's pole keeps an IoU of {glue:text}`labels_iou_pole` and its road
-# {glue:text}`labels_iou_street`; seen from the air a road keeps {glue:text}`labels_iou_road`. A class is lost once it
+# {glue:text}`labels_iou_street`. Seen from the air a road keeps {glue:text}`labels_iou_road`. A class is lost once it
 # is thinner than a grid cell. On VOC the void border hides a part of the loss: mIoU {glue:text}`labels_voc_masked`
 # without void, {glue:text}`labels_voc_filled` with every pixel filled and scored.
 

@@ -12,9 +12,9 @@
 # :::{admonition} The answer
 # :class: tip
 # The paper's counts of categories and images are right. The synthetic scenes bracket the spectra of the real label
-# maps that anyone can download, in kind and not to the digit: from {glue:text}`data_least` to
-# {glue:text}`data_most` frame sides of contour, where real sets have {glue:text}`data_real_least` to
-# {glue:text}`data_real_most` on average. A real set outside their range would change this.
+# maps that anyone can download, in kind and not to the digit. Their contours are {glue:text}`data_least` to
+# {glue:text}`data_most` frame sides long. Those of the real sets are {glue:text}`data_real_least` to
+# {glue:text}`data_real_most` long on average. A real set outside their range would change this.
 # :::
 # %% tags=["parameters"]
 profile = "smoke"

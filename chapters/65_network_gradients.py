@@ -159,7 +159,7 @@ figures.show(
 )
 # %% [markdown]
 # In its worst row a convolution keeps {glue:text}`net_convolution` within one bin, and an up-sampling
-# {glue:text}`net_up-sampling`; a ReLU keeps {glue:text}`net_ReLU`. A convolution loses only what its zero padding
+# {glue:text}`net_up-sampling`. A ReLU keeps {glue:text}`net_ReLU`. A convolution loses only what its zero padding
 # scatters. A ReLU is no delta by its nature: what leaves the diagonal is the variance of the on-off pattern, and how
 # far it goes is how fast the pattern changes ({doc}`45_spectral_gradients`).
 #

@@ -57,7 +57,10 @@ def test_lines_of_untrained_networks_are_grey_and_say_so(root):
     bilinear = rows[rows["method"].isin(["full", "bilinear"])]
     below = truncation.drops_beside(bilinear, tables.printed()).axes[1]
     seen = {line.get_label(): line.get_color() for line in below.lines if not line.get_label().startswith("_")}
-    assert seen.pop("land cover, DeepLab v3+ (too weak to judge)") == COLORS["grey"] and COLORS["grey"] not in seen.values()
+    assert (
+        seen.pop("land cover, DeepLab v3+ (too weak to judge)") == COLORS["grey"]
+        and COLORS["grey"] not in seen.values()
+    )
 
 
 def test_five_rows_keep_the_sign_of_the_loss(root):
