@@ -12,8 +12,8 @@
 # :class: tip
 # The paper {cite}`chen2020spectral` says three things. Segmentation networks are trained on, and scored by, the low
 # frequencies (the coarse outlines) of their labels. So a network's last part may work on a coarse grid, and labels may
-# be coarse too. And one number, the loss rate $R_{ce}$, says how coarse. What became of them stands as six answers on
-# the {doc}`front page <../index>`; the way there is below.
+# be coarse too. And one number, the loss rate $R_{ce}$ (the share of the loss in fine waves), says how coarse. What
+# became of them stands as six answers on the {doc}`front page <../index>`; the way there is below.
 # :::
 # %% tags=["parameters"]
 profile = "smoke"

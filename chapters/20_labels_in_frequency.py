@@ -12,9 +12,10 @@
 # :::{admonition} The answer
 # :class: tip
 # On objects the paper is right: with 16 waves a frame, labels keep {glue:text}`labels_kept_voc2012` of themselves
-# (mIoU). On streets they keep {glue:text}`labels_kept_camvid`, on aerial pictures {glue:text}`labels_kept_dubai`. Power
-# falls with frequency in all three; but what is thinner than a point of the grid is lost, and a mean over classes hides
-# it. Labels with thicker things, or a finer grid, would change this.
+# (mIoU, the overlap of the cut map and the true one, a mean over classes). On streets they keep
+# {glue:text}`labels_kept_camvid`, on aerial pictures {glue:text}`labels_kept_dubai`. Power falls with frequency in all
+# three; but what is thinner than a point of the grid is lost, and a mean over classes hides it. Labels with thicker
+# things, or a finer grid, would change this.
 # :::
 # %% tags=["parameters"]
 profile = "smoke"
@@ -125,8 +126,9 @@ glue("labels_worst_iou", f"{float(each.min()):.2f}", display=False)
 # :class: claim
 # The paper {cite}`chen2020spectral` says that annotation has little high-frequency content "due to the intrinsic
 # smoothness of segmentation map" (section 2.1), that its spectrum holds "more low-frequency power" (Fig. 1, row 1), and
-# that $16 \le \nu_{max} \le 32$ samples a map "without significant information loss" (section 3.1). Against it would
-# speak: a tenth of the energy beyond 32, less than half within 8, band-limited labels below a mIoU of 0.95 at 16.
+# that a band limit $16 \le \nu_{max} \le 32$ (in waves a frame) samples a map "without significant information loss"
+# (section 3.1). Against it would speak: a tenth of the energy beyond 32, less than half within 8, band-limited labels
+# below a mIoU of 0.95 at 16.
 # :::
 
 # %% [markdown]
@@ -159,7 +161,8 @@ figures.show(
 # ## The convention
 #
 # A formula of the paper can only be tested under one fixed transform. The book's has the factor $1/N$ in front of the
-# forward sum and none in the inverse, and signed frequencies $u, v$ in cycles per frame:
+# forward sum and none in the inverse, and signed frequencies $u, v$ in cycles per frame. $B(t)$ is
+# the map at pixel $t$, $N$ the number of pixels, $b$ the spectrum:
 #
 # $$ b(\nu) = \frac{1}{N} \sum_t B(t)\, e^{-2\pi j\, \nu t}, \qquad B(t) = \sum_\nu b(\nu)\, e^{2\pi j\, \nu t}. $$
 #
@@ -365,9 +368,10 @@ display(pd.DataFrame(ratios).map("{:.2f}".format).rename_axis("ratio of the ener
 # ## Footnote 1: where the high frequencies are
 #
 # "Only the regions near the segmentation boundaries contain high-frequency components": what lies beyond the band is
-# $B - \hat B$, and it rings. Beside a straight contour it falls as $\cos(kx)/(\pi k x)$ with $k = 2\pi\nu_{max}$ per
-# frame, so that $1/\pi^2$, a tenth of its energy, lies farther than one grid cell from the contour. Mostly near, not
-# only near. If such energy lay anywhere alike, the shares within one cell would be {glue:text}`labels_near`.
+# the map less the cut map, $B - \hat B$, and it rings. Beside a straight contour it falls as $\cos(kx)/(\pi k x)$ with
+# $k = 2\pi\nu_{max}$ per frame, so that $1/\pi^2$, a tenth of its energy, lies farther than one grid cell from the
+# contour. Mostly near, not only near. If such energy lay anywhere alike, the shares within one cell would be
+# {glue:text}`labels_near`.
 
 # %% tags=["remove-input"]
 scene, limit, size = synthetic.scene("objects", 1_000_001, 257), 16, 257

@@ -333,7 +333,9 @@ tails = pd.DataFrame([
     {"scenes": kind, **rce_laws.cancellation(n.logits[-1], n.labels, nu_max=4)} for kind, n in kinds.items()
 ])
 tails["beyond 0"], tails["beyond 4"] = (tails["rest"] / tails["loss"]).abs(), (tails["tail"] / tails["loss"]).abs()
-tails[["scenes", "loss", "zero", "beyond 0", "beyond 4"]].style.format(precision=3).hide(axis="index")
+tails[["scenes", "loss", "zero", "beyond 0", "beyond 4"]].replace("landcover", "land cover").rename(columns={
+    "loss": "loss [nats]", "zero": "at zero [nats]", "beyond 0": "share beyond 0", "beyond 4": "share beyond 4",
+}).style.format(precision=3).hide(axis="index")
 # %% tags=["remove-cell"]
 parts = tails["beyond 4"]
 few = ", ".join(f"{kind} {part:.3f}" for kind, part in zip(tails["scenes"], parts, strict=True))

@@ -11,8 +11,9 @@
 #
 # :::{admonition} The answer
 # :class: tip
-# A small loss forces a high IoU, and the fall of IoU is an exact function of the share of the overlap that a band
-# limit removes. The paper puts its loss rate $R_{ce}$ in that share's place, and this does not follow: for a small
+# A small loss forces a high IoU, the overlap of prediction and labels over what either covers. The fall of IoU is an
+# exact function of the share of the overlap that a band limit removes. The paper puts its loss rate $R_{ce}$, the share
+# of the *loss* beyond that limit, in its place. This does not follow: for a small
 # trained network, cut at 4 cycles per frame, its formula says {glue:text}`iou_printed` where the exact one says
 # {glue:text}`iou_eq29`. Nor does the least loss give the highest IoU; two pixels are enough to show it. Proofs and
 # counterexamples will not change with more data; whether $R_{ce}$ and the drop go together in real networks is
