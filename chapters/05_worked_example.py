@@ -51,8 +51,7 @@ import torch
 import specseg
 
 ground, house, road = 0, 1, 2
-with_house = [0, 0, 0, 1, 1, 1, 0, 0, 0]
-label = torch.tensor([[0] * 9] * 3 + [with_house] * 3 + [[2] * 9] * 3)
+label = torch.tensor([[0] * 9] * 3 + [[0, 0, 0, 1, 1, 1, 0, 0, 0]] * 3 + [[2] * 9] * 3)
 planes = torch.stack([label == c for c in (ground, house, road)]).double()
 shares = {
     "share of ground": (45 / 81, planes[ground].mean()),
