@@ -12,8 +12,8 @@
 # :class: tip
 # The paper {cite}`chen2020spectral` says three things. Segmentation networks are trained on, and scored by, the low
 # frequencies (the coarse outlines) of their labels. So a network's last part may work on a coarse grid, and labels may
-# be coarse too. And one number, the loss rate $R_{ce}$, says how coarse. What became of them stands as six answers on
-# the {doc}`front page <../index>`; the way there is below.
+# be coarse too. And one number, the loss rate $R_{ce}$ (the share of the loss in fine waves), says how coarse. What
+# became of them stands as six answers on the {doc}`front page <../index>`; the way there is below.
 # :::
 # %% tags=["parameters"]
 profile = "smoke"
@@ -66,13 +66,16 @@ figures.show(
 import specseg
 from specseg.data import synthetic
 
-label = torch.as_tensor(synthetic.scene("objects", 3, 513, void=False).label)
+scene = synthetic.scene("objects", 3, 513, void=False)
+label = torch.as_tensor(scene.label)
 rows = {}
 for nu_max in (64, 32, 16, 8):
     cut = specseg.band_limited_labels(label, nu_max)
     counted = specseg.confusion_matrix(cut, label, int(label.max()) + 1)
-    rows[nu_max] = {"grid": str(2 * nu_max + 1), "mIoU left": specseg.mean_iou(counted)}
-pd.DataFrame(rows).T.rename_axis("waves up to").style.format({"mIoU left": "{:.3f}"})
+    miou = specseg.mean_iou(counted)
+    rows[nu_max] = {"grid": str(2 * nu_max + 1), "mIoU left": miou}
+table = pd.DataFrame(rows).T.rename_axis("waves up to")
+table.style.format({"mIoU left": "{:.3f}"})
 # %% [markdown]
 # ## The paper in one page
 # **Cross-entropy in frequency.** The loss is an overlap of labels and *logits* (what the network gives before it

@@ -12,9 +12,10 @@
 # :::{admonition} The answer
 # :class: tip
 # On objects the paper is right: with 16 waves a frame, labels keep {glue:text}`labels_kept_voc2012` of themselves
-# (mIoU). On streets they keep {glue:text}`labels_kept_camvid`, on aerial pictures {glue:text}`labels_kept_dubai`. Power
-# falls with frequency in all three; but what is thinner than a point of the grid is lost, and a mean over classes hides
-# it. Labels with thicker things, or a finer grid, would change this.
+# (mIoU, the overlap of the cut map and the true one, a mean over classes). On streets they keep
+# {glue:text}`labels_kept_camvid`, on aerial pictures {glue:text}`labels_kept_dubai`. Power falls with frequency in all
+# three; but what is thinner than a point of the grid is lost, and a mean over classes hides it. Labels with thicker
+# things, or a finer grid, would change this.
 # :::
 # %% tags=["parameters"]
 profile = "smoke"
@@ -75,9 +76,10 @@ for nu_max in (32, 16, 8):
     beyond = 1 - float(inside.square().sum() / planes.sum())
     cut = specseg.band_limited_labels(label, nu_max, "mirrored")
     miou = specseg.mean_iou(specseg.confusion_matrix(cut, label, 5))
-    table[nu_max] = f"{beyond:.3f}", shares[nu_max], f"{miou:.3f}", words["dubai", nu_max]
+    all_maps = words["dubai", nu_max]
+    table[nu_max] = f"{beyond:.3f}", shares[nu_max], f"{miou:.3f}", all_maps
 columns = ["beyond", "all maps", "mIoU", "all maps [95 %]"]
-pd.DataFrame.from_dict(table, "index", columns=columns).rename_axis("waves up to")
+pd.DataFrame(table, index=columns).T.rename_axis("waves up to")
 # %% [markdown]
 # The same map as the paper would draw it in *blocks* (its Fig. 6): each block of the grid gets the class that most of
 # its pixels have. Waves round a contour off; blocks put it on their own edges.
@@ -124,8 +126,9 @@ glue("labels_worst_iou", f"{float(each.min()):.2f}", display=False)
 # :class: claim
 # The paper {cite}`chen2020spectral` says that annotation has little high-frequency content "due to the intrinsic
 # smoothness of segmentation map" (section 2.1), that its spectrum holds "more low-frequency power" (Fig. 1, row 1), and
-# that $16 \le \nu_{max} \le 32$ samples a map "without significant information loss" (section 3.1). Against it would
-# speak: a tenth of the energy beyond 32, less than half within 8, band-limited labels below a mIoU of 0.95 at 16.
+# that a band limit $16 \le \nu_{max} \le 32$ (in waves a frame) samples a map "without significant information loss"
+# (section 3.1). Against it would speak: a tenth of the energy beyond 32, less than half within 8, band-limited labels
+# below a mIoU of 0.95 at 16.
 # :::
 
 # %% [markdown]
@@ -158,7 +161,8 @@ figures.show(
 # ## The convention
 #
 # A formula of the paper can only be tested under one fixed transform. The book's has the factor $1/N$ in front of the
-# forward sum and none in the inverse, and signed frequencies $u, v$ in cycles per frame:
+# forward sum and none in the inverse, and signed frequencies $u, v$ in cycles per frame. $B(t)$ is
+# the map at pixel $t$, $N$ the number of pixels, $b$ the spectrum:
 #
 # $$ b(\nu) = \frac{1}{N} \sum_t B(t)\, e^{-2\pi j\, \nu t}, \qquad B(t) = \sum_\nu b(\nu)\, e^{2\pi j\, \nu t}. $$
 #
@@ -301,8 +305,8 @@ for name in real:
             glue(f"labels_exponent_{name}", f"{x.value:.2f}", display=False)
 
 # %% [markdown]
-# The exponents are {glue:text}`labels_exponent_voc2012` (VOC), {glue:text}`labels_exponent_dubai` (Dubai) and
-# {glue:text}`labels_exponent_camvid` (CamVid). A sharp contour of finite length gives 3: along each direction a step
+# The exponent is {glue:text}`labels_exponent_voc2012` on VOC. On Dubai it is {glue:text}`labels_exponent_dubai`, on
+# CamVid {glue:text}`labels_exponent_camvid`. A sharp contour of finite length gives 3: along each direction a step
 # falls as $1/\nu$ in amplitude, and only directions near the contour's normal see it, which costs one more power.
 # Crowded contours and thin parts flatten the low end, where the wave is longer than the gap between two contours.
 
@@ -364,9 +368,10 @@ display(pd.DataFrame(ratios).map("{:.2f}".format).rename_axis("ratio of the ener
 # ## Footnote 1: where the high frequencies are
 #
 # "Only the regions near the segmentation boundaries contain high-frequency components": what lies beyond the band is
-# $B - \hat B$, and it rings. Beside a straight contour it falls as $\cos(kx)/(\pi k x)$ with $k = 2\pi\nu_{max}$ per
-# frame, so that $1/\pi^2$, a tenth of its energy, lies farther than one grid cell from the contour. Mostly near, not
-# only near. If such energy lay anywhere alike, the shares within one cell would be {glue:text}`labels_near`.
+# the map less the cut map, $B - \hat B$, and it rings. Beside a straight contour it falls as $\cos(kx)/(\pi k x)$ with
+# $k = 2\pi\nu_{max}$ per frame, so that $1/\pi^2$, a tenth of its energy, lies farther than one grid cell from the
+# contour. Mostly near, not only near. If such energy lay anywhere alike, the shares within one cell would be
+# {glue:text}`labels_near`.
 
 # %% tags=["remove-input"]
 scene, limit, size = synthetic.scene("objects", 1_000_001, 257), 16, 257
@@ -377,8 +382,8 @@ figures.show(
     draw.residual(scene.label, beyond.numpy(), distance.numpy(), synthetic.palette("objects"), cell),
     caption=f"A synthetic object scene, what lies beyond ν_max = {limit} in its planes, and the band of one grid cell"
     " around its contours (inside the white lines).",
-    alt="Left a label map of three things. Middle: thin bright lines along the contours with faint ripples beside them."
-    " Right: the same with white lines that enclose the bright part.",
+    alt="First a label map of three things. Then thin bright lines along the contours with faint ripples beside them."
+    " Last the same with white lines that enclose the bright part.",
     source="this page", label="fig-labels-residual")
 
 # %% tags=["remove-cell"]
@@ -432,7 +437,7 @@ for key, metric, void in (("masked", "miou", "masked"), ("filled", "miou_everywh
 
 # %% [markdown]
 # The mean hides who pays. At $\nu_{max} = 16$ a street's pole keeps an IoU of {glue:text}`labels_iou_pole` and its road
-# {glue:text}`labels_iou_street`; seen from the air a road keeps {glue:text}`labels_iou_road`. A class is lost once it
+# {glue:text}`labels_iou_street`. Seen from the air a road keeps {glue:text}`labels_iou_road`. A class is lost once it
 # is thinner than a grid cell. On VOC the void border hides a part of the loss: mIoU {glue:text}`labels_voc_masked`
 # without void, {glue:text}`labels_voc_filled` with every pixel filled and scored.
 

@@ -12,9 +12,9 @@
 # :::{admonition} The answer
 # :class: tip
 # The paper's counts of categories and images are right. The synthetic scenes bracket the spectra of the real label
-# maps that anyone can download, in kind and not to the digit: from {glue:text}`data_least` to
-# {glue:text}`data_most` frame sides of contour, where real sets have {glue:text}`data_real_least` to
-# {glue:text}`data_real_most` on average. A real set outside their range would change this.
+# maps that anyone can download, in kind and not to the digit. Their contours are {glue:text}`data_least` to
+# {glue:text}`data_most` frame sides long. Those of the real sets are {glue:text}`data_real_least` to
+# {glue:text}`data_real_most` long on average. A real set outside their range would change this.
 # :::
 # %% tags=["parameters"]
 profile = "smoke"
@@ -57,12 +57,13 @@ figures.show(
 # beside the number that this chapter kept for the same four pictures, which also counts diagonal pairs and gives
 # pixels without a label their nearest label first.
 # %%
-aerial = records.load("data_profile", size=513).probe()    # four aerial pictures of Dubai, CC0
-rows = []
-for label, recorded in zip(aerial["labels"].astype(int), aerial["contours"], strict=True):
+aerial = records.load("data_profile", size=513).probe()  # of Dubai, CC0
+rows, labels = [], aerial["labels"].astype(int)
+for label, recorded in zip(labels, aerial["contours"], strict=True):
     across = (label[:, 1:] != label[:, :-1]).sum()
     down = (label[1:] != label[:-1]).sum()
-    rows.append({"by hand": np.pi / 4 * (across + down) / len(label), "kept": recorded})
+    length = np.pi / 4 * (across + down) / len(label)
+    rows.append({"by hand": length, "kept": recorded})
 pd.DataFrame(rows).style.format("{:.1f}")
 # %% [markdown]
 # :::{admonition} What is claimed
@@ -136,9 +137,9 @@ figures.show(
 here = pd.concat([data_profile.dose_rows(r, min(count, 4), min(sizes.size, 257)) for r in synthetic.REGIMES])
 figures.show(
     draw.doses(here),
-    caption="Twelve doses, the same four scenes at each. Left: the contour they give. Right: energy beyond 32 cycles a "
-            "frame against the contour.",
-    alt="Left: three rising lines, streets above land cover above objects. Right: points of all regimes along one "
+    caption="Twelve doses, the same four scenes at each. Above: the contour they give. Below: energy beyond 32 cycles "
+            "a frame against the contour.",
+    alt="Above three rising lines, streets above land cover above objects. Below points of all regimes along one "
         "rising line.",
     source="this chapter", label="fig-doses",
 )

@@ -69,9 +69,11 @@ t = torch.arange(513) - 256
 disc_map, larger = (t[:, None] ** 2 + t[None, :] ** 2 < r**2 for r in (154, 155))
 for d in widths:
     strip = inner_boundary(disc_map, d).double()
-    above = 1 - specseg.band_limit(strip, 32).square().sum() / strip.square().sum()
+    kept = specseg.band_limit(strip, 32).square().sum()
+    above = 1 - kept / strip.square().sum()
     print(f"d = {d:2} px: by hand {above:.0%} above 32, this page {page[d]:.0%}")
-print(f"one pixel too large: boundary IoU {specseg.boundary_iou(larger, disc_map, 15):.3f}")
+score = specseg.boundary_iou(larger, disc_map, 15)
+print(f"one pixel too large: boundary IoU {score:.3f}")
 # %% [markdown]
 # :::{admonition} What is claimed
 # :class: claim

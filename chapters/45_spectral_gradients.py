@@ -68,10 +68,12 @@ import torch
 
 import specseg
 
-x = torch.randn(1, 1, 16, 16, generator=torch.Generator().manual_seed(0)).double()
+seed = torch.Generator().manual_seed(0)
+x = torch.randn(1, 1, 16, 16, generator=seed).double()
+x = x / x.square().mean().sqrt()
 for name, fn in (("softplus", torch.nn.functional.softplus), ("ReLU", torch.relu)):
     for scale in (0.1, 1.0):
-        energy = specseg.spectral_gradient(fn, scale * x / x.square().mean().sqrt()).abs() ** 2
+        energy = specseg.spectral_gradient(fn, scale * x).abs() ** 2
         share = energy.diagonal().sum() / energy.sum()
         print(f"{name:8} rms {scale}: by hand {share:.1%}, this page",
               f"{1 - by['off_diagonal'][name, scale]:.1%} on the diagonal")
@@ -546,7 +548,7 @@ glue("grad_range", f"{removed['unit'].min():.2g} to {removed['unit'].max():.0f}"
 glue("grad_best", f"{best['confidence'].min():g} to {best['confidence'].max():g}", display=False)
 # %% [markdown]
 # Where the loss is least (confidence {glue:text}`grad_best`), the low frequencies other than zero change by
-# {glue:text}`grad_low` of themselves, $L_{ce}(0)$ by {glue:text}`grad_zero`. But the loss is what is left when
+# {glue:text}`grad_low` of themselves. $L_{ce}(0)$ changes by {glue:text}`grad_zero`. But the loss is what is left when
 # $L_{ce}(0)$ and the negative rest cancel: that small change is {glue:text}`grad_unit` times the whole loss. The loss
 # itself rises by {glue:text}`grad_rise`. Over all confidences it is {glue:text}`grad_range` times: the surer the
 # prediction, the smaller the loss that all is weighed against. None of these is a property of the labels or of the band

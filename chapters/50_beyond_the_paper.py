@@ -71,9 +71,11 @@ figures.show(draw.maps(panels, synthetic.palette("streets")), label="fig-weak-la
 import specseg
 
 maps = scenes["objects"]  # four label maps; pixels of 255 carry no label
-hand = specseg.ceiling(maps, num_classes=classes["objects"], nu_max=[8, 16, 32])
+count = classes["objects"]
+hand = specseg.ceiling(maps, num_classes=count, nu_max=[8, 16, 32])
 for row in hand.itertuples():
-    print(f"nu_max {row.nu_max:2}: mIoU by hand {row.value:.3f}, this page {page[row.nu_max]:.3f}")
+    print(f"nu_max {row.nu_max:2}: mIoU by hand {row.value:.3f},",
+          f"this page {page[row.nu_max]:.3f}")
 # %% [markdown]
 # :::{admonition} What is claimed
 # :class: claim

@@ -14,8 +14,8 @@
 # One counting rule, chosen after seeing Table 2, meets {glue:text}`cost_met32` of its costs to the printed digit, but
 # only with an encoder whose features are 17 x 17; with the 33 x 33 that the paper describes it meets
 # {glue:text}`cost_met16`. The network as described costs
-# {glue:text}`cost_total16` GFLOP instead of {glue:text}`cost_total32`, and truncation alone can save
-# {glue:text}`cost_save16` of it. On a processor {glue:text}`cost_full` of the saving that truncation promises
+# {glue:text}`cost_total16` GFLOP (billions of operations) instead of {glue:text}`cost_total32`. Truncation alone can
+# save {glue:text}`cost_save16` of it. On a processor {glue:text}`cost_full` of the saving that truncation promises
 # arrives as time, and pruning saves nothing until the zero filters are removed. The authors' own counting rule could
 # change the first answer, a graphics card the last.
 # :::
@@ -61,7 +61,8 @@ show(draw.pipeline(views.stages("deeplabv3plus", lrg_size=33)), label="fig-netwo
 # %%
 import specseg
 
-unpruned = at32.query("model == 'deeplabv3plus' and prune_rate == 0").set_index("lrg_size")
+unpruned = at32.query("model == 'deeplabv3plus' and prune_rate == 0")
+unpruned = unpruned.set_index("lrg_size")
 print(f"one layer: {2 * 129**2 * (9 * 304) * 256 / 1e9:.1f} GFLOP")
 for stride in (32, 16):
     for lrg in (129, 65, 33, 17):

@@ -63,13 +63,17 @@ figures.show(
 # each limit. From these follow the two numbers of this chapter for one network, ESPNetv2 of full width on PASCAL: what
 # shrinking its last features from 257 to 65 points costs, and $R_{ce}$ beyond 32 cycles.
 # %%
-kept = records.load("third_party", name="espnetv2-s1.0-voc", frame="paper").probe()
-hit, labelled, predicted = kept["counts"].sum(axis=1).transpose(2, 0, 1)  # of all pictures: (conditions, classes)
+name = "espnetv2-s1.0-voc"
+kept = records.load("third_party", name=name, frame="paper").probe()
+counts = kept["counts"].sum(axis=1)  # of all pictures: (conditions, classes, 3)
+hit, labelled, predicted = counts.transpose(2, 0, 1)
 miou = np.nanmean(hit / (labelled + predicted - hit), axis=1)
-small = list(zip(kept["methods"], kept["lrg_sizes"], strict=True)).index(("bilinear", 65))
+ways = list(zip(kept["methods"], kept["lrg_sizes"], strict=True))
+small = ways.index(("bilinear", 65))
 limit = list(kept["limits"]).index(32)
 rce = abs(kept["tail"][0, :, limit].sum()) / kept["total"][0].sum()
-print(f"mIoU {miou[0]:.3f}, of small features {miou[small]:.3f}: {1 - miou[small] / miou[0]:.2%} lost")
+lost = 1 - miou[small] / miou[0]
+print(f"mIoU {miou[0]:.3f}, of small features {miou[small]:.3f}: {lost:.2%} lost")
 print(f"R_ce(32) = {rce:.4f}: of the loss, {rce:.1%} lies beyond 32 cycles")
 # %% [markdown]
 # :::{admonition} What is claimed

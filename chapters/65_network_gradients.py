@@ -43,8 +43,8 @@ ratios, source = gate.quality(trained.read("networks")), f"{len(found)} records 
 figures.show(
     draw.fig2(nt.row_images(both)),
     caption="Fig. 2: how strongly one frequency of the loss depends on each frequency of the features (one row of the "
-            "spectral gradient), all channels together, average over test pictures, in decibels. Top: what is claimed. "
-            "The tiny networks are measured on this page and set no verdict.",
+            "spectral gradient), all channels together, average over test pictures, in decibels. Left: the claim. The "
+            "tiny networks are measured on this page and set no verdict.",
     alt="The claimed rows are one bright point each. The measured ones are brightest at or near that point and fall "
         "off slowly around it, over a wide floor.",
     source=source + " and this page", label="fig-2",
@@ -55,18 +55,21 @@ figures.show(
 # on a random map of 17 × 17 points: how much of a row's energy lies within one bin of its own frequency? Then a row of
 # DeepLab v3+ on PASCAL VOC, from its record: the loss at frequency $(\nu, \nu)$ by the features of its last stage.
 # %%
-relu = specseg.spectral_gradient(torch.relu, torch.randn(1, 1, 17, 17, generator=torch.Generator().manual_seed(0)))
+noise = torch.randn(1, 1, 17, 17, generator=torch.Generator().manual_seed(0))
+relu = specseg.spectral_gradient(torch.relu, noise)
 row = relu[4 * 17 + 4].abs().square().reshape(17, 17)
 print(f"ReLU: {row[3:6, 3:6].sum() / row.sum():.0%} of row (4, 4) within one bin")
 
-rows = records.load("network_gradients", name="voc-deeplabv3plus-f0-s0").rows
+name = "voc-deeplabv3plus-f0-s0"
+rows = records.load("network_gradients", name=name).rows
 rows = rows[(rows["part"] == "loss") & (rows["metric"] == "row_power")]
 for nu in (0, 4, 8):
     own = rows[rows["nu_i_u"] == nu]
-    u, v = ((own[f"nu_j_{x}"] - nu + 8) % 17 - 8 for x in "uv")  # distances on the 17 bins, round the edge
-    share = own["value"][(abs(u) <= 1) & (abs(v) <= 1)].sum() / own["value"].sum()
-    book = energies.query("model == 'deeplabv3plus' and domain == 'voc' and within == 1 and nu_i_u == nu_i_v == @nu")
-    print(f"row ({nu}, {nu}): {share:.0%} within one bin; the book, three trainings: {book['value'].item():.0%}")
+    u, v = ((own[f"nu_j_{x}"] - nu + 8) % 17 - 8 for x in "uv")  # round the edge
+    near = own["value"][(abs(u) <= 1) & (abs(v) <= 1)].sum() / own["value"].sum()
+    book = energies.query("model == 'deeplabv3plus' and domain == 'voc' and "
+                          "within == 1 and nu_i_u == nu_i_v == @nu")["value"]
+    print(f"row ({nu}, {nu}): {near:.0%} within one bin; the book: {book.item():.0%}")
 # %% [markdown]
 # :::{admonition} What is claimed
 # :class: claim
@@ -156,7 +159,7 @@ figures.show(
 )
 # %% [markdown]
 # In its worst row a convolution keeps {glue:text}`net_convolution` within one bin, and an up-sampling
-# {glue:text}`net_up-sampling`; a ReLU keeps {glue:text}`net_ReLU`. A convolution loses only what its zero padding
+# {glue:text}`net_up-sampling`. A ReLU keeps {glue:text}`net_ReLU`. A convolution loses only what its zero padding
 # scatters. A ReLU is no delta by its nature: what leaves the diagonal is the variance of the on-off pattern, and how
 # far it goes is how fast the pattern changes ({doc}`45_spectral_gradients`).
 #
@@ -205,7 +208,7 @@ common = common.groupby(["model", "domain", "part"], sort=False)["value"].mean()
 parts = {k: v.set_index(["model", "domain"])["value"] for k, v in parts.items()}
 parts["above half of the ASPP's limit"] = common["encoder"] - common["decoder"]
 smoother = pd.DataFrame(parts)
-smoother.index = [names.who(d, m) + " (untrained)" * (d == "dubai") for m, d in smoother.index]
+smoother.index = [names.who(d, m) + " (too weak to judge)" * (d == "dubai") for m, d in smoother.index]
 smoother.style.format("{:+.2f}")
 # %% [markdown]
 # The share of the encoder minus that of the decoder, averages over layers: positive where the decoder is smoother. The

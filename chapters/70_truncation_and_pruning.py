@@ -68,16 +68,16 @@ figures.show(
 # points a side. The paper's words for the smaller grid are *low-resolution grid*, LRG for short.
 # %%
 kept = records.load("truncation", name="voc-deeplabv3plus-f0-s0").probe()
-counts = kept["counts"][:, :, kept["scored"]].sum(axis=1)  # of all pictures: (conditions, classes, 3)
+counts = kept["counts"][:, :, kept["scored"]].sum(axis=1)  # of all pictures
 hit, labelled, predicted = counts.transpose(2, 0, 1)
 miou = (hit / (labelled + predicted - hit)).mean(axis=1)
 ways = list(zip(kept["methods"], kept["lrg_sizes"], strict=True))
 for size in (33, 17, 9):
     small = miou[ways.index(("bilinear", size))]
-    print(f"{size} of 65 points: mIoU {small:.3f} of {miou[0]:.3f}, {1 - small / miou[0]:.1%} lost")
-    book = plain.query("domain == 'voc' and model == 'deeplabv3plus' and lrg_size == @size")
-    value, low, high = book[["value", "low", "high"]].to_numpy()[0]
-    print(f"    the book, over three trainings: {value:.1%} [{low:.1%}, {high:.1%}]")
+    print(f"{size} of 65 points: mIoU {small:.3f}, {1 - small / miou[0]:.1%} lost")
+    book = plain.query("domain == 'voc' and model == 'deeplabv3plus'")
+    book = book.set_index("lrg_size").loc[size, ["value", "low", "high"]]
+    print("    the book, over three trainings: {:.1%} [{:.1%}, {:.1%}]".format(*book))
 # %% [markdown]
 # ## What a smaller grid does to a prediction
 # Move the slider. Two tiny networks label a drawn street and drawn land cover on a grid of 17 points a side. Their

@@ -42,7 +42,7 @@ figures.show(
     draw.fig6(shown, {r: synthetic.palette(r) for r in shown}),
     caption="Labels of three synthetic scenes and their blocks: each block has the commonest label in it. A frame has "
             "2 ν_max blocks a side. Void is light grey.",
-    alt="Three rows of label maps, objects, land cover and streets; the blocks grow from left to right, contours "
+    alt="Three columns of label maps, objects, land cover and streets; the blocks grow downwards, contours "
         "become stairs, poles and small houses vanish.",
     source="this page", label="fig-6",
 )
@@ -55,13 +55,16 @@ figures.show(
 scores = {}
 for nu_max in (None, 32, 16, 8):
     labels = f"-annotation_block-nu_max_{nu_max}" if nu_max else ""
-    kept = records.load("networks", name=f"voc-deeplabv3plus-f0-s0{labels}").probe()
-    hit, labelled, predicted = kept["counts"][:, kept["scored"]].sum(axis=0).T  # of all pictures, by class
+    name = f"voc-deeplabv3plus-f0-s0{labels}"
+    kept = records.load("networks", name=name).probe()
+    hit, labelled, predicted = kept["counts"][:, kept["scored"]].sum(axis=0).T
     scores[nu_max] = (hit / (labelled + predicted - hit)).mean()
-    side = f"blocks of {256 // (2 * nu_max)} pixels" if nu_max else "full labels"
-    print(f"trained on {side}: mIoU {scores[nu_max]:.3f}, {scores[nu_max] / scores[None] - 1:+.1%}")
+    side = f"blocks of {256 // (2 * nu_max)} px" if nu_max else "full labels"
+    change = scores[nu_max] / scores[None] - 1
+    print(f"trained on {side}: mIoU {scores[nu_max]:.3f}, {change:+.1%}")
 book = table.query("model == 'deeplabv3plus' and nu_max == 8").iloc[0]
-print(f"the book, blocks of 16 pixels: {-book['drop']:+.1%} [{-book['high']:+.1%}, {-book['low']:+.1%}] over pictures")
+print("the book, blocks of 16 px: {:+.1%} [{:+.1%}, {:+.1%}] over pictures".format(
+    *-book[["drop", "high", "low"]].astype(float)))
 # %% [markdown]
 # :::{admonition} What is claimed
 # :class: claim

@@ -55,15 +55,18 @@ figures.show(
 # Each mark above is one *cell*: the networks of one kind on one data set, at one size of the grid. Fit a line to the
 # cells of streets where $R_{ce} < 0.2$, as the paper does, predict those of objects, and the other way round.
 # %%
-marks = truncated.table[~truncated.table["full"].astype(bool)]  # without the whole grid, where nothing is lost
+marks = truncated.table[truncated.table["share"] < 1]  # the whole grid loses nothing
 for fitted, tested in (("camvid", "voc"), ("voc", "camvid")):
-    few, own = marks[(marks["domain"] == fitted) & (marks["rce"] < 0.2)], marks[marks["domain"] == tested]
-    slope, intercept = np.polyfit(few["rce"].astype(float), few["drop"].astype(float), 1)
+    known, own = (marks[marks["domain"] == name] for name in (fitted, tested))
+    few = known[known["rce"] < 0.2][["rce", "drop"]].astype(float)
+    slope, intercept = np.polyfit(few["rce"], few["drop"], 1)
     missed = abs(intercept + slope * own["rce"] - own["drop"]).mean()
-    blind = abs(marks[marks["domain"] == fitted].groupby("share")["drop"].mean()[own["share"]].values - own["drop"])
+    mean = known.groupby("share")["drop"].mean()[own["share"]]
+    blind = abs(mean.values - own["drop"]).mean()
     book = errors["Real domains"].table[tested]
-    print(f"{fitted} to {tested}: slope {slope:.2f} misses by {missed:.4f}, the mean of that size by "
-          f"{blind.mean():.4f}; the book: {book[rules.OWN.name]:.4f}, {book['LRG size, mean elsewhere']:.4f}")
+    book = book[[rules.OWN.name, "LRG size, mean elsewhere"]]
+    print(f"{fitted} to {tested}: a line of slope {slope:.2f} misses by {missed:.4f},",
+          "the size's mean by {:.4f}; the book: {:.4f}, {:.4f}".format(blind, *book))
 # %% [markdown]
 # :::{admonition} What is claimed
 # :class: claim
@@ -225,9 +228,9 @@ for column in ("rce", "block_majority"):
     glue(f"pr_class_{column}", f"{middle[column]:+.2f}", display=False)
 figures.show(
     draw.classes(by_class, class_ranks.replace({"column": rules.NAMES})),
-    caption="Left: each class's IoU-drop at half of the grid against its own R<sub>ce</sub>. "
-            "Right: rank correlation over the classes of each setup, one dot a setup.",
-    alt="Left, a scatter of classes; right, rows of dots between minus one and one for R_ce, "
+    caption="Above: each class's IoU-drop at half of the grid against its own R<sub>ce</sub>. "
+            "Below: rank correlation over the classes of each setup, one dot a setup.",
+    alt="Above, a scatter of classes; below, rows of dots between minus one and one for R_ce, "
         "four ceilings and the class's area.",
     source="records of truncation, loss_in_frequency and predictors", label="fig-classes",
 )
@@ -252,7 +255,7 @@ glue("pr_span", f"{span:.1f}", display=False)
 figures.show(
     draw.scaled(by_scale),
     caption="One tiny network with its classifier's weights times tau.",
-    alt="Left, three curves of drop lie on top of each other; right, three parallel curves of "
+    alt="Above, three curves of drop lie on top of each other; below, three parallel curves of "
         "R_ce.",
     source="this page", label="fig-tau",
 )

@@ -55,16 +55,21 @@ figures.show(
 # network against labels. The adviser names the smallest grid where the labels' loss is tolerable.
 # %%
 for name in ("voc", "camvid"):
-    maps = records.load("predictors", domain=name, fold=0, dose=1.0, size=257).probe()
+    which = {"domain": name, "fold": 0, "dose": 1.0, "size": 257}
+    maps = records.load("predictors", **which).probe()
     net = records.load("truncation", name=f"{name}-deeplabv3plus-f0-s0").probe()
-    band, plain = list(maps["kinds"]).index("band_mirrored"), np.isin(net["methods"], ["full", "bilinear"])
-    for who, kept, counts, sizes in (("labels ", maps, maps["counts"][band], maps["lrg_sizes"]),
-                                     ("network", net, net["counts"][plain], net["lrg_sizes"][plain])):  # fmt: skip
-        hit, labelled, predicted = counts[:, :, kept["scored"]].sum(axis=1).transpose(2, 0, 1)
-        miou = pd.Series((hit / (labelled + predicted - hit)).mean(axis=1), index=sizes)
-        print(name, who, *(f"{size} points: {1 - miou[size] / miou[65]:.1%} lost  " for size in (49, 33, 25, 17)))
-    book = advice.query("domain == @name and model == 'deeplabv3plus' and rule == 'adviser' and tolerance == 0.02")
-    print(f"{name}, the book: for 2 % the adviser names {book['lrg_size'].item()}, losing {book['drop'].item():.1%}")
+    band = list(maps["kinds"]).index("band_mirrored")
+    plain = np.isin(net["methods"], ["full", "bilinear"])
+    parts = {"labels ": (maps["scored"], maps["counts"][band], maps["lrg_sizes"]),
+             "network": (net["scored"], net["counts"][plain], net["lrg_sizes"][plain])}
+    for who, (scored, counts, sizes) in parts.items():
+        hit, labelled, predicted = counts[:, :, scored].sum(axis=1).transpose(2, 0, 1)
+        miou = pd.Series((hit / (labelled + predicted - hit)).mean(axis=1), sizes)
+        lost = 1 - miou / miou[65]
+        print(name, who, *(f"{s} points: {lost[s]:.1%} lost " for s in (49, 33, 25, 17)))
+    book = advice.query("domain == @name and model == 'deeplabv3plus' and "
+                        "rule == 'adviser' and tolerance == 0.02").iloc[0]
+    print(f"{name}: for 2 % the adviser names {book.lrg_size}, losing {book['drop']:.1%}")
 # %% [markdown]
 # :::{admonition} What is claimed
 # :class: claim
@@ -102,18 +107,19 @@ glue("av_same", f"{same:.2%}", display=False)
 # here by both ways, their losses differ by at most {glue:text}`av_same` of the mIoU.
 #
 # ## Do networks lose what their labels lose?
-# Marks below the diagonal lose less than the labels: advice there is careful. Above it the advice is bold.
+# Each mark is a network at one size of the grid. Marks below the diagonal lose less than the labels: advice there is
+# careful. Above it the advice is bold. The menu under the figure puts other numbers in the labels' place.
 # %% tags=["remove-input"]
 cut = truncated.table[~truncated.table["full"].astype(bool)]
 factor = (cut["drop"] / cut["advice"]).where(cut["advice"] > 0.001).groupby(cut["kind"]).median()
 for kind, times in factor.items():
     glue(f"av_factor_{kind}", f"{times:.1f}", display=False)
-figures.show(
-    draw.foreseen(truncated.table),
-    caption="Measured loss of mIoU against the labels' own, every truncated network.",
-    alt="Log-log scatter of measured loss against the loss of band-limited labels with a dashed diagonal; objects lie "
-        "above it, streets a little below.",
-    source="records of truncation and predictors", label="fig-foreseen",
+figures.show_plotly(
+    draw.foreseen(truncated.table), label="fig-foreseen",
+    caption="Measured loss of mIoU against what may foretell it, every network on every smaller grid.",
+    alt="Marks of four networks on logarithmic axes, a dashed diagonal. With the labels' loss objects lie above it, "
+        "streets a little below; with R_ce the networks of one data set lie apart; a menu changes the number.",
+    source="records of truncation, loss_in_frequency and predictors",
 )
 # %% [markdown]
 # In the median a network on objects loses {glue:text}`av_factor_objects` times what its labels lose, and one on streets

@@ -61,8 +61,8 @@ for name in real:
 # %% tags=["remove-input"]
 figures.show(
     draw.compare(rows),
-    caption="What three real label sets lose when they are cut to the waves that a grid can carry (left) or drawn in"
-    " blocks (right), with 95 % intervals. Dotted: tolerated losses. The adviser names the smallest grid below.",
+    caption="What three real label sets lose when they are cut to the waves that a grid can carry (above) or drawn in"
+    " blocks (below), with 95 % intervals. Dotted: tolerated losses. The adviser names the smallest grid below.",
     alt="Two panels on logarithmic axes, one line a data set, all falling with the grid's size. PASCAL VOC loses least"
     " by far, CamVid and Dubai lie close together; blocks lose more than the band at the same grid.",
     source="committed records of advise_labels", label="fig-advise-real")
@@ -74,11 +74,13 @@ figures.show(
 scratch, told = Path(tempfile.mkdtemp()), {}
 for scenes, name in (("objects", "voc2012"), ("streets", "camvid")):
     maps = example.write(scratch / scenes, scenes)  # or your own folder
-    told[scenes] = specseg.advice(maps, Settings(size=129, max_drop=0.02), out=scratch / f"advice-{scenes}").data
+    asked = Settings(size=129, max_drop=0.02)
+    told[scenes] = specseg.advice(maps, asked, out=scratch / f"to-{scenes}").data
     grid = told[scenes]["recommendation"]["lrg"]
-    own = best[(best["dataset"] == name) & (best["kind"] == "band") & (best["max_drop"] == 0.02)]
-    book = own.set_index("metric")["value"]["recommended"]
-    print(f"{scenes}: {grid['lrg_size']} of 33 points, {grid['drop']['value']:.1%} lost; {name}: {book:.0f} of 129")
+    book = best.query("dataset == @name and kind == 'band' and max_drop == 0.02")
+    book = book.set_index("metric")["value"]["recommended"]
+    print(f"{scenes}: {grid['lrg_size']} of 33 points, {grid['drop']['value']:.1%} lost;",
+          f"{name}: {book:.0f} of 129")
 # %% [markdown]
 # :::{admonition} What is claimed
 # :class: claim

@@ -98,7 +98,7 @@
     if (!body || table.closest(".specseg-line")) return;
     const rows = [...body.rows], head = table.tHead && table.tHead.rows[table.tHead.rows.length - 1];
     const plain = rows.every((row) => [...row.cells].every((cell) => cell.rowSpan === 1));
-    if (head && plain && rows.length > 3)
+    if (head && plain && rows.length > 3 && head.cells.length > 2)
       cellsOf(head).forEach((cell, column) => {
         if (!cell.textContent.trim()) return;
         const button = make("button", {type: "button", class: "sorts", title: "sort"}, ...cell.childNodes);

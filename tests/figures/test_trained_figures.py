@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import trainedrecords as invented
 
-from specseg.figures import COLORS, loss, truncation
+from specseg.figures import COLORS, loss, predictors, truncation
 from specseg.nets.networks import Network
 from specseg.study import cost, fpi, gate, learning, trained
 from specseg.study import loss as loss_tables
@@ -57,7 +57,10 @@ def test_lines_of_untrained_networks_are_grey_and_say_so(root):
     bilinear = rows[rows["method"].isin(["full", "bilinear"])]
     below = truncation.drops_beside(bilinear, tables.printed()).axes[1]
     seen = {line.get_label(): line.get_color() for line in below.lines if not line.get_label().startswith("_")}
-    assert seen.pop("land cover, DeepLab v3+ (untrained)") == COLORS["grey"] and COLORS["grey"] not in seen.values()
+    assert (
+        seen.pop("land cover, DeepLab v3+ (too weak to judge)") == COLORS["grey"]
+        and COLORS["grey"] not in seen.values()
+    )
 
 
 def test_five_rows_keep_the_sign_of_the_loss(root):
@@ -141,3 +144,19 @@ def test_methods_boundaries_and_rates(root):
     printed = tables.against_rates(tables.printed().query("prune_rate == 0"), loss_tables.printed())
     above, below = truncation.rate_and_drop({"ours": both}, printed).axes[:2]
     assert max(lines(above)["streets, DAN"]) == 0.554 and below.get_xscale() == "log"
+
+
+def test_a_choice_under_a_figure_changes_the_marks_of_every_network():
+    part = pd.DataFrame({"rce": [0.1, 0.0], "loss": [1.0, 2.0], "picture": ["a", "b"]})
+    fig = loss.frame_by_frame({"8": {"objects": part}, "16": {"objects": part.assign(rce=0.01)}})
+    (slider,) = fig.layout.sliders
+    assert [s.label for s in slider.steps] == ["8", "16"] and list(fig.data[0].x) == [0.1, 2e-5], "a log axis has no 0"
+    assert slider.steps[1].args[0] == {"x": [[0.01, 0.01]], "y": [[1.0, 2.0]]}
+    cell = {"setup": "voc dan", "kind": "objects", "model": "dan", "real": True, "share": 0.5, "lrg_size": 33}
+    cells = pd.DataFrame([{**cell, **dict.fromkeys(predictors.CHOICES, 0.2), "drop": 0.1, "full": f} for f in (0, 1)])
+    fig = predictors.foreseen(cells)
+    assert [t.name for t in fig.data] == ["PASCAL VOC, animals, DAN", "as much as the number says"]
+    (menu,) = fig.layout.updatemenus
+    for button in menu.buttons:
+        value = 0.5 if button.label == predictors.CHOICES["coarser"] else 0.2
+        assert button.args[0]["x"][0] == [value] and button.args[0]["y"][0] == [0.1], "without the whole grid"

@@ -60,7 +60,7 @@ def test_a_network_that_colour_alone_nearly_equals_sets_no_verdict(found):
     (pool, *_) = trained.pools(found)
     assert pool.observed(gate.quality(scored)) == {
         "domain": "objects (PASCAL VOC, animals)",
-        "left_out": "untrained: 1.9 times the mIoU of colour alone, 2 wanted",
+        "left_out": "too weak to judge: 1.9 times the mIoU of colour alone, 2 wanted",
     }
     assert pool.observed({})["left_out"] == "no score on record"
     assert gate.able([found[0]._replace(record=None)], []) != [], "made on the spot: no verdict takes it"

@@ -80,14 +80,19 @@ def bars_html(judged: Sequence[Judgement]) -> str:
 def bars_svg(judged: Sequence[Judgement]) -> str:
     """Return the same picture as a drawing of its own, for places without the book's style (the README)."""
     ink = {"good": "#00694c", "mended": "#004f7c", "bad": "#a33c00", "open": "#b08500", "none": "#ffffff"}
+    ink = {v: ink[look.css] for v, look in LOOKS.items()} | {
+        "paper inconsistent": "#7b2d8b",
+        "differs in kind": "#9c1f5c",
+    }
+    round_ = {v: 5.5 if "agrees" in v or "differs" in v else 2 for v in ink}  # discs, as in the book: measured
     size, step, left, per_row = 11, 13, 130, 44
     width = left + per_row * step + 10
     parts, x, y = [], 6, 6
     for verdict, n in tally(judged).items():
-        kind = LOOKS[verdict].css
         if x + 30 + 7 * len(f"{n} {verdict}") > width:  # the legend goes on in a second line
             x, y = 6, y + 18
-        parts.append(f'<rect x="{x}" y="{y}" width="{size}" height="{size}" rx="2" fill="{ink[kind]}" stroke="#555"/>')
+        look = f'width="{size}" height="{size}" rx="{round_[verdict]}" fill="{ink[verdict]}" stroke="#555"'
+        parts.append(f'<rect x="{x}" y="{y}" {look}/>')
         label = f"{n} {verdict}"
         parts.append(f'<text x="{x + 16}" y="{y + 10}">{label}</text>')
         x += 30 + 7 * len(label)
@@ -98,8 +103,9 @@ def bars_svg(judged: Sequence[Judgement]) -> str:
         for k, j in enumerate(_by_verdict(own)):
             at_x, at_y = left + (k % per_row) * step, y + (k // per_row) * step
             parts.append(
-                f'<rect x="{at_x}" y="{at_y}" width="{size}" height="{size}" rx="2" fill="{ink[LOOKS[j.verdict].css]}" '
-                f'stroke="#555" stroke-width=".6"><title>{html.escape(j.claim.id)}: {j.verdict}</title></rect>'
+                f'<rect x="{at_x}" y="{at_y}" width="{size}" height="{size}" rx="{round_[j.verdict]}" '
+                f'fill="{ink[j.verdict]}" stroke="#555" stroke-width=".6">'
+                f"<title>{html.escape(j.claim.id)}: {j.verdict}</title></rect>"
             )
         y += step * ((len(own) - 1) // per_row + 1)
     return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,7 @@ DATASET_NAMES = {
     "camvid": "CamVid",
     "dubai": "Dubai land cover",
     "synthetic": "synthetic",
+    "cityscapes_512x256": "Cityscapes, 512 × 256",
 }
 REGIME_NAMES = {kind.replace(" ", ""): f"{kind} (synthetic)" for kind in KIND_COLORS}
 SET_COLORS, SET_NAMES = {**DATASET_COLORS, **REGIME_COLORS}, {**DATASET_NAMES, **REGIME_NAMES}
@@ -58,7 +59,7 @@ STYLE: dict[str, Any] = {
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.labelsize": 10,
-    "legend.fontsize": 9,
+    "legend.fontsize": 9.8,
     "axes.grid": True,
     "grid.alpha": 0.25,
     "axes.spines.top": False,
@@ -96,6 +97,8 @@ def legend_below(fig, axes: Iterable, columns: int = 2, **style) -> None:
     for ax in axes:
         for handle, name in zip(*ax.get_legend_handles_labels(), strict=True):
             found.setdefault(name, handle)
+    if max(map(len, found), default=0) > 27:  # two of them are wider than a phone
+        columns = 1
     fig.legend(found.values(), found.keys(), loc="outside lower center", ncols=columns, **style)
 
 
@@ -181,3 +184,27 @@ def show_plotly(fig, *, caption: str, alt: str, source: str = "", label: str) ->
         config={"responsive": True, "displayModeBar": False},
     )
     return Shown(f'<div role="img" aria-label="{html.escape(alt, quote=True)}">{body}</div>', caption, source, label)
+
+
+def choices(marks: Mapping[str, Mapping[str, tuple]], looks: Mapping[str, dict], *, prefix: str = "", axes: dict):
+    """Return a plotly figure of marks on logarithmic axes, with a choice of what stands on the x axis under it.
+
+    `marks[choice][name]` is (x, y), the first choice shown; `looks[name]` what plotly's scatter is told of that name;
+    `axes` has xaxis and yaxis. With a `prefix` the choices are numbers on a slider, else names in a menu.
+    """
+    import plotly.graph_objects as go
+
+    first, own = next(iter(marks)), {"mode": "markers", "hoverlabel": {"namelength": -1}}
+    fig = go.Figure([go.Scatter(x=list(x), y=list(y), name=n, **{**own, **looks[n]})
+                     for n, (x, y) in marks[first].items()])  # fmt: skip
+    chosen = [{"label": name, "method": "restyle", "args": [{"x": [list(x) for x, _ in part.values()],
+                                                            "y": [list(y) for _, y in part.values()]}]}
+              for name, part in marks.items()]  # fmt: skip
+    below = {"x": 0.5, "xanchor": "center", "y": -0.12, "yanchor": "top", "direction": "up", "buttons": chosen}
+    control = {"sliders": [{"steps": chosen, "currentvalue": {"prefix": prefix}, "pad": {"t": 45}}]} if prefix else {
+        "updatemenus": [{**below, "pad": {"t": 5}, "bgcolor": "#f0f4f8", "showactive": True}]}  # fmt: skip
+    fig.update_layout(**axes, **control, height=480, margin={"l": 60, "r": 10, "t": 10, "b": 10},
+                      legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"})  # fmt: skip
+    for axis in (fig.layout.xaxis, fig.layout.yaxis):
+        axis.type, axis.dtick = "log", 1
+    return fig

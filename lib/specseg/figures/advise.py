@@ -56,7 +56,7 @@ def ceilings(data: Mapping) -> Figure:
     _mark(ax, data)
     _sizes(ax, [r["lrg_size"] for r in data["ceilings"]])
     ax.set_ylabel("score against the true labels\n(dashed: boundary IoU)")
-    ax.legend(fontsize=8, loc="lower right")
+    ax.legend(fontsize=9, loc="lower right")
     return fig
 
 
@@ -70,14 +70,14 @@ def drops(data: Mapping) -> Figure:
             _line(ax, positive, "drop", kind)
     tolerated = data["settings"]["max_drop"]
     ax.axhline(tolerated, color=COLORS["black"], lw=1, ls=":")
-    ax.text(0.99, tolerated, "tolerated", transform=ax.get_yaxis_transform(), ha="right", va="bottom", fontsize=8)
+    ax.text(0.99, tolerated, "tolerated", transform=ax.get_yaxis_transform(), ha="right", va="bottom", fontsize=9)
     _mark(ax, data)
     ax.set_yscale("log")
     low = min([r["drop"]["value"] for r in positive] + [tolerated])
     ax.set_ylim(low / 2, 4)
     _sizes(ax, [r["lrg_size"] for r in data["ceilings"]])
     ax.set_ylabel("share of mIoU lost")
-    ax.legend(fontsize=8, loc="upper right")
+    ax.legend(fontsize=9, loc="upper right")
     return fig
 
 
@@ -98,9 +98,9 @@ def classes(data: Mapping, most: int = 24) -> Figure:
     for y, k in enumerate(order):
         for x in range(len(sizes)):
             value = table[k, x]
-            ax.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=7.5,
+            ax.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=9,
                     color="white" if value < 0.55 else "black")  # fmt: skip
-    ax.set_yticks(range(len(order)), [_plain(here[k]["name"]) for k in order], fontsize=8)
+    ax.set_yticks(range(len(order)), [_plain(here[k]["name"]) for k in order], fontsize=9)
     ax.set_xticks(range(len(sizes)), [str(s) for s in sizes])
     ax.set_xlabel("points of the grid along a side")
     ax.grid(False)
@@ -118,7 +118,7 @@ def spectra(data: Mapping, most: int = 6) -> Figure:
         ax.loglog(nu[1:], curves[name][1:], color=colour, lw=1.1, label=_plain(name))
     ax.loglog(nu[1:], mean[1:], color=COLORS["black"], lw=2.2, label="mean of all classes")
     ax.set(xlabel="frequency (cycles per frame)", ylabel="power of the class planes")
-    ax.legend(fontsize=8, loc="lower left")
+    ax.legend(fontsize=9, loc="lower left")
     return fig
 
 
@@ -135,7 +135,7 @@ def tails(data: Mapping) -> Figure:
     ax.set_xticks(nu[::2], [str(n) for n in nu[::2]])
     ax.minorticks_off()
     ax.set(xlabel="band limit (cycles per frame)", ylabel="label energy beyond it")
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=9)
     return fig
 
 
@@ -155,7 +155,7 @@ def loss_rates(data: Mapping) -> Figure:
     ax.set_yscale("log")
     _sizes(ax, [r["lrg_size"] for r in data["logits"]["r_ce"]])
     ax.set_ylabel("R_ce (dashed: calibrated)")
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=9)
     return fig
 
 
@@ -173,13 +173,13 @@ def savings(data: Mapping) -> Figure:
     _mark(ax, {"recommendation": {"lrg": data["recommendation"]["lrg"], "blocks": None}})
     _sizes(ax, [r["lrg_size"] for r in data["costs"]])
     ax.set_ylabel("share saved")
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=9)
     return fig
 
 
 def compare(rows: pd.DataFrame, tolerances: tuple[float, ...] = (0.01, 0.02, 0.05)) -> Figure:
     """Draw what labels cut to each grid lose, set by set, from the rows of the records, with the tolerated losses."""
-    fig, (left, right) = subplots(1, 2, size=(7.4, 3.4), sharey=True)
+    fig, (left, right) = subplots(2, 1, size=(4.9, 6.4), sharex=True, sharey=True)
     titles = {"band": "labels cut to the grid's band", "majority": "block labels"}
     for ax, kind in ((left, "band"), (right, "majority")):
         own = rows[(rows["table"] == "ceilings") & (rows["metric"] == "drop") & (rows["kind"] == kind)]
@@ -191,12 +191,11 @@ def compare(rows: pd.DataFrame, tolerances: tuple[float, ...] = (0.01, 0.02, 0.0
         for tolerance in tolerances:
             ax.axhline(tolerance, color=COLORS["black"], lw=0.9, ls=":")
             ax.text(0.995, tolerance, f"{tolerance:.0%}", transform=ax.get_yaxis_transform(), ha="right", va="bottom",
-                    fontsize=8)  # fmt: skip
+                    fontsize=9.8)  # fmt: skip
         ax.set_yscale("log")
         _sizes(ax, own["lrg_size"].astype(int).tolist())
-        ax.set_title(titles[kind])
-    left.set_ylabel("share of mIoU lost")
-    left.legend(fontsize=8, loc="lower left")
+        ax.set(title=titles[kind], ylabel="share of mIoU lost")
+    left.legend(loc="lower left")
     return fig
 
 

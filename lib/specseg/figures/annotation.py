@@ -18,7 +18,7 @@ def maps(panels: Mapping[str, np.ndarray], palette: np.ndarray):
     fig, axes = figures.subplots(2, len(panels) // 2, size=(4.8, 5.2))
     for ax, (title, labels) in zip(axes.flat, panels.items(), strict=True):
         ax.imshow(painted(labels, palette), interpolation="nearest")
-        ax.set_title(title, fontsize=9)
+        ax.set_title(title, fontsize=9.8)
         ax.axis("off")
     return fig
 
@@ -41,7 +41,7 @@ def _by_regime(rows: pd.DataFrame, styles: Mapping[str, tuple[str, str]], ylabel
             ax.plot(line["nu_max"], line["value"], style, color=REGIME_COLORS[regime], ms=4, label=f"{regime}, {label}")
     ax.set(yscale="log", xlabel=NU_MAX, ylabel=ylabel)
     plain_ticks(ax, sorted(set(rows["nu_max"])))
-    fig.legend(fontsize=9, ncol=1, loc="outside lower center")
+    fig.legend(fontsize=9.8, ncol=1, loc="outside lower center")
     return fig, ax
 
 
@@ -71,7 +71,7 @@ def block_error(rows: pd.DataFrame):
     ax.plot(x, 0.2436 * x, color=COLORS["black"], lw=1, label="0.2436 h P")
     ax.set(xscale="log", yscale="log", xlabel="h P: block side times contour length per pixel",
            ylabel="share of changed pixels")  # fmt: skip
-    fig.legend(fontsize=9, ncol=2, loc="outside lower center")
+    fig.legend(fontsize=9.8, ncol=2, loc="outside lower center")
     return fig
 
 
@@ -117,7 +117,7 @@ def _a_panel_each(rows: pd.DataFrame, draw: Callable[..., None], ylabel: str):
         plain_ticks(ax, sorted(set(rows["nu_max"])))
     axes[-1].set_xlabel(NU_MAX)
     axes[1].set_ylabel(ylabel)
-    figures.legend_below(fig, axes[:1], fontsize=9)
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=2, fontsize=9.8)
     return fig
 
 
@@ -139,7 +139,7 @@ def drop_predictors(rows: pd.DataFrame):
             ax.errorbar(part[column], drop, yerr=spread, fmt=mark, color=color, ms=4, lw=0.8, fillstyle="none",
                         label=label)  # fmt: skip
         ax.set(xscale="log", yscale="log", xlabel=name, ylabel="relative drop of mIoU")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=1, fontsize=9)
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=1, fontsize=9.8)
     return fig
 
 
@@ -153,7 +153,7 @@ def floors(rows: pd.DataFrame):
         ax.plot(part["lrg_size"], part["floor_fejer"], mark + "--", color=color, ms=4, fillstyle="none")
         ax.set(title=part["kind"].iloc[0])
         ax.axhline(0, color=COLORS["grey"], lw=0.8)
-        ax.legend(fontsize=9)
+        ax.legend(fontsize=9.8)
     np.atleast_1d(axes)[1].set_ylabel(r"$R_F$ and its floor")
     np.atleast_1d(axes)[-1].set_xlabel("LRG size")
     return fig
@@ -168,5 +168,5 @@ def certificate(rows: pd.DataFrame):
     for times, style in ((1, "-"), (2, "--"), (4, ":")):
         ax.plot(x, times * x, style, color=COLORS["grey"], lw=1, label=f"{times} x")
     ax.set(xscale="log", yscale="log", xlabel="share of pixels that change", ylabel="certificate")
-    ax.legend(fontsize=9, ncol=2)
+    ax.legend(fontsize=9.8, ncol=2)
     return fig

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -46,15 +47,22 @@ def _by_rate(ax, cells: pd.DataFrame, x: str, y: str, named: str = "", **style) 
         ax.plot(g[x], g[y], color=RATE_COLORS[rate], label=named + _rate(rate), **style)
 
 
+def _outer(axes, xlabel: str, ylabel: str) -> None:
+    for ax in axes[-1]:
+        ax.set_xlabel(xlabel)
+    for ax in axes[:, 0]:
+        ax.set_ylabel(ylabel)
+
+
 def line_5b(cells: pd.DataFrame, ours, slopes: tuple[float, float], printed: dict[str, float]):
     """Draw Fig. 5b: drop against R_ce for all networks and below 0.2, with the printed and the refitted line.
 
     `ours` has slope and intercept; `slopes` is the clustered interval of the slope, drawn as a fan through the mean.
     """
-    fig, (left, right) = subplots(1, 2, size=(7.4, 3.9))
+    fig, (left, right) = subplots(2, 1, size=(4.9, 7.4))
     _points(left, cells)
     left.axvspan(0, printed["threshold"], color=COLORS["grey"], alpha=0.15, lw=0)
-    left.set(xlabel=r"$R_{ce}(\nu_{max})$", ylabel="relative mIoU-drop", title="all 168 networks", ylim=(-0.02, 0.75))
+    left.set(ylabel="relative mIoU-drop", title="all 168 networks", ylim=(-0.02, 0.75))
     below = cells[cells.rce < printed["threshold"]]
     _points(right, below)
     x = np.linspace(0, printed["threshold"], 50)
@@ -63,30 +71,31 @@ def line_5b(cells: pd.DataFrame, ours, slopes: tuple[float, float], printed: dic
     right.fill_between(x, low, high, color=COLORS["grey"], alpha=0.2, lw=0, label="95 %, six curves as clusters")
     right.plot(x, ours.intercept + ours.slope * x, color=COLORS["black"], label="the stated rule, recomputed")
     right.plot(x, printed["intercept"] + printed["slope"] * x, "--", color=COLORS["purple"], label="printed line")
-    right.set(xlabel=r"$R_{ce}(\nu_{max})$", title=f"$R_{{ce}}$ < {printed['threshold']:g}", ylim=(-0.01, 0.22))
+    right.set(xlabel=r"$R_{ce}(\nu_{max})$", ylabel="relative mIoU-drop", ylim=(-0.01, 0.22))
+    right.set_title(f"$R_{{ce}}$ < {printed['threshold']:g}")
     left.plot([0, 2], ours.intercept + ours.slope * np.array([0, 2]), color=COLORS["black"])
-    legend_below(fig, [right], 3)
+    legend_below(fig, [right])
     return fig
 
 
 def lines_5a(cells: pd.DataFrame):
     """Draw Fig. 5a: drop against R_ce, one panel per data set, one line per model and pruning rate."""
-    fig, axes = subplots(1, 3, size=(7.4, 3.4))
+    fig, axes = subplots(3, 1, size=(4.9, 9.0))
     for ax, dataset in zip(axes, DATASETS, strict=True):
         for model in MODELS:
             style = {"marker": MODEL_MARKERS[model], "ms": 4, "lw": 1, "ls": "-" if model == "deeplabv3plus" else ":"}
             _by_rate(ax, _own(cells, model, dataset), "rce", "miou_drop", f"{MODEL_NAMES[model]}, ", **style)
-        ax.set(title=DATASET_NAMES[dataset], xlabel=r"$R_{ce}$", xlim=(0, None), ylim=(0, None))
-    axes[0].set_ylabel("relative mIoU-drop")
-    legend_below(fig, [axes[0]], 4)
+        ax.set(title=DATASET_NAMES[dataset], ylabel="relative mIoU-drop", xlim=(0, None), ylim=(0, None))
+    axes[-1].set_xlabel(r"$R_{ce}$")
+    legend_below(fig, [axes[0]])
     return fig
 
 
 def fpi_4(cells: pd.DataFrame, optima: pd.DataFrame):
     """Draw Fig. 4: FPI against LRG size; a filled circle is the smallest, rings are what rounding leaves possible."""
-    fig, axes = subplots(2, 3, size=(7.4, 5.4), sharex=True)
+    fig, axes = subplots(3, 2, size=(4.9, 7.4), sharex=True)
     best = optima.set_index(["model", "dataset", "prune_rate"])
-    for k, (ax, pair) in enumerate(zip(axes.flat, PAIRS, strict=True)):
+    for ax, pair in zip(axes.T.flat, PAIRS, strict=True):
         own = _own(cells, *pair)
         _by_rate(ax, own, "lrg_size", "fpi", lw=1.2)
         for rate, g in own.groupby("prune_rate"):
@@ -95,35 +104,35 @@ def fpi_4(cells: pd.DataFrame, optima: pd.DataFrame):
                 ax.plot(size, fpi[size], "o", mfc="white", mec=color, ms=7)
             ax.plot(choice.lrg_size, choice.fpi, "o", color=color, ms=7)
         ax.axvspan(33, 65, color=COLORS["grey"], alpha=0.15, lw=0)
-        ax.set(title=_name(*pair), xticks=(17, 33, 49, 65, 81, 97, 129), xlabel="LRG size" if k > 2 else "",
-               ylabel="" if k % 3 else "GFLOPs / mIoU")  # fmt: skip
-        ax.tick_params(axis="x", labelsize=7.5)
-    legend_below(fig, [axes[0, 0]], 4)
+        ax.set(title=_name(*pair), xticks=(17, 33, 65, 97, 129))
+    _outer(axes, "LRG size", "GFLOPs / mIoU")
+    legend_below(fig, [axes[0, 0]])
     return fig
 
 
 def iou_flops_8(cells: pd.DataFrame):
     """Draw Fig. 8: mIoU against FLOPs, one line per pruning rate."""
-    fig, axes = subplots(2, 3, size=(7.4, 5.0), sharex="row")
-    for k, (ax, pair) in enumerate(zip(axes.flat, PAIRS, strict=True)):
+    fig, axes = subplots(3, 2, size=(4.9, 7.4), sharex="col")
+    for ax, pair in zip(axes.T.flat, PAIRS, strict=True):
         _by_rate(ax, _own(cells, *pair), "gflops", "miou", marker=MODEL_MARKERS[pair[0]], ms=4, lw=1.2)
-        ax.set(xlabel="GFLOPs", ylabel="" if k % 3 else "mIoU")
-        ax.set_title(_name(*pair), fontsize=9)
-    legend_below(fig, [axes[0, 0]], 4)
+        ax.set_title(_name(*pair), fontsize=9.8)
+    _outer(axes, "GFLOPs", "mIoU")
+    legend_below(fig, [axes[0, 0]])
     return fig
 
 
 def blocks_7(blocks: pd.DataFrame, ours, threshold: float = 0.2):
     """Draw Fig. 7: drop after training on block-wise labels against R_ce; `ours` is the line of Fig. 5b, for scale."""
-    fig, (left, right) = subplots(1, 2, size=(7.4, 3.6))
+    fig, (left, right) = subplots(2, 1, size=(4.9, 6.6))
     for ax, part in ((left, blocks), (right, blocks[blocks.rce < threshold])):
         _points(ax, part, size=30)
         x = np.array([0, min(threshold if ax is right else 0.6, 2)])
         ax.plot(x, ours.intercept + ours.slope * x, color=COLORS["black"], lw=1, label="line fitted to truncation")
-        ax.set_xlabel(r"$R_{ce}(\nu_{max})$")
-    left.set(title="all 24 networks", ylabel="relative mIoU-drop")
+        ax.set_ylabel("relative mIoU-drop")
+    left.set_title("all 24 networks")
+    right.set_xlabel(r"$R_{ce}(\nu_{max})$")
     right.set_title(f"$R_{{ce}}$ < {threshold:g}")
-    legend_below(fig, [right], 3)
+    legend_below(fig, [right])
     return fig
 
 
@@ -145,19 +154,19 @@ def slopes(ways: pd.DataFrame, own: pd.DataFrame, selections: pd.DataFrame, prin
     for r in own.itertuples():
         rows.append((_name(r.model, r.dataset), r.slope, r.slope, r.slope, DATASET_COLORS[r.dataset]))
     rows += [(r.selection, r.slope, r.slope, r.slope, COLORS["grey"]) for r in selections.iloc[1:].itertuples()]
-    fig, ax = subplots(1, 1, size=(7.2, 0.24 * len(rows) + 0.8))
+    fig, ax = subplots(1, 1, size=(4.9, 0.33 * len(rows) + 0.8))
     for y, (_, slope, low, high, color) in enumerate(reversed(rows)):
         ax.plot([low, high], [y, y], color=color, lw=2)
         ax.plot(slope, y, "o", color=color, ms=6)
     ax.axvline(printed, ls="--", color=COLORS["purple"])
-    ax.set_yticks(range(len(rows)), [name for name, *_ in reversed(rows)], fontsize=8.5)
+    ax.set_yticks(range(len(rows)), [fill(name, 23) for name, *_ in reversed(rows)], fontsize=9.8)
     ax.set(xlabel="slope of drop against $R_{ce}$ (dashed: printed)", ylim=(-0.7, len(rows) - 0.3))
     return fig
 
 
 def by_threshold(rows: pd.DataFrame, printed: dict[str, float]):
     """Draw slope and R^2 of the line against the threshold on R_ce, with and without LRG 129."""
-    fig, (left, right) = subplots(1, 2, size=(7.2, 3.0))
+    fig, (left, right) = subplots(2, 1, size=(4.9, 5.6), sharex=True)
     for full, style, name in ((True, "-", "with LRG 129"), (False, ":", "without")):
         g = rows[rows.full_grid == full]
         left.step(g.threshold, g.slope, style, where="post", color=COLORS["blue"], label=name)
@@ -165,17 +174,18 @@ def by_threshold(rows: pd.DataFrame, printed: dict[str, float]):
     for ax, value, title in ((left, printed["slope"], "slope"), (right, printed["r2"], "$R^2$")):
         ax.axhline(value, ls="--", color=COLORS["purple"], label="printed")
         ax.axvline(printed["threshold"], color=COLORS["grey"], lw=1)
-        ax.set(title=title, xlabel="threshold on $R_{ce}$", xscale="log")
+        ax.set(title=title, xscale="log")
         ticks = [t for t in (0.05, 0.1, 0.2, 0.4) if rows.threshold.min() <= t <= rows.threshold.max()]
         ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
         ax.set_xticks([], minor=True)
+    right.set_xlabel("threshold on $R_{ce}$")
     left.legend()
     return fig
 
 
 def products(table: pd.DataFrame):
     """Draw R_ce x nu_max against nu_max (Table 1): level where R_ce falls like 1/nu."""
-    fig, ax = subplots(1, 1, size=(6.4, 3.4))
+    fig, ax = subplots(1, 1, size=(4.9, 4.2))
     for (model, dataset), row in table.iterrows():
         ax.plot(
             row.index,
@@ -186,13 +196,13 @@ def products(table: pd.DataFrame):
             label=_name(model, dataset),
         )
     ax.set(xlabel=r"$\nu_{max}$", ylabel=r"$R_{ce}\,\nu_{max}$", yscale="log", xticks=list(table.columns))
-    legend_below(fig, [ax], 3)
+    legend_below(fig, [ax])
     return fig
 
 
 def frontier(saved: pd.DataFrame):
     """Draw lost mIoU against saved FLOPs (both against the unpruned network at LRG 129), one panel per model."""
-    fig, axes = subplots(1, 2, size=(7.4, 3.6), sharey=True)
+    fig, axes = subplots(2, 1, size=(4.9, 6.6), sharex=True, sharey=True)
     for ax, model in zip(axes, MODELS, strict=True):
         for dataset in DATASETS:
             g = _own(saved, model, dataset)
@@ -202,15 +212,15 @@ def frontier(saved: pd.DataFrame):
             ax.plot(steps, least, color=DATASET_COLORS[dataset], label=f"least loss, {DATASET_NAMES[dataset]}")
         ax.axvspan(0.65, 0.70, color=COLORS["grey"], alpha=0.2, lw=0)
         ax.axhline(0.05, color=COLORS["grey"], lw=1, ls="--")
-        ax.set(title=MODEL_NAMES[model], xlabel="saved share of FLOPs", ylim=(-0.01, 1.05 * saved.loss.max()))
-    axes[0].set_ylabel("lost share of mIoU")
-    legend_below(fig, [axes[0]], 3)
+        ax.set(title=MODEL_NAMES[model], ylabel="lost share of mIoU", ylim=(-0.01, 1.05 * saved.loss.max()))
+    axes[-1].set_xlabel("saved share of FLOPs")
+    legend_below(fig, [axes[0]])
     return fig
 
 
 def pruning(effect: pd.DataFrame, margin: float):
     """Draw the drop of each pruned network minus the unpruned network's at the same LRG size."""
-    fig, ax = subplots(1, 1, size=(6.8, 3.2))
+    fig, ax = subplots(1, 1, size=(4.9, 4.2))
     sizes = sorted(effect.lrg_size.unique(), reverse=True)
     for i, pair in enumerate(PAIRS):
         g = _own(effect, *pair)
@@ -218,7 +228,7 @@ def pruning(effect: pd.DataFrame, margin: float):
     ax.axhspan(-margin, margin, color=COLORS["grey"], alpha=0.2, lw=0)
     ax.set_xticks(range(len(sizes)), [str(s) for s in sizes])
     ax.set(xlabel="LRG size", ylabel="pruned minus unpruned drop")
-    legend_below(fig, [ax], 3)
+    legend_below(fig, [ax])
     return fig
 
 
@@ -228,24 +238,25 @@ def _with_rce(names) -> list[str]:
 
 def errors(small: pd.DataFrame, every: pd.DataFrame):
     """Draw the predictors' mean absolute error with the data set held out: R_ce < 0.2 and all networks."""
-    fig, axes = subplots(1, 2, size=(7.4, 3.2), sharey=True)
+    fig, axes = subplots(2, 1, size=(4.9, 5.6), sharex=True)
     names = list(small.predictor)[::-1]
     for ax, frame, title in ((axes[0], small, "$R_{ce}$ < 0.2"), (axes[1], every, "all networks")):
         mae = frame.set_index("predictor").mae
-        ax.barh(names, [mae[n] for n in names], color=_with_rce(names))
-        ax.set(title=title, xlabel="mean absolute error of the drop")
+        ax.barh([fill(n, 24) for n in names], [mae[n] for n in names], color=_with_rce(names))
+        ax.set_title(title)
         ax.grid(axis="y", visible=False)
+    axes[-1].set_xlabel("mean absolute error of the drop")
     return fig
 
 
 def regret(rows: pd.DataFrame):
     """Draw the mean regret in FPI of each way to choose the LRG size, with the number of exact hits."""
     part = rows.sort_values("mean_regret", ascending=False)
-    fig, ax = subplots(1, 1, size=(6.8, 0.27 * len(part) + 0.7))
-    ax.barh(part.predictor, part.mean_regret, color=_with_rce(part.predictor))
+    fig, ax = subplots(1, 1, size=(4.9, 0.33 * len(part) + 0.7))
+    ax.barh([fill(n, 20) for n in part.predictor], part.mean_regret, color=_with_rce(part.predictor))
     for y, r in enumerate(part.itertuples()):
-        ax.text(r.mean_regret * 1.08, y, f"{r.hits} of {r.n}", va="center", fontsize=8)
-    ax.set(xscale="log", xlabel="mean regret in FPI (label: optima found)", xlim=(None, part.mean_regret.max() * 3))
+        ax.text(r.mean_regret * 1.08, y, f"{r.hits} of {r.n}", va="center", fontsize=9.8)
+    ax.set(xscale="log", xlabel="mean regret in FPI (label: optima found)", xlim=(None, part.mean_regret.max() * 8))
     ax.grid(axis="y", visible=False)
     return fig
 
@@ -253,7 +264,7 @@ def regret(rows: pd.DataFrame):
 def last_digit(judged: pd.DataFrame):
     """Draw each printed drop minus the drop of the printed mIoUs, inside the range that rounding allows."""
     part = judged[judged.lrg_size != LEFT_OUT].sort_values(["dataset", "model", "prune_rate", "lrg_size"])
-    fig, ax = subplots(1, 1, size=(7.2, 2.8))
+    fig, ax = subplots(1, 1, size=(4.9, 3.6))
     x = np.arange(len(part))
     ax.fill_between(
         x,
@@ -276,5 +287,5 @@ def last_digit(judged: pd.DataFrame):
         )
     ax.set(xlabel="the 144 truncated networks of Table 4", xticks=[])
     ax.set_ylabel("printed drop minus\ndrop of the printed mIoUs")
-    ax.legend(ncols=4, loc="upper center", bbox_to_anchor=(0.5, 1.2))
+    legend_below(fig, [ax])
     return fig

@@ -17,19 +17,18 @@ PALE = {"objects": COLORS["sky"], "land cover": "#7FCDB4", "streets": COLORS["or
 
 
 def fig6(rows: Mapping[str, Mapping[str, np.ndarray]], palettes: Mapping[str, np.ndarray]):
-    """Draw label maps, a row per kind of scene and a column per title; `palettes` uint8 (C, 3) per kind, void grey."""
-    columns = len(next(iter(rows.values())))
-    side = 7.4 / columns
-    fig, axes = figures.subplots(len(rows), columns, size=(7.4, side * len(rows) + 0.3), squeeze=False)
-    for row, (line, (kind, panels)) in enumerate(zip(axes, rows.items(), strict=True)):
-        for ax, (title, labels) in zip(line, panels.items(), strict=True):
+    """Draw label maps, a column per kind of scene and a row per title; `palettes` uint8 (C, 3) per kind, void grey."""
+    count = len(next(iter(rows.values())))
+    fig, axes = figures.subplots(count, len(rows), size=(4.9, 4.8 / len(rows) * count + 0.2), squeeze=False)
+    for column, (kind, panels) in zip(axes.T, rows.items(), strict=True):
+        for ax, (title, labels) in zip(column, panels.items(), strict=True):
             ax.imshow(painted(labels, palettes[kind], VOID), interpolation="nearest")
             ax.set_xticks([])
             ax.set_yticks([])
             ax.grid(False)
-            if row == 0:
-                ax.set_title(title, fontsize=8.5)
-        line[0].set_ylabel(SET_NAMES.get(kind, kind).split(" (")[0], fontsize=8.5)
+            if ax in axes[:, 0]:
+                ax.set_ylabel(title)
+        column[0].set_title(SET_NAMES.get(kind, kind).split(" (")[0])
     return fig
 
 
@@ -38,7 +37,7 @@ def drops(ours: pd.DataFrame, printed: pd.DataFrame):
 
     Columns kind, model, nu_max (0: full labels), drop; ours also domain, low, high, label_drop (dotted).
     """
-    fig, axes = figures.subplots(2, 1, size=(5.6, 6.4), sharex=True, sharey=True)
+    fig, axes = figures.subplots(2, 1, size=(4.9, 6.4), sharex=True, sharey=True)
     ticks = sorted((set(printed["nu_max"]) | set(ours["nu_max"])) - {0}, reverse=True)
     for ax, table, name in ((axes[0], printed, "dataset"), (axes[1], ours, "domain")):
         for (who, kind, model), g in table[table["nu_max"] > 0].groupby([name, "kind", "model"]):
@@ -63,17 +62,20 @@ def ceilings(rows: pd.DataFrame):
     names = {"band": ("^-", COLORS["green"], "band-limited"), "majority": ("s-", COLORS["blue"], "blocks, majority"),
              "nearest": ("o-", COLORS["red"], "blocks, nearest")}  # fmt: skip
     sets = list(dict.fromkeys(rows["dataset"]))
-    fig, axes = figures.subplots(1, len(sets), size=(7.4, 3.0), sharey=True, squeeze=False)
-    for ax, name in zip(axes[0], sets, strict=True):
+    lines = -(-len(sets) // 2)
+    fig, axes = figures.subplots(lines, 2, size=(4.9, 2.3 * lines + 0.6), sharex=True, sharey=True, squeeze=False)
+    for ax, name in zip(axes.flat, sets, strict=False):
         for kind, (style, color, label) in names.items():
             g = rows[(rows["dataset"] == name) & (rows["kind"] == kind)].sort_values("nu_max")
             ax.plot(np.log2(g["nu_max"]), g["value"], style, ms=4, color=color, label=label)
         ticks = sorted({int(n) for n in rows["nu_max"] if np.log2(n) % 1 == 0})
         ax.set_xticks([np.log2(t) for t in ticks], [str(t) for t in ticks])
         ax.axhline(0.8, ls=":", color=COLORS["black"], lw=1)
-        ax.set(title=SET_NAMES.get(name, name), xlabel=r"$\nu_{max}$")
-    axes[0][0].set_ylabel("mIoU against the true labels")
-    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        ax.set(title=SET_NAMES.get(name, name), xlabel=r"$\nu_{max}$", ylabel="mIoU with true labels")
+        ax.label_outer()
+    for ax in axes.flat[len(sets) :]:
+        ax.set_axis_off()
+    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 
 
@@ -82,7 +84,7 @@ def agreement(rows: pd.DataFrame):
     words = {"block_majority": "blocks with true labels", "polygon_true": "polygons with true labels",
              "polygon_block": "polygons with blocks"}  # fmt: skip
     sets = list(dict.fromkeys(rows["dataset"]))
-    fig, ax = figures.subplots(size=(7.0, 0.5 * len(sets) + 1.6))
+    fig, ax = figures.subplots(size=(4.9, 0.5 * len(sets) + 1.8))
     for k, (kind, label) in enumerate(words.items()):
         g = rows[rows["kind"] == kind]
         y = np.array([sets.index(d) for d in g["dataset"]]) + 0.2 * (k - 1)
@@ -92,7 +94,7 @@ def agreement(rows: pd.DataFrame):
     ax.axvline(0.8, ls=":", color=COLORS["black"], lw=1)
     ax.set_yticks(range(len(sets)), [SET_NAMES.get(name, name) for name in sets])
     ax.set(xlabel="mIoU (dotted: 0.8)", ylim=(len(sets) - 0.5, -0.5))
-    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=1)
     return fig
 
 
@@ -101,12 +103,12 @@ def error_spectrum(rows: pd.DataFrame, nu_max: int):
 
     Columns regime, what ("labels", "error of the blocks"), nu, value.
     """
-    fig, ax = figures.subplots(size=(7.0, 3.2))
+    fig, ax = figures.subplots(size=(4.9, 4.2))
     for (regime, what), g in rows.groupby(["regime", "what"], sort=False):
         line, kind = "-" if what.startswith("error") else ":", SET_NAMES[regime].split(" (")[0]
         ax.plot(g["nu"].clip(lower=0.5), g["value"], line, color=REGIME_COLORS[regime], label=f"{kind}: {what}")
     ax.axvline(nu_max, color=COLORS["grey"], lw=1)
     ax.axhline(0.5, color=COLORS["grey"], lw=0.6)
     ax.set(xscale="log", xlabel=r"frequency $\nu$ [cycles per frame]", ylabel="share of power above", ylim=(0, 1.02))
-    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=1)
     return fig

@@ -90,7 +90,7 @@ def answer(grown: pd.DataFrame, shares: pd.DataFrame, law: pd.DataFrame, bound: 
         axes[0].plot(part["nu_max"][::4], part["below"][::4], "o", color=color, ms=4)
     plain_ticks(axes[0], OCTAVES)
     axes[0].set(ylim=(0, 1), xlabel=r"$\nu_{max}$ [cycles per frame of 513 px]", ylabel="share of the answer below")
-    axes[0].legend(title="lines: law, dots: FFT", fontsize=9, title_fontsize=9)
+    axes[0].legend(title="lines: law, dots: FFT", fontsize=9.8, title_fontsize=9.8)
     axes[1].plot(law["shift"], law["model"], "--", color=COLORS["black"], label="Gaussian model")
     axes[1].plot(law["shift"], law["true"], color=COLORS["black"], label="true band")
     axes[1].plot(
@@ -98,7 +98,7 @@ def answer(grown: pd.DataFrame, shares: pd.DataFrame, law: pd.DataFrame, bound: 
     )
     axes[1].axhline(bound, color=COLORS["grey"], lw=0.8, ls=":")
     axes[1].set(ylim=(0, 0.75), xlabel="shift of the edge [px]", ylabel=r"share below $\nu\sigma = 1$")
-    axes[1].legend(fontsize=9, loc="upper left")
+    axes[1].legend(fontsize=9.8, loc="upper left")
     return fig
 
 
@@ -108,8 +108,8 @@ def bands(t: np.ndarray, true: np.ndarray, model: np.ndarray, width: float):
     ax.fill_between(t, true, step="mid", color=COLORS["sky"], alpha=0.6, label="true strip $B_d \\cap B$ (Eq. 33)")
     ax.plot(t, model, color=COLORS["red"], label=f"nearest Gaussian of Eq. 35, $\\sigma$ = {width:.2f} d")
     ax.axvline(0, color=COLORS["black"], lw=0.8)
-    ax.annotate("outside  ", (0, 1.05), ha="right", fontsize=9)
-    ax.annotate("  inside the object", (0, 1.05), ha="left", fontsize=9)
+    ax.annotate("outside  ", (0, 1.05), ha="right", fontsize=9.8)
+    ax.annotate("  inside the object", (0, 1.05), ha="left", fontsize=9.8)
     ax.set(xlabel="distance from the contour, in strip widths d", ylim=(0, 1.2), ylabel="weight")
     fig.legend(loc="outside lower center")
     return fig
@@ -125,8 +125,8 @@ def built_up(rows: pd.DataFrame):
     axes[0].set(xlabel=r"$\nu_{max}\,\sigma$", ylabel="overlap kept (1: matched pair)")
     axes[0].legend(
         title="lines: Eq. 38 mended\ndashes: Eq. 39",
-        fontsize=9,
-        title_fontsize=9,
+        fontsize=9.8,
+        title_fontsize=9.8,
         loc="center right",
         bbox_to_anchor=(1.0, 0.66),
     )
@@ -134,7 +134,7 @@ def built_up(rows: pd.DataFrame):
     axes[1].plot(x["x"], x["matched"], color=COLORS["blue"], label="overlap itself")
     axes[1].plot(x["x"], x["sensitivity"], color=COLORS["red"], label="its answer to a shift")
     axes[1].set(xlabel=r"$\nu_{max}\,\sigma$", ylabel="share below")
-    axes[1].legend(fontsize=9)
+    axes[1].legend(fontsize=9.8)
     return fig
 
 

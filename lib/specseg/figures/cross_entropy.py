@@ -16,7 +16,7 @@ def legend_under(ax, columns: int = 1, **kwargs) -> None:
 
 def course(rows: pd.DataFrame):
     """Draw L_CE, L_ce(0), the rest and the floor of L_ce(0) against the training step (columns as `cancellation`)."""
-    fig, ax = figures.subplots(size=(5.6, 4.2))
+    fig, ax = figures.subplots(size=(4.9, 4.2))
     x = np.arange(len(rows))
     for column, label, color in (
         ("zero", "zero frequency, $L_{ce}(0)$", COLORS["blue"]), ("loss", "whole loss, $L_{CE}$", COLORS["black"]),
@@ -36,7 +36,7 @@ def zero_frequency(rows: pd.DataFrame):
 
     Columns step, entropy, mismatch, spread (as `rce_laws.zero_frequency`) and loss.
     """
-    fig, ax = figures.subplots(size=(5.6, 4.4))
+    fig, ax = figures.subplots(size=(4.9, 4.4))
     x = np.arange(len(rows))
     parts = {"entropy": ("entropy of the histogram, $H$", COLORS["grey"], ""),
              "mismatch": (r"mismatch, KL($\pi$ || p)", COLORS["orange"], "//"),
@@ -56,7 +56,7 @@ def zero_frequency(rows: pd.DataFrame):
 
 def built_up(rows: pd.DataFrame):
     """Draw the truncated loss of Eq. 9 against nu_max at several training steps (columns step, nu_max, kept, loss)."""
-    fig, ax = figures.subplots(size=(5.6, 3.6))
+    fig, ax = figures.subplots(size=(4.9, 3.6))
     for (step, part), color in zip(rows.groupby("step"), figures.CYCLE, strict=False):
         ax.plot(part["nu_max"], part["kept"], color=color, label=f"step {step}")
         ax.axhline(part["loss"].iloc[0], color=color, lw=0.8, ls=":")
@@ -67,7 +67,7 @@ def built_up(rows: pd.DataFrame):
 
 def frame(rows: pd.DataFrame, grid_nyquist: int | None = None):
     """Draw R_ce against nu_max: periodic, mirrored, and what the jump across the frame alone gives."""
-    fig, ax = figures.subplots(size=(5.6, 4.8))
+    fig, ax = figures.subplots(size=(4.9, 4.8))
     blue, green, red = COLORS["blue"], COLORS["green"], COLORS["red"]
     styles = {"periodic": (blue, "o-"), "mirrored": (green, "s-"), "frame alone": (red, "--")}
     names = {"periodic": "periodic (the paper's DFT)", "mirrored": "mirrored (DCT-II)",
@@ -80,7 +80,7 @@ def frame(rows: pd.DataFrame, grid_nyquist: int | None = None):
                 ax.plot(part["nu_max"], part["rce"], style, color=color, alpha=alpha, ms=3, label=label)
     if grid_nyquist:
         ax.axvline(grid_nyquist, color=COLORS["grey"], lw=0.8, ls=":")
-        ax.text(grid_nyquist, 0.02, " prediction grid", fontsize=9, rotation=90, transform=ax.get_xaxis_transform())
+        ax.text(grid_nyquist, 0.02, " prediction grid", fontsize=9.8, rotation=90, transform=ax.get_xaxis_transform())
     ax.set(xscale="log", yscale="log", xlabel=r"$\nu_{max}$ [cycles per frame]", ylabel=r"$R_{ce}(\nu_{max})$")
     plain_ticks(ax, sorted(rows["nu_max"].unique()))
     legend_under(ax)
@@ -89,7 +89,7 @@ def frame(rows: pd.DataFrame, grid_nyquist: int | None = None):
 
 def temperature(rows: pd.DataFrame, calibrated: float):
     """Draw R_ce, the loss and the (unchanged) relative drop of mIoU against the logits' scale tau."""
-    fig, axes = figures.subplots(2, 1, size=(5.4, 5.8), sharex=True)
+    fig, axes = figures.subplots(2, 1, size=(4.9, 5.8), sharex=True)
     axes[0].plot(rows["tau"], rows["rce"], "o-", color=COLORS["blue"], ms=3, label=r"$R_{ce}$")
     axes[0].plot(rows["tau"], rows["drop"], "s--", color=COLORS["red"], ms=3, label="relative mIoU-drop")
     axes[0].set(xscale="log", yscale="log", ylabel="rate")
@@ -104,7 +104,7 @@ def temperature(rows: pd.DataFrame, calibrated: float):
 
 def cost(rows: pd.DataFrame):
     """Draw what truncating the logits does to the loss beside R_ce: true, first and second order, upper bound."""
-    fig, ax = figures.subplots(size=(5.6, 4.4))
+    fig, ax = figures.subplots(size=(4.9, 4.4))
     rows = rows[rows["rce"] > 0]
     for column, label, color, style in (
         ("rce", r"$R_{ce}$ (Eq. 10)", COLORS["blue"], "o-"), ("true", "true change of the loss", COLORS["black"], "s-"),
@@ -152,7 +152,7 @@ def truncations(maps: dict[int, np.ndarray], label: np.ndarray):
     """Draw the same class maps, three a row, for print and where the slider cannot run."""
     limits = sorted(maps, reverse=True)
     lines = -(-(len(limits) + 1) // 3)
-    fig, axes = figures.subplots(lines, 3, size=(5.4, 2.1 * lines))
+    fig, axes = figures.subplots(lines, 3, size=(4.9, 2.1 * lines))
     for ax in axes.flat:
         ax.set_axis_off()
     top = int(max(label.max(), *(m.max() for m in maps.values())))

@@ -29,7 +29,7 @@ def sheet(rows: dict[str, Sequence[Sample]], palettes: dict[str, np.ndarray]) ->
             for row, picture in ((0, sample.image), (1, painted(sample.label, palettes[name]))):
                 axes[2 * k + row, j].set_visible(True)
                 axes[2 * k + row, j].imshow(picture, interpolation="nearest")
-        axes[2 * k, 0].set_title(SET_NAMES[name], loc="left")
+        axes[2 * k, 0].set_title(SET_NAMES[name], loc="left", fontsize=15)
     return fig
 
 
@@ -39,7 +39,7 @@ def contours(rows: pd.DataFrame) -> Figure:
     A pale bar below a synthetic regime spans the means of its twelve doses.
     """
     sets = [name for name in ORDER if name in set(rows["dataset"])]
-    fig, ax = subplots(1, 1, size=(7.0, 0.45 * len(sets) + 1.2))
+    fig, ax = subplots(1, 1, size=(4.9, 0.45 * len(sets) + 1.2))
     for y, name in enumerate(reversed(sets)):
         part, colour = rows[rows["dataset"] == name], SET_COLORS[name]
         level = part[part["metric"] == "contour_quantile"].set_index("level")["value"]
@@ -57,22 +57,22 @@ def contours(rows: pd.DataFrame) -> Figure:
 
 def tails(rows: pd.DataFrame) -> Figure:
     """Draw the share of the labels' energy above each band limit, with the slope -1 of a sharp contour."""
-    fig, ax = subplots(1, 1, size=(6.4, 3.6))
+    fig, ax = subplots(1, 1, size=(4.9, 4.0))
     for name in [n for n in ORDER if n in set(rows["dataset"])]:
         part = rows[(rows["dataset"] == name) & (rows["metric"] == "tail") & (rows["nu_max"] < 256)]
         part = part.sort_values("nu_max")
         style = "--" if name in REGIME_NAMES else "-"
         ax.loglog(part["nu_max"], part["value"], style, color=SET_COLORS[name], label=SET_NAMES[name])
     ax.loglog([8, 64], [0.02, 0.0025], color=COLORS["black"], lw=0.9, ls=":")
-    ax.text(22, 0.0046, r"$\nu_{max}^{-1}$", fontsize=9, ha="right")
+    ax.text(22, 0.0046, r"$\nu_{max}^{-1}$", fontsize=9.8, ha="right")
     ax.set(xlabel=r"band limit $\nu_{max}$ (cycles per frame)", ylabel=r"label energy above $\nu_{max}$")
-    ax.legend(fontsize=8, loc="lower left")
+    ax.legend(loc="lower left")
     return fig
 
 
 def doses(rows: pd.DataFrame, nu_max: int = 32) -> Figure:
     """Draw the contour that each dose gives, and the label energy above `nu_max` against the contour."""
-    fig, (left, right) = subplots(1, 2, size=(7.4, 3.2))
+    fig, (left, right) = subplots(2, 1, size=(4.9, 6.4))
     for name, part in rows[rows["dose"].notna()].groupby("dataset", sort=False):
         line = part[part["metric"] == "dose_contour"].set_index("dose").sort_index()
         above = part[(part["metric"] == "dose_tail") & (part["nu_max"] == nu_max)].set_index("dose")
@@ -86,6 +86,6 @@ def doses(rows: pd.DataFrame, nu_max: int = 32) -> Figure:
         axis.set_ticks([2, 4, 8, 16, 32], ["2", "4", "8", "16", "32"])
         axis.set_minor_locator(NullLocator())
     left.xaxis.set_minor_locator(NullLocator())
-    left.legend(fontsize=8)
+    left.legend()
     right.set(xlabel="contours (frame sides)", ylabel=rf"label energy above $\nu_{{max}} = {nu_max}$")
     return fig

@@ -31,7 +31,7 @@ def fig3(rows: Mapping[tuple[str, int], torch.Tensor], names: Sequence[str]):
             ax.grid(False)
             ax.set(xticks=[-half, 0, half], yticks=[-half, 0, half])
             if i == 0:
-                ax.set_ylabel(name.replace(", ", "\n").replace("up-sampling x4", "up x4"), fontsize=9)
+                ax.set_ylabel(name.replace(", ", "\n").replace("up-sampling x4", "up x4"), fontsize=9.8)
             if j == 0:
                 ax.set_title(rf"$\nu_i$ = ({nu}, {nu})")
     fig.colorbar(shown, ax=axes, location="bottom", shrink=0.6, label="dB below the row's maximum")
@@ -52,7 +52,7 @@ def row_energies(table: pd.DataFrame):
             ax.barh(range(len(names)), [part[n] for n in names], color=color, label=label, height=0.7)
         ax.axvline(0.9, color=COLORS["red"], lw=0.8, ls=":")
         ax.set(xlim=(0, 1))
-        ax.set_yticks(range(len(names)), [n.replace("up-sampling", "up") for n in names], fontsize=9)
+        ax.set_yticks(range(len(names)), [n.replace("up-sampling", "up") for n in names], fontsize=9.8)
         ax.invert_yaxis()
         ax.set_title(rf"$\nu_i$ = ({nu}, {nu})")
     axes[-1].set_xlabel("share of the row's energy")
@@ -74,7 +74,7 @@ def cost_of_half(table: pd.DataFrame, law: pd.DataFrame):
     ax.plot(relu["rms"], relu["error"], "^-", color=COLORS["red"], label="ReLU, Eq. 5")
     ax.set(xscale="log", yscale="log", ylim=(1e-4, 2), xlabel="rms of the pre-activation Z",
            ylabel="relative error of the spectral gradient")  # fmt: skip
-    ax.legend(fontsize=9)
+    ax.legend(fontsize=9.8)
     return fig
 
 
@@ -91,7 +91,7 @@ def depth(table: pd.DataFrame):
         ax.axhline(0.5, color=COLORS["red"], lw=0.8, ls=":")
         ax.set(ylabel="share of the row's energy", title=name, ylim=(0, 1), xticks=sorted(table["depth"].unique()))
     axes[1].set_xlabel("layers")
-    axes[1].legend(fontsize=9)
+    axes[1].legend(fontsize=9.8)
     return fig
 
 
@@ -108,7 +108,7 @@ def relu_spread(rows: pd.DataFrame):
     ax.set(
         xlabel=r"distance of $\nu_j$ from $\nu_i$, at most [bins]", ylabel="share of the row's energy", ylim=(0, 1.02)
     )
-    ax.legend(title="lines: arcsine law, dots: measured", fontsize=9)
+    ax.legend(title="lines: arcsine law, dots: measured", fontsize=9.8)
     return fig
 
 
@@ -124,7 +124,7 @@ def cancellation(tables: Mapping[str, pd.DataFrame]):
             ax.plot(line["nu_j"], line["value"], style, color=color, ms=3, label=label)
         ax.set(yscale="log", ylabel="size of the gradient", title=name)
     ax.set_xlabel(r"$\nu_j$ [cycles per frame]")
-    fig.legend(*np.atleast_1d(axes)[0].get_legend_handles_labels(), loc="outside lower center", ncol=1, fontsize=9)
+    fig.legend(*np.atleast_1d(axes)[0].get_legend_handles_labels(), loc="outside lower center", ncol=1, fontsize=9.8)
     return fig
 
 
@@ -144,7 +144,7 @@ def by_confidence(rows: pd.DataFrame):
         ax.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])
         ax.set_xticks([], minor=True)
     ax.set_xlabel("confidence")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=3, fontsize=9)
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=3, fontsize=9.8)
     return fig
 
 

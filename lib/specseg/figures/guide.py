@@ -18,7 +18,7 @@ def overview(label, colors, power, limited, grid, nu_max: int):
     The spectrum is shown up to 4 nu_max. `colors` is a (C, 3) uint8 palette; labels outside it are drawn white.
     `limited` and `grid` are label maps too.
     """
-    fig, every = subplots(2, 3, size=(5.2, 3.9))
+    fig, every = subplots(2, 3, size=(4.9, 3.9))
     cells = every[1, 1].get_gridspec()
     every[1, 1].remove(), every[1, 2].remove()
     axes = [*every[0], every[1, 0], fig.add_subplot(cells[1, 1:])]
@@ -83,7 +83,7 @@ def worked(label, power, limited, blocks, names: str = "GHR"):
     for ax, shown in zip(axes[[0, 2, 3]], (label, limited, blocks), strict=True):
         ax.imshow(painted(shown, colors), interpolation="nearest")
         for (row, column), value in np.ndenumerate(np.asarray(shown)):
-            ax.text(column, row, names[value], ha="center", va="center", fontsize=9)
+            ax.text(column, row, names[value], ha="center", va="center", fontsize=9.8)
     reach = len(power) // 2
     axes[1].imshow(power, cmap="Greys", extent=(-reach - 0.5, reach + 0.5) * 2)
     axes[1].add_patch(Rectangle((-1.5, -1.5), 3, 3, fill=False, ec=COLORS["red"], lw=1.8))

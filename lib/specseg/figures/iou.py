@@ -61,7 +61,7 @@ def expansion(loss: pd.DataFrame, typical: float, polynomial: Callable):
     axes[2].plot(added, (1 - added / 2) / (1 + added), color=COLORS["black"], label="IoU")
     axes[2].set(xlabel=r"$\eta$: class areas added ($\xi = \eta/2$ missed)", ylabel="IoU", ylim=(-0.5, 1.5))
     for ax in axes:
-        ax.legend(fontsize=9, ncols=2)
+        ax.legend(fontsize=9.8, ncols=2)
     return fig
 
 
@@ -101,7 +101,7 @@ def certificate(rows: pd.DataFrame):
     axes[1].set(xscale="log", yscale="log", xlabel=r"$\nu_{max}$ [cycles per frame]", ylabel=r"$R_{ce}$")
     for ax in axes:
         plain_ticks(ax, sorted(rows["nu_max"].unique()))
-        ax.legend(fontsize=9)
+        ax.legend(fontsize=9.8)
     return fig
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from specseg.figures import COLORS, REGIME_COLORS, SET_COLORS, SET_NAMES, painted, plain_ticks, subplots
+from specseg.figures import COLORS, REGIME_COLORS, SET_COLORS, SET_NAMES, legend_below, painted, plain_ticks, subplots
 
 VOID_GREY = (224, 224, 224)
 _RANGE = (16, 32)  # the band limits that the paper recommends
@@ -66,14 +66,14 @@ def power_curves(ax, rows: pd.DataFrame, boundary: str = "mirrored") -> None:
         keep = nu > 0
         ax.loglog(nu[keep], value[keep] / value.max(), label=SET_NAMES[dataset], **_style(dataset))
     ax.loglog([8, 64], [6e-4, 6e-4 / 512], color="black", lw=0.9, ls=":")
-    ax.text(24, 4.5e-5, r"$\nu^{-3}$", fontsize=9)
+    ax.text(24, 4.5e-5, r"$\nu^{-3}$", fontsize=9.8)
     _band(ax, text=False)
     ax.set(xlabel=r"frequency (waves a frame)", ylabel="power / its largest")
 
 
 def overview(rows: pd.DataFrame) -> Figure:
     """Draw the averaged power of each data set beside the mIoU that its band-limited labels keep."""
-    fig, (left, right) = subplots(2, 1, size=(5.0, 5.6))
+    fig, (left, right) = subplots(2, 1, size=(4.8, 5.6))
     power_curves(left, rows)
     left.legend(loc="lower left")
     score_curves(right, rows, "miou")
@@ -95,7 +95,7 @@ def score_curves(ax, rows: pd.DataFrame, metric: str, boundary: str = "mirrored"
 
 def against_record(found: pd.DataFrame, kept: pd.DataFrame) -> Figure:
     """Draw spectra computed on this page over those of the committed records of the same regimes."""
-    fig, axes = subplots(1, 3, size=(7.4, 2.8), sharey=True)
+    fig, axes = subplots(3, 1, size=(4.9, 7.2), sharex=True, sharey=True)
     for ax, (name, part) in zip(axes, found.groupby("dataset", sort=False), strict=True):
         for rows, style, label in (
             (kept[kept["dataset"] == name], {"color": "black", "ls": ":", "lw": 1.2}, "record"),
@@ -103,16 +103,16 @@ def against_record(found: pd.DataFrame, kept: pd.DataFrame) -> Figure:
         ):
             power = main_rows(rows, "power").sort_values("nu")
             ax.loglog(power["nu"][power["nu"] > 0].astype(float), power["value"][power["nu"] > 0], label=label, **style)
-        ax.set(title=SET_NAMES[name], xlabel=r"$\nu$ (cycles per frame)")
+        ax.set(title=SET_NAMES[name], ylabel=r"power $|b(\nu)|^2$")
         ax.legend(loc="lower left")
-    axes[0].set_ylabel(r"averaged power $|b(\nu)|^2$")
+    axes[-1].set_xlabel(r"$\nu$ (cycles per frame)")
     return fig
 
 
 def frames(rows: pd.DataFrame) -> Figure:
     """Draw the energy beyond each band limit: periodic against mirrored, void masked or filled, padded frame."""
     datasets = list(dict.fromkeys(rows["dataset"]))
-    fig, axes = subplots(1, len(datasets), size=(7.4, 3.0), sharey=True)
+    fig, axes = subplots(len(datasets), 1, size=(4.9, 2.5 * len(datasets) + 0.8), sharex=True, sharey=True)
     variants = {
         "glued (periodic)": ("periodic", "crop", "masked", {"color": "black", "marker": "o"}),
         "mirrored": ("mirrored", "crop", "masked", {"color": COLORS["blue"], "marker": "s"}),
@@ -126,49 +126,52 @@ def frames(rows: pd.DataFrame) -> Figure:
             ax.plot(part["nu_max"].astype(float), 1 - part["value"], label=label, ms=3.5, lw=1.2, **style)
         ax.set_yscale("log")
         _limits(ax, (8, 16, 32, 64))
-        ax.set_title(SET_NAMES[dataset])
-    axes[0].set_ylabel(r"share of energy beyond $\nu_{max}$")
-    axes[min(1, len(axes) - 1)].legend(loc="lower left", fontsize=7.5)  # where the lines leave room
+        ax.set(title=SET_NAMES[dataset], ylabel=r"energy beyond $\nu_{max}$")
+        ax.label_outer()
+    legend_below(fig, axes[:1])
     return fig
 
 
 def residual(label: np.ndarray, low: np.ndarray, distance: np.ndarray, palette: np.ndarray, cell: float) -> Figure:
     """Draw a label map, what lies beyond the band in it (root of the sum of squares over classes), and the contours'
     neighbourhood of one LRG cell (white line)."""
-    fig, axes = subplots(1, 3, size=(7.4, 2.7))
+    fig, every = subplots(2, 2, size=(4.9, 5.2))
+    axes = every.flat
     axes[0].imshow(painted(label, palette, VOID_GREY), interpolation="nearest")
     axes[0].set_title("label map B")
     shown = axes[1].imshow(low, cmap="magma", vmin=0, interpolation="nearest")
     axes[1].set_title(r"what lies beyond $\nu_{max}$")
-    fig.colorbar(shown, ax=axes[1], shrink=0.75)
+    fig.colorbar(shown, ax=axes[3], location="left", shrink=0.75)
     axes[2].imshow(low, cmap="magma", vmin=0, interpolation="nearest")
     axes[2].contour(distance, levels=[cell], colors="white", linewidths=0.7)
     axes[2].set_title("within one grid cell")
     for ax in axes:
         ax.set(xticks=[], yticks=[])
         ax.grid(False)
+    axes[3].set_axis_off()
     return fig
 
 
 def class_costs(rows: pd.DataFrame, nu_max: int) -> Figure:
-    """Draw the IoU that each class keeps at one band limit, one column of bars a data set, worst class below."""
+    """Draw the IoU that each class keeps at one band limit, one panel of bars a data set, worst class below."""
     part = main_rows(rows, "class_iou")
     part = part[part["nu_max"] == nu_max]
     datasets = list(dict.fromkeys(part["dataset"]))
-    fig, axes = subplots(1, len(datasets), size=(7.4, 4.0))
+    counts = [part.loc[part["dataset"] == d, "name"].nunique() for d in datasets]
+    fig, axes = subplots(len(counts), 1, size=(4.9, 0.25 * sum(counts) + 0.6 * len(counts)), height_ratios=counts)
     for ax, dataset in zip(axes, datasets, strict=True):
         own = part[part["dataset"] == dataset].sort_values("value")
         ax.barh(own["name"], own["value"], color=SET_COLORS[dataset], height=0.7)
         ax.axvline(0.95, color="black", lw=0.9, ls=":")
-        ax.set(title=SET_NAMES[dataset], xlim=(0, 1), xlabel="IoU kept")
-        ax.tick_params(axis="y", labelsize=8)
+        ax.set(title=SET_NAMES[dataset], xlim=(0, 1))
         ax.grid(axis="y", visible=False)
+    axes[-1].set_xlabel("IoU kept")
     return fig
 
 
 def side_by_side(image: np.ndarray, maps: Mapping[str, np.ndarray], palette: np.ndarray) -> Figure:
     """Draw a photograph and its label maps (title -> map), two in a row."""
-    fig, axes = subplots((len(maps) + 2) // 2, 2, size=(5.0, 2.65 * ((len(maps) + 2) // 2)))
+    fig, axes = subplots((len(maps) + 2) // 2, 2, size=(4.9, 2.65 * ((len(maps) + 2) // 2)))
     pictures = {"photograph": image} | {title: painted(x, palette, VOID_GREY) for title, x in maps.items()}
     for ax, (title, picture) in zip(axes.flat, pictures.items(), strict=True):
         ax.imshow(picture, interpolation="nearest")
@@ -235,7 +238,8 @@ def band_slider(maps: Mapping[str, Sequence[np.ndarray]], palettes: Mapping[str,
         found = []
         for p in places:
             wrong = f"{100 * errors[p['name']][k]:.1f} % wrong"  # two short lines fit a phone
-            text = f"{p['name']}<br>{'as drawn' if 2 * limits[k] + 1 >= side else wrong}"
+            name = SET_NAMES.get(p["name"], p["name"]).split(" (")[0]
+            text = f"{name}<br>{'as drawn' if 2 * limits[k] + 1 >= side else wrong}"
             found.append({**place, "x": p["x"], "text": text, "showarrow": False, "font": {"size": 12}})
         return found
 

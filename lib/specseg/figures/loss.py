@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from specseg.data.domains import DOMAINS
-from specseg.figures import COLORS, KIND_COLORS, MODEL_NAMES, legend_below, plain_ticks, subplots
+from specseg.figures import COLORS, KIND_COLORS, MODEL_NAMES, choices, legend_below, plain_ticks, subplots
 
 KIND_MARKERS = {"objects": "o", "land cover": "^", "streets": "s"}
 DOMAIN_NAMES = {name: d.title for name, d in DOMAINS.items()}
@@ -34,7 +34,7 @@ def groups(rows: pd.DataFrame) -> list[tuple[tuple[str, str, str], pd.DataFrame]
 def kind_and_model(part: pd.DataFrame) -> str:
     """Return the name of a line that the paper's and our domain of one kind share; untrained ones have their own."""
     kind, model = part["kind"].iloc[0], part["model"].iloc[0]
-    return f"{kind}, {MODEL_NAMES.get(model, model)}{' (untrained)' * untrained(part)}"
+    return f"{kind}, {MODEL_NAMES.get(model, model)}{' (too weak to judge)' * untrained(part)}"
 
 
 def domains_of(rows: pd.DataFrame) -> str:
@@ -74,7 +74,7 @@ def rate_curves(
     `ours` and `mirrored` (dotted) have domain, kind, model, nu_max, value, low, high; `printed` the same without low
     and high. `grid_limit` is the band limit of our prediction grid.
     """
-    fig, axes = subplots(2, 1, size=(5.6, 8.0), sharex=True)
+    fig, axes = subplots(2, 1, size=(4.9, 8.0), sharex=True)
     for ax, rows, title in zip(axes, (printed, ours), ("the paper, Table 1", "ours"), strict=True):
         for _, part in groups(rows[rows["value"] > 0]):
             part = part.sort_values("nu_max")
@@ -101,7 +101,7 @@ def five_rows(profiles: pd.DataFrame, rates: pd.DataFrame, grid_limit: int) -> F
     `profiles` has domain, kind, model, row ("labels", "logits", "loss", "initial", "final"), nu, value: power per bin,
     sums of Re L_ce over a rim for the others. `rates` has domain, kind, model, nu_max, value.
     """
-    fig, axes = subplots(5, 1, size=(5.6, 12.5))
+    fig, axes = subplots(5, 1, size=(4.9, 12.5))
     titles = {"labels": r"1. labels: $|b(\nu)|^2$ / its largest value", "logits": r"2. logits: $|\hat y(\nu)|^2$ / its"
               " largest value", "loss": r"3. $L_{ce}(\nu)$ after training (nats, a rim)"}  # fmt: skip
     for ax, (row, title) in zip(axes, titles.items(), strict=False):
@@ -120,7 +120,7 @@ def five_rows(profiles: pd.DataFrame, rates: pd.DataFrame, grid_limit: int) -> F
             name = who(domain, model) + (", first step" if row == "initial" else "")
             line = {"color": color(part), "ls": ":" if row == "initial" else MODEL_LINES[model], "lw": width}
             axes[3].plot(one["nu"], one["value"], label=name, **line)
-    axes[3].set_title(r"4. $L_{ce}(\nu)$: dotted before, solid after training (nats, a rim)")
+    axes[3].set_title(r"4. $L_{ce}(\nu)$ before (dotted) and after (nats, a rim)")
     for ax in axes[2:4]:
         ax.set_xscale("symlog", linthresh=1)
         ax.set_yscale("symlog", linthresh=1e-3)
@@ -132,7 +132,7 @@ def five_rows(profiles: pd.DataFrame, rates: pd.DataFrame, grid_limit: int) -> F
         axes[4].plot(part["nu_max"], part["value"], **style(part))
     axes[4].set(yscale="log", title=r"5. $R_{ce}(\nu_{max})$")
     plain_ticks(axes[4], (8, 16, 32, 64))
-    axes[4].set_xlabel(r"frequency $\nu$, band limit $\nu_{max}$ (cycles per frame; dotted: the grid's limit)")
+    axes[4].set_xlabel(r"frequency $\nu$, band limit $\nu_{max}$ (cycles per frame)")
     legend_below(fig, axes[:1])
     return fig
 
@@ -143,7 +143,7 @@ def readings(rates: pd.DataFrame, limits: Sequence[int]) -> Figure:
     `rates` is what `trained.rates` returns. Full marks: ratio of means; hollow: mean of ratios.
     """
     variants = list(dict.fromkeys(rates["variant"]))
-    fig, axes = subplots(len(limits), 1, size=(5.6, (0.33 * len(variants) + 0.75) * len(limits) + 0.6), sharex=True)
+    fig, axes = subplots(len(limits), 1, size=(4.9, (0.33 * len(variants) + 0.75) * len(limits) + 0.6), sharex=True)
     for ax, limit in zip(np.atleast_1d(axes), limits, strict=True):
         here = rates[rates["nu_max"] == limit]
         lines = groups(here)
@@ -170,7 +170,7 @@ def learning(courses: pd.DataFrame, bands: Sequence[str]) -> Figure:
     `courses` is what `specseg.study.learning.courses` returns.
     """
     lines = groups(courses)
-    fig, axes = subplots(len(lines), 2, size=(6.2, 2.5 * len(lines) + 0.6), sharex=True, squeeze=False)
+    fig, axes = subplots(len(lines), 2, size=(4.9, 2.5 * len(lines) + 0.6), sharex=True, squeeze=False)
     for (left, right), ((domain, _, model), part) in zip(axes, lines, strict=True):
         for band in bands:
             alone = [one.sort_values("share") for _, one in part.groupby(["fold", "seed"])]
@@ -185,8 +185,8 @@ def learning(courses: pd.DataFrame, bands: Sequence[str]) -> Figure:
         left.plot([], [], color=COLORS["grey"], ls="--", label=r"$L_{CE}$")
         whole = part.groupby("share")["loss"].mean()
         left.plot(whole.index, whole, color=COLORS["grey"], ls="--")
-        left.set_title(who(domain, model) + " (untrained)" * untrained(part), fontsize=9)
-        right.set_title("part of the final change", fontsize=9)
+        left.set_title(f"{DOMAIN_NAMES[domain]}\n{MODEL_NAMES[model]}" + " (too weak)" * untrained(part), fontsize=9.8)
+        right.set_title("part of the final change", fontsize=9.8)
         right.axhline(0.5, color=COLORS["grey"], lw=0.8, ls=":")
         left.set_yscale("symlog", linthresh=0.1)
         left.set_ylabel("nats per pixel")
@@ -202,7 +202,7 @@ def loss_and_iou(courses: pd.DataFrame, pictures: pd.DataFrame) -> Figure:
 
     `courses` and `pictures` are what `specseg.study.learning` returns under these names; `pictures` may be empty.
     """
-    fig, axes = subplots(2 if len(pictures) else 1, 1, size=(5.6, 7.0 if len(pictures) else 3.8), squeeze=False)
+    fig, axes = subplots(2 if len(pictures) else 1, 1, size=(4.9, 7.0 if len(pictures) else 3.8), squeeze=False)
     top = axes[0, 0]
     for (domain, _, model), part in groups(courses):
         for k, (_, one) in enumerate(part.groupby(["fold", "seed"])):
@@ -222,3 +222,19 @@ def loss_and_iou(courses: pd.DataFrame, pictures: pd.DataFrame) -> Figure:
         plain_ticks(ax, [t for t in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if low <= t <= high])
     legend_below(fig, axes[:1, 0])
     return fig
+
+
+def frame_by_frame(pictures: dict[str, dict[str, pd.DataFrame]]):
+    """Return the loss of every test picture against its own R_ce, with a slider over the band limit.
+
+    `pictures[limit][kind of scene]` has rce, loss and picture (its name).
+    """
+    looks = {kind: {"marker": {"color": KIND_COLORS[kind], "size": 6, "opacity": 0.6}, "text": list(part["picture"]),
+                    "hovertemplate": "%{text}<br>R_ce %{x:.2%}<br>loss %{y:.2f} nats<extra></extra>"}
+             for kind, part in next(iter(pictures.values())).items()}  # fmt: skip
+    marks = {limit: {kind: (part["rce"].clip(lower=2e-5).round(6), part["loss"].round(4))
+                     for kind, part in parts.items()} for limit, parts in pictures.items()}  # fmt: skip
+    ticks = {"tickvals": [1e-4, 1e-3, 0.01, 0.1, 1], "ticktext": ["0.01 %", "0.1 %", "1 %", "10 %", "100 %"]}
+    return choices(marks, looks, prefix="band limit: ", axes={
+        "xaxis": {"title": "R_ce of the picture", "range": [-4.8, 0.8], **ticks},
+        "yaxis": {"title": "loss of the picture [nats per pixel]"}})  # fmt: skip

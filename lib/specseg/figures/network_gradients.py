@@ -33,6 +33,10 @@ def _color(name: str) -> str:
     return COLORS["grey"] if name in SYNTHETIC or name not in DOMAINS else KIND_COLORS[DOMAINS[name].kind]
 
 
+def _layer(name: str) -> str:
+    return name.split(".")[0].replace("_", " ").replace("aspp", "ASPP").replace("fuse", "fuse ")
+
+
 def _decibels(power: np.ndarray) -> np.ndarray:
     return 10 * np.log10(np.maximum(power / power.max(), 1e-6))
 
@@ -43,41 +47,38 @@ def _picture(ax, power: np.ndarray, half: int | None = None, centre: int = 0):
     shown = ax.imshow(_decibels(power), vmin=-40, vmax=0, cmap="viridis", origin="lower", extent=(low, high, low, high))
     ax.grid(False)
     ax.set(xticks=[centre - half, centre, centre + half], yticks=[centre - half, centre, centre + half])
-    ax.tick_params(labelsize=6, length=2)
+    ax.tick_params(length=2)
     return shown
 
 
 def fig2(images: Mapping[tuple, np.ndarray]):
-    """Draw |dL_ce(nu_i)/dx(nu_j)| over nu_j: the delta that is claimed on top, below it what was measured.
+    """Draw |dL_ce(nu_i)/dx(nu_j)| over nu_j: the delta that is claimed at the left, beside it what was measured.
 
-    `images`: (model, domain, layer, nu) -> power (M, M), centred. Columns: models and nu_i; rows: domains.
+    `images`: (model, domain, layer, nu) -> power (M, M), centred. Rows: models and nu_i; columns: domains.
     """
     models, domains = _models([k[0] for k in images]), _domains([k[1] for k in images])
-    columns = [(m, i) for m in models for i in range(3)]
+    lines = [(m, i) for m in models for i in range(3)]
     first = {d: next(v for k, v in images.items() if k[1] == d) for d in domains}
-    fig, axes = figures.subplots(
-        len(domains) + 1,
-        len(columns),
-        size=(max(5.2, 1.45 * len(columns)), 1.3 * (len(domains) + 1) + 0.4),
-        squeeze=False,
-    )
+    fig, axes = figures.subplots(len(lines), len(domains) + 1, size=(4.9, 1.25 * len(lines) + 1.1), squeeze=False)
     size = max(v.shape[0] for v in first.values())
-    for j, (model, i) in enumerate(columns):
+    for line, (model, i) in zip(axes, lines, strict=True):
         nu = (0, size // 4, size // 2)[i]
         delta = np.full((size, size), 1e-9)
         delta[size // 2 + nu, size // 2 + nu] = 1.0
-        shown = _picture(axes[0, j], delta)
-        axes[0, j].set_title(f"{MODEL_NAMES[model]}\n" * (i == 1) + rf"$\nu_i = {('0', 'M/4', 'M/2')[i]}$", fontsize=8)
-        for k, domain in enumerate(domains, 1):
+        shown = _picture(line[0], delta)
+        line[0].set_ylabel(f"{MODEL_NAMES[model]}\n" + rf"$\nu_i = {('0', 'M/4', 'M/2')[i]}$")
+        for ax, domain in zip(line[1:], domains, strict=True):
             own = first[domain].shape[0]
             power = images.get((model, domain, "aspp", (0, own // 4, own // 2)[i]))
             if power is None:
-                axes[k, j].axis("off")
+                ax.axis("off")
             else:
-                shown = _picture(axes[k, j], power)
-    for k, text in enumerate(["the claim", *(DOMAIN_NAMES.get(d, d) for d in domains)]):
-        axes[k, 0].set_ylabel(text.replace(", ", "\n").replace(" ", "\n", 1), fontsize=8)
-    fig.colorbar(shown, ax=axes, shrink=0.5, label="dB below the row's maximum")
+                shown = _picture(ax, power)
+    for ax, text in zip(axes[0], ["the claim", *(DOMAIN_NAMES.get(d, d) for d in domains)], strict=True):
+        ax.set_title(text.replace(", ", "\n").replace(" ", "\n", 1))
+    for ax in axes.flat:
+        ax.tick_params(labelleft=False, labelbottom=ax in axes[-1])
+    fig.colorbar(shown, ax=axes, location="bottom", shrink=0.6, aspect=30, label="dB below the row's maximum")
     return fig
 
 
@@ -88,7 +89,7 @@ def row_energies(table: pd.DataFrame, *, claimed: float = 0.9):
     """
     cells = [(m, d) for m in _models(table["model"]) for d in _domains(table["domain"])]
     cells = [c for c in cells if ((table["model"] == c[0]) & (table["domain"] == c[1])).any()]
-    fig, axes = figures.subplots(1, 3, size=(7.4, 0.36 * len(cells) + 1.5), sharey=True)
+    fig, axes = figures.subplots(3, 1, size=(4.9, 0.95 * len(cells) + 2.0), sharex=True)
     for i, (ax, name) in enumerate(zip(axes, ("0", "M/4", "M/2"), strict=True)):
         for y, (model, domain) in enumerate(cells):
             own = table[(table["model"] == model) & (table["domain"] == domain)]
@@ -101,10 +102,10 @@ def row_energies(table: pd.DataFrame, *, claimed: float = 0.9):
         ax.axvline(claimed, color=COLORS["red"], lw=0.8, ls=":")
         ax.set(xlim=(0, 1))
         ax.set_title(rf"$\nu_i = {name}$")
-    axes[1].set_xlabel("share of the row's energy")
-    axes[0].set_yticks(range(len(cells)), [f"{MODEL_NAMES[m]}, {DOMAIN_NAMES.get(d, d)}" for m, d in cells], fontsize=8)
-    axes[0].invert_yaxis()
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=3, fontsize=8)
+        ax.set_yticks(range(len(cells)), [f"{MODEL_NAMES[m]}, {DOMAIN_NAMES.get(d, d)}" for m, d in cells])
+        ax.invert_yaxis()
+    axes[-1].set_xlabel("share of the row's energy")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=1)
     return fig
 
 
@@ -114,16 +115,17 @@ def fig3(images: Mapping[str, Mapping[tuple, np.ndarray]]):
     One line of pictures for each model, of the first domain that has it.
     """
     models = _models([k[0] for part in images.values() for k in part])
-    fig, axes = figures.subplots(len(models), 3, size=(6.6, 2.0 * len(models) + 0.4), squeeze=False)
+    fig, axes = figures.subplots(len(models), 3, size=(4.9, 2.1 * len(models) + 0.9), squeeze=False)
     for i, model in enumerate(models):
         for ax, kind in zip(axes[i], KINDS, strict=True):
             key = next(k for k in images[kind] if k[0] == model)
             power, nu = images[kind][key], key[3]
             whole = 4 * nu + 1 >= power.shape[0] and 4 * nu + 1 <= power.shape[0] + 3
             shown = _picture(ax, power, power.shape[0] // 2, 0 if whole else nu)
-            ax.set_title(f"{kind}\n{key[2]}" if i == 0 else key[2], fontsize=8)
-        axes[i, 0].set_ylabel(MODEL_NAMES[model], fontsize=8)
-    fig.colorbar(shown, ax=axes, shrink=0.7, label="dB below the row's maximum")
+            ax.tick_params(labelleft=False)
+            ax.set_title(kind)
+        axes[i, 0].set_ylabel(MODEL_NAMES[model])
+    fig.colorbar(shown, ax=axes, location="bottom", shrink=0.6, aspect=30, label="dB below the row's maximum")
     return fig
 
 
@@ -133,8 +135,10 @@ def layer_energies(table: pd.DataFrame, *, claimed: float = 0.9):
     worst = table.groupby(["model", "part", "layer", "nu_i_u", "within"], sort=False)["value"].mean().reset_index()
     worst = worst.groupby(["model", "part", "layer", "within"], sort=False)["value"].min().reset_index()
     count = max(len(worst[worst["model"] == m].drop_duplicates("layer")) for m in models)
-    fig, axes = figures.subplots(1, len(models), size=(7.4, 0.24 * count + 1.4), squeeze=False, sharex=True)
-    for ax, model in zip(axes[0], models, strict=True):
+    fig, axes = figures.subplots(
+        len(models), 1, size=(4.9, len(models) * (0.24 * count + 0.4) + 1.2), squeeze=False, sharex=True
+    )
+    for ax, model in zip(axes[:, 0], models, strict=True):
         own = worst[worst["model"] == model]
         layers = [(k, n) for k in KINDS for n in own.loc[own["part"] == k, "layer"].drop_duplicates()]
         for y, (kind, name) in enumerate(layers):
@@ -142,49 +146,50 @@ def layer_energies(table: pd.DataFrame, *, claimed: float = 0.9):
             for within, color in SHADES.items():
                 ax.barh(y, values[within], color=color, height=0.7, label=WITHIN[within] if y == 0 else None)
         ax.axvline(claimed, color=COLORS["red"], lw=0.8, ls=":")
-        ax.set_yticks(range(len(layers)), [f"{k}: {n.split('.')[0]}" for k, n in layers], fontsize=7)
+        ax.set_yticks(range(len(layers)), [f"{k}: {_layer(n)}" for k, n in layers])
         ax.invert_yaxis()
         ax.set(xlim=(0, 1), xlabel="share of the row's energy", title=MODEL_NAMES[model])
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncol=3, fontsize=8)
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncol=1)
     return fig
 
 
 def magnitudes(table: pd.DataFrame):
     """Draw the quantiles of |X|, |Z|, |K| by decoder layer: dot the median, thick to 90 %, thin to 99 %.
 
-    Columns of `study.gradients.magnitudes`; one line a model, domain and layer, coloured by domain.
+    Columns of `study.gradients.magnitudes`; one line a model and layer, in it one a domain, by colour.
     """
-    lines = [(m, d, x) for m in _models(table["model"]) for d in _domains(table["domain"])
-             for x in table.loc[(table["model"] == m) & (table["domain"] == d), "layer"].drop_duplicates()]  # fmt: skip
-    fig, axes = figures.subplots(1, 3, size=(7.4, 0.2 * len(lines) + 1.3), sharey=True)
+    lines = [(m, x) for m in _models(table["model"]) for x in table.loc[table["model"] == m, "layer"].drop_duplicates()]
+    domains = _domains(table["domain"])
+    fig, axes = figures.subplots(3, 1, size=(4.9, 1.2 * len(lines) + 2.0), sharex=True)
     titles = {"X": "inputs |X|", "Z": "pre-activations |Z|", "K": "kernels |K|"}
     for ax, (metric, title) in zip(axes, titles.items(), strict=True):
-        for y, (model, domain, name) in enumerate(lines):
-            chosen = table[(table["model"] == model) & (table["domain"] == domain) & (table["layer"] == name)]
-            at = chosen[chosen["metric"] == metric].set_index("quantile")["value"]
-            color = _color(domain)
-            ax.plot([max(at[0.5], 1e-3), at[0.99]], [y, y], color=color, lw=1)
-            ax.plot([max(at[0.5], 1e-3), at[0.9]], [y, y], color=color, lw=3)
-            ax.plot(max(at[0.5], 1e-3), y, "o", color=color, ms=3)
+        for (model, domain, name), own in table[table["metric"] == metric].groupby(["model", "domain", "layer"]):
+            at, color = own.set_index("quantile")["value"], _color(domain)
+            y = lines.index((model, name)) + 0.7 * ((domains.index(domain) + 0.5) / len(domains) - 0.5)
+            for end, width in ((0.99, 1), (0.9, 3)):
+                ax.plot([max(at[0.5], 1e-3), at[end]], [y, y], color=color, lw=width)
+            first = domain not in ax.get_legend_handles_labels()[1]
+            ax.plot(max(at[0.5], 1e-3), y, "o", color=color, ms=3, label=domain if first else None)
         if metric != "K":
             ax.axvline({"X": 1.0, "Z": 0.3}[metric], color=COLORS["black"], lw=0.8, ls=":")
         ax.set(xscale="log", xlim=(1e-3, 30), title=title)
-    names = [f"{MODEL_NAMES[m]}, {DOMAIN_NAMES.get(d, d)}: {x}" for m, d, x in lines]
-    axes[0].set_yticks(range(len(lines)), names, fontsize=6)
-    axes[0].invert_yaxis()
+        ax.set_yticks(range(len(lines)), [f"{MODEL_NAMES[m]}: {_layer(x)}" for m, x in lines])
+        ax.invert_yaxis()
+    handles, names = axes[0].get_legend_handles_labels()
+    fig.legend(handles, [DOMAIN_NAMES.get(d, d) for d in names], loc="outside lower center", ncol=2)
     return fig
 
 
 def smoothness(table: pd.DataFrame):
     """Draw the share of power above half of the own grid's limit, layer by layer (`study.gradients.smoothness`)."""
     models = _models(table["model"])
-    fig, axes = figures.subplots(1, len(models), size=(7.4, 3.4), sharey=True, squeeze=False)
-    for ax, model in zip(axes[0], models, strict=True):
+    fig, axes = figures.subplots(len(models), 1, size=(4.9, 3.8 * len(models) + 0.8), sharey=True, squeeze=False)
+    for ax, model in zip(axes[:, 0], models, strict=True):
         own = table[table["model"] == model]
         layers = list(dict.fromkeys(zip(own["part"], own["layer"], own["grid"], strict=True)))
         layers = [x for part in ("encoder", "decoder") for x in layers if x[0] == part]
         place = {x[:2]: i for i, x in reversed(list(enumerate(layers)))}
-        names = {place[x[:2]]: f"{x[1]} ({int(x[2])})" for x in reversed(layers)}
+        names = {place[x[:2]]: f"{_layer(x[1])} ({int(x[2])})" for x in reversed(layers)}
         for domain in _domains(own["domain"]):
             part = own[own["domain"] == domain]
             at = [place[key] for key in zip(part["part"], part["layer"], strict=True)]
@@ -192,12 +197,13 @@ def smoothness(table: pd.DataFrame):
             ax.plot(at, part["value"], "o", color=color, ms=5, label=DOMAIN_NAMES.get(domain, domain), alpha=0.8)
         border = min((place[x[:2]] for x in layers if x[0] == "decoder"), default=0)
         ax.axvline(border - 0.5, color=COLORS["black"], lw=0.8)
-        ax.text(border - 0.6, 0.98, "encoder", ha="right", va="top", fontsize=8, transform=ax.get_xaxis_transform())
-        ax.text(border - 0.4, 0.98, "decoder", ha="left", va="top", fontsize=8, transform=ax.get_xaxis_transform())
-        ax.set_xticks(sorted(names), [names[k] for k in sorted(names)], rotation=60, ha="right", fontsize=7)
+        ax.text(border - 0.6, 0.98, "encoder", ha="right", va="top", transform=ax.get_xaxis_transform())
+        ax.text(border - 0.4, 0.98, "decoder", ha="left", va="top", transform=ax.get_xaxis_transform())
+        ax.set_xticks(sorted(names), [names[k] for k in sorted(names)], rotation=60, ha="right")
         ax.set(ylim=(0, 1.2 * table["value"].max()), title=MODEL_NAMES[model])
-    axes[0, 0].set_ylabel("share of power above half\nof the grid's band limit")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncol=4, fontsize=7)
+    for ax in axes[:, 0]:
+        ax.set_ylabel("share of power above half\nof the grid's band limit")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncol=2)
     return fig
 
 
@@ -207,8 +213,8 @@ def removal(low: pd.DataFrame, whole: pd.DataFrame, *, claimed: float = 0.05):
     Columns of `study.gradients.removals`, `whole` with the signed change of L_CE.
     """
     models = _models(low["model"])
-    fig, axes = figures.subplots(1, len(models), size=(7.4, 3.4), sharey=True, squeeze=False)
-    for ax, model in zip(axes[0], models, strict=True):
+    fig, axes = figures.subplots(len(models), 1, size=(4.9, 3.8 * len(models) + 0.8), sharey=True, squeeze=False)
+    for ax, model in zip(axes[:, 0], models, strict=True):
         own, total = low[low["model"] == model], whole[whole["model"] == model]
         what = sorted(set(zip(own["layer"], own["nu_max"], strict=True)), key=lambda k: (k[0] != "all", -k[1]))
         domains = _domains(own["domain"])
@@ -227,9 +233,10 @@ def removal(low: pd.DataFrame, whole: pd.DataFrame, *, claimed: float = 0.05):
                 ax.plot(x + shift, after[key], "x", color=color, ms=5)
         ax.axhline(claimed, color=COLORS["black"], lw=0.8, ls=":")
         names = [f"{'all inputs' if k == 'all' else 'ASPP'}, {int(nu)}" for k, nu in what]
-        ax.set_xticks(range(len(what)), names, rotation=45, ha="right", fontsize=7)
+        ax.set_xticks(range(len(what)), names, rotation=45, ha="right")
         ax.set_yscale("symlog", linthresh=0.01)
         ax.set_title(MODEL_NAMES[model])
-    axes[0, 0].set_ylabel(r"change / $L_{CE}$")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncol=4, fontsize=7)
+    for ax in axes[:, 0]:
+        ax.set_ylabel(r"change / $L_{CE}$")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncol=2)
     return fig

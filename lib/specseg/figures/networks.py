@@ -28,16 +28,16 @@ def pipeline(stages: pd.DataFrame) -> Figure:
         if not np.isnan(row.lrg) and row.lrg != row.grid:
             low = np.log2(row.lrg) - 2.0
             ax.add_patch(Rectangle((x - 0.36, 0), 0.72, low, fill=False, ec="black", lw=1.2, ls="--"))
-            ax.text(x, low + 0.05, f"{row.lrg:.0f}", ha="center", va="bottom", fontsize=9, color="white")
-        ax.text(x, height + 0.08, f"{row.grid:.0f}", ha="center", va="bottom", fontsize=9)
-        ax.text(x, 0.12, f"{row.channels:.0f}", ha="center", va="bottom", fontsize=9, color="white", weight="bold")
+            ax.text(x, low + 0.05, f"{row.lrg:.0f}", ha="center", va="bottom", fontsize=9.8, color="white")
+        ax.text(x, height + 0.08, f"{row.grid:.0f}", ha="center", va="bottom", fontsize=9.8)
+        ax.text(x, 0.12, f"{row.channels:.0f}", ha="center", va="bottom", fontsize=9.8, color="white", weight="bold")
     for a, b in zip(range(len(stages) - 1), range(1, len(stages)), strict=True):
         arrow = FancyArrowPatch(
             (a + 0.37, 0.6), (b - 0.37, 0.6), arrowstyle="-|>", mutation_scale=7, color="black", lw=0.7
         )
         ax.add_patch(arrow)
     ax.set(xlim=(-0.7, len(stages) - 0.3), ylim=(0, 7.9), yticks=[], xticks=range(len(stages)))
-    ax.set_xticklabels(stages["stage"], rotation=50, ha="right", fontsize=9)
+    ax.set_xticklabels(stages["stage"], rotation=50, ha="right", fontsize=9.8)
     ax.spines["left"].set_visible(False)
     ax.grid(False)
     for i, (part, colour) in enumerate(colours.items()):
@@ -83,8 +83,8 @@ def sensitivity(table: pd.DataFrame, total: int = 56) -> Figure:
     ax.barh(range(len(rows)), rows["cells"], color=COLORS["blue"], height=0.36)
     ax.axvline(total, color=COLORS["green"], lw=1.5)
     for y, row in enumerate(rows.itertuples()):
-        ax.text(0, y - 0.24, f"{row.choice}: {row.option}", fontsize=9)
-        ax.text(row.cells + 0.6, y, f"{row.cells}", va="center", fontsize=9)
+        ax.text(0, y - 0.24, f"{row.choice}: {row.option}", fontsize=9.8)
+        ax.text(row.cells + 0.6, y, f"{row.cells}", va="center", fontsize=9.8)
     ax.set(yticks=[], xlim=(0, total + 5), ylim=(-0.7, len(rows) - 0.5), xlabel=f"cells of Table 2 met, of {total}")
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
@@ -172,7 +172,9 @@ def filter_norms(norms: Sequence[float], rates: Sequence[float], schedule: pd.Da
     for rate, colour in zip(rates, (COLORS["sky"], COLORS["blue"], COLORS["black"]), strict=False):
         cut = int(len(ordered) * rate)
         left.axvline(cut - 0.5, color=colour, lw=1.4)
-        left.text(cut - 0.8, ordered.max(), f"{rate:.0%}", ha="right", va="top", color=colour, rotation=90, fontsize=9)
+        left.text(
+            cut - 0.8, ordered.max(), f"{rate:.0%}", ha="right", va="top", color=colour, rotation=90, fontsize=9.8
+        )
     left.set(xlabel="filters of one layer, weakest first", ylabel="L2 norm", xlim=(-0.5, len(ordered) - 0.5))
     right.step(schedule["epoch"], schedule["constant"], where="post", color=COLORS["blue"], label="constant")
     right.plot(schedule["epoch"], schedule["asymptotic"], color=COLORS["red"], label="asymptotic")
@@ -200,7 +202,7 @@ def class_scores(frame: pd.DataFrame) -> Figure:
             spread = np.abs(rows[["low", "high"]].to_numpy().T - rows["value"].to_numpy())
             ax.bar(at, rows["value"], width, color=colour, label=predictor, yerr=spread, error_kw={"elinewidth": 0.8})
         ax.set(title=DATASET_NAMES.get(dataset, dataset), ylabel="IoU", ylim=(0, 1), xticks=range(len(classes)))
-        ax.set_xticklabels(classes, rotation=40, ha="right", fontsize=9)
+        ax.set_xticklabels(classes, rotation=40, ha="right", fontsize=9.8)
     handles, names = np.atleast_1d(axes)[0].get_legend_handles_labels()
     fig.legend(handles, names, loc="outside lower center", ncols=2)
     return fig

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
 
@@ -32,7 +34,7 @@ def drop_rce(cells: pd.DataFrame, printed: dict[str, float], ours: pd.DataFrame 
     kind, synthetic ones hollow, darker with the dose. `ours`: rows of `predictors.slopes`, the line with its interval.
     """
     cells = cells[~cells["full"].astype(bool)]
-    fig, axes = figures.subplots(3, 1, size=(5.6, 9.6))
+    fig, axes = figures.subplots(3, 1, size=(4.9, 9.6))
     doses = list(dict.fromkeys(cells[~cells["real"].astype(bool)]["domain"]))
     name = f"synthetic, {len(doses)} doses, light to dark" if len(doses) > 1 else "synthetic"
     below = cells[cells["rce"] < printed["threshold"]]
@@ -57,9 +59,10 @@ def drop_rce(cells: pd.DataFrame, printed: dict[str, float], ours: pd.DataFrame 
         axes[1].set_ylim(min(-0.01, below["drop"].min()), max(0.16, 1.1 * top))
     for ax, title in zip(axes, ("all cells", f"$R_{{ce}}$ < {printed['threshold']:g}", "mirrored"), strict=True):
         ax.set(title=title, ylabel="share of the mIoU lost")
+        ax.locator_params(axis="x", nbins=6)
     handles = dict(zip(*(reversed(x) for x in axes[1].get_legend_handles_labels()), strict=True))
     shown = {label: handle for handle, label in handles.items()}
-    fig.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=3, fontsize=7)
+    fig.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=1)
     return fig
 
 
@@ -73,31 +76,30 @@ def errors(tables: dict[str, pd.DataFrame], needs: dict[str, str], most: int = 2
         next(n for n in first.index if needs[n] == k) for k in {needs[n] for n in first.index}
     }
     order = [n for n in first.index if n in keep][::-1]
-    fig, axes = figures.subplots(1, len(tables), size=(7.4, 0.23 * len(order) + 1.0), sharey=True, squeeze=False)
-    for ax, (title, table) in zip(axes[0], tables.items(), strict=True):
+    fig, axes = _rows(len(tables), order)
+    for ax, (title, table) in zip(axes, tables.items(), strict=True):
         for y, name in enumerate(order):
             if name in table.index:
                 color = NEEDS[needs[name]][0]
                 ax.plot(table.loc[name], np.full(table.shape[1], y), "|", color=color, ms=7, alpha=0.6)
                 ax.plot(table.loc[name].mean(), y, "o", color=color, ms=6)
-        ax.set(title=title, xscale="log", ylim=(-0.7, len(order) - 0.3))
+        ax.set(title=title, xscale="log")
         low, high = ax.get_xlim()
         ticks = [t for t in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if low <= t <= high]
         ax.set_xticks(ticks[:: 1 if len(tables) == 1 else 2], minor=False)
         ax.set_xticks([], minor=True)
         ax.xaxis.set_major_formatter("{x:g}")
-    axes[0][len(axes[0]) // 2].set_xlabel("mean absolute error of the predicted drop")
-    axes[0][0].set_yticks(range(len(order)), order, fontsize=7.5)
+    axes[-1].set_xlabel("mean absolute error of the predicted drop")
     _needs_legend(fig, {needs[n] for n in order})
     return fig
 
 
 def ranks(tables: dict[str, pd.DataFrame]):
     """Draw rank correlations with their intervals: a panel per table of `predictors.ranks`, two statistics each."""
-    fig, axes = figures.subplots(1, len(tables), size=(7.4, 4.6), sharey=True, squeeze=False)
     names = list(dict.fromkeys(n for t in tables.values() for n in t["predictor"]))[::-1]
+    fig, axes = _rows(len(tables), names)
     marks = {"all cells": ("o", COLORS["black"], 0.12), "between setups": ("D", COLORS["red"], -0.18)}
-    for ax, (title, table) in zip(axes[0], tables.items(), strict=True):
+    for ax, (title, table) in zip(axes, tables.items(), strict=True):
         for statistic, (mark, color, shift) in marks.items():
             part = table[table["statistic"] == statistic]
             y = np.array([names.index(n) for n in part["predictor"]]) + shift
@@ -105,9 +107,8 @@ def ranks(tables: dict[str, pd.DataFrame]):
             ax.plot(part["value"], y, mark, color=color, ms=4.5, label=statistic)
         ax.axvline(0, color=COLORS["grey"], lw=0.8)
         ax.set(title=title, xlim=(-1.05, 1.05))
-    axes[0][len(axes[0]) // 2].set_xlabel("Spearman with the drop")
-    axes[0][0].set_yticks(range(len(names)), names, fontsize=7.5)
-    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    axes[-1].set_xlabel("Spearman with the drop")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 
 
@@ -115,21 +116,22 @@ def regret(tables: dict[str, pd.DataFrame], bound: float):
     """Draw the mean regret in FPI of each rule (rows of `predictors.regrets`) with its interval; `bound` dotted."""
     first = next(iter(tables.values())).sort_values("value")
     order = list(first["rule"])[::-1]
-    fig, axes = figures.subplots(1, len(tables), size=(7.4, 0.24 * len(order) + 1.0), sharey=True, squeeze=False)
-    for ax, (title, table) in zip(axes[0], tables.items(), strict=True):
+    fig, axes = _rows(len(tables), order)
+    for ax, (title, table) in zip(axes, tables.items(), strict=True):
         for r in table[table["rule"].isin(order)].itertuples():
             y, color = order.index(r.rule), NEEDS[r.needs][0]
             ax.plot([100 * r.low, 100 * r.high], [y, y], color=color, lw=1.6)
             ax.plot(100 * r.value, y, "o", color=color, ms=5)
-            ax.annotate(f"{r.hits}/{r.setups}", (1.01, y), xycoords=("axes fraction", "data"), fontsize=7, va="center")
+            ax.annotate(
+                f"{r.hits}/{r.setups}", (1.01, y), xycoords=("axes fraction", "data"), fontsize=9.8, va="center"
+            )
         ax.axvline(100 * bound, ls=":", color=COLORS["black"])
         ax.set_xscale("symlog", linthresh=1.0)
         top = 100 * table["high"].max()
-        ax.set(title=title, ylim=(-0.7, len(order) - 0.2), xlim=(0, max(2.0, 1.2 * top)))
+        ax.set(title=title, xlim=(0, max(2.0, 1.2 * top)))
         ax.set_xticks([t for t in (0, 1, 10, 100) if t <= top or t < 2], minor=False)
         ax.xaxis.set_major_formatter("{x:g}")
-    axes[0][len(axes[0]) // 2].set_xlabel("mean regret in FPI [%]")
-    axes[0][0].set_yticks(range(len(order)), order, fontsize=7.5)
+    axes[-1].set_xlabel("mean regret in FPI [%]")
     _needs_legend(fig, set(first["needs"]))
     return fig
 
@@ -139,19 +141,19 @@ def scaled(rows: pd.DataFrame):
 
     Columns tau, lrg_size, drop, rce.
     """
-    fig, (left, right) = figures.subplots(1, 2, size=(7.2, 3.0))
+    fig, (left, right) = figures.subplots(2, 1, size=(4.9, 5.6), sharex=True)
     for k, (tau, part) in enumerate(rows.groupby("tau")):
         left.plot(part["lrg_size"], part["drop"], "o-", ms=7 - 2 * k, color=CYCLE[k], label=f"tau = {tau:g}")
         right.plot(part["lrg_size"], part["rce"], "o-", ms=4, color=CYCLE[k], label=f"tau = {tau:g}")
-    left.set(xlabel="size of the grid", ylabel="share of the mIoU lost", title="the drop: one curve")
+    left.set(ylabel="share of the mIoU lost", title="the drop: one curve")
     right.set(xlabel="size of the grid", ylabel=r"$R_{ce}$", yscale="log", title=r"$R_{ce}$ follows the scale")
-    fig.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    fig.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 
 
 def blocks(cells: pd.DataFrame, printed: dict[str, float]):
     """Draw Fig. 7 with our networks: drop after training on blocks against R_ce, and against the labels' own drop."""
-    fig, axes = figures.subplots(1, 2, size=(7.2, 3.4), sharey=True)
+    fig, axes = figures.subplots(2, 1, size=(4.9, 6.6), sharey=True)
     for ax, column in zip(axes, ("rce", "block_majority"), strict=True):
         for (setup, kind, model), g in cells.groupby(["setup", "kind", "model"]):
             ax.plot(g[column], g["drop"], MODEL_MARKERS[model] + "-", lw=0.8, ms=5, color=KIND_COLORS[kind],
@@ -161,8 +163,8 @@ def blocks(cells: pd.DataFrame, printed: dict[str, float]):
     x = np.linspace(0, cells["block_majority"].max(), 20)
     axes[1].plot(x, x, ":", color=COLORS["black"])
     axes[0].set(xlabel=r"$R_{ce}$ of the fully labelled network", ylabel="share of the mIoU lost")
-    axes[1].set(xlabel="1 - mIoU of the block labels")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
+    axes[1].set(xlabel="1 - mIoU of the block labels", ylabel="share of the mIoU lost")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=1)
     return fig
 
 
@@ -171,7 +173,7 @@ def classes(rows: pd.DataFrame, ranks: pd.DataFrame):
 
     `rows` are the classes (setup, kind, real, drop, rce), `ranks` their correlations (setup, column, value).
     """
-    fig, (left, right) = figures.subplots(1, 2, size=(7.4, 3.6))
+    fig, (left, right) = figures.subplots(2, 1, size=(4.9, 6.8))
     color = {r.setup: KIND_COLORS[r.kind] if r.real else COLORS["grey"] for r in rows.itertuples()}
     shown = {KIND_COLORS[r.kind] if r.real else COLORS["grey"]: r.kind if r.real else "synthetic"
              for r in rows.itertuples()}  # fmt: skip
@@ -183,8 +185,8 @@ def classes(rows: pd.DataFrame, ranks: pd.DataFrame):
     right.scatter(ranks["value"], y, s=14, c=ranks["setup"].map(color))
     for own, label in shown.items():
         left.plot([], [], "o", color=own, label=label)
-    fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    right.set_yticks(range(len(columns)), [c.replace("_", " ") for c in columns], fontsize=8)
+    fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    right.set_yticks(range(len(columns)), [fill(c.replace("_", " "), 24) for c in columns])
     right.axvline(0, color=COLORS["grey"], lw=0.8)
     right.set(xlabel="Spearman over classes", xlim=(-1.05, 1.05))
     return fig
@@ -204,8 +206,8 @@ def advice(table: pd.DataFrame):
     """
     setups = list(dict.fromkeys(table.sort_values("real", ascending=False, kind="stable")["setup"]))[::-1]
     tolerances = sorted(set(table["tolerance"]))
-    fig, axes = figures.subplots(1, len(tolerances), size=(7.4, 0.36 * len(setups) + 1.4), sharey=True, squeeze=False)
-    for ax, tolerance in zip(axes[0], tolerances, strict=True):
+    fig, axes = figures.subplots(len(tolerances), 1, size=(4.9, 1.2 * len(setups) + 2.2), sharex=True, squeeze=False)
+    for ax, tolerance in zip(axes[:, 0], tolerances, strict=True):
         part = table[table["tolerance"] == tolerance]
         top = part["lrg_size"].max() + 3
         for setup, g in part.groupby("setup"):
@@ -217,38 +219,53 @@ def advice(table: pd.DataFrame):
             ax.plot(g["lrg_size"], y, mark, color=color, ms=4.5, label=rule)
         ax.set(title=f"at most {tolerance:.0%}", xlim=(0, top), ylim=(-0.6, len(setups) - 0.4))
         ax.set_xticks(sorted(set(part["best"]) | set(part["lrg_size"])))
-        ax.tick_params(axis="x", labelsize=7)
-    axes[0][0].set_yticks(range(len(setups)), [setup_name(s) for s in setups], fontsize=7.5)
-    axes[0][len(axes[0]) // 2].set_xlabel("size of the grid (LRG)")
-    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
+        ax.set_yticks(range(len(setups)), [fill(setup_name(s), 20) for s in setups])
+    axes[-1, 0].set_xlabel("size of the grid (LRG)")
+    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=1)
     return fig
+
+
+CHOICES = {
+    "advice": "loss of the labels, cut to the grid's waves", "block_majority": "loss of the labels, as blocks",
+    "perimeter": "length of the contours × block", "rce": "R_ce of the network", "rce_mirrored": "R_ce, frame mirrored",
+    "overlap": "the paper's way by IoU, mended", "coarser": "share of a side's points left out",
+}  # fmt: skip
 
 
 def foreseen(cells: pd.DataFrame):
-    """Draw the measured drop against the labels' own drop, on which the advice rests (columns of cells)."""
+    """Return the measured drop against a number that may foretell it, with a menu of such columns of cells."""
     cells = cells[~cells["full"].astype(bool)]
-    fig, ax = figures.subplots(size=(7.2, 3.8))
+    cells = cells.assign(coarser=1 - cells["share"])
+    least, looks = 1e-4, {}
+    marks = {text: {} for text in CHOICES.values()}
     for setup, g in cells.groupby("setup", sort=False):
-        real = bool(g["real"].iloc[0])
-        ax.plot(g["advice"].clip(lower=1e-4), g["drop"].clip(lower=1e-4), MODEL_MARKERS[g["model"].iloc[0]], ms=4.5,
-                color=KIND_COLORS[g["kind"].iloc[0]] if real else COLORS["grey"], alpha=0.85,
-                mfc="none" if not real or g["model"].iloc[0] == "dan" else None,
-                label=setup_name(setup) if real else "synthetic")  # fmt: skip
-    ax.plot([1e-4, 1], [1e-4, 1], "--", lw=1, color=COLORS["black"], label="as much as the labels")
-    ax.set(xscale="log", yscale="log", xlabel="drop of the labels cut to the band (the adviser's prediction)",
-           ylabel="measured drop of the network")  # fmt: skip
-    shown = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    ax.legend(shown.values(), shown.keys(), fontsize=7, ncols=2)
-    return fig
+        name, kind, hollow = setup_name(setup), g["kind"].iloc[0], "-open" * (g["model"].iloc[0] == "dan")
+        color = KIND_COLORS[kind] if g["real"].iloc[0] else COLORS["grey"]
+        looks[name] = {"marker": {"color": color, "size": 10, "symbol": f"circle{hollow}",
+                                  "line": {"width": 2, "color": color}},
+                       "text": [f"{s} points a side" for s in g["lrg_size"]],
+                       "hovertemplate": "%{text}<br>number %{x:.2%}<br>mIoU lost %{y:.2%}"}  # fmt: skip
+        for column, text in CHOICES.items():
+            marks[text][name] = tuple(g[c].astype(float).clip(lower=least).round(5) for c in (column, "drop"))
+    equal = "as much as the number says"
+    looks[equal] = {"mode": "lines", "hoverinfo": "skip", "line": {"color": "black", "dash": "dash", "width": 1}}
+    for part in marks.values():
+        part[equal] = ((least, 1), (least, 1))
+    ticks = {"tickvals": [1e-4, 1e-3, 0.01, 0.1, 1], "ticktext": ["0.01 %", "0.1 %", "1 %", "10 %", "100 %"]}
+    return figures.choices(marks, looks, axes={
+        "xaxis": {"range": [-4.1, 0.3], **ticks},
+        "yaxis": {"title": "mIoU lost, measured", "range": [-4.1, 0.1], **ticks}})  # fmt: skip
 
 
 def advice_costs(rows: pd.DataFrame):
     """Draw extra FLOPs (too careful) against extra drop (too bold) of each rule and tolerance (rows of `regrets`)."""
     wide = rows.pivot_table(index=["rule", "tolerance"], columns="metric", values=["value", "low", "high"], sort=False)
     tolerances = sorted(set(rows["tolerance"]))
-    fig, axes = figures.subplots(1, len(tolerances), size=(7.4, 3.6), sharey=True, squeeze=False)
+    fig, axes = figures.subplots(
+        len(tolerances), 1, size=(4.9, 2.6 * len(tolerances) + 1.4), sharex=True, squeeze=False
+    )
     names = list(dict.fromkeys(rows["rule"]))
-    for ax, tolerance in zip(axes[0], tolerances, strict=True):
+    for ax, tolerance in zip(axes[:, 0], tolerances, strict=True):
         for k, rule in enumerate(names):
             r = 100 * wide.loc[(rule, tolerance)]
             mark, color = ADVICE.get(rule, ("v<>P*X"[k % 6], COLORS["grey"]))
@@ -259,10 +276,19 @@ def advice_costs(rows: pd.DataFrame):
         ax.set(title=f"at most {tolerance:.0%}")
         ax.set_yscale("symlog", linthresh=0.1)
         ax.yaxis.set_major_formatter("{x:g}")
-    axes[0][0].set_ylabel("extra drop, too bold [%]")
-    axes[0][len(axes[0]) // 2].set_xlabel("extra FLOPs, too careful [%]")
-    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=7.5)
+        ax.set_ylabel("extra drop, too bold [%]")
+    axes[-1, 0].set_xlabel("extra FLOPs, too careful [%]")
+    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=1)
     return fig
+
+
+def _rows(panels: int, names: list[str]):
+    """Return a figure with panels below one another, a line for each name in all of them, and its axes."""
+    fig, axes = figures.subplots(panels, 1, size=(4.9, (0.36 * len(names) + 0.4) * panels + 1), squeeze=False)
+    for ax in axes[:, 0]:
+        ax.set_yticks(range(len(names)), [fill(name, 24) for name in names])
+        ax.set_ylim(-0.7, len(names) - 0.3)
+    return fig, axes[:, 0]
 
 
 def _needs_legend(fig, shown: set[str]) -> None:
@@ -270,4 +296,4 @@ def _needs_legend(fig, shown: set[str]) -> None:
 
     kinds = [(color, label) for key, (color, label) in NEEDS.items() if key in shown]
     handles = [Line2D([], [], marker="o", ls="", color=color, label=label) for color, label in kinds]
-    fig.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8)
+    fig.legend(handles=handles, loc="outside lower center", ncols=2)

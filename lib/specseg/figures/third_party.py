@@ -30,7 +30,7 @@ def rates(curves: pd.DataFrame, span: pd.DataFrame) -> Figure:
     sets = [d for d in span["dataset"].unique()] + [
         d for d in curves["dataset"].unique() if d not in set(span["dataset"])
     ]
-    fig, axes = subplots(len(sets), 1, size=(5.6, 3.0 * len(sets) + 0.8), sharex=True, squeeze=False)
+    fig, axes = subplots(len(sets), 1, size=(4.9, 3.0 * len(sets) + 0.8), sharex=True, squeeze=False)
     looks = _styles(curves["network"])
     for ax, dataset in zip(axes[:, 0], sets, strict=True):
         for name, part in curves[curves["dataset"] == dataset].groupby("network", sort=False):
@@ -55,13 +55,13 @@ def drop_and_rate(points: pd.DataFrame) -> Figure:
     `points` has dataset, network, lrg_size, rce, drop.
     """
     sizes = sorted(points["lrg_size"].unique(), reverse=True)
-    fig, axes = subplots(len(sizes), 1, size=(5.6, 2.6 * len(sizes) + 0.9), squeeze=False)
+    fig, axes = subplots(len(sizes), 1, size=(4.9, 2.6 * len(sizes) + 0.9), squeeze=False)
     looks = _styles(points["network"])
     for ax, size in zip(axes[:, 0], sizes, strict=True):
         for (dataset, name), row in points[points["lrg_size"] == size].groupby(["dataset", "network"], sort=False):
             face = {"voc2012": looks[name]["color"], "camvid": COLORS["sky"]}.get(dataset, "white")
             ax.plot(row["rce"], row["drop"], ls="", mew=1.4, markerfacecolor=face,
-                    label=f"{name}, {DATASET_NAMES[dataset]}", **{**looks[name], "ms": 7})  # fmt: skip
+                    label=f"{name}, {DATASET_NAMES[dataset].split()[0]}", **{**looks[name], "ms": 7})  # fmt: skip
         ax.set(xscale="log", title=f"logits of {size} x {size}", ylabel="mIoU lost")
         low, high = ax.get_xlim()
         plain_ticks(ax, [t for t in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1) if low <= t <= high])
@@ -69,7 +69,7 @@ def drop_and_rate(points: pd.DataFrame) -> Figure:
     axes[-1, 0].set_xlabel(
         rf"$R_{{ce}}$ beyond half of the size ({', '.join(str((s - 1) // 2) for s in sizes)} cycles)"
     )
-    legend_below(fig, axes[:1, 0], columns=2, fontsize=8)
+    legend_below(fig, axes[:1, 0], columns=2)
     return fig
 
 
@@ -81,7 +81,7 @@ def readings(table: pd.DataFrame) -> Figure:
     names = [n for n in dict.fromkeys(table["reading"]) if n != "periodic"]
     sets = list(dict.fromkeys(table["dataset"]))
     colors = dict(zip(sets, CYCLE, strict=False))
-    fig, ax = subplots(size=(5.6, 0.42 * len(names) + 1.4))
+    fig, ax = subplots(size=(4.9, 0.42 * len(names) + 1.4))
     for k, name in enumerate(names):
         for j, dataset in enumerate(sets):
             values = table[(table["reading"] == name) & (table["dataset"] == dataset)]["ratio"]
@@ -91,7 +91,7 @@ def readings(table: pd.DataFrame) -> Figure:
             ax.plot([values.median()] * 2, [at - 0.12, at + 0.12], color=colors[dataset], lw=2.2)
     ax.set(xscale="log", ylim=(len(names) - 0.5, -0.5), xlabel="R_ce(32) over that of the plain reading")
     ax.set_yticks(range(len(names)), [n.replace(", mean of the pictures' ratios", ",\nmean of ratios") for n in names])
-    ax.tick_params(axis="y", labelsize=8)
+    ax.tick_params(axis="y", labelsize=9.8)
     ax.axvline(1, color=COLORS["black"], lw=0.8)
     legend_below(fig, [ax], columns=3)
     return fig

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -30,11 +31,11 @@ METHODS = {"bilinear": "bilinear (main)", "bilinear_half_pixel": "bilinear, half
 
 
 def _shares(ax, label: bool = True) -> None:
-    plain_ticks(ax, SHARES)
-    ax.tick_params(axis="x", labelsize=8)
+    plain_ticks(ax, [s for s in SHARES if s != 0.625])  # too near to its neighbour for words
+    ax.tick_params(axis="x", labelsize=9.8)
     ax.set_xlim(1.12, 0.11)
     if label:
-        ax.set_xlabel("LRG size, share of the prediction grid (1 is the paper's 129, 0.125 its 17)")
+        ax.set_xlabel("LRG size, share of the grid (1: the paper's 129)")
 
 
 def _drops(ax, *values: pd.Series) -> None:
@@ -52,7 +53,7 @@ def drops_beside(ours: pd.DataFrame, printed: pd.DataFrame) -> Figure:
 
     Both have domain, kind, model, share, value; ours low and high too. Unpruned networks.
     """
-    fig, axes = subplots(2, 1, size=(5.6, 8.0), sharex=True, sharey=True)
+    fig, axes = subplots(2, 1, size=(4.9, 8.0), sharex=True, sharey=True)
     for ax, rows, title in zip(axes, (printed, ours), ("the paper", "ours"), strict=True):
         for _, part in groups(rows):
             part = part.sort_values("share")
@@ -75,7 +76,7 @@ def cost_and_score(ours: pd.DataFrame, printed: pd.DataFrame) -> Figure:
     Both have kind, model, prune_rate, share, cost (relative), miou (relative). Black and dashed: the paper.
     """
     kinds = [k for k in KIND_COLORS if k in set(printed["kind"])]
-    fig, axes = subplots(len(kinds), 2, size=(5.8, 2.4 * len(kinds) + 0.5), sharex=True, sharey=True)
+    fig, axes = subplots(len(kinds), 2, size=(4.9, 2.4 * len(kinds) + 0.5), sharex=True, sharey=True)
     for line, kind in zip(axes, kinds, strict=True):
         for ax, model in zip(line, MODEL_NAMES, strict=True):
             for rows, ls, name in ((printed, "--", "paper"), (ours, "-", "ours")):
@@ -83,14 +84,14 @@ def cost_and_score(ours: pd.DataFrame, printed: pd.DataFrame) -> Figure:
                 for k, (rate, part) in enumerate(own.groupby("prune_rate")):
                     part, shade = part.sort_values("cost"), color(part) if rows is ours else COLORS["black"]
                     ax.plot(part["cost"], part["miou"], color=shade, ls=ls, marker=KIND_MARKERS[kind], ms=3, lw=1.2,
-                            label=None if k else name + " (untrained)" * untrained(part))  # fmt: skip
-                    ax.annotate(f"{rate:.0%}", (part["cost"].iloc[-1], part["miou"].iloc[-1]), fontsize=8, color=shade,
-                                xytext=(2, 3), textcoords="offset points")  # fmt: skip
-            ax.set_title(f"{kind}, {MODEL_NAMES[model]}", fontsize=9)
+                            label=None if k else name + " (too weak)" * untrained(part))  # fmt: skip
+                    ax.annotate(f"{rate:.0%}", (part["cost"].iloc[-1], part["miou"].iloc[-1]), fontsize=9.8,
+                                color=shade, xytext=(2, 3), textcoords="offset points")  # fmt: skip
+            ax.set_title(f"{kind}, {MODEL_NAMES[model]}", fontsize=9.8)
         line[0].set_ylabel("mIoU / unpruned")
-        line[0].legend(fontsize=8, loc="lower right")
+        line[0].legend(fontsize=9.8, loc="lower right")
     for ax in axes[-1]:
-        ax.set_xlabel("FLOPs / full network's (Table 2)")
+        ax.set_xlabel("FLOPs / full network's")
     return fig
 
 
@@ -98,7 +99,7 @@ def fpi(found: pd.DataFrame, panels: Sequence[tuple[str, pd.DataFrame]]) -> Figu
     """Draw Fig. 4: FPI over the LRG size, relative to the full grid's, its minimum marked; one panel a pair of name and
     rows (domain, kind, model, share, fpi of one cost and one pruning rate). `found` sets the range of all panels.
     """
-    fig, axes = subplots(len(panels), 1, size=(5.6, 2.7 * len(panels) + 0.9), sharex=True)
+    fig, axes = subplots(len(panels), 1, size=(4.9, 2.7 * len(panels) + 0.9), sharex=True)
     top = 1.15
     for ax, (name, rows) in zip(np.atleast_1d(axes), panels, strict=True):
         for _, part in groups(rows):
@@ -130,12 +131,12 @@ def rate_and_drop(ours: Mapping[str, pd.DataFrame], printed: pd.DataFrame) -> Fi
     `ours` by title. All have domain, kind, model, rce, value (the drop). No line is fitted here.
     """
     panels = {"the paper": printed, **ours}
-    fig, axes = subplots(len(panels), 1, size=(5.6, 3.8 * len(panels)), sharex=True, sharey=True)
+    fig, axes = subplots(len(panels), 1, size=(4.9, 3.8 * len(panels)), sharex=True, sharey=True)
     for ax, (title, rows) in zip(axes, panels.items(), strict=True):
         for _, part in groups(rows):
             part = part.sort_values("rce")
             ax.plot(part["rce"], part["value"], label=kind_and_model(part), **{**style(part), "lw": 0.9})
-        ax.set(title=f"{title}: {domains_of(rows)}", ylabel="relative mIoU-drop", xscale="log")
+        ax.set(title=fill(f"{title}: {domains_of(rows)}", 46), ylabel="relative mIoU-drop", xscale="log")
     _drops(axes[0], printed["value"], *(rows["value"] for rows in ours.values()))
     for ax in axes:
         ax.axhline(0, color=COLORS["black"], lw=0.6)
@@ -153,7 +154,7 @@ def methods(rows: pd.DataFrame) -> Figure:
     """
     known = [m for m in METHODS if m in set(rows["method"])]
     lines = groups(rows)
-    fig, ax = subplots(size=(5.6, 0.18 * len(known) * max(len(lines), 3) + 1.6))
+    fig, ax = subplots(size=(4.9, 0.18 * len(known) * max(len(lines), 3) + 1.6))
     for i, ((domain, _, model), part) in enumerate(lines):
         shift = (i - (len(lines) - 1) / 2) * 0.7 / len(lines)
         part = part[part["method"].isin(known)]
@@ -175,7 +176,7 @@ def boundaries(rows: pd.DataFrame) -> Figure:
     `rows` has domain, kind, model, share, metric ("mIoU" or "boundary mIoU"), value.
     """
     domains = list(dict.fromkeys(rows["domain"]))
-    fig, axes = subplots(len(domains), 1, size=(5.6, 2.2 * len(domains) + 0.9), sharex=True, squeeze=False)
+    fig, axes = subplots(len(domains), 1, size=(4.9, 2.2 * len(domains) + 0.9), sharex=True, squeeze=False)
     for ax, domain in zip(axes[:, 0], domains, strict=True):
         for (model, metric), part in rows[rows["domain"] == domain].groupby(["model", "metric"], sort=False):
             part = part.sort_values("share")
@@ -186,7 +187,7 @@ def boundaries(rows: pd.DataFrame) -> Figure:
         ax.set_title(DOMAIN_NAMES.get(domain, domain))
         ax.set_ylabel("relative drop")
         ax.yaxis.set_major_formatter(PercentFormatter(1))
-        ax.legend(fontsize=8, loc="upper left")
         _shares(ax, label=False)
     _shares(axes[-1, 0])
+    legend_below(fig, axes[:1, 0])
     return fig

@@ -51,7 +51,7 @@ def untrained(networks: Sequence[Network], ratios: dict[str, float]) -> str:
     `ratios` is what `quality` gives; a network without a score on record does not pass.
 
     >>> untrained([Network("dubai")], {"dubai-deeplabv3plus-f0-s0": 1.2})
-    'untrained: 1.2 times the mIoU of colour alone, 2 wanted'
+    'too weak to judge: 1.2 times the mIoU of colour alone, 2 wanted'
     """
     known = [ratios.get(n.name, 0.0) for n in networks]
     if min(known) >= protocol.GATE:
@@ -59,7 +59,7 @@ def untrained(networks: Sequence[Network], ratios: dict[str, float]) -> str:
     if min(known) == 0.0:
         return "no score on record"
     span = f"{min(known):.1f}" + (f" to {max(known):.1f}" if f"{min(known):.1f}" != f"{max(known):.1f}" else "")
-    return f"untrained: {span} times the mIoU of colour alone, {protocol.GATE:g} wanted"
+    return f"too weak to judge: {span} times the mIoU of colour alone, {protocol.GATE:g} wanted"
 
 
 def able(found: Sequence[Measured], scored_by: Sequence[Measured]) -> list[Measured]:
@@ -100,7 +100,7 @@ def named(network: Network) -> str:
 def span(observations: Sequence[dict], form: str = "{:.0%}") -> str:
     """Return the smallest and the largest value of the observations that set a verdict, in words.
 
-    >>> span([{"value": 0.1}, {"value": 0.3}, {"value": 0.9, "left_out": "untrained"}])
+    >>> span([{"value": 0.1}, {"value": 0.3}, {"value": 0.9, "left_out": "too weak"}])
     '10% to 30%'
     """
     values = [form.format(o["value"]) for o in sorted(observations, key=lambda o: o["value"]) if not o.get("left_out")]
@@ -108,8 +108,8 @@ def span(observations: Sequence[dict], form: str = "{:.0%}") -> str:
 
 
 def told(observation: dict) -> str:
-    """Return an observation's note for a sentence of several, marked where its network is untrained."""
-    mark = " (untrained)" if "untrained" in observation.get("left_out", "") else ""
+    """Return an observation's note for a sentence of several, marked where its network is too weak to judge."""
+    mark = " (too weak to judge)" if "too weak" in observation.get("left_out", "") else ""
     return observation["note"].rstrip(".") + mark
 
 
