@@ -97,7 +97,7 @@ class Outside:
         """Why it sets no verdict, or ""."""
         if self.name in protocol.SEEN:
             return "its test pictures were in its training"
-        return "" if self.ratio >= own.GATE else f"untrained: {self.ratio:.1f} times the mIoU of colour alone"
+        return "" if self.ratio >= own.GATE else f"too weak to judge: {self.ratio:.1f} times the mIoU of colour alone"
 
     @property
     def about(self) -> dict:
