@@ -184,8 +184,8 @@ pd.DataFrame(lines).set_index("reading").style.format("{:+.2f}").format(
 #
 # On native crops stand three numbers that the theory gives for a band limit of the logits ({doc}`50_beyond_the_paper`):
 # what the limit costs in loss, the most pixels whose class it can change, and the pixels whose class did change. In the
-# place of $R_{ce}$, at half of the grid and less, their mean rank correlations are {glue:text}`others_cost`. Even the
-# changed pixels do not order these networks: a change can be for the better, and where it falls matters.
+# place of $R_{ce}$, at half of the grid and less, their mean rank correlations are {glue:text}`others_cost`. Even of
+# the changed pixels no order could be seen: a change can be for the better, and where it falls matters.
 #
 # %% [markdown]
 # Between PASCAL and Cityscapes the order of the drops is as the paper says: streets lose more. Their $R_{ce}$ is larger

@@ -29,14 +29,14 @@ def measured(network: Network, share: float, *, total: int = 437, seed: int = 0)
     return Measured(network, pd.DataFrame(rows), arrays)
 
 
-def found(domains=("voc", "camvid"), models=("deeplabv3plus", "dan"), few=True) -> Found:
+def found(domains=("voc", "camvid"), models=("deeplabv3plus", "dan"), few=True, trainings=1) -> Found:
     shares = {"voc": {0: 0.9, 32: 0.89, 16: 0.86, 8: 0.8}, "camvid": {0: 0.9, 32: 0.8, 16: 0.7, 8: 0.6}}
-    base = {(d, m): Network(d, model=m) for d in domains for m in models}
-    whole = [measured(n, shares[d][0]) for (d, _), n in base.items()]
+    base = {(d, m, s): Network(d, model=m, seed=s) for d in domains for m in models for s in range(trainings)}
+    whole = [measured(n, shares[d][0]) for (d, *_), n in base.items()]
     blocks = [measured(replace(n, annotation="block", nu_max=nu), shares[d][nu])
-              for (d, _), n in base.items() for nu in (8, 32, 16)]  # fmt: skip
+              for (d, *_), n in base.items() for nu in (8, 32, 16)]  # fmt: skip
     if few:
-        blocks += [measured(Network("voc", images=k), 0.85) for k in (218, 109, 54)]
+        blocks += [measured(Network("voc", images=k, seed=s), 0.85) for k in (218, 109, 54) for s in range(trainings)]
     seeds = [measured(replace(next(iter(base.values())), seed=k), 0.9 + 0.002 * k) for k in range(3)]
     return Found(seeds, [], [], blocks, whole)
 
@@ -71,7 +71,7 @@ def test_the_printed_table_has_its_own_drops():
 @pytest.mark.parametrize(("domains", "models"), [(("voc", "camvid"), ("deeplabv3plus", "dan")), (("voc",), ("dan",))])
 def test_every_observation_fits_its_claim(domains, models):
     findings = ledger.open("75_block_annotation", profile="smoke")
-    facts, missing = bt.observations(found(domains, models))
+    facts, missing = bt.observations(found(domains, models, trainings=3))
     states = {}
     for f in facts:
         states.setdefault(f["claim_id"], set()).add(findings.observe(**f))
@@ -86,6 +86,12 @@ def test_every_observation_fits_its_claim(domains, models):
     assert coarse["domain"] == "objects (PASCAL VOC, animals)" and coarse["value"] > 0.1
 
 
+def test_one_training_an_arm_decides_nothing():
+    findings = ledger.open("75_block_annotation", profile="smoke")
+    facts = [f for f in bt.observations(found())[0] if f["claim_id"] != "tab3-coarse-blocks-r3"]
+    assert {f["units"] for f in facts} == {1} and {findings.observe(**f) for f in facts} == {"unresolved"}
+
+
 def test_a_mean_of_several_trainings_bears_less_of_their_spread():
     data = found(("voc",), ("deeplabv3plus",), few=False)
     more = [measured(replace(m.network, seed=k), 0.89 if m.network.nu_max else 0.9)
@@ -94,7 +100,7 @@ def test_a_mean_of_several_trainings_bears_less_of_their_spread():
     for have in (data, data._replace(blocks=data.blocks + more[:3], networks=data.networks + more[3:])):
         facts = [f for f in bt.observations(have)[0] if "nu_max = 32" in f["note"]]
         spread = bt.noise([*have.networks, *have.truncation])
-        widths.append((facts[0]["high"] - facts[0]["value"]) / spread.widen(0.0, np.zeros(9))["high"])
+        widths.append((facts[0]["high"] - facts[0]["value"]) / spread.widen(0.0, np.zeros(9), [0.0])["high"])
     assert widths[0] == pytest.approx(1, abs=0.05) and widths[1] == pytest.approx(0.5, abs=0.05)
 
 
@@ -108,10 +114,13 @@ def test_networks_without_a_classifier_by_colour_take_that_of_their_pictures():
 
 def test_a_difference_of_two_trainings_bears_their_spread():
     noise = bt.Noise(0.02, 3)
-    alone = noise.widen(0.0, np.zeros(10))
+    alone = noise.widen(0.0, np.zeros(10), [0.0])
     assert alone["high"] == pytest.approx(4.302653 * 0.02 * 2**0.5) and alone["low"] == -alone["high"]
-    assert noise.widen(0.0, np.zeros(10), pairs=4)["high"] == pytest.approx(alone["high"] / 2)
-    pictures = noise.widen(0.1, np.linspace(0, 0.2, 1001))
+    assert noise.widen(0.0, np.zeros(10), [0.0] * 4)["high"] == pytest.approx(alone["high"] / 2)
+    assert (alone["units"], noise.widen(0.0, np.zeros(10), [0.0] * 9, pairs=4)["units"]) == (1, 9)
+    own = noise.widen(0.0, np.zeros(10), [-0.1, 0.0, 0.1])  # pairs that scatter more than the borrowed spread says
+    assert own["high"] == pytest.approx(4.302653 * 0.1 / 3**0.5)
+    pictures = noise.widen(0.1, np.linspace(0, 0.2, 1001), [0.1])
     assert pictures["high"] - 0.1 == pytest.approx(np.hypot(0.095, alone["high"]), rel=1e-3)
     mious = [float(trained.scores.miou(m.arrays["counts"].sum(0))) for m in found().truncation]
     assert bt.noise(found().truncation) == (pytest.approx(np.std(mious, ddof=1) / np.mean(mious)), 3)

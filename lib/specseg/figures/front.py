@@ -58,7 +58,7 @@ def html(photo: np.ndarray, masks: np.ndarray, rows: pd.DataFrame, pictures: int
         cells = (size, f"{r.flops:.0%}", lost, f"{r.changed:.0%}")
         lines.append(f'<tr data-k="{k}"{on}>' + "".join(f"<td>{c}</td>" for c in cells) + "</tr>")
     head = "".join(f"<th>{h}</th>" for h in (
-        "Points of the grid", "Operations of the decoder", f"mIoU lost on {pictures} test pictures [95 %]",
+        "Points of the grid", "Operations of the decoder", f"Share of the mIoU lost, {pictures} pictures [95 %]",
         "Pixels of this picture that change"))  # fmt: skip
     return (
         '<figure class="specseg-figure front-demo"><div class="front-pair">'

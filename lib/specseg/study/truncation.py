@@ -8,7 +8,7 @@ Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 3.2 and A.10.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -317,19 +317,24 @@ def retrained(found: Sequence[Measured]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def given_back(found: Sequence[Measured], widen: Callable[..., dict], ratios: dict[str, float]) -> list[dict]:
+def given_back(found: Sequence[Measured], ratios: dict[str, float]) -> list[dict]:
     """Return the share of the drop at an eighth of the grid that further training there gives back, one a setup.
 
-    `found` as for `retrained`; `widen` adds the spread of trainings (`blocks.Noise.widen`).
+    `found` as for `retrained`. The interval is over pictures; trainings are the units, which fewer than three leave
+    open: how far two of one start lie apart is not known.
     """
-    setups = {(p.setup.domain, p.setup.model): p for p in trained.pools(found)}
+    pools = trained.pools(found)
+    control = {(p.setup.domain, p.setup.model): p for p in pools if not p.setup.lrg_size}
     facts = []
-    for row in (r for r in retrained(found).to_dict("records") if r["share"] == 0.125):
-        pool = setups[row["domain"], row["model"]]
-        origins = Pool([m._replace(network=m.network.origin) for m in pool.members])
-        gain = widen(row["value"], np.array([row["low"], row["high"]]), len(pool.members))
-        share = {k: gain[k] / row["truncated"] for k in ("value", "low", "high")}
-        facts.append({**gain, **share, "null": 0.0, **origins.observed(ratios), "note": (
-            f"{gate.named(origins.setup)}: truncated {row['truncated']:.1%}, trained on there {row['trained']:.1%}: "
-            f"{share['value']:.0%} [{share['low']:.0%}, {share['high']:.0%}] given back.")})  # fmt: skip
+    for pool in (p for p in pools if p.setup.lrg_size and (p.setup.domain, p.setup.model) in control):
+        base, own = trained.shared(control[pool.setup.domain, pool.setup.model], pool)
+        if pool.setup.lrg_size != at_share(base, 0.125):
+            continue
+        there = trained.under("bilinear", pool.setup.lrg_size)
+        (a, drawn_a), (b, drawn_b) = (trained.drop_draws(base, p, None, there) for p in (base, own))
+        share = statistics.estimate((a - b) / a, (drawn_a - drawn_b) / drawn_a)
+        origins = Pool([m._replace(network=m.network.origin) for m in own.members])
+        facts.append({**share, "null": 0.0, "over": "trainings", "units": len(own.keys), **origins.observed(ratios),
+                      "note": f"{gate.named(origins.setup)}: truncated {a:.1%}, trained on there {b:.1%}: "
+                      f"{share['value']:.0%} [{share['low']:.0%}, {share['high']:.0%}] given back."})  # fmt: skip
     return facts
