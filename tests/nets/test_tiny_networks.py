@@ -85,6 +85,7 @@ def test_the_committed_files_are_those_of_the_list(script):
     for name, chosen in known.items():
         states, about = tiny.read(name)
         wanted = chosen if isinstance(chosen, dict) else chosen.describe()
+        about = {"start": "", **about}  # a file from before a training could go on from another
         assert {k: about[k] for k in wanted} == json.loads(json.dumps(wanted)) and len(about["commit"]) == 40
         assert max(states) == wanted["steps"] and tiny.path(name).stat().st_size < 1_000_000
         kinds = {v.dtype for v in states[max(states)].values() if v.ndim > 1}
