@@ -454,7 +454,7 @@ def test_figures_hold_what_the_tables_say(measured):
     assert sorted(b.get_width() for b in bars)[-1] >= value[2] and any(b.get_width() == value[0] for b in bars)
     assert len(draw.layer_energies(nt.layer_energies(measured)).axes[0].get_yticklabels()) == 9
     assert len(draw.magnitudes(nt.magnitudes(measured)).axes[0].get_yticklabels()) == 10
-    assert [t.get_text() for t in draw.smoothness(nt.smoothness(measured)).axes[0].get_xticklabels()][3] == "aspp (9)"
+    assert [t.get_text() for t in draw.smoothness(nt.smoothness(measured)).axes[0].get_xticklabels()][3] == "ASPP (9)"
     whole = nt.removals(measured, "loss_change", signed=True)
     assert len(draw.removal(nt.removals(measured), whole).axes[0].get_xticklabels()) == 6
     assert len(draw.fig3({k: nt.row_images(measured, k) for k in draw.KINDS}).axes) == 7
