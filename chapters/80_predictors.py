@@ -94,9 +94,10 @@ glue("pr_setups", f"So far these are networks on {able}. Left out as barely bett
 # as the drop; a *line* or a *power law* is fitted to the other data sets. The numbers are of four kinds:
 #
 # - of the labels: what they lose when cut to blocks or to a band (one minus their mIoU, a *ceiling*), the length of
-#   their contours times the block's side (the *perimeter law*), their energy beyond the band;
+#   their contours times the block's side (the *perimeter law*), their energy beyond the band; over that of the whole
+#   grid means over what they lose already at the full grid's band limit;
 # - of the low-resolution grid (LRG) alone: a power law of its size, or the other data sets' mean drop at this size;
-# - $R_{ce}$ in eight readings;
+# - $R_{ce}$ in eight readings of frame, void, average and confidence ({doc}`60_loss_in_frequency`);
 # - of the network otherwise: the paper's own way by IoU (Eqs 27 to 32), printed and mended ({doc}`35_iou`).
 #
 # ```{literalinclude} /lib/specseg/study/rules.py
@@ -179,6 +180,9 @@ figures.show(
     source="records of truncation, loss_in_frequency and predictors", label="fig-ranks",
 )
 # %% [markdown]
+# Between setups the order comes mostly from streets, which have more of both. Within one data set it need not hold: see
+# the second table below.
+#
 # ## The line
 # The paper prints {glue:text}`pr_printed`. The slope of all our cells with $R_{ce} < 0.2$ is {glue:text}`pr_hull`, the
 # widest of three kinds of interval, since with few networks each is too narrow in its own way. Pooling hides how far
@@ -262,6 +266,7 @@ figures.show(
 )
 # %% [markdown]
 # Over $\tau$ from 0.5 to 2 $R_{ce}$ changes by a factor of {glue:text}`pr_span` (median over sizes).
+# It can pass 1: parts of the loss cancel, so the tail can be larger than the whole.
 #
 # ## Block-wise labels
 # Here the network was trained on blocks ({doc}`75_block_annotation`), and the rival is what their labels lose
