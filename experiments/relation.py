@@ -27,7 +27,7 @@ from specseg.study import predictor_cells as cells
 from specseg.study.third_party import PAPER_GRID, Outside
 
 BELOW = 0.2
-SOURCES = ("networks", "truncation", "loss_in_frequency", "predictors", "third_party")
+SOURCES = ("networks", "truncation", "loss_in_frequency", "labels", "third_party")
 KINDS = {"voc2012": "objects", "cityscapes": "streets", "camvid": "streets"}
 READINGS = {
     "periodic": ("periodic", "raw"), "mirrored": ("mirrored", "raw"),

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from specseg.advise import folder as listing
-from specseg.advise import labels, maps, page, report, stream
+from specseg.advise import labels, maps, page, report
 from specseg.advise.labels import BadFile
 from specseg.advise.settings import Settings
-from specseg.data import synthetic
+from specseg.data import survey, synthetic
 from specseg.evidence import config
 from specseg.figures import advise as draw
 
@@ -324,7 +324,7 @@ def run_stream(items, out, seen, **options):
         return {"x": np.array([len(item.name)])}
 
     options = {"keep_going": False, **options}
-    return [names for _, names, _ in stream.run(items, out, work, options.pop("context", None), **options)]
+    return [names for _, names, _ in survey.run(items, out, work, options.pop("context", None), **options)]
 
 
 def test_a_stopped_run_goes_on_where_it_was(folder, tmp_path):

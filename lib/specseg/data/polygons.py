@@ -1,7 +1,6 @@
-"""Coarse contours against block-wise labels (sections 1 and 3.3): polygons of equal size, and what blocks get wrong.
+"""Coarse contours: labels drawn as polygons with as many values as block-wise labels have (sections 1 and 3.3).
 
-Void takes its nearest label before labels are made coarse; scores leave void out. Blocks by majority at band limit
-nu_max (cycles per frame); error spectra periodic, forward 1/N.
+Blocks have band limit nu_max (cycles per frame).
 Sources: Chen, Chiu and Wu, arXiv 2012.14123; simplification: Douglas and Peucker 1973, to a number of vertices.
 """
 
@@ -11,16 +10,9 @@ import heapq
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from contourpy import contour_generator
 
-from specseg.data import label_spectra
-from specseg.evidence.statistics import class_counts
-from specseg.spectral import labels as annotation
-from specseg.spectral.labels import block_labels, cells
-
-KINDS = ("block_majority", "block_nearest", "polygon_true", "polygon_block")
-VOID = 255
+from specseg.spectral.labels import cells
 
 
 def simplify(line: np.ndarray, vertices: int) -> np.ndarray:
@@ -112,26 +104,3 @@ def polygon_labels(label: np.ndarray, nu_max: int, *, budget: int | None = None)
         corners = [simplify(x, budget or max(3, values_of(x, label.shape[0], nu_max) // 2)) for x in lines]
         out[inside(corners, label.shape)] = c
     return out
-
-
-def measure(label: np.ndarray, num_classes: int, nu_max: int) -> dict[str, np.ndarray] | None:
-    """Return the numbers of one framed label map (N, N), 255 = void; None where all is void.
-
-    `counts` (4, C, 3), hit, labelled, predicted over labelled pixels, of KINDS: blocks by majority and at the grid's
-    points, polygons, against the true labels; and polygons against blocks (majority). `error`, `truth`
-    (2,): power of blocks minus true labels, and of the true labels, in all and above nu_max.
-    """
-    if (label == VOID).all():
-        return None
-    true = torch.from_numpy(np.asarray(label, np.int64))
-    filled = annotation.fill_void(true)
-    majority, nearest = (block_labels(filled, nu_max, mode) for mode in ("majority", "nearest"))
-    polygons = torch.from_numpy(polygon_labels(filled.numpy(), nu_max))
-    seen = true == VOID
-    pairs = ((majority, true), (nearest, true), (polygons, true), (polygons, majority.masked_fill(seen, VOID)))
-    counts = [class_counts(a[None], b[None], num_classes)[0] for a, b in pairs]
-    classes = torch.unique(torch.cat([filled.flatten(), majority.flatten()]))[:, None, None]
-    planes = (filled[None] == classes).double()
-    powers = [label_spectra.rim_power(p) for p in ((majority[None] == classes).double() - planes, planes)]
-    error, truth = (np.array([float(p.sum()), float(p[nu_max + 1 :].sum())]) for p in powers)
-    return {"counts": np.stack(counts), "error": error, "truth": truth}

@@ -1,13 +1,11 @@
-"""Polygons, blocks and the spectrum of what blocks get wrong: closed forms, slow references, failures."""
+"""Polygons with as many values as blocks: closed forms, failures."""
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from specseg.data import coarse_labels as cl
-from specseg.data import synthetic
+from specseg.data import polygons as cl
 from specseg.spectral import labels as annotation
 
 
@@ -64,28 +62,3 @@ def test_polygons_of_a_disc_come_nearer_with_the_band_limit():
     label = disc(129, 40.0, (3, -5))
     off = [float((cl.polygon_labels(label, nu) != label).mean()) for nu in (2, 4, 16)]
     assert off[0] > off[1] > off[2] and off[2] < 0.01
-
-
-def test_the_numbers_of_a_map_equal_slow_ones():
-    label = synthetic.scene("streets", 3, 129).label.astype(np.int64)
-    classes = len(synthetic.CLASSES["streets"])
-    got = cl.measure(label, classes, 8)
-    filled = annotation.fill_void(torch.from_numpy(label)).numpy()
-    blocks = annotation.block_labels(torch.from_numpy(filled), 8).numpy()
-    known = label != 255
-    for c in range(classes):
-        hit = ((blocks == c) & (label == c)).sum()
-        assert got["counts"][0, c].tolist() == [hit, (label == c).sum(), ((blocks == c) & known).sum()]
-    nu = np.fft.fftfreq(129, 1 / 129)
-    outside = np.maximum(np.abs(nu[:, None]), np.abs(nu[None])) > 8.5
-    power = [np.abs(np.fft.fft2((blocks == c) * 1.0 - (filled == c)) / 129**2) ** 2 for c in range(classes)]
-    assert got["error"] == pytest.approx([sum(p.sum() for p in power), sum(p[outside].sum() for p in power)])
-    assert got["error"][0] == pytest.approx(2 * (blocks != filled).mean())  # Parseval: two planes differ by one each
-    assert got["truth"][0] == pytest.approx(1.0)  # without void one plane is one everywhere
-
-
-def test_blocks_of_one_pixel_and_void_alone():
-    label = disc(33, 9.0)
-    got = cl.measure(label, 2, 16)
-    assert got["error"].tolist() == [0.0, 0.0] and (got["counts"][0, :, 0] == got["counts"][0, :, 1]).all()
-    assert cl.measure(np.full((33, 33), 255), 2, 4) is None

@@ -1,4 +1,4 @@
-"""Work on a folder as a stream: chunks of maps, workers, scratch that a stopped run goes on from, sums that add up.
+"""The one walk over label maps: chunks of them, workers, scratch that a stopped run goes on from, sums that add up.
 
 Nothing here grows with the number of maps but the list of their names: a chunk's numbers lie on disk, and sums over
 maps, the bootstrap's resamples among them, are added chunk by chunk.
@@ -16,17 +16,33 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-import torch
 
-from specseg.advise.files import BadFile
-from specseg.advise.folder import Item
+from specseg.evidence import provenance
 
 CHUNK = 16
 AHEAD = 4  # chunks handed out per worker: enough to keep it busy, few enough to stop soon
-Work = Callable[[Any, Item], dict[str, np.ndarray] | None]
+
+
+class BadFile(ValueError):
+    """A file that cannot be used; the message names it and says what was expected."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message.encode("utf-8", "backslashreplace").decode())  # a name may be in another encoding
+
+
+class Item(Protocol):
+    """One map of a walk: its name, and `key`, plain values that differ once its numbers would."""
+
+    name: str
+
+    @property
+    def key(self) -> tuple: ...
+
+
+Work = Callable[[Any, Any], dict[str, np.ndarray] | None]
 
 
 def run(
@@ -62,7 +78,7 @@ def _ready(jobs: list, work: Work, context: Any, workers: int, keep_going: bool)
     """Yield the jobs in order, each once its file is on disk."""
     todo = {file for file, part in jobs if _read(file, part, only_state=True) is None}
     if workers <= 1 or len(todo) <= 1:
-        torch.set_num_threads(1)
+        _one_thread()
         for file, part in jobs:
             if file in todo:
                 chunk(file, part, work, context, keep_going)
@@ -84,9 +100,15 @@ def _ready(jobs: list, work: Work, context: Any, workers: int, keep_going: bool)
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _one_thread() -> None:
+    import torch  # seconds to load, and a mistyped path is answered before
+
+    torch.set_num_threads(1)
+
+
 def _start_worker() -> None:
     """One thread a worker, and an end with its parent: a killed run leaves no process behind."""
-    torch.set_num_threads(1)
+    _one_thread()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     parent = multiprocessing.parent_process()
 
@@ -119,7 +141,7 @@ def chunk(file: Path, items: Sequence[Item], work: Work, context: Any, keep_goin
 
 
 def _state(items: Sequence[Item]) -> list:
-    return [[item.name, *item.state, *item.window] for item in items]
+    return [[item.name, *item.key] for item in items]
 
 
 def _read(file: Path, items: Sequence[Item], only_state: bool = False):
@@ -139,6 +161,16 @@ def _read(file: Path, items: Sequence[Item], only_state: bool = False):
             return None
         raise
     return arrays, told["names"], told["bad"]
+
+
+def scratch_key(parts: dict, code: Sequence[Path]) -> str:
+    """Return a short hash of what decides the numbers of a stage: its settings and the code that measures.
+
+    Scratch is kept below this key, so a run with other settings or other code never takes it for its own.
+    """
+    text = json.dumps([parts, provenance.module_hashes(list(code)), [provenance.code_hash(p) for p in code]],
+                      sort_keys=True, default=str)  # fmt: skip
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def weights(group: str, draws: int, seed: int) -> np.ndarray:
