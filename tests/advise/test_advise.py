@@ -18,7 +18,7 @@ from specseg.advise import settings as st
 from specseg.data import label_spectra, survey
 from specseg.data.datasets import VOID
 from specseg.data.label_numbers import COUNTS, Plan, measure
-from specseg.evidence import config, records, statistics
+from specseg.evidence import config, records
 from specseg.spectral import iou as metrics
 from specseg.spectral import labels as an
 from specseg.spectral import laws
@@ -130,40 +130,6 @@ def test_thin_classes_are_named_first():
     from specseg.advise.report import lost_first
 
     assert lost_first(rows.reset_index())[0] == "pole"
-
-
-# --- the stream ----------------------------------------------------------------------------------------------------
-
-
-def test_sums_of_a_stream_are_the_sums_of_all():
-    rng, sums = np.random.default_rng(0), survey.Sums(50, 3, ("x",))
-    values, names = rng.integers(0, 9, (40, 2, 3)), [f"m{k % 13}" for k in range(40)]
-    for k in range(0, 40, 7):
-        sums.add({"x": values[k : k + 7], "y": values[k : k + 7, 0]}, names[k : k + 7])
-    times = np.stack([survey.weights(n, 50, 3) for n in names], axis=1)
-    assert np.allclose(sums.drawn["x"], np.tensordot(times, values, 1)) and sums.count == 40
-    assert np.array_equal(sums.plain["y"], values[:, 0].sum(0)) and "y" not in sums.drawn
-    assert np.array_equal(sums.drawn["x"][0], sums.plain["x"]) and len(sums.groups) == 13
-    assert np.array_equal(sums.maps, times.sum(1))
-
-
-def test_the_stream_s_bootstrap_has_the_spread_of_the_usual_one():
-    rng = np.random.default_rng(1)
-    hit, all_ = rng.uniform(5, 15, 60), rng.uniform(15, 25, 60)
-    sums = survey.Sums(2000, 0, ("v",))
-    sums.add({"v": np.stack([hit, all_], 1)}, [f"map {k}" for k in range(60)])
-    own = summary.interval(sums.drawn["v"][:, 0] / sums.drawn["v"][:, 1])
-    times = statistics.resampled(range(60), 2000, 0)
-    usual = summary.interval((times @ hit) / (times @ all_))
-    assert own["value"] == pytest.approx(usual["value"])
-    for key in ("se", "low", "high"):
-        assert own[key] == pytest.approx(usual[key], rel=0.1), key
-
-
-def test_weights_depend_on_name_and_seed_alone():
-    assert np.array_equal(survey.weights("a", 9, 1), survey.weights("a", 9, 1))
-    assert not np.array_equal(survey.weights("a", 99, 1), survey.weights("b", 99, 1))
-    assert not np.array_equal(survey.weights("a", 99, 1), survey.weights("a", 99, 2))
 
 
 def test_memory_does_not_grow_with_the_number_of_maps():

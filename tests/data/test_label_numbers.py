@@ -174,6 +174,12 @@ def test_void_counts_nowhere_and_a_map_of_void_alone_counts_nothing():
     assert found["counts"][:, :, 1].sum() == 0 and found["density"][1] == 0
 
 
+def test_a_map_of_one_class_has_no_energy_beyond_any_band():
+    plan = lt.rules_plan(33, (17, 9))
+    maps = [measure(np.full((33, 33), c), 3, plan) for c in (0, 2)]
+    assert (lt.rules(stacked(maps), plan)["beyond"] == 0).all()
+
+
 # --- polygons beside blocks ----------------------------------------------------------------------------------------
 
 

@@ -192,7 +192,9 @@ def rules(stack: Stack, plan: Plan) -> dict[str, np.ndarray]:
     counts, places = class_scores(stack, plan), plan.variants
     found = [np.stack([counts[:, places.index((kind, nu))] for nu in plan.band]) for kind in RULES.values()]
     rims = _rims(stack, plan)[:, plan.boundaries.index("periodic"), 1:]
-    beyond = [rims[:, nu:].sum(1) / rims.sum(1).clip(min=1e-300) for nu in plan.band]
+    varying = rims.sum(1)
+    varies = varying > 1e-12  # a map of one class has nothing but its mean, and rounding
+    beyond = [np.where(varies, rims[:, nu:].sum(1), 0.0) / np.where(varies, varying, 1.0) for nu in plan.band]
     return {"counts": np.stack(found).astype(np.int32), "kinds": np.array(list(RULES)), "beyond": np.stack(beyond),
             "lrg_sizes": np.array([sp.lrg_size(nu) for nu in plan.band]),
             "density": contours(stack, plan)}  # fmt: skip
