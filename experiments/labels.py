@@ -184,6 +184,11 @@ def set_rows(cell: Maps, stacks: dict, names: Sequence[str], classes: Sequence[s
              tables.coarse(stacks[key], groups, plans[key]).assign(table="coarse")]  # fmt: skip
     if cell.dataset in synthetic.REGIMES:
         rows.append(dose_rows(cell))
+    return tidy(cell, rows)
+
+
+def tidy(cell: Maps, rows: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return tables of a label set as one, in the columns of a record."""
     first = ["table", "name", "frame", "void", "boundary", "kind", "nu", "nu_max", "lrg_size", "level", "dose",
              "metric", "value", "low", "high", "spread", "n"]  # fmt: skip
     out = pd.concat(rows, ignore_index=True).reindex(columns=first)
@@ -268,7 +273,7 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
         else:
             yield _single_again(cell, old)
             if cell.dataset in synthetic.REGIMES:
-                some = dose_rows(cell, synthetic.DOSES[:1])
+                some = tidy(cell, [dose_rows(cell, synthetic.DOSES[:1])])
                 yield renewal.rows_again("scenes of one dose", some, old[old["dose"] == synthetic.DOSES[0]])
 
 
@@ -284,8 +289,8 @@ def _single_again(cell: Maps, old: pd.DataFrame) -> renewal.Check:
         label = transforms.frame_label(source.label(k), cell.size)
         one = label_numbers.measure(label, source.num_classes, plan)
         found.append(tables.single(label_numbers.stacked([one]), [name], plan))
-    shared = {"table": "spectra", "frame": "crop", "void": "masked", "dataset": cell.dataset}
-    return renewal.rows_again(f"label maps {', '.join(names)}", pd.concat(found).assign(**shared), rows)
+    again = tidy(cell, [one.assign(table="spectra", frame="crop", void="masked") for one in found])
+    return renewal.rows_again(f"label maps {', '.join(names)}", again, rows)
 
 
 def record(cell: Cell, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:
