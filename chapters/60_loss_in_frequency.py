@@ -29,7 +29,7 @@ from specseg import figures
 from specseg.evidence import ledger, records
 from specseg.figures import loss as draw
 from specseg.nets import protocol, tiny
-from specseg.study import gate, learning, trained
+from specseg.study import gate, learning, trained, watched
 from specseg.study import loss as loss_tables
 
 findings = ledger.open("60_loss_in_frequency", profile=profile)
@@ -135,6 +135,7 @@ table.index = pd.MultiIndex.from_tuples(
 table.style.format("{:.3f}", na_rep="").set_properties(**{"font-weight": "bold"}, subset=[32])
 # %% tags=["remove-cell"]
 told = loss_tables.observations(pools, rates, ratios) | learning.observations(found, scored)
+told |= {watched.WITHIN: watched.observations()}
 glue("loss_beyond", gate.span(told["fig1-loss-beyond-grid-small"], "{:.1%}"), display=False)
 glue("loss_factor", gate.span(told["tab1-factor-of-ten-r3"], "{:.1f}"), display=False)
 able = [p for p in pools if "left_out" not in p.observed(ratios)]
@@ -274,7 +275,8 @@ for claim, observations in told.items():
     for observation in observations:
         findings.observe(claim, record=trained.witness(found), **observation)
     if not observations:
-        findings.not_run(claim, "no record of the setups that it speaks of (experiments/loss_in_frequency.py)")
+        findings.not_run(claim, "no record of the setups that it speaks of: specseg sweep run "
+                         f"{'snapshots' if claim == watched.WITHIN else 'loss_in_frequency'} --profile standard")
 findings.not_run("tab1-values-r4", "the paper's data sets and its trainings of ResNet-101 are not at hand; the setting "
                                    "is complete: specseg sweep run loss_in_frequency --profile paper")
 findings.close()

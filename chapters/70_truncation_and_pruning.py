@@ -258,8 +258,9 @@ figures.show(
 # %% [markdown]
 # Bilinear minus ideal low pass is {glue:text}`cut_gaps` of the mIoU over the networks that set a verdict: close,
 # though not everywhere surely within one point, and on streets the low pass costs more. {doc}`62_networks_of_others`
-# has a network where bilinear costs far more. Features of the encoder are another matter. Halving the grid of a single
-# one costs {glue:text}`cut_encoder` of the mIoU; the small cost above was found for the decoder's features alone.
+# has a network where bilinear costs far more, and what four of ours lose at half and at twice the scale. Features of
+# the encoder are another matter. Halving the grid of a single one costs {glue:text}`cut_encoder` of the mIoU; the small
+# cost above was found for the decoder's features alone.
 #
 # ## Where the drop is
 # Theory puts it at contours ({doc}`40_boundary_iou`). There the loss is larger at small grids: at a quarter the

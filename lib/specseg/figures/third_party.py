@@ -1,4 +1,4 @@
-"""Figures of chapter 62: networks that others trained: R_ce and its readings, drops, and drop against R_ce."""
+"""Figures of chapter 62: networks that others trained: R_ce and its readings, drops against R_ce and against scale."""
 
 from __future__ import annotations
 
@@ -69,6 +69,33 @@ def drop_and_rate(points: pd.DataFrame) -> Figure:
     axes[-1, 0].set_xlabel(
         rf"$R_{{ce}}$ beyond half of the size ({', '.join(str((s - 1) // 2) for s in sizes)} cycles)"
     )
+    legend_below(fig, axes[:1, 0], columns=2)
+    return fig
+
+
+def dose(points: pd.DataFrame) -> Figure:
+    """Draw what truncated logits cost against contour per cell of their grid, a panel a data set, a colour a scale.
+
+    `points` is what `study.scale.points` returns: a line a network and scale, black what the labels alone lose.
+    """
+    sets = list(dict.fromkeys(points["domain"]))
+    fig, axes = subplots(len(sets), 1, size=(4.9, 2.6 * len(sets) + 0.9), sharex=True, squeeze=False)
+    words = {0.5: "half the scale", 1.0: "once", 2.0: "twice"}
+    for ax, title in zip(axes[:, 0], sets, strict=True):
+        here = points[points["domain"] == title]
+        for (scale, _), part in here.groupby(["scale", "network"], sort=True):
+            k = list(words).index(scale)
+            ax.plot(part["dose"], part["drop"], color=CYCLE[k], marker=MARKERS[k], ms=4, lw=1, alpha=0.7,
+                    label=words[scale])  # fmt: skip
+        for _, part in here.groupby("network"):
+            alone = part.groupby("dose")["labels"].mean()
+            ax.plot(alone.index, alone, color=COLORS["black"], lw=1.6, ls="--", label="the labels alone")
+        ax.set(title=title, ylabel="mIoU lost")
+        ax.set_yscale("symlog", linthresh=0.01)
+        ax.yaxis.set_major_formatter(PercentFormatter(1))
+    low, high = axes[0, 0].get_xlim()
+    plain_ticks(axes[-1, 0], [t for t in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2) if low <= t <= high])
+    axes[-1, 0].set_xlabel("contour per cell of the cut grid (in sides of a cell)")
     legend_below(fig, axes[:1, 0], columns=2)
     return fig
 

@@ -17,11 +17,12 @@ from specseg.evidence import statistics as scores
 from specseg.spectral.spectrum import rim_products
 from specseg.study.gate import named, over_trainings, quality
 from specseg.study.trained import Measured, Pool, pools, who
+from specseg.study.watched import first_steps
 
 BANDS = {"0 to 8": (0, 8), "9 to 16": (9, 16), "17 to 32": (17, 32), "33 to 64": (33, 64)}
-COURSES = {  # claim -> quantity of `bands_learnt`, in words, what knows nothing gets (None: from the classes' shares)
-    "fig1-low-band-learnt-most": ("low falls most", "{:+.2f} of the first loss", None),
-    "fig1-low-band-learnt-first": ("low is first", "{:+.1%} of the training", 0.0),
+COURSES = {  # claim -> quantity of `bands_learnt`, its words, what knows nothing gets ("shares": from those of classes)
+    "fig1-low-band-learnt-most": ("low falls most", "{:+.2f} of the first loss", "shares"),
+    "fig1-low-band-learnt-first": ("low is first", "{:+.1%} of the training", ""),
     "sec21-ce-falls-iou-rises": ("correlation", "rank correlation {:+.2f}", -1.0),
 }
 LOW, HIGHER, LATE = "0 to 8", ("9 to 16", "17 to 32", "33 to 64"), ("17 to 32", "33 to 64")
@@ -157,17 +158,21 @@ def observations(found: Sequence[Measured], scored_by: Sequence[Measured]) -> di
     Their rivals know nothing of the picture: one learns the classes' shares alone, the others follow time alone.
     """
     table, told = learnt(found), {c: [] for c in COURSES}
-    by_name = {m.network.name: m for m in scored_by}
+    by_name, watched = {m.network.name: m for m in scored_by}, learnt(first_steps(found))
     for pool in pools(found):
-        mine = table[table["name"].isin([m.network.name for m in pool.members])]
-        scored = [by_name[n] for n in mine["name"] if n in by_name]
-        blind = 1 - histogram_entropy(scored) / mine["first loss"].mean() if scored else 0.0
+        names = {m.network.name for m in pool.members}
+        own = table[table["name"].isin(names)]
+        early = watched[watched["name"].isin(names) & watched["told apart"]] if len(watched) else watched
+        scored = [by_name[n] for n in own["name"] if n in by_name]
+        blind = 1 - histogram_entropy(scored) / own["first loss"].mean() if scored else 0.0
         for claim, (quantity, form, null) in COURSES.items():
+            mine = early if quantity == "low is first" and len(early) else own
             fact = {**over_trainings(mine[quantity]), **pool.observed(quality(scored))}
             if quantity == "low is first" and not mine["told apart"].all():
                 fact.setdefault("left_out", f"half-times inside the first {first_interval(pool):.0%} of the training, "
                                             "before its first snapshot")  # fmt: skip
-            told[claim].append({**fact, "null": blind if null is None else null, "note": (
+            fact |= {} if null == "" else {"null": blind if null == "shares" else null}
+            told[claim].append({**fact, "note": (
                 f"{named(pool.setup)}: {form.format(mine[quantity].mean())} (trainings: {len(mine)}).")})  # fmt: skip
     return told
 

@@ -1,0 +1,100 @@
+"""A training that is watched: its network at listed steps, and pictures held out that say where to stop.
+
+By the policy of the network, on its batches: up to a listed step it is the training that `networks.ensure` makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from specseg.data import loading, transforms
+from specseg.data.samples import DataSet, Decoded
+from specseg.nets import train
+from specseg.nets.networks import KEPT, Network, fast_precision
+
+FIRST, LATER = (0, 1, 2, 4, 8, 16, 32, 64), (96, 128, 192, 256, 384, 512, 768, 1024)
+
+
+def steps_to(end: int) -> list[int]:
+    """Return the steps at which a training up to `end` is looked at.
+
+    >>> steps_to(64), steps_to(100)[-3:]
+    ([0, 1, 2, 4, 8, 16, 32, 64], [64, 96, 100])
+    """
+    return sorted({*(s for s in FIRST + LATER if s < end), end})
+
+
+class Part(DataSet):
+    """Some pictures of a split, by their numbers there."""
+
+    def __init__(self, inner: DataSet, rows: Sequence[int], words: str) -> None:
+        self.inner, self.rows = inner, list(rows)
+        ids = [inner.ids[i] for i in self.rows]
+        super().__init__(inner.name, f"{inner.split}, {words}", ids, inner.listed, inner.classes, inner.palette)
+
+    def image(self, index: int) -> np.ndarray:
+        return self.inner.image(self.rows[index])
+
+    def label(self, index: int) -> np.ndarray:
+        return self.inner.label(self.rows[index])
+
+
+def held_out(data: DataSet, group: Callable[[str], str], share: float = 0.1) -> tuple[Part, Part]:
+    """Return a split without the last stretch of each group (a drive), by name, and these stretches.
+
+    A stretch is `share` of its group's pictures, at least one. Raises ValueError where a group has one picture alone.
+    """
+    groups: dict[str, list[int]] = {}
+    for i in sorted(range(len(data)), key=lambda k: data.ids[k]):
+        groups.setdefault(group(data.ids[i]), []).append(i)
+    if alone := [name for name, rows in groups.items() if len(rows) < 2]:
+        raise ValueError(f"{data.name}: {alone[0]} has one picture, expected two or more to hold one out")
+    held = {i for rows in groups.values() for i in rows[-max(1, round(share * len(rows))) :]}
+    kept = [i for i in range(len(data)) if i not in held]
+    return Part(data, kept, "without the last stretches"), Part(data, sorted(held), "the last stretches")
+
+
+class _Enough(Exception):
+    """The last step that is asked for has been made."""
+
+
+def snapshots(
+    network: Network, place: Path, at: Sequence[int], *, data: DataSet | None = None, device: str = "cpu",
+    precision: str = "auto", tell: Callable[[str], None] = lambda _: None,
+) -> dict[int, Path]:  # fmt: skip
+    """Train a network as far as the last of the steps `at` and return step -> its weights there, kernels rounded.
+
+    `data` takes the place of its training pictures. What lies in `place` is not made again: an interrupted training
+    goes on from its checkpoint there. Raises ValueError for a step beyond the training.
+    """
+    files = {step: place / f"step{step:06d}.safetensors" for step in at}
+    if all(file.is_file() for file in files.values()):
+        return files
+    data = network.data("train", framed=False) if data is None else data
+    data = Decoded(data) if len(data) <= KEPT else data
+    policy = network.settings(len(data))
+    if max(at) > policy.steps:
+        raise ValueError(f"step {max(at)}: expected at most {policy.steps}, the length of the training")
+    word = next((p for p in (network.precision, precision) if p != "auto"), None) or fast_precision(device)
+    settings = replace(policy, precision=word, snapshots=tuple(step / policy.steps for step in at))
+    cut = transforms.training(network.size, base="native" if network.home.native else "frame")
+    draw = loading.draws(data, cut, network.batch, seed=network.seed, workers=0 if device == "cpu" else 3)
+
+    def keep(step: int, model: torch.nn.Module) -> None:
+        train.save_weights(model, files[step], half=True)
+        tell(f"{network.name}, step {step} of {policy.steps}")
+        if step == max(at) < policy.steps:
+            raise _Enough
+
+    try:
+        train.fit(network.build(pretrained=True), draw, settings, checkpoint=place / "run.ckpt", on_snapshot=keep,
+                  fabric=train.processes(device, precision=word))  # fmt: skip
+    except _Enough:
+        pass
+    (place / "run.ckpt").unlink(missing_ok=True)
+    return files

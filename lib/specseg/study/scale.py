@@ -1,0 +1,217 @@
+"""Scale as dose: what one network loses at half, once and twice the scale, and what foretells it.
+
+Units, statistics and rivals are those of the protocol (book/method.md). Every array of draws has the data in row 0.
+Source: Chen, Chiu and Wu, arXiv 2012.14123, section 3.2, Fig. 5.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from specseg.data.domains import domain
+from specseg.evidence import records
+from specseg.evidence import statistics as scores
+from specseg.evidence.records import Record
+from specseg.measure.loss import rates_of
+from specseg.measure.truncation import FULL, LOGITS
+from specseg.nets import protocol as own
+from specseg.nets.third_party.protocol import HOMES, PAPER
+from specseg.study import gate, trained
+from specseg.study import third_party as others
+
+SCALES, SHARES = (0.5, 1.0, 2.0), ("a half", "a quarter", "an eighth")
+READINGS = {"R_ce": 0, "R_ce, mirrored": 1}
+RIVALS = ("contour per cell", "what the labels lose", "mIoU", "no change")
+CLAIMS = DOSE, FORETELLS = "scale-dose-within-networks", "fig5b-scale-within-networks"
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Pictures at one scale: counts (4, n, C, 3), logits whole and cut; a network's loss (2, n), tails (2, n, 3)."""
+
+    names: list[str]
+    counts: np.ndarray
+    total: np.ndarray | None = None
+    tail: np.ndarray | None = None
+
+    def of(self, names: Sequence[str]) -> View:
+        """Return these pictures alone."""
+        at = {n: k for k, n in enumerate(self.names)}
+        rows = [at[n] for n in names]
+        parts = (None if x is None else x[:, rows].astype(float) for x in (self.total, self.tail))
+        return View(list(names), self.counts[:, rows], *parts)
+
+    def scores(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mIoU, (draws,), and the relative drops of the three cuts, (draws, 3)."""
+        whole, *cut = (scores.miou(scores.pooled(c, w)) for c in self.counts)
+        return whole, np.stack([(whole - c) / whole for c in cut], -1)
+
+
+def _view(record: Record) -> View:
+    kept = record.probe()
+    return View([str(n) for n in kept["names"]], kept["counts"], kept.get("total"), kept.get("tail"))
+
+
+def _once(net: others.Outside) -> View:
+    """Return what the record of a network of others holds on the paper's frame, which is once the scale."""
+    where = [net.condition(FULL), *(net.condition(LOGITS, s) for s in others.SIZES)]
+    limits = [net.limits.index((s - 1) // 2) for s in others.SIZES]
+    total, tail = (net.arrays[a][:2][:, net._place] for a in ("total", "tail"))
+    return View(net.names, net.arrays["counts"][where], total, tail[..., limits])
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """A network at the three scales, and the labels there; `ratio` is its mIoU over colour's at once the scale."""
+
+    name: str
+    title: str
+    domain: str
+    ratio: float
+    cluster: Callable[[str], str]
+    views: dict[float, View]
+    labels: dict[float, View]
+    contour: float
+    record: Record
+
+    @cached_property
+    def clusters(self) -> list[str]:
+        """The cluster of each picture at once the scale."""
+        return [self.cluster(n) for n in self.views[1.0].names]
+
+    @cached_property
+    def draws(self) -> np.ndarray:
+        """How often each draw takes each picture, after a row of ones; equal for all networks of a data set."""
+        drawn = scores.weights(self.clusters, seed=zlib.crc32(self.domain.encode()))
+        return np.vstack([np.ones(len(self.clusters)), drawn])
+
+    def pair(self, one: float, two: float) -> tuple[np.ndarray, View, View, View, View]:
+        """Return the draws, and of two scales the network's views and the labels', of the pictures that both have."""
+        there = set(self.views[one].names) & set(self.views[two].names)
+        columns = [k for k, n in enumerate(self.views[1.0].names) if n in there]
+        names = [self.views[1.0].names[k] for k in columns]
+        views = (kind[s].of(names) for kind in (self.views, self.labels) for s in (one, two))
+        return self.draws[:, columns], *views
+
+    @cached_property
+    def left_out(self) -> str:
+        """Why it sets no verdict, or ""."""
+        ratios = [self.ratio]
+        for other in (0.5, 2.0):
+            w, here, there, *_ = self.pair(1.0, other)
+            ratios.append(self.ratio * float(there.scores(w[:1])[0][0] / here.scores(w[:1])[0][0]))
+        least = min(ratios)
+        return "" if least >= own.GATE else f"too weak to judge at a scale: {least:.1f} times the mIoU of colour alone"
+
+    @cached_property
+    def steps(self) -> list[np.ndarray]:
+        """The drop at the smaller scale less that at the larger, mean over the shares: half to once, once to twice."""
+        out = []
+        for small, large in ((0.5, 1.0), (1.0, 2.0)):
+            w, here, there, *_ = self.pair(small, large)
+            out.append((here.scores(w)[1] - there.scores(w)[1]).mean(-1))
+        return out
+
+    @cached_property
+    def errors(self) -> dict[str, np.ndarray]:
+        """Rule -> mean absolute error of the drops foretold from once the scale, over shares and both directions."""
+        out: dict[str, np.ndarray] = {}
+        for other in (0.5, 2.0):
+            w, here, there, labels, labels_there = self.pair(1.0, other)
+            (miou, drop), (miou_there, wanted) = here.scores(w), there.scores(w)
+            ratios = {
+                word: rates_of(there.total[k], there.tail[k], weights=w)
+                / rates_of(here.total[k], here.tail[k], weights=w)
+                for word, k in READINGS.items()
+            }
+            by_labels = labels_there.scores(w)[1] / labels.scores(w)[1]
+            lacks = ((1 - miou_there) / (1 - miou))[:, None]
+            ratios |= dict(zip(RIVALS, (1 / other, by_labels, lacks, 1.0), strict=True))
+            for rule, ratio in ratios.items():
+                out[rule] = out.get(rule, 0.0) + np.abs(drop * ratio - wanted).mean(-1) / 2
+        return out
+
+    def leads(self, reading: str = "R_ce") -> dict[str, np.ndarray]:
+        """Rival -> how much smaller the error of R_ce is."""
+        return {rival: self.errors[rival] - self.errors[reading] for rival in RIVALS}
+
+    @property
+    def about(self) -> dict:
+        """The fields of any observation of it."""
+        told = {"domain": self.domain, "over": "clusters", "units": len(set(self.clusters))}
+        return {**told, **({"left_out": self.left_out} if self.left_out else {})}
+
+
+def read(profile: str = "standard") -> list[Scaled]:
+    """Return every network that has all three scales on record: those of others first, as their manifests stand."""
+    found = records.find("scale", profile=profile)
+    by = {tuple(r.meta["settings"][k] for k in ("name", "dataset", "frame", "scale")): r for r in found}
+    once = {n.name: n for n in others.read("paper", profile)}
+    ratios = gate.quality(trained.read("networks", profile))
+    out = []
+    for name, dataset, frame in dict.fromkeys(k[:3] for k in by if k[0] != "labels"):
+        outside = frame == PAPER
+        home = HOMES[dataset] if outside else domain(dataset)
+        views = {s: _view(by[key]) for s in SCALES if (key := (name, dataset, frame, s)) in by}
+        if outside and name in once:
+            views[1.0] = _once(once[name])
+        labels = {s: by[key] for s in SCALES if (key := ("labels", dataset, frame, s)) in by}
+        if set(views) != set(SCALES) or set(labels) != set(SCALES):
+            continue
+        contour = labels[1.0].probe()["contour"].mean()
+        titles = (once[name].title, others.TITLES[dataset], once[name].ratio) if outside else _ours(name, ratios)
+        out.append(Scaled(name, *titles, home.cluster, views, {s: _view(r) for s, r in labels.items()}, float(contour),
+                          by[name, dataset, frame, 2.0]))  # fmt: skip
+    place = [*others.TITLES.values()]
+    return sorted(out, key=lambda n: (place.index(n.domain), n.name not in once, n.name))
+
+
+def _ours(name: str, ratios: dict[str, float]) -> tuple[str, str, float]:
+    network = own.named(name)
+    return f"{gate.MODELS[network.model]}, ours", gate.unit(network), ratios.get(name, 0.0)
+
+
+def observations(found: Sequence[Scaled]) -> dict[str, list[dict]]:
+    """Return claim -> one observation a network: the smaller step of its drops; the smallest lead of R_ce."""
+    told: dict[str, list[dict]] = {DOSE: [], FORETELLS: []}
+    for net in found:
+        for claim, parts in ((DOSE, net.steps), (FORETELLS, net.leads().values())):
+            each = [scores.estimate(x[0], x[1:]) for x in parts]
+            least = {k: min(e[k] for e in each) for k in ("value", "low", "high")}
+            words = "{value:+.2%} [{low:+.2%}, {high:+.2%}]".format(**least)
+            told[claim].append({**least, **net.about, "note": f"{net.title} on {net.domain}: {words}."})
+    return told
+
+
+def table(found: Sequence[Scaled]) -> pd.DataFrame:
+    """Return one row a network: domain, network, drops at an eighth of the grid by scale, errors by rule, left out."""
+    rows = []
+    for net in found:
+        drops = {f"drop {s:g}": net.views[s].scores(np.ones((1, len(net.views[s].names))))[1][0, -1] for s in SCALES}
+        errors = {rule: float(e[0]) for rule, e in net.errors.items()}
+        rows.append({"domain": net.domain, "network": net.title, **drops, **errors, "left out": net.left_out})
+    return pd.DataFrame(rows)
+
+
+def points(found: Sequence[Scaled]) -> pd.DataFrame:
+    """Return domain, network, scale, share, dose (contour in sides of a cell, per cell), drop, labels (their drop).
+
+    All scales on the pictures that are at twice the scale.
+    """
+    rows = []
+    for net in found:
+        names = net.views[2.0].names
+        one = np.ones((1, len(names)))
+        for scale in SCALES:
+            drops, lost = (kind[scale].of(names).scores(one)[1][0] for kind in (net.views, net.labels))
+            grid = (net.record.meta["settings"]["frame"] - 1) * scale / 4
+            rows += [{"domain": net.domain, "network": net.title, "scale": scale, "share": share, "drop": drops[k],
+                      "dose": net.contour * 2 ** (k + 1) / grid, "labels": lost[k]}
+                     for k, share in enumerate(SHARES)]  # fmt: skip
+    return pd.DataFrame(rows)
