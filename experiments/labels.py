@@ -70,7 +70,7 @@ class Maps:
     def plans(self) -> dict[tuple[str, str], Plan]:
         """Return (frame, void) -> what is measured; "filled" has all, the others what chapter 20 compares."""
         limits = tuple(nu for nu in label_spectra.LIMITS if nu <= self.size // 2)
-        coarse = tuple(nu for nu in COARSE if 2 * nu < self.size)
+        coarse = tuple(nu for nu in COARSE if sp.lrg_size(nu) < self.size)  # else a block is a pixel
         both = {"size": self.size, "band": limits, "boundaries": sp.BOUNDARIES}
         plans = {("crop", "filled"): Plan(**both, blocks=coarse, coarse=coarse, whole=True),
                  ("crop", "masked"): Plan(**both, void="masked", whole=True)}  # fmt: skip

@@ -285,7 +285,7 @@ def test_the_experiment_goes_on_where_it_stopped(experiment, tmp_path, monkeypat
 
 
 def test_a_set_has_its_three_tables(experiment, tmp_path):
-    rows = experiment.run(experiment.Maps("streets", 65, 3), tmp_path, lambda _: None)
+    rows = experiment.run(experiment.Maps("streets", 129, 3), tmp_path, lambda _: None)
     assert set(rows["table"]) == {"spectra", "profile", "coarse"} and (rows["dataset"] == "streets").all()
     doses = rows[rows["metric"] == "dose_contour"]["dose"]
     assert sorted(doses) == sorted(synthetic.DOSES)
