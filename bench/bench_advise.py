@@ -26,8 +26,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from specseg.advise import measure
+from specseg.advise.settings import grid as grid_of
 from specseg.data import synthetic
+from specseg.data.label_numbers import Plan, measure
 from specseg.evidence import config, provenance
 from specseg.spectral import iou as metrics
 from specseg.spectral import labels as annotation
@@ -66,7 +67,7 @@ def run(folder: Path, out: Path, classes: int, workers: int) -> dict[str, float]
     return {"wall_s": wall, "cpu_s": used.ru_utime + used.ru_stime, "peak_mib": used.ru_maxrss / mebibyte}
 
 
-def plain(label: np.ndarray, classes: int, grid: measure.Grid) -> None:
+def plain(label: np.ndarray, classes: int, grid: Plan) -> None:
     """The same weak labels and scores by the library's plain functions."""
     truth = torch.from_numpy(label.astype(np.int64))
     filled = annotation.fill_void(truth)
@@ -97,10 +98,10 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
     scenes, classes = maps(), max(len(synthetic.CLASSES[r]) for r in REGIMES)
-    grid, ratios, own = measure.Grid.of(SIZE), [], []
+    grid, ratios, own = grid_of(SIZE), [], []
     for k in range(args.rounds):
         label = scenes[k % len(scenes)]
-        fast = seconds(measure.measure, label, classes, grid)
+        fast = seconds(measure, label, classes, grid)
         ratios.append(seconds(plain, label, classes, grid) / fast)
         own.append(fast)
     rows = {"ms_a_map": 1000 * statistics.median(own), "plain_ratio": statistics.median(ratios)}

@@ -28,8 +28,8 @@ from IPython.display import display
 from myst_nb import glue
 
 from specseg import figures
+from specseg.data import label_numbers, label_tables, manifests, synthetic
 from specseg.data import label_spectra as ls
-from specseg.data import manifests, synthetic
 from specseg.data.datasets import VOID
 from specseg.evidence import config, ledger, records
 from specseg.figures import labels as draw
@@ -40,8 +40,9 @@ torch.set_num_threads(1)
 prof = config.profile(profile)
 findings = ledger.open("20_labels_in_frequency", profile=profile)
 real, regimes = ("voc2012", "dubai", "camvid"), synthetic.REGIMES
-kept = {name: findings.use(records.load("label_spectra", dataset=name)) for name in (*real, *regimes)}
-rows = pd.concat([kept[name].rows for name in kept], ignore_index=True)
+kept = {name: findings.use(records.load("labels", dataset=name)) for name in (*real, *regimes)}
+every = pd.concat([kept[name].rows for name in kept], ignore_index=True)
+rows = every[every["table"] == "spectra"]
 measured = rows[rows["dataset"].isin(real)]
 scored = {(name, nu): draw.pick(rows, name, "miou", nu_max=nu) for name in real for nu in ls.LIMITS}
 words = {key: f"{x.value:.3f} [{x.low:.3f}, {x.high:.3f}]" for key, x in scored.items()}
@@ -67,7 +68,7 @@ figures.show(
 # %%
 import specseg
 
-aerial = records.load("data_profile", size=513).probe()
+aerial = records.load("labels", dataset="dubai").probe()
 label = torch.as_tensor(aerial["labels"][1]).long()
 planes = torch.stack([label == c for c in range(5)]).double()
 table = {}
@@ -228,9 +229,9 @@ findings.observe("sec31-box-is-lrg", value=errors[33], mutant=errors[32],
 scenes = {r: [synthetic.scene(r, 1_000_000 + k, prof.size) for k in range(prof.images)] for r in regimes}
 found = []
 for regime, group in scenes.items():
-    each = [ls.analyse(s.label, len(synthetic.CLASSES[regime])) for s in group]
-    stack = {key: np.stack([e[key] for e in each]) for key in each[0]}
-    made = ls.summary(stack, [s.name for s in group], prof.size, draws=200)
+    plan = label_numbers.Plan(prof.size, ls.LIMITS, boundaries=sp.BOUNDARIES, void="masked", whole=True)
+    each = [label_numbers.measure(s.label, len(synthetic.CLASSES[regime]), plan) for s in group]
+    made = label_tables.spectra(label_numbers.stacked(each), [s.name for s in group], plan, draws=200)
     found.append(made.assign(dataset=regime, frame="crop", void="masked"))
 found = pd.concat(found, ignore_index=True)
 
@@ -247,7 +248,7 @@ figures.show(
 #
 # Measured once, on all 1,449 label maps of PASCAL VOC 2012 val, the pairs of CamVid that were present (streets, for
 # Cityscapes) and 72 aerial maps of Dubai (land cover, for DeepGlobe). Each is scaled to a short side of 513 pixels and
-# cropped to its centre. Brackets are 95 % ranges over images (VOC), tiles (Dubai) and stretches of ten video frames
+# cropped to its centre. Brackets are 95 % ranges over images (VOC), tiles (Dubai) and ten-second stretches of a drive
 # (CamVid). The last three rows are synthetic. Bold: below the 0.95 at which the paper's claim is judged.
 
 # %% tags=["remove-input"]
@@ -276,9 +277,9 @@ shown.map(lambda v: "font-weight: bold" if v < 0.95 else "", subset=["mIoU at 16
 
 # %% tags=["remove-cell"]
 KINDS = {"voc2012": "objects", "dubai": "land cover", "camvid": "streets"}
-UNITS = {"voc2012": ("pictures", 1449), "dubai": ("clusters", 8), "camvid": ("clusters", 34)}  # tiles; ten frames each
+units = {n: len(set(kept[n].probe()["clusters"])) for n in real}  # pictures, tiles, ten seconds of a drive
 about = {n: {"domain": f"{KINDS[n]} ({figures.SET_NAMES[n]})", "record": kept[n],
-             **dict(zip(("over", "units"), UNITS[n], strict=True))} for n in real}  # fmt: skip
+             "over": "pictures" if n == "voc2012" else "clusters", "units": units[n]} for n in real}  # fmt: skip
 even = (sp.lrg_size(8) ** 2 - 1) / (513**2 - 1)  # a flat spectrum's share within 8
 for name in real:
     for boundary in sp.BOUNDARIES:
@@ -347,7 +348,7 @@ figures.show(
     caption="Energy beyond each band limit of real labels: glued against mirrored frames, void masked against filled,"
     " the padded frame of 513 pixels (a centre crop of 513 at the stored scale where the map is larger).",
     alt="Three log panels, one a data set, each with four falling lines of nearly the same slope and other heights.",
-    source="committed records of label_spectra", label="fig-labels-frames")
+    source="committed records of label maps", label="fig-labels-frames")
 
 # %% tags=["remove-input"]
 ratios = {}
@@ -387,8 +388,7 @@ figures.show(
     source="this page", label="fig-labels-residual")
 
 # %% tags=["remove-cell"]
-(profiled,) = (r.rows for r in records.find("data_profile")[-1:])
-contours = profiled[profiled["metric"] == "contour"].set_index("dataset")["value"]  # in frame sides
+contours = every[every["metric"] == "contour"].set_index("dataset")["value"]  # in frame sides
 near = 1 - np.exp(-2 * contours / sp.lrg_size(32))  # of the frame, contours lying at random
 glue("labels_near", ", ".join(f"{near[n]:.0%} ({figures.SET_NAMES[n]})" for n in real), display=False)
 for name in real:
@@ -427,7 +427,7 @@ figures.show(
     draw.class_costs(measured, 16),
     caption="IoU that each class keeps with itself when its labels are cut at ν_max = 16 (33 points). Dotted: 0.95.",
     alt="Three bar charts. Thin classes lose most: poles and pedestrians on streets, roads from the air, bicycles.",
-    source="committed records of label_spectra", label="fig-labels-classes")
+    source="committed records of label maps", label="fig-labels-classes")
 
 # %% tags=["remove-cell"]
 for key, name, kind in (("pole", "camvid", "pole"), ("road", "dubai", "road"), ("street", "camvid", "road")):

@@ -24,18 +24,18 @@ import pandas as pd
 from myst_nb import glue
 
 from specseg import figures
-from specseg.data import datasets, manifests, synthetic
-from specseg.data import profile as data_profile
+from specseg.data import datasets, label_tables, manifests, synthetic
 from specseg.evidence import config, ledger, records
 from specseg.figures import data as draw
+from specseg.spectral.labels import contour_length
 
 sizes = config.profile(profile)
 count = sizes.images or 64  # 0 means all, and scenes have no end
 findings = ledger.open("25_data_sets", profile=profile)
 # %% tags=["remove-input"]
-record = records.load("data_profile", size=513)
-kept = record.rows
-aerial = record.probe()
+measured = {s: records.load("labels", dataset=s) for s in ("voc2012", "camvid", "dubai", *synthetic.REGIMES)}
+aerial = measured["dubai"].probe()  # CC0
+kept = pd.concat([r.rows[r.rows["table"] == "profile"] for r in measured.values()], ignore_index=True)
 shown = {r: [synthetic.scene(r, seed, 193) for seed in range(4)] for r in synthetic.REGIMES}
 shown["dubai"] = [  # CC0: may be shown
     datasets.Sample(image, label.astype(np.int64), "dubai")
@@ -57,7 +57,7 @@ figures.show(
 # beside the number that this chapter kept for the same four pictures, which also counts diagonal pairs and gives
 # pixels without a label their nearest label first.
 # %%
-aerial = records.load("data_profile", size=513).probe()  # of Dubai, CC0
+aerial = records.load("labels", dataset="dubai").probe()  # CC0
 rows, labels = [], aerial["labels"].astype(int)
 for label, recorded in zip(labels, aerial["contours"], strict=True):
     across = (label[:, 1:] != label[:, :-1]).sum()
@@ -78,7 +78,7 @@ pd.DataFrame(rows).style.format("{:.1f}")
 # printed count is that of the published lists. Three things the text leaves open: which images the "extra annotations"
 # of SBD add, which 701 and 102 images of DeepGlobe are meant, and whether its seventh category, `unknown`, is scored.
 # %% tags=["remove-input"]
-counts = data_profile.counts()
+counts = label_tables.counts()
 counts.assign(dataset=counts["dataset"].map(figures.DATASET_NAMES)).style.hide(axis="index")
 # %% tags=["remove-cell"]
 for name, claim in (("voc2012", "a9-pascal-counts"), ("cityscapes", "a9-cityscapes-counts")):
@@ -134,7 +134,7 @@ figures.show(
 # From about ten cycles on the curves are nearly parallel: sets differ in how much contour they have more than in how
 # its energy falls. So one parameter, the dose of contour, can carry scenes through the range of the real sets.
 # %% tags=["remove-input"]
-here = pd.concat([data_profile.dose_rows(r, min(count, 4), min(sizes.size, 257)) for r in synthetic.REGIMES])
+here = pd.concat([label_tables.dosed(r, min(count, 4), min(sizes.size, 257)) for r in synthetic.REGIMES])
 figures.show(
     draw.doses(here),
     caption="Twelve doses, the same four scenes at each. Above: the contour they give. Below: energy beyond 32 cycles "
@@ -144,12 +144,13 @@ figures.show(
     source="this chapter", label="fig-doses",
 )
 # %% tags=["remove-cell"]
-span = data_profile.bracket(kept)
+span = label_tables.bracket(kept)
 single = kept[(kept["metric"] != "dose_tail") | (kept["dose"] == synthetic.DOSES[4])]
-with_one = data_profile.bracket(single).groupby("dataset", sort=False)["inside"].sum()
+with_one = label_tables.bracket(single).groupby("dataset", sort=False)["inside"].sum()
 for name, part in span.groupby("dataset", sort=False):
     findings.observe(
-        "ours-synthetic-brackets", value=part["inside"].sum(), n=len(part), unit="cells", record=record, domain=name,
+        "ours-synthetic-brackets", value=part["inside"].sum(), n=len(part), unit="cells", domain=name,
+        record=measured[name],
         note=f"{figures.SET_NAMES[name]}: {part['inside'].sum()} of {len(part)} cells inside; with one dose alone "
              f"{with_one[name]}.",
     )  # fmt: skip
@@ -159,7 +160,7 @@ for name, part in span.groupby("dataset", sort=False):
 # bytes on every platform. Contours are measured in frame sides, so a small frame gives nearly the same number; only
 # what is smaller than its pixels is lost, which streets have most of.
 # %% tags=["remove-input"]
-again = pd.concat([data_profile.synthetic_rows(r, count, sizes.size) for r in synthetic.REGIMES])
+again = pd.concat([label_tables.scenes(r, label_tables.val_seeds(count), sizes.size) for r in synthetic.REGIMES])
 again = again[again["metric"] == "contour"].set_index("dataset")
 both = {"made here": again, "record": mean.loc[again.index]}
 told = {k: [f"{r.value:.1f} [{r.low:.1f}, {r.high:.1f}]" for r in t.itertuples()] for k, t in both.items()}
@@ -175,8 +176,8 @@ glue("data_real_most", f"{actual.max():.1f}", display=False)
 nearest = doses.loc[(doses["value"] - actual["dubai"]).abs().idxmin()]
 glue("data_nearest", f"{figures.SET_NAMES[nearest['dataset']]} at a dose of {nearest['dose']:g}", display=False)
 classes = len(synthetic.CLASSES["streets"])
-one, four = (data_profile.measure(synthetic.scene("streets", 7, 513, dose=d).label, classes) for d in (1.0, 4.0))
-glue("data_times", f"{four['contour'] / one['contour']:.1f}", display=False)
+one, four = (contour_length(synthetic.scene("streets", 7, 513, dose=d).label, classes) for d in (1.0, 4.0))
+glue("data_times", f"{four / one:.1f}", display=False)
 # %% [markdown]
 # ## What we found
 # %% tags=["remove-input"]
@@ -185,7 +186,7 @@ findings.close()
 # ## Check yourself
 # - Draw `synthetic.scene("streets", 7, 513)` and the same with `dose=4.0`. How many times as much contour has it?
 # - Which dose of which regime has as much contour as the aerial pictures of Dubai on average?
-# - And your own labels? `data.profile.measure(label, classes)["contour"]` tells, in frame sides.
+# - And your own labels? `spectral.labels.contour_length(label, classes)` tells, in frame sides.
 #
 # :::{admonition} Answers
 # :class: dropdown

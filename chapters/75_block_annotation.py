@@ -26,7 +26,7 @@ from myst_nb import glue
 
 import specseg
 from specseg import figures
-from specseg.data import coarse_labels, label_spectra, synthetic
+from specseg.data import label_spectra, polygons, synthetic
 from specseg.evidence import ledger, records
 from specseg.figures import block_training as draw
 from specseg.spectral import labels as an
@@ -179,10 +179,9 @@ drawn, score = {}, {}
 for r in ("landcover", "streets"):
     full, classes = an.fill_void(scenes[r]), len(synthetic.CLASSES[r])
     blocky = specseg.block_labels(full, 32)
-    polygons = torch.from_numpy(coarse_labels.polygon_labels(full.numpy(), 32))
-    few = torch.from_numpy(coarse_labels.polygon_labels(full.numpy(), 32, budget=8))
-    drawn[r] = {"labels": full, "blocks": blocky, "polygons": polygons}
-    score[r] = [specseg.mean_iou(specseg.confusion_matrix(x, full, classes)) for x in (blocky, polygons, few)]
+    many, few = (torch.from_numpy(polygons.polygon_labels(full.numpy(), 32, budget=b)) for b in (None, 8))
+    drawn[r] = {"labels": full, "blocks": blocky, "polygons": many}
+    score[r] = [specseg.mean_iou(specseg.confusion_matrix(x, full, classes)) for x in (blocky, many, few)]
     print(f"{figures.SET_NAMES[r]}: mIoU of blocks {score[r][0]:.2f}, of polygons {score[r][1]:.2f}")
 # %% tags=["remove-input"]
 figures.show(
@@ -192,7 +191,7 @@ figures.show(
     source="this page", label="fig-polygons",
 )
 # %% tags=["remove-cell"]
-coarse = {r.meta["settings"]["dataset"]: r for r in records.find("coarse_labels", profile="standard")}
+coarse = {name: records.load("labels", dataset=name) for name in ("voc2012", "camvid", "dubai")}
 seen, missing = blocks.coarse(coarse)
 for fact in seen:
     findings.observe(**fact)
@@ -202,12 +201,12 @@ for claim, reason in missing.items():
 # The same over real label sets, where both are judged:
 # %% tags=["remove-input"]
 figures.show(
-    draw.agreement(pd.concat([r.rows[(r.rows["metric"] == "miou") & (r.rows["nu_max"] == 32)]
+    draw.agreement(pd.concat([r.rows[(r.rows["table"] == "coarse") & (r.rows["metric"] == "miou")]
                               for r in coarse.values()])),
     caption="mIoU of coarse labels at ν_max = 32, 95 % over maps (tiles, stretches of a drive).",
     alt="Points with intervals per label set for blocks with true labels, polygons with true labels, and polygons "
         "with blocks; a dotted line at 0.8.",
-    source="records of coarse_labels", label="fig-agreement",
+    source="records of label maps", label="fig-agreement",
 )  # fmt: skip
 # %% [markdown]
 # So it is not: with as many numbers polygons lie closer to the truth than blocks on land cover and streets. On objects

@@ -46,7 +46,7 @@ figures.show(
             "at which, and above which, the measured loss is within the tolerance.",
     alt="Three panels, one row per network: markers of four rules on an axis of grid sizes, and a grey bar from the "
         "smallest tolerable size to the whole grid.",
-    source="records of truncation, loss_in_frequency and predictors", label="fig-advice",
+    source="records of truncation, loss_in_frequency and labels", label="fig-advice",
 )
 # %% [markdown]
 # ## By hand
@@ -56,7 +56,7 @@ figures.show(
 # %%
 for name in ("voc", "camvid"):
     which = {"domain": name, "fold": 0, "dose": 1.0, "size": 257}
-    maps = records.load("predictors", **which).probe()
+    maps = records.load("labels", **which).probe()
     net = records.load("truncation", name=f"{name}-deeplabv3plus-f0-s0").probe()
     band = list(maps["kinds"]).index("band_mirrored")
     plain = np.isin(net["methods"], ["full", "bilinear"])
@@ -119,7 +119,7 @@ figures.show_plotly(
     caption="Measured loss of mIoU against what may foretell it, every network on every smaller grid.",
     alt="Marks of four networks on logarithmic axes, a dashed diagonal. With the labels' loss objects lie above it, "
         "streets a little below; with R_ce the networks of one data set lie apart; a menu changes the number.",
-    source="records of truncation, loss_in_frequency and predictors",
+    source="records of truncation, loss_in_frequency and labels",
 )
 # %% [markdown]
 # In the median a network on objects loses {glue:text}`av_factor_objects` times what its labels lose, and one on streets
@@ -138,7 +138,7 @@ figures.show(
             "with 95 % intervals. The best rule is at the lower left.",
     alt="Three panels with one cross of intervals per rule; the whole grid lies at the lower right, the smallest at "
         "the upper left.",
-    source="records of truncation, loss_in_frequency and predictors", label="fig-costs",
+    source="records of truncation, loss_in_frequency and labels", label="fig-costs",
 )
 # %% tags=["remove-input"]
 mean = advice.assign(kept=advice["kept"].astype(float)).pivot_table(["loss", "kept"], "rule", "kind", sort=False)

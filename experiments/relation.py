@@ -1,7 +1,7 @@
 """What the measured networks say to `specseg advise`: a line of the drop over R_ce, drops by size, the rule's worth.
 
 Command   python experiments/relation.py [--profile standard]
-Seconds   60; reads the records of truncation, loss_in_frequency, predictors and third_party, trains nothing
+Seconds   60; reads the records of truncation, loss_in_frequency, labels and third_party, trains nothing
 Expect    a slope of the paper's order, and a residual (each domain held out) that is as large as the drops themselves
 
 Points    every baseline on photographs that passes the gate, folds pooled and seeds averaged, bilinear truncation at
@@ -27,7 +27,7 @@ from specseg.study import predictor_cells as cells
 from specseg.study.third_party import PAPER_GRID, Outside
 
 BELOW = 0.2
-SOURCES = ("networks", "truncation", "loss_in_frequency", "predictors", "third_party")
+SOURCES = ("networks", "truncation", "loss_in_frequency", "labels", "third_party")
 KINDS = {"voc2012": "objects", "cityscapes": "streets", "camvid": "streets"}
 READINGS = {
     "periodic": ("periodic", "raw"), "mirrored": ("mirrored", "raw"),

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import importlib.util
+import io
 import os
 import shutil
+import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
@@ -33,6 +37,30 @@ def loaded(path: Path) -> ModuleType:
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def specseg(*words: object, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess:
+    """Run the command `specseg` in this process, which has its imports: what a process of its own would say.
+
+    A warning, which a process would print on stderr, is an error here.
+    """
+    from specseg import cli
+
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        warnings.simplefilter("error", RuntimeWarning)
+        patch.setattr(sys, "argv", ["specseg", *map(str, words)])
+        for name, value in env.items():
+            patch.setenv(name, value)
+        if cwd is not None:
+            patch.chdir(cwd)
+        with redirect_stdout(out), redirect_stderr(err):
+            try:
+                cli.main()
+            except SystemExit as end:
+                status = end.code or 0
+    return subprocess.CompletedProcess(words, status, out.getvalue(), err.getvalue())
 
 
 def project(folder: Path, patch: pytest.MonkeyPatch, *experiments: str) -> Path:

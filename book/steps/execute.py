@@ -73,7 +73,7 @@ def reusable(path: Path, key: str) -> bool:
         data = check.findings(notebook)
         return (
             all(config.unchanged(key, old) for key, old in data["inputs"].items())
-            and all(_module_hash(name) == old for name, old in data["modules"].items())
+            and provenance.current(data["modules"]) == data["modules"]
             and all(
                 records.load(r["experiment"], run_id).freshness() == r["freshness"]
                 for run_id, r in data["records"].items()
@@ -81,11 +81,6 @@ def reusable(path: Path, key: str) -> bool:
         )
     except Exception:  # a notebook that cannot be read, or lacks what is asked here, is run again
         return False
-
-
-def _module_hash(name: str) -> str | None:
-    file = provenance.module_file(name)
-    return provenance.code_hash(file) if file else None
 
 
 def run_one(

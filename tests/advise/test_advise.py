@@ -13,18 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from scipy import ndimage
 
-from specseg.advise import costs, measure, page, recommend, relation, stream, summary, with_logits
+from specseg.advise import costs, page, recommend, relation, summary, with_logits
 from specseg.advise import settings as st
-from specseg.advise.measure import COUNTS, Grid
-from specseg.data import label_spectra
+from specseg.data import label_spectra, survey
 from specseg.data.datasets import VOID
-from specseg.evidence import config, records, statistics
+from specseg.data.label_numbers import COUNTS, Plan, measure
+from specseg.evidence import config, records
 from specseg.spectral import iou as metrics
 from specseg.spectral import labels as an
 from specseg.spectral import laws
 from specseg.spectral import spectrum as sp
 
-GRID = Grid(65, (8, 4, 2), (16, 8, 2), 2)
+GRID = Plan(65, (8, 4, 2), (16, 8, 2), width=2)
 
 
 def blobs(seed: int, classes: int, size: int = 65, void: float = 0.0) -> np.ndarray:
@@ -37,10 +37,10 @@ def blobs(seed: int, classes: int, size: int = 65, void: float = 0.0) -> np.ndar
     return label
 
 
-def total(maps: list[np.ndarray], classes: int, grid: Grid = GRID, draws: int = 0) -> stream.Sums:
-    sums = stream.Sums(draws, 0, summary.DRAWN)
+def total(maps: list[np.ndarray], classes: int, grid: Plan = GRID, draws: int = 0) -> survey.Sums:
+    sums = survey.Sums(draws, 0, summary.DRAWN)
     for k, label in enumerate(maps):
-        found = measure.measure(label, classes, grid)
+        found = measure(label, classes, grid)
         sums.add({key: np.asarray(value)[None] for key, value in found.items()}, [str(k)])
     return sums
 
@@ -49,14 +49,14 @@ def total(maps: list[np.ndarray], classes: int, grid: Grid = GRID, draws: int = 
 @given(some.integers(0, 10**6), some.integers(1, 5), some.sampled_from([0.0, 0.1]))
 def test_one_map_against_the_plain_forms(seed, classes, void):
     label = blobs(seed, classes, void=void)
-    found = measure.measure(label, classes, GRID)
+    found = measure(label, classes, GRID)
     truth = torch.from_numpy(label.astype(np.int64))
     filled = an.fill_void(truth)
     assert np.array_equal(found["crossings"], an.transitions(filled, classes))
-    assert np.allclose(summary.perimeters(found["crossings"]), an.perimeter(filled, classes))
+    assert np.allclose(an.crofton(found["crossings"]), an.perimeter(filled, classes))
     bound = laws.tail_bound(filled, GRID.band, classes, boundary="mirrored")
     assert np.allclose(found["bound"], bound, rtol=1e-5)
-    inside = found["rims"].astype(float).cumsum(1)[:, list(GRID.band)]
+    inside = found["rims"][0].cumsum(1)[:, list(GRID.band)]
     tail = found["truths"][1][:, None] / filled.numel() - inside
     assert np.allclose(tail, laws.tail_energy(filled, GRID.band, classes, boundary="mirrored"), atol=2e-6)
     for v, (kind, nu) in enumerate(GRID.variants):
@@ -81,8 +81,8 @@ def test_the_boundary_region_is_the_union_of_the_inner_boundaries(width):
 
 
 def test_a_map_without_labels_says_nothing_and_one_class_has_no_contour():
-    assert measure.measure(np.full((65, 65), VOID, np.uint8), 2, GRID) is None
-    found = measure.measure(np.zeros((65, 65), np.uint8), 2, GRID)
+    assert measure(np.full((65, 65), VOID, np.uint8), 2, GRID) is None
+    found = measure(np.zeros((65, 65), np.uint8), 2, GRID)
     assert found["crossings"].sum() == 0 and found["mixed"].sum() == 0
     assert (found["counts"][:, 1, 0] == 65 * 65).all() and (found["counts"][:, 1, 1] == 0).all()
 
@@ -132,46 +132,12 @@ def test_thin_classes_are_named_first():
     assert lost_first(rows.reset_index())[0] == "pole"
 
 
-# --- the stream ----------------------------------------------------------------------------------------------------
-
-
-def test_sums_of_a_stream_are_the_sums_of_all():
-    rng, sums = np.random.default_rng(0), stream.Sums(50, 3, ("x",))
-    values, names = rng.integers(0, 9, (40, 2, 3)), [f"m{k % 13}" for k in range(40)]
-    for k in range(0, 40, 7):
-        sums.add({"x": values[k : k + 7], "y": values[k : k + 7, 0]}, names[k : k + 7])
-    times = np.stack([stream.weights(n, 50, 3) for n in names], axis=1)
-    assert np.allclose(sums.drawn["x"], np.tensordot(times, values, 1)) and sums.count == 40
-    assert np.array_equal(sums.plain["y"], values[:, 0].sum(0)) and "y" not in sums.drawn
-    assert np.array_equal(sums.drawn["x"][0], sums.plain["x"]) and len(sums.groups) == 13
-    assert np.array_equal(sums.maps, times.sum(1))
-
-
-def test_the_stream_s_bootstrap_has_the_spread_of_the_usual_one():
-    rng = np.random.default_rng(1)
-    hit, all_ = rng.uniform(5, 15, 60), rng.uniform(15, 25, 60)
-    sums = stream.Sums(2000, 0, ("v",))
-    sums.add({"v": np.stack([hit, all_], 1)}, [f"map {k}" for k in range(60)])
-    own = summary.interval(sums.drawn["v"][:, 0] / sums.drawn["v"][:, 1])
-    times = statistics.resampled(range(60), 2000, 0)
-    usual = summary.interval((times @ hit) / (times @ all_))
-    assert own["value"] == pytest.approx(usual["value"])
-    for key in ("se", "low", "high"):
-        assert own[key] == pytest.approx(usual[key], rel=0.1), key
-
-
-def test_weights_depend_on_name_and_seed_alone():
-    assert np.array_equal(stream.weights("a", 9, 1), stream.weights("a", 9, 1))
-    assert not np.array_equal(stream.weights("a", 99, 1), stream.weights("b", 99, 1))
-    assert not np.array_equal(stream.weights("a", 99, 1), stream.weights("a", 99, 2))
-
-
 def test_memory_does_not_grow_with_the_number_of_maps():
-    found = measure.measure(blobs(0, 3), 3, GRID)
+    found = measure(blobs(0, 3), 3, GRID)
     chunk = {key: np.repeat(np.asarray(value)[None], 8, 0) for key, value in found.items()}
     peaks = []
     for chunks in (4, 40):
-        sums = stream.Sums(100, 0, summary.DRAWN)
+        sums = survey.Sums(100, 0, summary.DRAWN)
         tracemalloc.start()
         for k in range(chunks):
             sums.add(chunk, [f"{k}-{j}" for j in range(8)])
@@ -237,7 +203,7 @@ def test_settings_are_checked_and_grids_scale():
             st.Settings(**wrong)
     assert st.scaled(257, st.LIMITS_513) == (32, 24, 20, 16, 12, 8, 4)
     assert [2 * nu + 1 for nu in st.scaled(513, st.LIMITS_513)] == [129, 97, 81, 65, 49, 33, 17]
-    assert max(2 * nu + 1 for nu in Grid.of(257).band) == st.prediction_grid(257)
+    assert max(2 * nu + 1 for nu in st.grid(257).band) == st.prediction_grid(257)
 
 
 # --- the fitted relation -------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The label folders that people report trouble with, each through a real process: message, exit status, values.
+"""The label folders that people report trouble with, each through the command: message, exit status, values.
 
 They lie in the folder SPECSEG_CASES, or `shared/cases` beside the checkout; `test_advise_reading.py` makes the like of
 them itself.
@@ -10,11 +10,10 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, specseg
 
 HOME = Path(os.environ.get("SPECSEG_CASES") or ROOT.parent / "shared" / "cases")
 pytestmark = pytest.mark.skipif(
@@ -26,10 +25,7 @@ SEVEN = {"classes": 7, "lrg": 33, "drop": {25: 0.0298}}  # the void of 00 as one
 
 
 def advise(out: Path, *words: object) -> subprocess.CompletedProcess:
-    code = "from specseg.cli import main; main()"
-    env = {**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1", "SPECSEG_ROOT": str(ROOT)}
-    arguments = [sys.executable, "-c", code, "advise", *map(str, words), "--out", str(out)]
-    return subprocess.run(arguments, capture_output=True, text=True, env=env, cwd=out.parent)
+    return specseg("advise", *words, "--out", out, cwd=out.parent, COLUMNS="200", SPECSEG_ROOT=str(ROOT))
 
 
 def check(out: Path, wanted: dict) -> dict:

@@ -1,4 +1,4 @@
-"""`specseg advise` as a reader runs it: real processes, one of them killed."""
+"""`specseg advise` as a reader runs it: some in processes of their own, one of them killed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
+from conftest import ROOT, specseg
 from PIL import Image
 
-from specseg import cli
 from specseg.advise import report
 from specseg.advise.settings import Settings
 from specseg.data import synthetic
@@ -133,11 +133,10 @@ def test_softmax_outputs_are_read_when_asked_and_named_when_not(folder, tmp_path
         shares = np.where(known, 0.7, 0.3 / (COUNT - 1))
         np.save(home / f"{file.stem}.npy", shares)
     common = (folder, "--classes", COUNT, "--size", 65, "--logits", home, "--out", tmp_path / "out")
-    plain, asked = start(*common), start(*common, "--probabilities", "--out", tmp_path / "asked")
-    _, errors = plain.communicate(timeout=600)
-    assert plain.returncode != 0 and "--probabilities" in errors and "Traceback" not in errors
-    output, errors = asked.communicate(timeout=600)
-    assert asked.returncode == 0 and "mIoU of the logits 1.000" in output, errors
+    plain = specseg("advise", *common)
+    assert plain.returncode != 0 and "--probabilities" in plain.stderr and "Traceback" not in plain.stderr
+    asked = specseg("advise", *common, "--probabilities", "--out", tmp_path / "asked", COLUMNS="100")
+    assert asked.returncode == 0 and "mIoU of the logits 1.000" in asked.stdout, asked.stderr
 
 
 @pytest.mark.parametrize(
@@ -151,16 +150,12 @@ def test_softmax_outputs_are_read_when_asked_and_named_when_not(folder, tmp_path
         (("--max-drop", "2"), "max_drop 2.0: expected a fraction"),
     ],
 )
-def test_a_mistake_is_one_line_that_names_it(folder, tmp_path, monkeypatch, capsys, extra, words):
+def test_a_mistake_is_one_line_that_names_it(folder, tmp_path, extra, words):
     (folder / "m9.png").write_bytes((folder / "m0.png").read_bytes()[:200])
-    monkeypatch.chdir(tmp_path)
     size = () if "--size" in extra else ("--size", "65")
-    monkeypatch.setattr(sys, "argv", ["specseg", "advise", str(folder), *size, "--out", "out", *extra])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    said = capsys.readouterr().err
-    assert stop.value.code == 1 and len(said.strip().splitlines()) == 1
-    assert re.match(rf"specseg: .*{words}", said), said
+    run = specseg("advise", folder, *size, "--out", "out", *extra, cwd=tmp_path)
+    assert run.returncode == 1 and len(run.stderr.strip().splitlines()) == 1
+    assert re.match(rf"specseg: .*{words}", run.stderr), run.stderr
 
 
 @pytest.mark.parametrize(
@@ -171,27 +166,21 @@ def test_a_mistake_is_one_line_that_names_it(folder, tmp_path, monkeypatch, caps
         (("--sample", "few"), "expected a number of maps"),
     ],
 )
-def test_options_that_do_not_go_together(folder, monkeypatch, capsys, extra, words):
-    monkeypatch.setattr(sys, "argv", ["specseg", "advise", str(folder), *extra])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    said = " ".join(capsys.readouterr().err.replace("│", " ").split())
-    assert stop.value.code == 2 and words in said
+def test_options_that_do_not_go_together(folder, extra, words):
+    run = specseg("advise", folder, *extra)
+    assert run.returncode == 2 and words in " ".join(run.stderr.replace("│", " ").split())
 
 
-def test_a_list_of_names(folder, tmp_path, monkeypatch, capsys):
+def test_a_list_of_names(folder, tmp_path):
     (tmp_path / "names.txt").write_text("m1\n\nm3\n")
     arguments = ["--classes", COUNT, "--size", "65", "--list", tmp_path / "names.txt", "--out", tmp_path / "out"]
-    monkeypatch.setattr(sys, "argv", ["specseg", "advise", str(folder), *map(str, arguments)])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    assert stop.value.code in (0, None) and "2 of 2 maps measured" in capsys.readouterr().out
+    run = specseg("advise", folder, *arguments)
+    assert run.returncode == 0 and "2 of 2 maps measured" in run.stdout
 
 
 def test_the_chapter_gives_for_a_folder_what_the_command_gives(folder, tmp_path, monkeypatch):
     """The chapter's own cells, from its parameters to the advice, with a relative folder."""
     import jupytext
-    from conftest import ROOT
 
     cells = jupytext.read(ROOT / "chapters/90_your_own_data.py").cells
     code = [c.source for c in cells if c.cell_type == "code"]
@@ -200,7 +189,5 @@ def test_the_chapter_gives_for_a_folder_what_the_command_gives(folder, tmp_path,
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     exec(f"{code[0]}\nfolder, size = 'labels', 65\n{imports}\nsizes = config.profile(profile)\n{asked}", names)
-    run = start(folder, "--size", 65, "--out", tmp_path / "out")
-    run.communicate(timeout=600)
-    assert run.returncode == 0
+    assert specseg("advise", folder, "--size", 65, "--out", tmp_path / "out").returncode == 0
     assert json.loads((tmp_path / "out/advice.json").read_text(encoding="utf-8")) == names["found"].data

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from specseg.advise import folder as listing
-from specseg.advise import labels, maps, page, report, stream
+from specseg.advise import labels, maps, page, report
 from specseg.advise.labels import BadFile
 from specseg.advise.settings import Settings
 from specseg.data import synthetic
@@ -314,39 +314,6 @@ def test_groups_widen_the_interval(tmp_path):
     assert together["data"]["groups"] == 4 and alone["data"]["groups"] == 16
     rows = [next(r for r in d["ceilings"] if r["kind"] == "band")["miou"] for d in (alone, together)]
     assert rows[0]["value"] == rows[1]["value"] and rows[1]["se"] > 1.5 * rows[0]["se"]
-
-
-def run_stream(items, out, seen, **options):
-    def work(context, item):
-        seen.append(item.name)
-        if item.name == context:
-            raise KeyboardInterrupt
-        return {"x": np.array([len(item.name)])}
-
-    options = {"keep_going": False, **options}
-    return [names for _, names, _ in stream.run(items, out, work, options.pop("context", None), **options)]
-
-
-def test_a_stopped_run_goes_on_where_it_was(folder, tmp_path):
-    for k in range(5, 40):
-        save(folder / f"m{k:02d}.png", np.zeros((65, 65)))
-    items, seen = listing.find(folder)[0], []
-    with pytest.raises(KeyboardInterrupt):
-        run_stream(items, tmp_path / "w", seen, context=items[20].name)
-    assert len(seen) == 21 and len(list((tmp_path / "w").glob("*.npz"))) == 1  # one whole chunk of sixteen
-    seen.clear()
-    names = run_stream(items, tmp_path / "w", seen)
-    assert seen == [i.name for i in items[16:]] and sum(names, []) == [i.name for i in items]
-    seen.clear()
-    run_stream(items, tmp_path / "w", seen)
-    assert seen == []
-    (tmp_path / "w/00001.npz").write_bytes(b"PK\x03\x04 cut")  # a damaged chunk is measured again
-    run_stream(items, tmp_path / "w", seen)
-    assert seen == [i.name for i in items[16:32]]
-    seen.clear()
-    save(folder / "m0.png", np.ones((65, 65)))  # and so is one whose file changed
-    run_stream(listing.find(folder)[0], tmp_path / "w", seen)
-    assert len(seen) == 16 and "m0" in seen
 
 
 def test_other_settings_are_kept_apart(folder, tmp_path):

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from PIL import Image
 
 from specseg.advise import folder, labels, logits, page, relation, report
+from specseg.advise.frames import Context
 from specseg.advise.labels import BadFile
-from specseg.advise.measure import Context, Grid
-from specseg.advise.settings import LIMITS_513, Settings, scaled
+from specseg.advise.settings import LIMITS_513, Settings, grid, scaled
 from specseg.data import synthetic, transforms
 from specseg.data.datasets import VOID
 from specseg.evidence import config, records
@@ -157,7 +157,7 @@ def test_logits_are_framed_as_their_labels(shape, tmp_path):
 )  # fmt: skip
 def test_bad_logits_are_named(pairs, tmp_path, spoil, words):
     spoil(tmp_path / "logits/m0.npy")
-    context = Context(labels.numbered(COUNT), COUNT, Grid.of(65), tmp_path / "logits")
+    context = Context(labels.numbered(COUNT), COUNT, grid(65), tmp_path / "logits")
     with pytest.raises(BadFile, match=words):
         logits.pair(context, folder.find(tmp_path / "labels")[0][0])
 

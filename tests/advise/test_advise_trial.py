@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
+from conftest import specseg
 from PIL import Image
 
 from specseg.advise import page, report, trial
@@ -89,15 +86,11 @@ def test_the_printed_lines_run(home):
 
 
 def test_the_command_tries_a_network(home):
-    code = "from specseg.cli import main; main()"
     words = [home / "labels", "--classes", COUNT, "--size", 65, "--out", home / "out",
              "--try", f"{home / 'model.py'}:build", "--pictures", home / "pictures"]  # fmt: skip
-    environment = {**os.environ, "SPECSEG_ROOT": str(config.root()), "COLUMNS": "120"}
-    done = subprocess.run([sys.executable, "-c", code, "advise", *map(str, words)], capture_output=True, text=True,
-                          env=environment, timeout=600)  # fmt: skip
+    env = {"SPECSEG_ROOT": str(config.root()), "COLUMNS": "120"}
+    done = specseg("advise", *words, **env)
     assert done.returncode == 0, done.stderr
     assert "its layer head" in " ".join(done.stdout.split())
-    wrong = [*words[:-3], f"{home / 'model.py'}:wrong", *words[-2:]]
-    done = subprocess.run([sys.executable, "-c", code, "advise", *map(str, wrong)], capture_output=True, text=True,
-                          env=environment, timeout=600)  # fmt: skip
+    done = specseg("advise", *words[:-3], f"{home / 'model.py'}:wrong", *words[-2:], **env)
     assert done.returncode != 0 and "Traceback" not in done.stderr and "model.py" in done.stderr

@@ -9,11 +9,11 @@ from conftest import loaded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from specseg.data import datasets, loading, manifests, synthetic
+from specseg.data import datasets, label_tables, loading, manifests, synthetic
 from specseg.data import page as data_page
-from specseg.data import profile as data_profile
 from specseg.data.datasets import VOID, Sample
-from specseg.evidence import config, records
+from specseg.data.label_numbers import measure, stacked
+from specseg.evidence import config
 from specseg.figures import data as draw
 
 
@@ -22,8 +22,17 @@ def disc(size: int, radius: float) -> np.ndarray:
     return (x * x + y * y < radius * radius).astype(np.int64)
 
 
+def told(label: np.ndarray, classes: int) -> pd.Series:
+    """The profile of one map: metric -> value; a tail by its limit, a share by its class."""
+    plan = label_tables.profile_plan(len(label))
+    names = [f"class {k}" for k in range(classes)]
+    rows = label_tables.profile(stacked([measure(label, classes, plan)]), ["a"], names, plan, draws=2)
+    rows = rows[rows["metric"] != "contour_quantile"]
+    return rows.set_index(rows["nu_max"].fillna(rows["name"]).fillna(rows["metric"]))["value"]
+
+
 def test_the_contour_of_a_disc_is_its_circumference():
-    found = data_profile.measure(disc(257, 80), 2)
+    found = told(disc(257, 80), 2)
     assert found["contour"] == pytest.approx(2 * np.pi * 80 / 257, rel=0.03) and found["classes"] == 2
 
 
@@ -31,19 +40,18 @@ def test_void_along_the_contour_does_not_hide_it():
     label = disc(257, 80)
     band = label.copy()
     band[disc(257, 84) - disc(257, 76) == 1] = VOID
-    bare, hidden = data_profile.measure(label, 2), data_profile.measure(band, 2)
+    bare, hidden = told(label, 2), told(band, 2)
     assert hidden["contour"] == pytest.approx(bare["contour"], rel=0.02)
     assert hidden["void"] == pytest.approx(np.mean(band == VOID)) and bare["void"] == 0
-    assert hidden["shares"].sum() == pytest.approx(1 - hidden["void"])
+    assert hidden["class 0"] + hidden["class 1"] == pytest.approx(1 - hidden["void"])
 
 
 @given(st.integers(0, 10**6), st.sampled_from(synthetic.REGIMES))
 @settings(max_examples=10, deadline=None)
 def test_tails_fall_from_below_one_and_the_largest_is_none(seed, regime):
     label = synthetic.scene(regime, seed, 65).label
-    found = data_profile.measure(label, 21)
-    tail = found["tail"]
-    assert len(tail) == sum(nu <= 32 for nu in data_profile.LIMITS)
+    found = told(label, 21)
+    tail = found[[nu for nu in label_tables.TAILS if nu <= 32]].to_numpy()
     assert (np.diff(tail) <= 1e-12).all() and tail[0] < 1 and tail[-1] == pytest.approx(0, abs=1e-12)
 
 
@@ -53,20 +61,15 @@ def test_the_tail_against_a_plain_sum_over_a_mirrored_transform():
     power = sum(np.abs(np.fft.fft2(mirrored == c, norm="forward")) ** 2 for c in np.unique(label))
     u = np.abs(np.fft.fftfreq(66, 1 / 66))
     beyond = power[np.maximum(u[:, None], u[None, :]) > 2 * 8].sum() / power.sum()
-    found = data_profile.measure(label, 21)
-    assert found["tail"][data_profile.LIMITS.index(8)] == pytest.approx(beyond, rel=1e-9)
-
-
-def test_a_label_of_void_alone_is_left_out():
-    void = np.full((65, 65), VOID, np.int64)
-    assert data_profile.measure(void, 3) is None
-    with pytest.raises(ValueError, match="no label map"):
-        data_profile.rows([void], ["a", "b", "c"], 65, ["x"])
+    found = told(label, 21)
+    assert found[8] == pytest.approx(beyond, rel=1e-9)
 
 
 def test_rows_are_means_with_intervals_around_them():
     labels = [disc(65, r) for r in (5, 10, 20)]
-    table = data_profile.rows([*labels, np.full((65, 65), VOID)], ["ground", "disc"], 65, list("abcd"), draws=200)
+    plan = label_tables.profile_plan(65)
+    stack = stacked([measure(label, 2, plan) for label in labels])
+    table = label_tables.profile(stack, list("abc"), ["ground", "disc"], plan, draws=200)
     mean = table[table["metric"] == "contour"].iloc[0]
     assert mean["value"] == pytest.approx(2 * np.pi * 35 / 3 / 65, rel=0.1) and mean["n"] == 3
     assert mean["low"] <= mean["value"] <= mean["high"] and mean["low"] < mean["high"]
@@ -77,14 +80,14 @@ def test_rows_are_means_with_intervals_around_them():
 
 
 def test_doses_raise_contour_and_tail():
-    table = data_profile.dose_rows("streets", 4, 65, doses=(0.5, 4.0))
+    table = label_tables.dosed("streets", 4, 65, doses=(0.5, 4.0))
     contour = table[table["metric"] == "dose_contour"].set_index("dose")["value"]
     tail = table[(table["metric"] == "dose_tail") & (table["nu_max"] == 16)].set_index("dose")["value"]
     assert contour[4.0] > contour[0.5] and tail[4.0] > tail[0.5]
 
 
 def test_counts_are_the_papers_and_the_manifests():
-    counts = data_profile.counts()
+    counts = label_tables.counts()
     assert set(counts["dataset"]) == {"voc2012", "deepglobe", "cityscapes"} and len(counts) == 10
     assert (counts["paper"] == counts["here"]).all()
 
@@ -93,20 +96,8 @@ def test_bracket_tells_inside_from_outside():
     rows = [("objects", "dose_tail", 0.1), ("objects", "dose_tail", 0.3), ("voc2012", "tail", 0.2)]
     rows.append(("dubai", "tail", 0.4))
     table = pd.DataFrame(rows, columns=["dataset", "metric", "value"]).assign(nu_max=8)
-    found = data_profile.bracket(table).set_index("dataset")["inside"]
+    found = label_tables.bracket(table).set_index("dataset")["inside"]
     assert found["voc2012"] and not found["dubai"]
-
-
-def test_the_record_still_follows_from_the_code():
-    """Drift alarm: the contours of the record's own frames, and a synthetic row made again, are what was recorded."""
-    record = records.load("data_profile", size=513)
-    kept = record.probe()
-    found = [data_profile.measure(label.astype(np.int64), 5)["contour"] for label in kept["labels"]]
-    assert found == pytest.approx(kept["contours"].tolist(), rel=1e-9)
-    rows = record.rows
-    old = rows[(rows["metric"] == "dose_contour") & (rows["dataset"] == "landcover") & (rows["dose"] == 4.0)].iloc[0]
-    new = data_profile.dose_rows("landcover", int(old["n"]), 257, doses=(4.0,))
-    assert new[new["metric"] == "dose_contour"]["value"].iloc[0] == pytest.approx(old["value"], rel=1e-8)
 
 
 def test_the_bench_runs_and_compares_equal_pictures(monkeypatch, tmp_path, capsys):
@@ -174,8 +165,8 @@ def test_the_page_holds_no_raw_html():
 
 @pytest.fixture(scope="module")
 def table():
-    parts = [data_profile.synthetic_rows(r, 3, 65, draws=50) for r in synthetic.REGIMES]
-    return pd.concat([*parts, *(data_profile.dose_rows(r, 2, 65, doses=(0.5, 2.0)) for r in synthetic.REGIMES)])
+    parts = [label_tables.scenes(r, range(3), 65, draws=50) for r in synthetic.REGIMES]
+    return pd.concat([*parts, *(label_tables.dosed(r, 2, 65, doses=(0.5, 2.0)) for r in synthetic.REGIMES)])
 
 
 def test_contours_draw_the_means(table):

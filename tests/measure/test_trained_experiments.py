@@ -12,7 +12,7 @@ from specseg.evidence import statistics as scores
 from specseg.nets import networks, protocol, weights
 from specseg.nets.networks import Network
 
-NAMES = ("networks", "truncation", "loss_in_frequency", "block_annotation", "predictors", "band_limit_cost")
+NAMES = ("networks", "truncation", "loss_in_frequency", "block_annotation", "labels", "band_limit_cost")
 TINY = Network("landcover", backbone="tiny", width=8, size=65, batch=4, steps=4, precision="32-true")
 WEAK = replace(TINY, annotation="block", nu_max=4)
 
@@ -39,7 +39,7 @@ def made(root):
             "truncation": lambda m: m.Truncation(TINY),
             "loss_in_frequency": lambda m: m.Loss(TINY),
             "block_annotation": lambda m: m.Weak(WEAK),
-            "predictors": lambda m: m.Labels("landcover", size=65),
+            "labels": lambda m: m.Labels("landcover", size=65),
             "band_limit_cost": lambda m: m.BandLimit(TINY),
         }[name](module)
         folder = root / "work" / name

@@ -138,7 +138,8 @@ def test_without_records_every_claim_has_a_reason():
 def test_coarse_labels_are_told_set_by_set():
     values = {("miou", "block_majority"): 0.9, ("miou", "polygon_block"): 0.85, ("miou", "no contour"): 0.1,
               ("power_beyond", "error"): 0.7, ("power_beyond", "truth"): 0.05}  # fmt: skip
-    rows = pd.DataFrame([{"nu_max": 32, "metric": m, "kind": k, "value": v, "low": v - 0.01, "high": v + 0.01, "n": 9}
+    shared = {"table": "coarse", "nu_max": 32, "n": 9}
+    rows = pd.DataFrame([{**shared, "metric": m, "kind": k, "value": v, "low": v - 0.01, "high": v + 0.01}
                          for (m, k), v in values.items()])  # fmt: skip
     record = Record(Path("nowhere"), {}, rows)
     facts, missing = bt.coarse({"dubai": record, "camvid": record})

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from specseg.data.survey import BadFile
+
 LOSSLESS = ("PNG", "TIFF", "BMP", "GIF", "PPM")
 ADE20K = re.compile(r"ADE_(train|val|frame)_\w+_seg")  # of the whole ADE20K: red and green are a class, blue an object
 MOST = 1 << 23  # stored numbers beyond this are no class numbers
@@ -18,13 +20,6 @@ LOSSY = (
     "is, convert it, with a threshold where it has two values: "
     'Image.open("a.jpg").convert("L").point(lambda v: 255 * (v > 127)).save("a.png")'
 )
-
-
-class BadFile(ValueError):
-    """A file that cannot be used; the message names it and says what was expected."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message.encode("utf-8", "backslashreplace").decode())  # a name may be in another encoding
 
 
 @dataclass(frozen=True)

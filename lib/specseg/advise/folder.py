@@ -41,6 +41,11 @@ class Item:
     tile: int = -1
 
     @property
+    def key(self) -> tuple[int, ...]:
+        """What decides the frame's numbers: the file's state and the window."""
+        return (*self.state, *self.window)
+
+    @property
     def map(self) -> str:
         """The name of the map that a tile is cut from."""
         return self.name if self.tile < 0 else self.name.rpartition("#")[0]

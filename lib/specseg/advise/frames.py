@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from specseg.advise.folder import Item
+from specseg.advise.maps import Reader
+from specseg.data import label_numbers
+from specseg.data.label_numbers import Plan
 
 FRAMES = ("auto", "shrink", "crop", "tiles", "native")
 FACTOR, SEEN = 2.0, 0.5
@@ -18,6 +22,24 @@ REASON = (
     "so they are cut into tiles and not shrunk: networks for such pictures are trained on crops, and shrinking would "
     "remove the very contours that are asked about (--frame shrink does it all the same)."
 )
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a worker needs: the folder's reader, the class count, the grids, and for logits their folder and T."""
+
+    reader: Reader
+    num_classes: int
+    grid: Plan
+    logits: Path | None = None
+    temperature: float = 1.0
+    probabilities: bool = False
+
+
+def numbers(context: Context, item: Item) -> dict[str, np.ndarray] | None:
+    """Return `label_numbers.measure` of one file's map in the frame: the work of a chunk."""
+    framed = label(context.reader.classes(item), item.window, context.grid.size)
+    return label_numbers.measure(framed, context.num_classes, context.grid)
 
 
 def windows(shape: tuple[int, int], size: int, frame: str) -> list[tuple[int, int, int, int]]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from specseg.advise import frames
 from specseg.advise.files import BadFile
 from specseg.advise.folder import Item
-from specseg.advise.measure import Context
+from specseg.advise.frames import Context
 from specseg.data import label_spectra
 from specseg.data.datasets import VOID
 from specseg.spectral import cross_entropy

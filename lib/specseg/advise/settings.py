@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from specseg.advise import files, frames
 from specseg.data import transforms
-from specseg.evidence import provenance
+from specseg.data.label_numbers import Plan
 
 LIMITS_513 = (64, 48, 40, 32, 24, 16, 8)  # Table 1's, for a prediction grid of 129 points
 BLOCKS_513 = (128, *LIMITS_513)
@@ -78,14 +75,14 @@ def scaled(size: int, limits: Sequence[int]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(max(1, nu * (size - 1) // 512) for nu in limits))
 
 
-def run_key(parts: dict, code: Sequence[Path]) -> str:
-    """Return a short hash of what decides the numbers of a stage: its settings and the code that measures.
+def grid(size: int) -> Plan:
+    """Return what is measured in a frame of `size` pixels; a boundary is 2 % of its diagonal wide (Cheng et al. 2021).
 
-    Scratch is kept below this key, so a run with other settings or other code never takes it for its own.
+    >>> grid(513).width, grid(129).band
+    (15, (16, 12, 10, 8, 6, 4, 2))
     """
-    text = json.dumps([parts, provenance.module_hashes(list(code)), [provenance.code_hash(p) for p in code]],
-                      sort_keys=True, default=str)  # fmt: skip
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    width = max(1, round(0.02 * size * 2**0.5))
+    return Plan(size, scaled(size, LIMITS_513), scaled(size, BLOCKS_513), width=width)
 
 
 def as_json(settings: Settings) -> dict:

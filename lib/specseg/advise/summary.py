@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from specseg.advise.measure import COUNTS, TRUTHS, Grid
-from specseg.advise.stream import Sums
 from specseg.data import label_spectra
+from specseg.data.label_numbers import COUNTS, TRUTHS, Plan
+from specseg.data.survey import Sums
 from specseg.evidence import statistics
 from specseg.spectral import laws
 from specseg.spectral import spectrum as sp
+from specseg.spectral.labels import crofton
 
 LOST = 0.5  # a class whose IoU with itself is below this is called lost
 DRAWN = ("counts", "truths")
@@ -50,7 +51,7 @@ def scores(counts: np.ndarray, truths: np.ndarray) -> dict[str, np.ndarray]:
     """Return IoU by class of every weak label, (..., V, C): labelled pixels, all pixels, boundary region; and the
     share of wrong pixels (..., V): error, error_everywhere.
 
-    `counts` (..., V, 6, C) and `truths` (..., 3, C) as `measure.measure` gives them, summed over maps.
+    `counts` (..., V, 6, C) and `truths` (..., 3, C) as `label_numbers.measure` gives them, summed over maps.
     """
     pred, hit, pred_all, hit_all, edge, edge_hit = (counts[..., COUNTS.index(k), :] for k in COUNTS)
     truth, truth_all, edge_truth = (truths[..., None, TRUTHS.index(k), :] for k in TRUTHS)
@@ -63,7 +64,7 @@ def scores(counts: np.ndarray, truths: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def ceilings(sums: Sums, grid: Grid) -> pd.DataFrame:
+def ceilings(sums: Sums, grid: Plan) -> pd.DataFrame:
     """Return the scores of weak labels: kind, nu_max, lrg_size, block_px, metric, value, low, high, se, n.
 
     Metrics: miou, miou_everywhere, boundary_iou (means over classes), pixel_error, pixel_error_everywhere, and
@@ -95,21 +96,21 @@ def block_px(size: int, nu_max: int) -> float:
     return (size - 1) / (2 * nu_max)
 
 
-def classes(sums: Sums, grid: Grid, names: tuple[str, ...]) -> pd.DataFrame:
+def classes(sums: Sums, grid: Plan, names: tuple[str, ...]) -> pd.DataFrame:
     """Return one line a class: index, name, maps, share (of labelled pixels), contour (frame sides a map), width_px
     (mean width 2A/P), energy_beyond (share of its varying energy above the largest band limit), lost_at (the largest
     grid at which its IoU ceiling is below LOST, 0: at none), and its IoU at every grid (band_17, majority_33, ...)."""
     total = sums.plain
     pixels, labelled = grid.size**2, total["truths"][0]
-    area, length = total["truths"][1], perimeters(total["crossings"])
+    area, length = total["truths"][1], crofton(total["crossings"])
     iou = scores(total["counts"], total["truths"])["iou"]
-    kept = total["rims"].sum(1)
+    kept = total["rims"][0].sum(1)
     share = area / pixels
     lines = []
     for c, name in enumerate(names):
         at = {f"{kind}_{sp.lrg_size(nu)}": float(iou[v, c]) for v, (kind, nu) in enumerate(grid.variants)}
         here = [sp.lrg_size(nu) for v, (kind, nu) in enumerate(grid.variants) if kind == "band" and iou[v, c] < LOST]
-        varying = share[c] - total["rims"][c, 0]
+        varying = share[c] - total["rims"][0][c, 0]
         lines.append({
             "index": c, "name": name, "maps": int(total["regions"][c]),
             "share": float(labelled[c] / max(labelled.sum(), 1)),
@@ -120,15 +121,9 @@ def classes(sums: Sums, grid: Grid, names: tuple[str, ...]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def perimeters(crossings: np.ndarray) -> np.ndarray:
-    """Return Crofton's contour length in pixels, (C,), of `labels.transitions` (C, 4): `labels.perimeter`."""
-    t = np.asarray(crossings, float)
-    return np.pi / 8 * (t[:, 0] + t[:, 1] + (t[:, 2] + t[:, 3]) / np.sqrt(2))
-
-
-def spectra(sums: Sums, grid: Grid, names: tuple[str, ...]) -> pd.DataFrame:
+def spectra(sums: Sums, grid: Plan, names: tuple[str, ...]) -> pd.DataFrame:
     """Return the power of the class planes: nu, name ("" for the mean over classes), power (per bin and map)."""
-    rims = sums.plain["rims"]
+    rims = sums.plain["rims"][0]
     bins = label_spectra.rim_bins(grid.size, boundary="mirrored").numpy()[: rims.shape[1]]
     power = rims / bins / sums.count
     lines = [{"nu": nu, "name": "", "power": float(power[:, nu].mean())} for nu in range(rims.shape[1])]
@@ -138,13 +133,13 @@ def spectra(sums: Sums, grid: Grid, names: tuple[str, ...]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def tails(sums: Sums, grid: Grid) -> pd.DataFrame:
+def tails(sums: Sums, grid: Plan) -> pd.DataFrame:
     """Return energies beyond each band limit and the bounds: nu_max, lrg_size, measured, law, bound (energies a map),
     error (share of pixels that band-limited labels change), error_bound and error_bound_counts (2 sum_c E_c with the
     measured energy, and with the bound that counts label transitions alone).
     """
     total, n = sums.plain, sums.count
-    inside = total["rims"].cumsum(1)
+    inside = total["rims"][0].cumsum(1)
     share = total["truths"][1] / grid.size**2
     diagonal = (total["crossings"][:, 2] + total["crossings"][:, 3]).sum() / 2 / grid.size
     wrong = scores(total["counts"], total["truths"])["error_everywhere"]
@@ -162,7 +157,7 @@ def tails(sums: Sums, grid: Grid) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def blocks(sums: Sums, grid: Grid) -> pd.DataFrame:
+def blocks(sums: Sums, grid: Plan) -> pd.DataFrame:
     """Return block labels beside the perimeter law and the labelling they need, a map: nu_max, lrg_size, block_px,
     error (of "nearest", every pixel), error_law, miou (the same), miou_law, blocks, mixed (blocks that hold more than
     one class), contour_px, break_even_px (contour_px / mixed).
@@ -173,7 +168,7 @@ def blocks(sums: Sums, grid: Grid) -> pd.DataFrame:
     total = sums.plain
     found = scores(total["counts"], total["truths"])
     area = torch.from_numpy(total["truths"][1] / grid.size**2 / sums.count)
-    contour = torch.from_numpy(perimeters(total["crossings"]) / sums.count)
+    contour = torch.from_numpy(crofton(total["crossings"]) / sums.count)
     length = float(contour.sum()) / 2
     lines = []
     for k, nu in enumerate(grid.blocks):

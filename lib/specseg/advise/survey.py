@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from specseg.advise import files, frames, labels, maps, measure, stream, summary
+from specseg.advise import files, frames, labels, maps, summary
 from specseg.advise import folder as listing
 from specseg.advise import settings as st
 from specseg.advise.files import BadFile
 from specseg.advise.folder import Item
+from specseg.advise.frames import Context
 from specseg.advise.labels import Look
 from specseg.advise.maps import Reader
-from specseg.advise.measure import Context, Grid
 from specseg.advise.settings import Settings
+from specseg.data import label_numbers
+from specseg.data import survey as walk
 from specseg.data.manifests import Labels
 
 Advance = Callable[[str, int, int], object]  # stage, done now, of how many
@@ -46,15 +48,15 @@ class Survey:
     told: list[str] = field(default_factory=list)
     frame: dict = field(default_factory=dict)
     shapes: dict[str, tuple[int, int]] = field(default_factory=dict)
-    sums: stream.Sums | None = None
+    sums: walk.Sums | None = None
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     def _chunks(self, stage: str, task, code: Path, **parts):
-        """Yield what `stream.run` does; bad files leave `items` for `bad`. All that decides numbers is in the key."""
+        """Yield what `walk.run` does; bad files leave `items` for `bad`. All that decides numbers is in the key."""
         key, count = {"stage": stage, **parts}, len(self.items)
-        folder = self.work / f"{stage.replace(' ', '-')}-{st.run_key(key, [code])}"
+        folder = self.work / f"{stage.replace(' ', '-')}-{walk.scratch_key(key, [code])}"
         wrong: list[dict[str, str]] = []
-        for numbers, names, bad in stream.run(
+        for numbers, names, bad in walk.run(
             self.items, folder, task, self.context, workers=self.workers, keep_going=self.settings.keep_going,
             advance=lambda n: self.advance(stage, n, count),
         ):  # fmt: skip
@@ -82,12 +84,12 @@ class Survey:
             found |= zip(names, map(Look.of, map(str, numbers.get("look", ()))), strict=True)
         return found
 
-    def pass_over(self, stage: str, task, code: Path, drawn: Sequence[str], **parts) -> tuple[stream.Sums, list[str]]:
+    def pass_over(self, stage: str, task, code: Path, drawn: Sequence[str], **parts) -> tuple[walk.Sums, list[str]]:
         """Run a task over the frames; return its sums and the names measured.
 
         `code` is the task's module and `parts` what else decides its numbers: both are in the key of the scratch.
         """
-        sums, seen = stream.Sums(self.settings.draws, self.settings.seed, drawn), []
+        sums, seen = walk.Sums(self.settings.draws, self.settings.seed, drawn), []
         alone = len({item.map for item in self.items}) == 1
         group = {item.name: item.name if alone else item.map for item in self.items}
         parts |= {"reader": self.context.reader, "grid": self.context.grid}
@@ -132,7 +134,7 @@ def survey(
         told.append(f"Read: as {own} says, classes {', '.join(reading.names[:6])}; --ignore NAME leaves one out.")
     items = listing.choose(every, settings.sample, settings.seed, st.BIG, st.SAMPLE)
     reader = Reader.of(reading) if isinstance(reading, Labels) else reading
-    context = Context(reader, 0, Grid.of(settings.size))
+    context = Context(reader, 0, st.grid(settings.size))
     run = Survey(context, settings, out / "work", items, len(every), len(items), workers, advance, told=told)
     check(items)
     looks = run.look()
@@ -152,7 +154,7 @@ def survey(
     _frame(run)
     names = reader.names
     run.context = replace(run.context, reader=reader, num_classes=len(names))
-    run.sums, run.seen = run.pass_over("labels", measure.label_numbers, Path(measure.__file__), summary.DRAWN)
+    run.sums, run.seen = run.pass_over("labels", frames.numbers, Path(label_numbers.__file__), summary.DRAWN)
     if not run.sums.count:
         raise ValueError(f"{folder}: no map holds a labelled pixel" + (f" ({len(run.bad)} bad)" if run.bad else ""))
     grid = run.context.grid
@@ -211,7 +213,7 @@ def _frame(run: Survey) -> None:
     run.items = listing.choose(cut, run.settings.sample if run.settings.sample == "all" else None, run.settings.seed,
                                st.BIG, st.SAMPLE)  # fmt: skip
     run.settings = replace(run.settings, size=size)
-    run.context = replace(run.context, grid=Grid.of(size))
+    run.context = replace(run.context, grid=st.grid(size))
     run.frame = frames.told(run.items, run.shapes, size, frame, why)
 
 
@@ -225,5 +227,5 @@ def at_other_scale(run: Survey) -> Survey | None:
     other = replace(run, items=few, settings=replace(run.settings, frame=frame, keep_going=True), bad=[], told=[])
     _frame(other)
     other.items = listing.choose(other.items, None, 0, FEW, FEW)
-    other.sums, _ = other.pass_over("other scale", measure.label_numbers, Path(measure.__file__), summary.DRAWN)
+    other.sums, _ = other.pass_over("other scale", frames.numbers, Path(label_numbers.__file__), summary.DRAWN)
     return other if other.sums.count else None

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from specseg.advise import logits, relation, stream, summary
+from specseg.advise import logits, relation, summary
 from specseg.advise.files import BadFile
 from specseg.advise.folder import Item
-from specseg.advise.measure import Grid
 from specseg.advise.survey import Survey
+from specseg.data.label_numbers import Plan
+from specseg.data.survey import Sums
 
 DRAWN = ("total", "tail", "rate", "soft_hit", "soft_area", "hard", "cut")
 
@@ -46,7 +47,7 @@ def _with_state(folder: Path, item: Item) -> Item:
     return replace(item, state=(*item.state, stat.st_size, stat.st_mtime_ns))
 
 
-def scores(sums: stream.Sums, grid: Grid, temperature: float, loss: np.ndarray) -> dict:
+def scores(sums: Sums, grid: Plan, temperature: float, loss: np.ndarray) -> dict:
     """Return what the logits say: temperature, loss, mIoU, r_ce, spectral_iou, cut (band-limited logits), predicted."""
     drawn, maps = sums.drawn, np.maximum(sums.maps, 1e-9)
     out: dict = {"maps": sums.count, "temperature": temperature,

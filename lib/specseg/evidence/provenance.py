@@ -12,6 +12,8 @@ import subprocess
 import sys
 import threading
 import tokenize
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -62,11 +64,24 @@ def library() -> Path:
 
 def module_file(name: str) -> Path | None:
     """Return the source file of a module such as "specseg.spectral.spectrum", or None when there is none."""
-    base = os.path.join(library().parent, *name.split("."))
-    for path in (f"{base}.py", os.path.join(base, "__init__.py")):
-        if os.path.isfile(path):
-            return Path(path)
-    return None
+    return next((Path(file) for file in _places(str(library().parent), name) if os.path.isfile(file)), None)
+
+
+@lru_cache(maxsize=4096)
+def _places(home: str, name: str) -> tuple[str, str]:
+    base = os.path.join(home, *name.split("."))
+    return f"{base}.py", os.path.join(base, "__init__.py")
+
+
+def current(names: Iterable[str]) -> dict[str, str | None]:
+    """Return module name -> its code hash now, None where there is no such module; asked for at every record."""
+    home, found = str(library().parent), dict.fromkeys(names)
+    for name in found:
+        for file in _places(home, name):
+            with suppress(OSError):
+                found[name] = code_hash(file)
+                break
+    return found
 
 
 def module_name(path: Path) -> str:
@@ -200,17 +215,17 @@ def _cut(lines: list[str], node: ast.expr | ast.stmt) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _file_hash(path: Path, stamp: tuple[int, int]) -> str:
-    return hashlib.sha256(code_text(path.read_text(encoding="utf-8")).encode()).hexdigest()[:16]
+def _file_hash(path: str, stamp: tuple[int, int]) -> str:
+    return hashlib.sha256(code_text(Path(path).read_text(encoding="utf-8")).encode()).hexdigest()[:16]
 
 
-def code_hash(path: Path) -> str:
+def code_hash(path: Path | str) -> str:
     """Return a hash of a file's code without comments and docstrings (the same on every supported Python)."""
-    return _file_hash(path, _stamp(path))
+    return _file_hash(str(path), _stamp(path))
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    stat = path.stat()
+def _stamp(path: Path | str) -> tuple[int, int]:
+    stat = os.stat(path)
     return stat.st_mtime_ns, stat.st_size
 
 
@@ -231,7 +246,7 @@ def module_hashes(paths: list[Path]) -> dict[str, str]:
 def loaded() -> dict[str, str]:
     """Return module name -> code hash of every library module that this process has imported, however it was named."""
     names = sorted(n for n in list(sys.modules) if n == PACKAGE or n.startswith(f"{PACKAGE}."))
-    return {name: code_hash(file) for name in names if (file := module_file(name))}
+    return {name: code for name, code in current(names).items() if code}
 
 
 def commit() -> tuple[str, bool]:

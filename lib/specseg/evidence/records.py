@@ -97,15 +97,10 @@ class Record:
 
         A module that was moved or renamed as it stands is not changed, nor is one that can change no number.
         """
-        changed = {}
-        for name, old in modules.items():
-            if name in provenance.PLUMBING:
-                continue
-            file = provenance.module_file(name) if name != "script" else self.script()
-            if file is None or not file.is_file():
-                changed[name] = f"{name} (gone)"
-            elif provenance.code_hash(file) != old:
-                changed[name] = name
+        now = provenance.current(name for name in modules if name not in provenance.PLUMBING)
+        if "script" in now and (script := self.script()).is_file():
+            now["script"] = provenance.code_hash(script)
+        changed = {k: k if code else f"{k} (gone)" for k, code in now.items() if code != modules[k]}
         known = provenance.hashes() if changed else ()
         return [said for name, said in changed.items() if name == "script" or modules[name] not in known]
 

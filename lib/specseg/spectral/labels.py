@@ -226,5 +226,23 @@ def perimeter(labels, num_classes: int, ignore_index: int = 255, *, wrap: bool =
     >>> round(float(perimeter(square, 2)[1]) / 160, 2)
     0.94
     """
-    t = transitions(labels, num_classes, ignore_index, wrap=wrap)
-    return math.pi / 8 * (t[:, 0] + t[:, 1] + (t[:, 2] + t[:, 3]) / math.sqrt(2))
+    return crofton(transitions(labels, num_classes, ignore_index, wrap=wrap))
+
+
+def crofton(crossings):
+    """Return Crofton's contour lengths in pixels, (...), from counts of `transitions` (..., 4), arrays or tensors."""
+    t = crossings
+    return math.pi / 8 * (t[..., 0] + t[..., 1] + (t[..., 2] + t[..., 3]) / math.sqrt(2))
+
+
+def contour_length(label, num_classes: int, *, ignore_index: int = 255) -> float:
+    """Return the length of all contours of a label map (H, W) in sides of its frame, each contour once.
+
+    Void is filled first: where it covers contours (PASCAL) it would hide them.
+
+    >>> half = torch.zeros(64, 64, dtype=torch.long); half[:, 32:] = 1
+    >>> round(contour_length(half, 2), 2)
+    0.94
+    """
+    filled = fill_void(torch.as_tensor(label), ignore_index=ignore_index)
+    return float(perimeter(filled, num_classes).sum()) / 2 / filled.shape[-1]

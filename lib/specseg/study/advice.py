@@ -14,8 +14,8 @@ import pandas as pd
 import torch
 
 from specseg.advise import recommend
-from specseg.advise.measure import COUNTS, Grid, measure
-from specseg.data import label_predictors
+from specseg.data import label_numbers
+from specseg.data.label_numbers import Plan
 from specseg.evidence import statistics as scores
 from specseg.evidence.records import Record
 from specseg.spectral import spectrum as sp
@@ -186,26 +186,15 @@ def open_question(cells: Cells) -> list[dict] | str:
 def own_numbers(
     labels: torch.Tensor, num_classes: int, lrg_sizes: Sequence[int], scored: Sequence[int]
 ) -> pd.DataFrame:
-    """Return lrg_size, adviser, records: the drop of band-limited labels by the adviser's code and by the records'.
+    """Return lrg_size, adviser, records: the drop of band-limited labels, by both ways of leaving void out.
 
-    `labels` (B, s, s). The adviser fills void before it makes labels weak, the records of `predictors` leave it out;
-    both score without void. Without void they are equal.
+    `labels` (B, s, s). The adviser fills void before it makes labels weak, the records of label rules mask it; both
+    score without void. Without void they are equal.
     """
-    grid = Grid.of(int(labels.shape[-1]))
-    found = [measure(x.numpy().astype(np.uint8), num_classes, grid) for x in labels]
-    counts = sum(f["counts"].astype(float) for f in found if f)
-    truth = sum(f["truths"].astype(float) for f in found if f)[0]
-    pred, hit = (counts[:, COUNTS.index(k)] for k in ("pred", "hit"))
-    score = {sp.lrg_size(nu): _mean(hit[k], pred[k], truth, scored) for k, nu in enumerate(grid.band)}
-    batches = [(None, labels, [str(k) for k in range(len(labels))])]
-    weak = label_predictors.label_counts(batches, num_classes, lrg_sizes).counts[-1]
-    mine = [float(scores.miou(scores.pooled(c), scored)) for c in weak]
-    whole = max(lrg_sizes)
-    return pd.DataFrame({
-        "lrg_size": list(lrg_sizes), "adviser": [1 - score[s] / score[whole] for s in lrg_sizes],
-        "records": [1 - m / mine[list(lrg_sizes).index(whole)] for m in mine],
-    })  # fmt: skip
-
-
-def _mean(hit: np.ndarray, pred: np.ndarray, truth: np.ndarray, scored: Sequence[int]) -> float:
-    return float(scores.miou(np.stack([hit, truth, pred], -1), scored))
+    out = {"lrg_size": list(lrg_sizes)}
+    for who, void in (("adviser", "filled"), ("records", "masked")):
+        plan = Plan(int(labels.shape[-1]), tuple(map(sp.nu_max, lrg_sizes)), void=void)
+        stack = label_numbers.stacked([label_numbers.measure(x.numpy(), num_classes, plan) for x in labels])
+        score = scores.miou(label_numbers.class_scores(stack, plan).sum(0), scored)
+        out[who] = 1 - score / score[out["lrg_size"].index(max(lrg_sizes))]
+    return pd.DataFrame(out)

@@ -269,7 +269,7 @@ def _who(pair: Pair) -> str:
 
 
 def coarse(sets: dict[str, Record]) -> tuple[list[dict], dict[str, str]]:
-    """Return the observations of the claims on coarse labels, one per label set, from records of coarse_labels."""
+    """Return the observations of the claims on coarse labels, one per label set, from records of labels."""
     claims = {
         "fig6-coarse-contour": ("miou", "block_majority", ("miou", "no contour"), "blocks agree with the true labels"),
         "sec1-coarse-contour-like-lrg": ("miou", "polygon_block", ("miou", "no contour"),
@@ -278,11 +278,11 @@ def coarse(sets: dict[str, Record]) -> tuple[list[dict], dict[str, str]]:
                                               "share of the blocks' error above nu_max"),
     }  # fmt: skip
     if not sets:
-        return [], dict.fromkeys(claims, "no label set has a record of experiments/coarse_labels.py yet")
+        return [], dict.fromkeys(claims, "no label set has a record of experiments/labels.py yet")
     facts = []
     for claim, (metric, kind, mutant, words) in claims.items():
         for name, record in sets.items():
-            rows = record.rows[record.rows["nu_max"] == 32].set_index(["metric", "kind"])
+            rows = record.rows[record.rows["table"] == "coarse"].set_index(["metric", "kind"])
             own = rows.loc[(metric, kind)]
             value, low, high = (float(own[c]) for c in ("value", "low", "high"))
             facts.append({"claim_id": claim, "value": value, "low": low, "high": high,

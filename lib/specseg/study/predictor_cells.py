@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from specseg.data.domains import SYNTHETIC
-from specseg.data.label_predictors import KINDS
+from specseg.data.label_tables import RULES
 from specseg.evidence import records
 from specseg.evidence import statistics as scores
 from specseg.nets import flops
@@ -32,7 +32,7 @@ RATES = {
     "rce_filled": ("periodic, void filled", "ratio_of_means"),
     "rce_padded": ("periodic, padded frame", "ratio_of_means"),
 }  # fmt: skip
-LABELS = (*KINDS, "advice", "perimeter", "energy")
+LABELS = (*RULES, "advice", "perimeter", "energy")
 SOFT = ("overlap", "eq32", "eq29_sign")
 COLUMNS = ("drop", "miou", *RATES, "rce_parent", "rce_trained", *LABELS, *SOFT)
 
@@ -72,7 +72,7 @@ class Cells(NamedTuple):
 def read(profile: str = "standard") -> Found:
     """Return the newest measurements of all five experiments that have a record."""
     tests = {(s["domain"], s["fold"], s["dose"], s["size"]): r
-             for r in records.find("predictors", profile=profile) if "size" in (s := r.meta["settings"])}  # fmt: skip
+             for r in records.find("labels", profile=profile) if "domain" in (s := r.meta["settings"])}  # fmt: skip
     labels = [Measured(of_settings(r.meta["settings"]), r.rows, r.probe(), r) for r in tests.values()]
     parts = [trained.read(e, profile) for e in ("truncation", "loss_in_frequency", "block_annotation", "networks")]
     return Found(parts[0], parts[1], labels, parts[2], parts[3])
@@ -230,7 +230,7 @@ def _ceilings(labels: Pool, sizes: Sequence[int]) -> dict[str, Drawn]:
     at, grid = [known.index(s) for s in sizes], known.index((labels.setup.size - 1) // 4 + 1)
     kinds = [str(k) for k in first["kinds"]]
     out: dict[str, Drawn] = {}
-    for kind in KINDS:
+    for kind in RULES:
         (counts,) = labels.stack(lambda m, kind=kind: np.moveaxis(m.arrays["counts"][kinds.index(kind)], 1, 0))
 
         def ceiling(w, _, counts=counts):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import nn
 
-from specseg.data import label_predictors
+from specseg.data import label_tables
+from specseg.data.label_numbers import measure, stacked
 from specseg.evidence import statistics as scores
 from specseg.measure import loss as loss_study
 from specseg.measure import truncation as study
@@ -35,9 +35,9 @@ def measured(network: Network, net: SegmentationNet, batches: Batches) -> Found:
     scored = network.home.scored_indices(data.classes)
     cut = spot.truncation(network, net, batches, chosen, scored=scored, boundary=())
     loss = spot.loss_in_frequency(network, net, batches, [sp.nu_max(s) for s in sizes])
-    weak = label_predictors.label_counts(batches, data.num_classes, sizes)
-    labels = {"counts": weak.counts, "kinds": np.array(label_predictors.KINDS), "lrg_sizes": np.array(sizes),
-              "density": weak.density, "beyond": weak.beyond}  # fmt: skip
+    plan = label_tables.rules_plan(network.size, sizes)
+    maps = [measure(label.numpy(), data.num_classes, plan) for _, truth, _ in batches for label in truth]
+    labels = label_tables.rules(stacked(maps), plan)
     labels |= {k: cut.arrays[k] for k in ("names", "clusters", "scored")}
     test = Network(network.domain, fold=network.fold, dose=network.dose, size=network.size)
     return Found([cut], [loss], [Measured(test, pd.DataFrame(), labels)], [], [])
