@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from rich.table import Table
 from specseg.evidence import accepted, config, provenance
 from specseg.evidence import pages as ledger_pages
 from specseg.evidence.ledger import load_claims
-from steps import check, execute, html, pages, portable, sources
+from steps import check, execute, html, pages, portable, sources, warm
 from steps.sources import BookError
 
 console = Console(stderr=False, highlight=False, soft_wrap=True)
@@ -57,7 +58,9 @@ def alone():
         yield
 
 
-def run_chapters(profile: str, *, only: str | None, given: dict, jobs: int, force: bool) -> list[execute.Run]:
+def run_chapters(
+    profile: str, *, only: str | None, given: dict, jobs: int, force: bool, parent: warm.Parent | None = None
+) -> list[execute.Run]:
     """Execute the chapters of a profile (or one), with progress; raise BookError when one fails."""
     config.profile(profile)  # an unknown profile stops here
     root = config.root()
@@ -82,7 +85,7 @@ def run_chapters(profile: str, *, only: str | None, given: dict, jobs: int, forc
             if run.error or not quiet or run.what == "ran":
                 bar.console.print(f"{run.what:7} {run.seconds:6.1f} s  {run.chapter.slug}")
 
-        runs = execute.run_all(chapters, given, out, failed, jobs=jobs, force=force, tell=tell)
+        runs = execute.run_all(chapters, given, out, failed, jobs=jobs, force=force, tell=tell, parent=parent)
     if bad := [r for r in runs if r.error]:
         words = "\n".join(f"{r.chapter.path.relative_to(root)}: {r.error}" for r in bad)
         raise BookError(f"{len(bad)} chapter(s) failed; what they got to is in {failed}:\n{words}")
@@ -121,29 +124,33 @@ def build(profile: str, *, jobs: int, force: bool, drift: str, given: dict, timi
     target = build_folder() / "html"
     chapters = sources.discover(root)
     sources.check_toc(root / "book" / "_toc.yml", chapters)
-    runs = run_chapters(profile, only=None, given=given, jobs=jobs, force=force)
-    clock.stage("verdicts and generated pages")
-    notebooks, judged, found = judge_all(runs)
-    generated = pages.generate(profile, runs, judged, found)
-    written = {p.name: p.read_text(encoding="utf-8") for p in sorted((root / "book").glob("*.md"))}
-    check.check_glue(notebooks, {**written, **generated})
-    work = Path(tempfile.mkdtemp(prefix="work-", dir=build_folder()))
-    try:
-        staged = {r.chapter.slug: work / f"{r.chapter.slug}.ipynb" for r in runs}
-        for run in runs:
-            nbformat.write(pages.dressed(notebooks[run.chapter.slug], run.chapter.slug), staged[run.chapter.slug])
-        html.stage(root, work / "source", staged, generated)
-        with console.status("building the HTML") if console.is_terminal and not config.in_ci() else _nothing():
-            clock.stage("Sphinx")
-            built = html.sphinx(root, work / "source", work / "out")
-            clock.stage("checks of the built pages")
-            (built / "ledger.json").write_text(ledger_pages.as_json(judged, profile, found), encoding="utf-8")
-            html.single(built, [c.slug for c in chapters])
-            count = html.verify(built, [c.slug for c in chapters], len(judged))
-        html.publish(built, target)
-        clock.stage("")
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    with warm.Parent() as parent, ThreadPoolExecutor(1) as beside:
+        picture = beside.submit(
+            pages.picture
+        )  # it loads torch: on a core that has nothing to do while the parent starts
+        runs = run_chapters(profile, only=None, given=given, jobs=jobs, force=force, parent=parent)
+        clock.stage("verdicts and generated pages")
+        notebooks, judged, found = judge_all(runs)
+        generated = pages.generate(profile, runs, judged, found, picture.result())
+        written = {p.name: p.read_text(encoding="utf-8") for p in sorted((root / "book").glob("*.md"))}
+        check.check_glue(notebooks, {**written, **generated})
+        work = Path(tempfile.mkdtemp(prefix="work-", dir=build_folder()))
+        try:
+            staged = {r.chapter.slug: work / f"{r.chapter.slug}.ipynb" for r in runs}
+            for slug, path in staged.items():
+                nbformat.write(pages.dressed(notebooks[slug], slug), path)
+            html.stage(root, work / "source", staged, generated)
+            with console.status("building the HTML") if console.is_terminal and not config.in_ci() else _nothing():
+                clock.stage("Sphinx")
+                built = html.sphinx(root, work / "source", work / "out", parent)
+                clock.stage("checks of the built pages")
+                (built / "ledger.json").write_text(ledger_pages.as_json(judged, profile, found), encoding="utf-8")
+                html.single(built, list(staged))
+                count = html.verify(built, list(staged), len(judged))
+            html.publish(built, target)
+            clock.stage("")
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
     _summary(runs, judged, count, profile, target, time.perf_counter() - clock.started)
     if timings:
         _timings(runs, clock.seconds)

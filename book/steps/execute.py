@@ -140,8 +140,12 @@ def run_all(
     force: bool = False,
     threads: int = 1,
     tell: Callable[[Run], None] = lambda run: None,
+    parent: warm.Parent | None = None,
 ) -> list[Run]:
-    """Run chapters `jobs` at a time, `threads` each, and return the runs in the chapters' order."""
+    """Run chapters `jobs` at a time, `threads` each, and return the runs in the chapters' order.
+
+    `parent` is the parent of their kernels where many run; None gives them one that ends with them.
+    """
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)  # two notebooks at once with two threads each lose 45 %
     os.environ["SPECSEG_ROOT"] = str(config.root())
@@ -151,7 +155,9 @@ def run_all(
     runs: dict[str, Run] = {}
     with ExitStack() as stack:
         forks = warm.available() and len(chapters) >= warm.WORTH
-        parent = stack.enter_context(warm.Parent()) if forks else None
+        parent = (parent or stack.enter_context(warm.Parent())) if forks else None
+        if parent and not all((out / f"{c.slug}.ipynb").is_file() for c in chapters):
+            parent.begin()  # at least one will run
         log = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nbl-"))) / "kernels.log"
         kernels = warm.manager(parent, log)
         pool = stack.enter_context(ThreadPoolExecutor(max(1, jobs)))

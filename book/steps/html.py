@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import posixpath
 import re
 import shutil
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlparse
 
 from bs4 import BeautifulSoup, Tag
 
+from steps import warm
 from steps.sources import BookError
 
-LOADS = (("script", "src"), ("img", "src"), ("link", "href"), ("iframe", "src"), ("source", "src"), ("audio", "src"))
+LOADS = {
+    "script": ("src",), "img": ("src",), "iframe": ("src",), "source": ("src",), "audio": ("src",), "link": ("href",),
+}  # fmt: skip
+LOADING = {"stylesheet", "preload", "icon", "prefetch", "modulepreload"}  # what a <link> may be that loads a file
 COLOURED = re.compile(r'<span class="\w{1,3}">([^<]*)</span>')  # a word of code: most of the tags
 
 
@@ -40,21 +44,40 @@ def stage(root: Path, folder: Path, notebooks: dict[str, Path], pages: dict[str,
         target.write_text(text, encoding="utf-8")
 
 
-def sphinx(root: Path, source: Path, out: Path) -> Path:
-    """Run jupyter-book with warnings as errors and return the HTML folder. Raises BookError with its complaints."""
-    command = [
-        sys.executable, "-c", "from jupyter_book.cli.main import main; main()",
+SPHINX = """
+import functools, warnings
+from jupyter_book import sphinx
+from jupyter_book.cli.main import main
+warnings.simplefilter("ignore")
+sphinx.build_sphinx = functools.partial(sphinx.build_sphinx, jobs=2)  # processes that read and write; no option says it
+main()
+"""
+
+
+def sphinx(root: Path, source: Path, out: Path, parent: warm.Parent | None = None) -> Path:
+    """Run jupyter-book with warnings as errors and return the HTML folder. Raises BookError with its complaints.
+
+    With a warm parent that runs already it is forked from that, which has its imports.
+    """
+    arguments = [
         "build", str(source), "--config", str(root / "_config.yml"), "--toc",
         str(source / "_toc.yml"), "--path-output", str(out), "-n", "-W", "--keep-going", "-q",
     ]  # fmt: skip
     env = {**os.environ, "PYTHONWARNINGS": "ignore", "NO_COLOR": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-    run = subprocess.run(command, cwd=root, capture_output=True, text=True, env=env)
+    if parent is not None and parent.started:
+        log = source.with_name("sphinx.log")
+        status = parent.start(arguments, env, str(root), log, SPHINX).wait()
+        said = log.read_text(encoding="utf-8")
+    else:
+        command = [sys.executable, "-c", SPHINX, *arguments]
+        run = subprocess.run(command, cwd=root, capture_output=True, text=True, env=env)
+        status, said = run.returncode, run.stdout + run.stderr
     html = out / "_build" / "html"
-    if run.returncode or not (html / "index.html").is_file():
-        lines = [x for x in (run.stdout + run.stderr).splitlines() if re.search(r"WARNING|ERROR|rror:", x)]
-        tail = lines or (run.stdout + run.stderr).splitlines()[-30:]
-        said = "\n".join(dict.fromkeys(x.replace(str(source), "book") for x in tail))
-        raise BookError(f"jupyter-book failed (exit {run.returncode}):\n{said}")
+    if status or not (html / "index.html").is_file():
+        lines = [x for x in said.splitlines() if re.search(r"WARNING|ERROR|rror:", x)]
+        tail = lines or said.splitlines()[-30:]
+        told = "\n".join(dict.fromkeys(x.replace(str(source), "book") for x in tail))
+        raise BookError(f"jupyter-book failed (exit {status}):\n{told}")
     return html
 
 
@@ -116,6 +139,46 @@ def _moved(link: str, page: str, names: dict[str, str]) -> str:
     return target + (f"?{url.query}" if url.query else "") + (f"#{fragment}" if fragment else "")
 
 
+class Seen(HTMLParser):
+    """What a page holds, as far as it is checked: anchors, links, what it loads, the letters of its article.
+
+    A parser alone: trees of all pages took four times as long.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.anchors: set[str] = set()
+        self.links: list[str] = []
+        self.problems: list[str] = []
+        self.letters = self._inside = 0
+        self.shows = False
+        self.feed(COLOURED.sub(r"\1", path.read_text(encoding="utf-8")))
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        own = {name: value or "" for name, value in attrs}
+        classes = own.get("class", "").split()
+        self._inside += tag == "article"
+        self.shows = self.shows or tag == "figure" or (tag == "div" and "cell_output" in classes)
+        if {"traceback", "highlight-ipythontb"} & set(classes):
+            self.problems.append("shows a traceback")
+        if "id" in own:
+            self.anchors.add(own["id"])
+        if tag == "a":
+            self.anchors.add(own.get("name", ""))
+            self.links += [own["href"]] if "href" in own else []
+        passive = tag == "link" and not LOADING & set(own.get("rel", "").split())
+        for attribute in LOADS.get(tag, ()):
+            if urlparse(own.get(attribute, "")).netloc and not passive:  # "//host/file" too has no scheme but a host
+                self.problems.append(f"<{tag}> asks {own[attribute]} for something; the book must be whole offline")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside -= tag == "article"
+
+    def handle_data(self, data: str) -> None:
+        self.letters += len(data.strip()) * (self._inside > 0)
+
+
 def verify(html: Path, slugs: list[str], claims: int) -> int:
     """Check the built pages and return how many there are.
 
@@ -123,31 +186,21 @@ def verify(html: Path, slugs: list[str], claims: int) -> int:
     internal link or anchor, a traceback, a ledger with fewer claims than there are.
     """
     files = [p for p in sorted(html.rglob("*.html")) if "_static" not in p.relative_to(html).parts]
-    gc.disable()  # the parsed pages are all kept: collecting between them finds nothing and takes a third of the time
-    try:
-        pages = {p: BeautifulSoup(COLOURED.sub(r"\1", p.read_text(encoding="utf-8")), "html.parser") for p in files}
-    finally:
-        gc.enable()
+    pages = {p: Seen(p) for p in files}
     problems: list[str] = []
     for slug in slugs:
         page = pages.get(html / "chapters" / f"{slug}.html")
         if page is None:
             problems.append(f"chapter {slug} has no page")
-        elif not page.select("div.cell_output, figure"):
+        elif not page.shows:
             problems.append(f"chapters/{slug}.html: no output of any cell on the page")
-    anchors = {p: {t["id"] for t in s.find_all(id=True)} | {t["name"] for t in s.find_all("a", attrs={"name": True})}
-               for p, s in pages.items()}  # fmt: skip
-    for path, soup in pages.items():
+    for path, page in pages.items():
         name = path.relative_to(html).as_posix()
-        article = soup.select_one("article") or soup
-        if name not in ("genindex.html", "search.html") and len(article.get_text(strip=True)) < 80:
+        if name not in ("genindex.html", "search.html") and page.letters < 80:
             problems.append(f"{name}: the page is empty")
-        if soup.select(".cell_output .traceback, .cell_output div.highlight-ipythontb"):
-            problems.append(f"{name}: shows a traceback")
-        problems += [f"{name}: {p}" for p in _loads(soup)]
-        problems += [f"{name}: {p}" for p in _links(path, soup, html, anchors)]
+        problems += [f"{name}: {p}" for p in (*page.problems, *_links(path, pages))]
     ledger = pages.get(html / "ledger.html")
-    shown = len(ledger.select("[id^=claim-]")) if ledger else 0
+    shown = sum(anchor.startswith("claim-") for anchor in ledger.anchors) if ledger else 0
     if shown != claims or not claims:
         problems.append(f"ledger.html shows {shown} claims of {claims}")
     if problems:
@@ -155,29 +208,18 @@ def verify(html: Path, slugs: list[str], claims: int) -> int:
     return len(pages)
 
 
-def _loads(soup: BeautifulSoup) -> list[str]:
+def _links(path: Path, pages: dict[Path, Seen]) -> list[str]:
     found = []
-    for tag, attribute in LOADS:
-        for node in soup.find_all(tag, attrs={attribute: True}):
-            rel = set(node.get("rel") or [])
-            passive = tag == "link" and not rel & {"stylesheet", "preload", "icon", "prefetch", "modulepreload"}
-            if urlparse(node[attribute]).netloc and not passive:  # "//host/file" too has no scheme but a host
-                found.append(f"<{tag}> asks {node[attribute]} for something; the book must be whole offline")
-    return found
-
-
-def _links(path: Path, soup: BeautifulSoup, html: Path, anchors: dict[Path, set[str]]) -> list[str]:
-    found = []
-    for node in soup.find_all("a", href=True):
-        href, fragment = urldefrag(node["href"])
+    for link in dict.fromkeys(pages[path].links):
+        href, fragment = urldefrag(link)
         url = urlparse(href)
         if url.scheme or url.netloc:
             continue
         target = path if not href else (path.parent / unquote(url.path)).resolve()
         if not target.exists():
-            found.append(f"link to {node['href']!r}: no such file")
-        elif fragment and target in anchors and unquote(fragment) not in anchors[target]:
-            found.append(f"link to {node['href']!r}: no such anchor")
+            found.append(f"link to {link!r}: no such file")
+        elif fragment and target in pages and unquote(fragment) not in pages[target].anchors:
+            found.append(f"link to {link!r}: no such anchor")
     return found
 
 

@@ -34,14 +34,16 @@ class Withdrawals(schema.Model):
     withdrawn: tuple[Withdrawal, ...]
 
 
-def generate(profile: str, runs: list[Run], judged: list[Judgement], found: dict[str, Any]) -> dict[str, str]:
-    """Return page name -> MyST text of every generated page."""
+def generate(
+    profile: str, runs: list[Run], judged: list[Judgement], found: dict[str, Any], front: str
+) -> dict[str, str]:
+    """Return page name -> MyST text of every generated page; `front` is the front page's picture."""
     slugs, every = [r.chapter.slug for r in runs], all_records()
     made = {
         "ledger.md": ledger_pages.ledger_md(judged, slugs),
         "errata.md": ledger_pages.errata_md(judged),
         "runs.md": runs_md(profile, runs, found, every),
-        "_generated/front.md": _orphan(ledger_pages.front_md(judged, _picture())),
+        "_generated/front.md": _orphan(ledger_pages.front_md(judged, front)),
         "_generated/verdicts.md": _orphan(ledger_pages.verdicts_md(judged)),
         "_generated/built.md": _orphan(built_line(profile, runs)),
         "_generated/cost.md": _orphan(cost_md(profile, runs, every)),
@@ -68,7 +70,7 @@ def _optional(judged: list[Judgement]) -> dict[str, str]:
     return made
 
 
-def _picture() -> str:
+def picture() -> str:
     """Return the front page's picture; nothing where no weights travel with the checkout (a toy book)."""
     if not (config.root() / "results" / "weights").is_dir():
         return ""

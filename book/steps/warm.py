@@ -1,7 +1,7 @@
-"""Kernels forked from one warm parent: seventeen chapters share one import of torch, pandas, sympy and the like.
+"""Kernels forked from one warm parent: all chapters, and Sphinx after them, share one import of torch, pandas and more.
 
 Run as a program this file is the parent: it imports what chapters import of other people's packages, then forks a
-kernel for each request on its standard input. Of the library it loads only what every chapter loads, so that a
+child for each request on its standard input. Of the library it loads only what every chapter loads, so that a
 chapter's `provenance.loaded()` still names what the chapter itself uses, and hashes the library's code once for all.
 Where forking after imports is not safe (elsewhere than on Linux) the driver starts ordinary kernels.
 """
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,10 @@ MODULES = (
     "numpy", "pandas", "scipy.stats", "scipy.optimize", "scipy.ndimage", "sympy", "matplotlib.pyplot",
     "matplotlib.backends.backend_svg", "plotly.graph_objects", "PIL.Image", "torch", "safetensors.torch",
     "specseg.data._torchvision", "timm", "statsmodels.api", "pandas.io.formats.style", "myst_nb.ext.glue",
-    "specseg.evidence.ledger", "specseg.evidence.records", "specseg.figures",
+    "specseg.evidence.ledger", "specseg.evidence.records", "specseg.figures", "jupyter_book.cli.main",
+    "jupyter_book.sphinx", "sphinx.ext.autodoc", "sphinx_book_theme", "sphinxcontrib.bibtex",
 )  # fmt: skip
+KERNEL = "from ipykernel import kernelapp; kernelapp.launch_new_instance()"
 
 
 WORTH = 5  # chapters: fewer load less by themselves than all need together
@@ -78,7 +81,7 @@ class Parent:
         self._process: subprocess.Popen | None = None
         self._born: list[int] = []
         self._ended: dict[int, int] = {}
-        self._ready = self._dead = False
+        self._dead = False
 
     def __enter__(self) -> Parent:
         return self
@@ -89,24 +92,25 @@ class Parent:
                 self._process.stdin.close()  # it ends its kernels and itself
             self._process.wait(timeout=20)
 
-    def ready(self) -> bool:
-        """Say whether kernels can be forked at once; the first call starts the parent, which takes seconds."""
+    @property
+    def started(self) -> bool:
+        """Say whether somebody has asked for it."""
+        return self._process is not None
+
+    def begin(self) -> None:
+        """Start the parent, which takes seconds, unless it runs."""
         with self._lock:
             if self._process is None:
                 command = [sys.executable, __file__, *self._modules]
                 self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                                  bufsize=1)  # fmt: skip
                 threading.Thread(target=self._listen, daemon=True).start()
-        with self._news:
-            return self._ready
 
     def _listen(self) -> None:
         for line in self._process.stdout:
             what, *told = line.split()
             with self._news:
-                if what == "ready":
-                    self._ready = True
-                elif what == "born":
+                if what == "born":
                     self._born.append(int(told[0]))
                 else:
                     self._ended[int(told[0])] = int(told[1])
@@ -115,10 +119,11 @@ class Parent:
             self._dead = True
             self._news.notify_all()
 
-    def start(self, arguments: list[str], env: dict[str, str], cwd: str, log: Path) -> Kernel:
-        """Fork a kernel with ipykernel's command-line arguments. Raises ChildProcessError when the parent is gone."""
-        self.ready()  # starts it
-        request = {"arguments": arguments, "env": env, "cwd": cwd, "log": str(log)}
+    def start(self, arguments: list[str], env: dict[str, str], cwd: str, log: Path, code: str = KERNEL) -> Kernel:
+        """Fork a kernel with ipykernel's command-line arguments, or another program, of this code; what it says goes to
+        the file `log`. Raises ChildProcessError when the parent is gone."""
+        self.begin()
+        request = {"arguments": arguments, "env": env, "cwd": cwd, "log": str(log), "code": code}
         with self._lock:
             try:
                 self._process.stdin.write(json.dumps(request) + "\n")
@@ -151,11 +156,9 @@ def manager(parent: Parent | None, log: Path) -> type:
     from jupyter_client import AsyncKernelManager
     from jupyter_client.provisioning import LocalProvisioner
 
-    cold = threading.Semaphore(1)  # while the parent loads on one core, one ordinary kernel starts on another
-
     class Provisioner(LocalProvisioner):
         async def launch_kernel(self, cmd: list[str], **given: Any) -> dict[str, Any]:
-            if parent is None or (not parent.ready() and cold.acquire(blocking=False)):
+            if parent is None:
                 log.parent.mkdir(parents=True, exist_ok=True)
                 with open(log, "ab") as said:
                     return await super().launch_kernel(cmd, **given | {"stderr": said})
@@ -173,8 +176,8 @@ def manager(parent: Parent | None, log: Path) -> type:
     return Manager
 
 
-def _kernel(request: dict[str, Any]) -> None:
-    """In the forked child: become the kernel that the request describes."""
+def _child(request: dict[str, Any]) -> None:
+    """In the forked child: become the kernel, or the program, that the request describes."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -193,26 +196,24 @@ def _kernel(request: dict[str, Any]) -> None:
     random.seed()
     numpy.random.seed()
     sys.argv = ["ipykernel_launcher", *request["arguments"]]
-    from ipykernel import kernelapp
-
-    kernelapp.launch_new_instance()
+    exec(compile(request["code"], "<warm>", "exec"), {"__name__": "__main__"})
 
 
 def _serve(modules: Sequence[str]) -> None:
     """In the parent: fork a kernel a line, tell of births and ends, and end all when the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to answer
     del sys.path[0]  # the folder of this file is none of a chapter's
-    for name in modules:
-        try:
-            importlib.import_module(name)
-        except (ImportError, RuntimeError):
-            continue  # a chapter that needs it says so itself
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of other people's packages
+        for name in modules:
+            with contextlib.suppress(ImportError, RuntimeError):  # a chapter that needs it says so itself
+                importlib.import_module(name)
     from specseg.evidence import provenance
 
     for file in provenance.library().rglob("*.py"):
         provenance.code_hash(file)
     gc.freeze()
-    os.write(1, b"ready\n")
+    gc.set_threshold(100_000, 20, 100)  # chapters make many objects and few circles: 6 % of their time was searching
     alive: set[int] = set()
     while True:
         ready, _, _ = select.select([0], [], [], 0.05)
@@ -229,8 +230,10 @@ def _serve(modules: Sequence[str]) -> None:
         if pid == 0:
             status = 1
             try:
-                _kernel(json.loads(line))
+                _child(json.loads(line))
                 status = 0
+            except SystemExit as end:
+                status = int(end.code or 0)
             except BaseException:  # nothing above this may run a second time, in the child
                 traceback.print_exc()
             finally:
