@@ -125,9 +125,7 @@ def build(profile: str, *, jobs: int, force: bool, drift: str, given: dict, timi
     chapters = sources.discover(root)
     sources.check_toc(root / "book" / "_toc.yml", chapters)
     with warm.Parent() as parent, ThreadPoolExecutor(1) as beside:
-        picture = beside.submit(
-            pages.picture
-        )  # it loads torch: on a core that has nothing to do while the parent starts
+        picture = beside.submit(pages.picture)  # loads torch: on a core that waits while the parent starts
         runs = run_chapters(profile, only=None, given=given, jobs=jobs, force=force, parent=parent)
         clock.stage("verdicts and generated pages")
         notebooks, judged, found = judge_all(runs)

@@ -19,9 +19,8 @@ def _find(dist: str, name: str) -> Path:
 
 def _config(app, config):
     config.mathjax_path = f"vendor/{MATHJAX}"
-    for (
-        extension
-    ) in app.extensions.values():  # two say nothing of it: they number pages when all are read, or make LaTeX
+    # Two say nothing of it: they number pages when all are read, or make LaTeX.
+    for extension in app.extensions.values():
         for safe in ("parallel_read_safe", "parallel_write_safe"):
             if getattr(extension, safe, None) is None:
                 setattr(extension, safe, True)
