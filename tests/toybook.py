@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+
+import pytest
+from conftest import loaded
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -140,7 +145,11 @@ def command(folder: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
     return [sys.executable, str(ROOT / "book" / "build.py"), *arguments], env
 
 
-def build(folder: Path, *arguments: str, timeout: float = 240) -> subprocess.CompletedProcess:
-    """Run the driver on a toy book and return what it said."""
-    line, env = command(folder, *arguments)
-    return subprocess.run(line, env=env, capture_output=True, text=True, timeout=timeout)
+def build(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Run the driver on a toy book, in this process, which has its imports, and return what it said."""
+    env, out, err = command(folder)[1], io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name in {*os.environ, *env}:
+            patch.setenv(name, env[name]) if name in env else patch.delenv(name)
+        status = loaded(ROOT / "book" / "build.py").main(list(arguments))
+    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())

@@ -209,9 +209,12 @@ def _serve(modules: Sequence[str]) -> None:
             with contextlib.suppress(ImportError, RuntimeError):  # a chapter that needs it says so itself
                 importlib.import_module(name)
     from specseg.evidence import provenance
+    from specseg.evidence.claims import load_claims
 
     for file in provenance.library().rglob("*.py"):
         provenance.code_hash(file)
+    with contextlib.suppress(ValueError, OSError):  # chapters and the driver say what is wrong with them
+        load_claims()
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)  # chapters make many objects and few circles: 6 % of their time was searching
     alive: set[int] = set()

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -180,6 +181,11 @@ def load_claims(path: Path | None = None) -> Claims:
     path = path or claims_file()
     if not path.is_file():
         raise ClaimError(f"{path}: missing; the paper's claims are expected there")
+    return _load(path, config.sha256(path))
+
+
+@lru_cache(maxsize=8)  # every chapter asks, and the driver for every chapter
+def _load(path: Path, digest: str) -> Claims:
     form = schema.read(Form, schema.toml(path, ClaimError), str(path), ClaimError)
     by_id: dict[str, Claim] = {}
     for n, raw in enumerate(form.claim, 1):

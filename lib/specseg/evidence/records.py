@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -212,7 +213,12 @@ def read(path: Path) -> Record:
         raise RecordError(f"{rows_file}: its sha256 is not rows_sha256 of record.json; measured rows are never edited")
     config.note_input(meta_file)
     config.note_input(rows_file)
-    return Record(path, meta, pd.read_csv(rows_file), _renewals(path / RENEWED))
+    return Record(path, meta, _rows(rows_file, meta["rows_sha256"]).copy(), _renewals(path / RENEWED))
+
+
+@lru_cache(maxsize=1024)  # a page reads the same records several times
+def _rows(file: Path, digest: str) -> pd.DataFrame:
+    return pd.read_csv(file)
 
 
 def _renewals(file: Path) -> list[dict[str, Any]]:
