@@ -32,7 +32,7 @@ TURNED = 1e-3
 FLOAT32 = 1e-3
 # What is computed in float64 from kept numbers and kept with ten digits: sums in another order.
 ROUNDING = 1e-6
-VALUES = ("value", "low", "high", "spread")
+VALUES = ("value", "low", "high", "spread", "se")
 
 
 class Unable(LookupError):
