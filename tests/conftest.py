@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import importlib.util
 import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import warnings
@@ -29,6 +31,10 @@ sys.path.insert(0, str(ROOT / "book"))
 # A loaded machine is slow, not wrong; and a change must not fail in continuous integration by the draw of another seed.
 settings.register_profile("specseg", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("specseg")
+
+
+# A job in the background (`make test &`) has Ctrl-C switched off, and so had every process that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def loaded(path: Path) -> ModuleType:
@@ -96,6 +102,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return kind, str(of.get("name", "")), {"light": "", "dark": "dark"}[of.get("scheme", "light")]
 
     items.sort(key=rank)  # stable: within a kind, and of a page, the order of the files
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what stays: modules and tests are most of what it would search, again and
+    again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
