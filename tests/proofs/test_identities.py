@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from specseg.proofs import identities, identities_iou
@@ -20,6 +20,7 @@ BOUNDED = {"eq02-small-factor": 1 + 1e-9}  # an inequality: its value is a ratio
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(NAMES), st.integers(0, 10_000))
+@example("eq02-small-factor", 1)  # its labels have nothing at some frequency: 0/0 in the bound
 def test_equations_hold_where_they_should_and_mutants_fail(name, index):
     found = CHECKS[name](identities.draw(index))
     allowed = BOUNDED.get(name, 1e-9)

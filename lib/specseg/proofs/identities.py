@@ -246,7 +246,8 @@ def small_factor(case: Case) -> Forms:
     parts = ce.frequency_components(case.logits[None], case.labels[None])[0].abs()
     b, y = sp.spectrum(case.onehot).abs(), sp.spectrum(_gap(case)).abs()
     bound = b.square().sum(0).sqrt() * y.square().sum(0).sqrt()
-    return {"printed": float((parts / bound).max()), "mutant": float((parts / (b.mean(0) * y.mean(0))).max())}
+    ratios = {"printed": parts / bound, "mutant": parts / (b.mean(0) * y.mean(0))}  # 0/0: nothing under no bound
+    return {form: float(ratio.nan_to_num(nan=0.0, posinf=torch.inf).max()) for form, ratio in ratios.items()}
 
 
 def truncation(case: Case) -> Forms:
