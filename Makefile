@@ -57,7 +57,7 @@ unit: setup ## unit tests without the book's own
 test: setup browser slurm lint ## everything that continuous integration needs
 	@$(BIN)/specseg book --profile smoke --jobs $(JOBS) --drift fail
 	@$(BIN)/specseg ledger portable --jobs $(JOBS) --setting "default kernels" --only 30 --only 35 --only 50
-	@$(BIN)/python -m pytest -n $$(($(JOBS) + 1)) --dist worksteal  # one more: Slurm's and the browser's tests mostly wait
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 test-portable: setup ## the same facts and verdicts under other kernels, threads and instruction sets (10 minutes)
 	@$(BIN)/specseg ledger portable --jobs $(JOBS)

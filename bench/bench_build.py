@@ -32,7 +32,7 @@ BEFORE = {
 EXPOSED = ".venv/bin/specseg ledger portable --jobs 2 --only 30 --only 35 --only 50 --setting default\\ kernels"
 PARTS = {
     "peer": BEFORE,
-    "here": BEFORE | {"portable": (EXPOSED,), "pytest": (".venv/bin/python -m pytest -n 3 --dist worksteal",)},
+    "here": BEFORE | {"portable": (EXPOSED,), "pytest": (".venv/bin/python -m pytest -n 2 --dist worksteal",)},
 }
 """The commands of `make test` on each side, as their Makefiles have them."""
 GOALS = {"book": 0.4, "test": 0.6}
