@@ -7,6 +7,7 @@ import torch
 from conftest import loaded
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from label_maps import labels
 
 from specseg.data import label_spectra as ls
 from specseg.data import label_tables as lt
@@ -19,15 +20,6 @@ from specseg.spectral import spectrum as sp
 
 REAL = ("voc2012", "camvid", "dubai")
 ALL = (*REAL, "objects", "landcover", "streets")
-
-
-def labels(shape, seed=0, classes=3, void=0.1):
-    """A blocky random map: contours and some void."""
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, classes, ((shape[0] + 2) // 3, (shape[1] + 2) // 3))
-    label = np.kron(coarse, np.ones((3, 3), int))[: shape[0], : shape[1]]
-    label[rng.random(shape) < void] = VOID
-    return torch.from_numpy(label)
 
 
 def both(size, limits, **options):

@@ -5,21 +5,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from label_maps import labels
 
 from specseg.data import label_spectra as ls
 from specseg.spectral import spectrum as sp
 
 SHAPES = st.tuples(st.integers(3, 14), st.integers(3, 14))
-VOID = 255
-
-
-def labels(shape, seed=0, classes=3, void=0.1):
-    """A blocky random map: contours and some void."""
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, classes, ((shape[0] + 2) // 3, (shape[1] + 2) // 3))
-    label = np.kron(coarse, np.ones((3, 3), int))[: shape[0], : shape[1]]
-    label[rng.random(shape) < void] = VOID
-    return torch.from_numpy(label)
 
 
 @settings(max_examples=25, deadline=None)
