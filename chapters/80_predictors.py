@@ -29,9 +29,9 @@ from specseg import figures
 from specseg.evidence import ledger
 from specseg.figures import loss as names
 from specseg.figures import predictors as draw
-from specseg.study import gate, rules, trained
+from specseg.nets import protocol
+from specseg.study import gate, rules, spot, trained
 from specseg.study import predictor_cells as cells
-from specseg.study import predictor_demo as demo
 from specseg.study import predictor_findings as facts
 from specseg.study import predictors as pr
 from specseg.study import third_party as others
@@ -40,11 +40,10 @@ findings = ledger.open("80_predictors", profile=profile)
 found = cells.read()
 truncated, trained_on_blocks = cells.truncation(found), cells.blocks(found)
 each = cells.truncation(found, each=True)
-panels = facts.panels(truncated)
-errors = {name: pr.errors(part) for name, part in panels.items()}
+errors = pr.errors(truncated)
 # %% tags=["remove-input"]
 figures.show(
-    draw.drop_rce(truncated.table, rules.PRINTED, pr.slopes(truncated) if facts.fits_a_line(truncated) else None),
+    draw.drop_rce(truncated.table, rules.PRINTED, pr.slopes(truncated)),
     caption="Fig. 5b with our networks: share of the mIoU lost on smaller grids against R<sub>ce</sub>, one curve a "
             "network's setup. Dashed: the paper's line. Black, with its 95 % in grey: ours.",
     alt="Three panels of drop against R_ce with rising curves, one per setup: all cells, those below 0.2 with the "
@@ -64,8 +63,7 @@ for fitted, tested in (("camvid", "voc"), ("voc", "camvid")):
     missed = abs(intercept + slope * own["rce"] - own["drop"]).mean()
     mean = known.groupby("share")["drop"].mean()[own["share"]]
     blind = abs(mean.values - own["drop"]).mean()
-    book = errors["Real domains"].table[tested]
-    book = book[[rules.OWN.name, "LRG size, mean elsewhere"]]
+    book = errors.table.loc[[rules.OWN.name, "LRG size, mean elsewhere"], tested]
     print(f"{fitted} to {tested}: a line of slope {slope:.2f} misses by {missed:.4f},",
           "the size's mean by {:.4f};\nthe book: {:.4f}, {:.4f}".format(blind, *book))
 # %% [markdown]
@@ -111,14 +109,14 @@ glue("pr_setups", f"So far these are networks on {able}. Left out as barely bett
 # %% tags=["remove-input"]
 needs = {r.name: r.needs for r in rules.RULES}
 figures.show(
-    draw.errors({name: e.table for name, e in errors.items()}, needs),
+    draw.errors(errors.table, needs),
     caption="Mean absolute error of the predicted drop, each data set held out; strokes: the data sets one by one.",
     alt="Horizontal dots on logarithmic axes, one row per rule, coloured by what the rule "
         "needs; rows in order of the mean error.",
     source="records of truncation, loss_in_frequency and predictors", label="fig-errors",
 )
 # %% tags=["remove-input"]
-best = facts.best_rules(panels)
+best = facts.best_rules(truncated)
 over = [f"{r.value:.2f} [{r.low:.2f}, {r.high:.2f}]" for r in best.itertuples()]
 kinds = best["needs"].map({k: v[1] for k, v in draw.NEEDS.items()})
 hindsight = best[["cells", "best", "error"]].assign(needs=kinds, over=over)[["cells", "needs", "best", "error", "over"]]
@@ -135,7 +133,7 @@ for fact in observed:
     findings.observe(**fact, record=trained.witness(found.truncation))
 for claim, reason in missing.items():
     findings.not_run(claim, reason)
-missed = errors["Real domains"].table
+missed = errors.table
 for kind, name in (("objects", "voc"), ("streets", "camvid")):
     for end, rule in (("", rules.OWN.name), ("_blind", "LRG size, mean elsewhere"), ("_none", "no drop")):
         glue(f"pr_{kind}{end}", f"{missed.loc[rule, name]:.1%}", display=False)
@@ -170,9 +168,8 @@ missed_there.style.format("{:.1%}", subset=list(missed_there.columns[1:])).highl
 # %% tags=["remove-input"]
 columns = ("rce", "rce_mirrored", "rce_calibrated", "rce_mirrored_calibrated", "rce_parent",
            "overlap", "eq32", "lrg", *rules.CEILINGS, "advice", "perimeter", "energy")  # fmt: skip
-ranked = {name: pr.ranks(part, columns) for name, part in panels.items()}
 figures.show(
-    draw.ranks(ranked),
+    draw.ranks(pr.ranks(truncated, columns)),
     caption="Rank correlation of each predictor with the drop, 95 % over setups and pictures. "
             "Black: all cells. Red: between setups at one size of the grid.",
     alt="Horizontal intervals per predictor; black marks lie near one for all, red marks "
@@ -212,9 +209,8 @@ compared = [rules.OWN, *(rules.rule(n) for n in (
     "R_ce, the printed line", "R_ce itself", "R_ce, mirrored, line", "overlap cut to the box",
     "LRG size, power law", "LRG size, mean elsewhere", "block ceiling, majority",
     "band ceiling over that of the whole grid", "perimeter law, line", "no drop"))]  # fmt: skip
-regret = {name: pr.regrets(part, compared) for name, part in panels.items()}
 figures.show(
-    draw.regret(regret, 0.01),
+    draw.regret(pr.regrets(truncated, compared), 0.01),
     caption="Mean regret in FPI of the size chosen, data set held out, 95 % over setups. Dotted: 1 %. Numbers: best "
             "sizes found.",
     alt="Horizontal intervals per rule, coloured by what the rule needs, with the count of "
@@ -249,9 +245,9 @@ figures.show(
 # is not, so $R_{ce}$ moves. A rule in $R_{ce}$ therefore rests on networks being trained to similar confidence;
 # calibration removes this freedom.
 # %%
-tiny, on_the_spot = demo.pipeline()
-test = demo.pictures(on_the_spot)
-by_scale = demo.scaled(tiny, *test, taus=(0.5, 1.0, 2.0))
+(network,) = protocol.networks("smoke", group="landcover")
+test, scored = spot.test_batches(network, 1), network.home.scored_indices(network.data("test").classes)
+by_scale = spot.scaled(spot.committed(network), test, scored, taus=(0.5, 1.0, 2.0))
 moved = by_scale.pivot(index="lrg_size", columns="tau", values="drop")
 assert (moved.max(axis=1) == moved.min(axis=1)).all()
 # %% tags=["remove-input"]

@@ -30,11 +30,10 @@ from specseg.advise import recommend
 from specseg.evidence import ledger, records
 from specseg.figures import loss as names
 from specseg.figures import predictors as draw
+from specseg.nets import protocol
 from specseg.study import advice as av
 from specseg.study import predictor_cells as cells
-from specseg.study import predictor_demo as demo
-from specseg.study import predictor_findings as facts
-from specseg.study import third_party
+from specseg.study import spot, third_party
 
 findings = ledger.open("85_advice_validated", profile=profile)
 truncated = cells.truncation(cells.read())
@@ -94,12 +93,10 @@ Markdown(f"> {recommend.RULE}\n>\n> {recommend.REASON}")
 # :pyobject: smallest
 # ```
 # %% tags=["remove-cell"]
-_, on_the_spot = demo.pipeline()
-first = on_the_spot.labels[-1]
-label_maps = torch.cat([batch[1] for batch in demo.pictures(on_the_spot)[0]])
-sizes = [int(s) for s in first.arrays["lrg_sizes"]]
-scored = [int(c) for c in first.arrays["scored"]]
-both = av.own_numbers(label_maps, 7, sizes, scored)
+(network,) = protocol.networks("smoke", group="landcover")
+classes, sizes = network.data("test").classes, protocol.lrg_sizes((network.size - 1) // 4 + 1)
+label_maps = torch.cat([labels for _, labels, _ in spot.test_batches(network, 1)])
+both = av.own_numbers(label_maps, len(classes), sizes, network.home.scored_indices(classes))
 same = (both["adviser"] - both["records"]).abs().max()
 glue("av_same", f"{same:.2%}", display=False)
 # %% [markdown]
@@ -131,9 +128,8 @@ figures.show_plotly(
 # per cent of FLOPs then weighs as a per cent of mIoU, as in the paper's cost per mIoU. *Always the whole grid* never
 # breaks a tolerance and pays for it here.
 # %% tags=["remove-input"]
-scope, part = next(iter(facts.scopes(truncated)))
 figures.show(
-    draw.advice_costs(av.regrets(part, av.advice(part))),
+    draw.advice_costs(av.regrets(truncated, advice)),
     caption="FLOPs above the smallest tolerable grid's against loss of mIoU above the tolerance, means over networks, "
             "with 95 % intervals. The best rule is at the lower left.",
     alt="Three panels with one cross of intervals per rule; the whole grid lies at the lower right, the smallest at "

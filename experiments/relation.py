@@ -68,7 +68,7 @@ def held_out(nets: Sequence[Outside], variant: str, average: str, fit: Mapping[s
 def ranges(profile: str, nets: Sequence[Outside]) -> list[dict]:
     """Return rows kind, share, low, high, n: the drops of trained networks at half and a quarter of the grid."""
     own = cells.truncation(cells.read(profile), each=True).table
-    found = [(r.kind, r.share, r.drop) for r in own[own["real"].astype(bool)].itertuples()]
+    found = [(r.kind, r.share, r.drop) for r in own.itertuples()]
     found += [(net.dataset, (size - 1) / (PAPER_GRID - 1), drop) for net, size, drop in cuts(nets)]
     table = pd.DataFrame(found, columns=["kind", "share", "drop"]).replace({"kind": KINDS})
     rows = []

@@ -152,7 +152,7 @@ def test_a_choice_under_a_figure_changes_the_marks_of_every_network():
     (slider,) = fig.layout.sliders
     assert [s.label for s in slider.steps] == ["8", "16"] and list(fig.data[0].x) == [0.1, 2e-5], "a log axis has no 0"
     assert slider.steps[1].args[0] == {"x": [[0.01, 0.01]], "y": [[1.0, 2.0]]}
-    cell = {"setup": "voc dan", "kind": "objects", "model": "dan", "real": True, "share": 0.5, "lrg_size": 33}
+    cell = {"setup": "voc dan", "kind": "objects", "model": "dan", "share": 0.5, "lrg_size": 33}
     cells = pd.DataFrame([{**cell, **dict.fromkeys(predictors.CHOICES, 0.2), "drop": 0.1, "full": f} for f in (0, 1)])
     fig = predictors.foreseen(cells)
     assert [t.name for t in fig.data] == ["PASCAL VOC, animals, DAN", "as much as the number says"]

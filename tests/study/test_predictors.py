@@ -7,31 +7,56 @@ import pandas as pd
 import pytest
 import torch
 
+from specseg.data import label_tables
+from specseg.data.label_numbers import measure, stacked
 from specseg.evidence import ledger
-from specseg.nets import networks
+from specseg.measure import loss as loss_study
+from specseg.measure import truncation as study
+from specseg.nets import networks, protocol
 from specseg.nets.networks import Network
 from specseg.proofs import drop_laws
+from specseg.spectral import spectrum as sp
 from specseg.spectral.cross_entropy import relative_loss_rate
 from specseg.study import predictor_cells as pc
-from specseg.study import predictor_demo as demo
 from specseg.study import predictor_findings as facts
 from specseg.study import predictors as pr
-from specseg.study import rules, trained
+from specseg.study import rules, spot, trained
 from specseg.study.predictor_cells import COLUMNS, Cells, Found
 
 TINY = Network("landcover", backbone="tiny", width=8, size=129, precision="32-true")
+
+
+def measured(net, batches) -> Found:
+    """What the records of this network would hold: truncation, loss and labels of these pictures."""
+    data, sizes = TINY.data("test"), protocol.lrg_sizes(net.prediction_grid)
+    scored = TINY.home.scored_indices(data.classes)
+    chosen = [study.Condition(study.FULL, net.prediction_grid), *(study.Condition("bilinear", s) for s in sizes[1:])]
+    got = study.truncation_counts(net, batches, chosen, scored=scored, boundary=())
+    shared = {"names": np.array(got.names), "clusters": np.array([TINY.home.cluster(n) for n in got.names]),
+              "scored": np.array(scored)}  # fmt: skip
+    cut = {"counts": got.counts, "methods": np.array([c.method for c in chosen]),
+           "lrg_sizes": np.array([c.lrg_size for c in chosen]), **shared}  # fmt: skip
+    parts = loss_study.loss_parts(net, batches, [sp.nu_max(s) for s in sizes])
+    loss = {k: getattr(parts, k) for k in ("total", "tail", "soft", "class_rims")}
+    loss |= {"variants": np.array(parts.variants), "limits": np.array(parts.limits), **shared}
+    plan = label_tables.rules_plan(TINY.size, sizes)
+    maps = [measure(label.numpy(), data.num_classes, plan) for _, truth, _ in batches for label in truth]
+    labels = label_tables.rules(stacked(maps), plan) | shared
+    rows = pd.DataFrame({"metric": "iou", "method": "full", "class": [data.classes[c] for c in scored]})
+    parts = ((rows, cut), (pd.DataFrame(), loss), (pd.DataFrame(), labels))
+    return Found(*([trained.Measured(TINY, *part)] for part in parts), [], [])
 
 
 @pytest.fixture(scope="module")
 def tiny():
     net = TINY.build().eval()
     with torch.no_grad():  # an untrained network predicts one class: give its logits some contrast
-        demo.scale_classifier(net, 30.0)
+        spot.scale_classifier(net, 30.0)
     batches = [next(iter(networks.test_batches(TINY, batch=3)))]
-    return net, batches, demo.measured(TINY, net, batches)
+    return net, batches, measured(net, batches)
 
 
-def made(domains=("voc", "dubai", "camvid"), draws=40, seed=0, real=True) -> Cells:
+def made(domains=("voc", "dubai", "camvid"), draws=40, seed=0) -> Cells:
     """Cells of three domains x two models whose drop is 0.6 R_ce plus a little noise."""
     rng, parts = np.random.default_rng(seed), []
     kinds = {"voc": "objects", "dubai": "land cover", "camvid": "streets"}
@@ -41,7 +66,7 @@ def made(domains=("voc", "dubai", "camvid"), draws=40, seed=0, real=True) -> Cel
             rce = 0.02 * (d + 1) * 64 / (sizes - 1) * rng.uniform(0.9, 1.1)
             drop = np.where(sizes == 65, 0.0, 0.6 * rce + 0.002 * rng.standard_normal(4))
             table = pd.DataFrame({
-                "setup": f"{domain} {model}", "domain": domain, "kind": kinds.get(domain, "objects"), "real": real,
+                "setup": f"{domain} {model}", "domain": domain, "kind": kinds[domain],
                 "model": model, "pruned": "", "lrg_size": sizes, "nu_max": (sizes - 1) // 2,
                 "share": (sizes - 1) / 64, "full": sizes == 65, "gflops": 1 + (sizes / 65.0) ** 2,
                 "n": 5, "clusters": 5, "folds": 1, "seeds": 1,
@@ -222,12 +247,12 @@ def test_class_ranks_need_four_classes():
 def test_the_scale_moves_rce_and_no_drop(tiny):
     net, batches, _ = tiny
     before = [p.clone() for p in net.parameters()]
-    rows = demo.scaled(net, batches, range(7), taus=(0.25, 1.0))
+    rows = spot.scaled(net, batches, range(7), taus=(0.25, 1.0))
     one, two = (part.reset_index(drop=True) for _, part in rows.groupby("tau"))
     assert (one["drop"] == two["drop"]).all() and (one["rce"] < 0.9 * two["rce"]).any()
     assert all(torch.allclose(a, b, rtol=1e-6) for a, b in zip(before, net.parameters(), strict=True))
     with pytest.raises(ValueError, match="named classifier"):
-        demo.scale_classifier(torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1)), 2.0)
+        spot.scale_classifier(torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1)), 2.0)
 
 
 # --- what the ledger is told
@@ -255,17 +280,9 @@ def test_one_domain_judges_no_other_and_the_reason_says_so():
     observed, missing = facts.truncation(cells, cells)
     assert {f["claim_id"] for f in observed} == {"fig5b-positive-r3", "fig5b-slope-r3"}
     assert all("voc alone" in reason for reason in missing.values())
-    assert set(facts.panels(cells)) == {"Pipeline check"}
     empty = pc.truncation(Found([], [], [], [], []))
     assert facts.truncation(empty, empty)[1].keys() == set(facts.CLAIMS) and len(empty.table) == 0
     assert "0 setup" in facts.blocks(empty)[1]["fig7-strong-r3"]
-
-
-def test_synthetic_domains_judge_nothing():
-    real, doses = made(), made(tuple(f"objects x {d}" for d in range(4)), real=False, seed=1)
-    both = pc._together([real, doses])
-    assert list(facts.panels(both)) == ["Real domains", "Synthetic doses", "All together"]
-    assert facts.truncation(both, both) == facts.truncation(real, real)
 
 
 def test_networks_one_by_one_and_their_order_at_one_size():

@@ -27,36 +27,30 @@ def setup_name(setup: str) -> str:
     return ", ".join({**DOMAIN_NAMES, **MODEL_NAMES}.get(word, word) for word in setup.split())
 
 
-def drop_rce(cells: pd.DataFrame, printed: dict[str, float], ours: pd.DataFrame | None = None):
+def drop_rce(cells: pd.DataFrame, printed: dict[str, float], ours: pd.DataFrame):
     """Draw Fig. 5b: drop against R_ce, all truncated cells, those below the threshold, and with the frame mirrored.
 
-    Columns rce_mirrored, setup, domain, kind, model, real, full, rce, drop. Real domains are filled and coloured by
-    kind, synthetic ones hollow, darker with the dose. `ours`: rows of `predictors.slopes`, the line with its interval.
+    Columns rce_mirrored, setup, kind, model, full, rce, drop. `ours`: rows of `predictors.slopes`, the line with its
+    interval.
     """
     cells = cells[~cells["full"].astype(bool)]
     fig, axes = figures.subplots(3, 1, size=(4.9, 9.6))
-    doses = list(dict.fromkeys(cells[~cells["real"].astype(bool)]["domain"]))
-    name = f"synthetic, {len(doses)} doses, light to dark" if len(doses) > 1 else "synthetic"
     below = cells[cells["rce"] < printed["threshold"]]
     for ax, part, rate in zip(axes, (cells, below, cells), ("rce", "rce", "rce_mirrored"), strict=True):
-        for (setup, domain, kind, model, real), g in part.groupby(["setup", "domain", "kind", "model", "real"]):
-            color = KIND_COLORS[kind] if real else str(0.75 - 0.65 * doses.index(domain) / max(len(doses) - 1, 1))
-            ax.plot(g[rate], g["drop"], MODEL_MARKERS[model] + ("-" if real else ""), lw=0.8, ms=4.5, color=color,
-                    mfc=color if real and model != "dan" else "none",
-                    label=setup_name(setup) if real else name)  # fmt: skip
+        for (setup, kind, model), g in part.groupby(["setup", "kind", "model"]):
+            ax.plot(g[rate], g["drop"], MODEL_MARKERS[model] + "-", lw=0.8, ms=4.5, color=KIND_COLORS[kind],
+                    mfc="none" if model == "dan" else None, label=setup_name(setup))  # fmt: skip
         x = np.linspace(0, printed["threshold"] if ax is axes[1] else part[rate].max(), 50)
         ax.plot(x, printed["intercept"] + printed["slope"] * x, "--", color=COLORS["purple"], label="printed line")
         ax.set_xlabel(r"$R_{ce}(\nu_{max})$" + ", frame mirrored" * (ax is axes[2]))
-    if ours is not None and len(ours):
-        hull = ours.set_index("method").loc["hull"]
-        x = np.linspace(0, printed["threshold"], 50)
-        centre = below["rce"].mean()
-        at = hull["intercept"] + hull["value"] * centre
-        low, high = (at + s * (x - centre) for s in (hull["low"], hull["high"]))
-        axes[1].fill_between(x, np.minimum(low, high), np.maximum(low, high), color=COLORS["grey"], alpha=0.2, lw=0)
-        axes[1].plot(x, hull["intercept"] + hull["value"] * x, color=COLORS["black"], label="our line, 95 %")
-        top = below["drop"].max()
-        axes[1].set_ylim(min(-0.01, below["drop"].min()), max(0.16, 1.1 * top))
+    hull = ours.set_index("method").loc["hull"]
+    x = np.linspace(0, printed["threshold"], 50)
+    centre = below["rce"].mean()
+    at = hull["intercept"] + hull["value"] * centre
+    low, high = (at + s * (x - centre) for s in (hull["low"], hull["high"]))
+    axes[1].fill_between(x, np.minimum(low, high), np.maximum(low, high), color=COLORS["grey"], alpha=0.2, lw=0)
+    axes[1].plot(x, hull["intercept"] + hull["value"] * x, color=COLORS["black"], label="our line, 95 %")
+    axes[1].set_ylim(min(-0.01, below["drop"].min()), max(0.16, 1.1 * below["drop"].max()))
     for ax, title in zip(axes, ("all cells", f"$R_{{ce}}$ < {printed['threshold']:g}", "mirrored"), strict=True):
         ax.set(title=title, ylabel="share of the mIoU lost")
         ax.locator_params(axis="x", nbins=6)
@@ -66,73 +60,62 @@ def drop_rce(cells: pd.DataFrame, printed: dict[str, float], ours: pd.DataFrame 
     return fig
 
 
-def errors(tables: dict[str, pd.DataFrame], needs: dict[str, str], most: int = 22):
-    """Draw the mean absolute error of each rule: a panel per table (rules x held-out domains), domains as small marks.
+def errors(table: pd.DataFrame, needs: dict[str, str], most: int = 22):
+    """Draw the mean absolute error of each rule (rules x held-out domains), domains as small marks.
 
-    Rules in order of the first table's mean, the best at the top; `most` of them, the best of each kind always.
+    Rules in order of their mean, the best at the top; `most` of them, the best of each kind always.
     """
-    first = next(iter(tables.values())).mean(axis=1).sort_values()
+    first = table.mean(axis=1).sort_values()
     keep = set(first.index[:most]) | {
         next(n for n in first.index if needs[n] == k) for k in {needs[n] for n in first.index}
     }
     order = [n for n in first.index if n in keep][::-1]
-    fig, axes = _rows(len(tables), order)
-    for ax, (title, table) in zip(axes, tables.items(), strict=True):
-        for y, name in enumerate(order):
-            if name in table.index:
-                color = NEEDS[needs[name]][0]
-                ax.plot(table.loc[name], np.full(table.shape[1], y), "|", color=color, ms=7, alpha=0.6)
-                ax.plot(table.loc[name].mean(), y, "o", color=color, ms=6)
-        ax.set(title=title, xscale="log")
-        low, high = ax.get_xlim()
-        ticks = [t for t in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if low <= t <= high]
-        ax.set_xticks(ticks[:: 1 if len(tables) == 1 else 2], minor=False)
-        ax.set_xticks([], minor=True)
-        ax.xaxis.set_major_formatter("{x:g}")
-    axes[-1].set_xlabel("mean absolute error of the predicted drop")
+    fig, ax = _rows(order)
+    for y, name in enumerate(order):
+        color = NEEDS[needs[name]][0]
+        ax.plot(table.loc[name], np.full(table.shape[1], y), "|", color=color, ms=7, alpha=0.6)
+        ax.plot(first[name], y, "o", color=color, ms=6)
+    ax.set(xscale="log", xlabel="mean absolute error of the predicted drop")
+    low, high = ax.get_xlim()
+    ax.set_xticks([t for t in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if low <= t <= high], minor=False)
+    ax.set_xticks([], minor=True)
+    ax.xaxis.set_major_formatter("{x:g}")
     _needs_legend(fig, {needs[n] for n in order})
     return fig
 
 
-def ranks(tables: dict[str, pd.DataFrame]):
-    """Draw rank correlations with their intervals: a panel per table of `predictors.ranks`, two statistics each."""
-    names = list(dict.fromkeys(n for t in tables.values() for n in t["predictor"]))[::-1]
-    fig, axes = _rows(len(tables), names)
+def ranks(table: pd.DataFrame):
+    """Draw the rank correlations of `predictors.ranks` with their intervals, two statistics each."""
+    names = list(dict.fromkeys(table["predictor"]))[::-1]
+    fig, ax = _rows(names)
     marks = {"all cells": ("o", COLORS["black"], 0.12), "between setups": ("D", COLORS["red"], -0.18)}
-    for ax, (title, table) in zip(axes, tables.items(), strict=True):
-        for statistic, (mark, color, shift) in marks.items():
-            part = table[table["statistic"] == statistic]
-            y = np.array([names.index(n) for n in part["predictor"]]) + shift
-            ax.hlines(y, part["low"], part["high"], color=color, lw=1.4)
-            ax.plot(part["value"], y, mark, color=color, ms=4.5, label=statistic)
-        ax.axvline(0, color=COLORS["grey"], lw=0.8)
-        ax.set(title=title, xlim=(-1.05, 1.05))
-    axes[-1].set_xlabel("Spearman with the drop")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    for statistic, (mark, color, shift) in marks.items():
+        part = table[table["statistic"] == statistic]
+        y = np.array([names.index(n) for n in part["predictor"]]) + shift
+        ax.hlines(y, part["low"], part["high"], color=color, lw=1.4)
+        ax.plot(part["value"], y, mark, color=color, ms=4.5, label=statistic)
+    ax.axvline(0, color=COLORS["grey"], lw=0.8)
+    ax.set(xlim=(-1.05, 1.05), xlabel="Spearman with the drop")
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 
 
-def regret(tables: dict[str, pd.DataFrame], bound: float):
+def regret(table: pd.DataFrame, bound: float):
     """Draw the mean regret in FPI of each rule (rows of `predictors.regrets`) with its interval; `bound` dotted."""
-    first = next(iter(tables.values())).sort_values("value")
-    order = list(first["rule"])[::-1]
-    fig, axes = _rows(len(tables), order)
-    for ax, (title, table) in zip(axes, tables.items(), strict=True):
-        for r in table[table["rule"].isin(order)].itertuples():
-            y, color = order.index(r.rule), NEEDS[r.needs][0]
-            ax.plot([100 * r.low, 100 * r.high], [y, y], color=color, lw=1.6)
-            ax.plot(100 * r.value, y, "o", color=color, ms=5)
-            ax.annotate(
-                f"{r.hits}/{r.setups}", (1.01, y), xycoords=("axes fraction", "data"), fontsize=9.8, va="center"
-            )
-        ax.axvline(100 * bound, ls=":", color=COLORS["black"])
-        ax.set_xscale("symlog", linthresh=1.0)
-        top = 100 * table["high"].max()
-        ax.set(title=title, xlim=(0, max(2.0, 1.2 * top)))
-        ax.set_xticks([t for t in (0, 1, 10, 100) if t <= top or t < 2], minor=False)
-        ax.xaxis.set_major_formatter("{x:g}")
-    axes[-1].set_xlabel("mean regret in FPI [%]")
-    _needs_legend(fig, set(first["needs"]))
+    table = table.sort_values("value", ascending=False)
+    fig, ax = _rows(list(table["rule"]))
+    for y, r in enumerate(table.itertuples()):
+        color = NEEDS[r.needs][0]
+        ax.plot([100 * r.low, 100 * r.high], [y, y], color=color, lw=1.6)
+        ax.plot(100 * r.value, y, "o", color=color, ms=5)
+        ax.annotate(f"{r.hits}/{r.setups}", (1.01, y), xycoords=("axes fraction", "data"), fontsize=9.8, va="center")
+    ax.axvline(100 * bound, ls=":", color=COLORS["black"])
+    ax.set_xscale("symlog", linthresh=1.0)
+    top = 100 * table["high"].max()
+    ax.set(xlim=(0, max(2.0, 1.2 * top)), xlabel="mean regret in FPI [%]")
+    ax.set_xticks([t for t in (0, 1, 10, 100) if t <= top or t < 2], minor=False)
+    ax.xaxis.set_major_formatter("{x:g}")
+    _needs_legend(fig, set(table["needs"]))
     return fig
 
 
@@ -171,20 +154,18 @@ def blocks(cells: pd.DataFrame, printed: dict[str, float]):
 def classes(rows: pd.DataFrame, ranks: pd.DataFrame):
     """Draw, within each setup, the rank correlation over classes of each predictor with the class's drop.
 
-    `rows` are the classes (setup, kind, real, drop, rce), `ranks` their correlations (setup, column, value).
+    `rows` are the classes (setup, kind, drop, rce), `ranks` their correlations (setup, column, value).
     """
     fig, (left, right) = figures.subplots(2, 1, size=(4.9, 6.8))
-    color = {r.setup: KIND_COLORS[r.kind] if r.real else COLORS["grey"] for r in rows.itertuples()}
-    shown = {KIND_COLORS[r.kind] if r.real else COLORS["grey"]: r.kind if r.real else "synthetic"
-             for r in rows.itertuples()}  # fmt: skip
+    color = {r.setup: KIND_COLORS[r.kind] for r in rows.itertuples()}
     left.scatter(rows["rce"].clip(lower=1e-4), rows["drop"], s=12, alpha=0.6, c=rows["setup"].map(color))
     left.set(xlabel="the class's own $R_{ce}$", ylabel="the class's relative IoU-drop", xscale="log")
     columns = list(dict.fromkeys(ranks["column"]))[::-1]
     setups = list(dict.fromkeys(ranks["setup"]))
     y = [columns.index(r.column) + 0.6 * (setups.index(r.setup) / len(setups) - 0.5) for r in ranks.itertuples()]
     right.scatter(ranks["value"], y, s=14, c=ranks["setup"].map(color))
-    for own, label in shown.items():
-        left.plot([], [], "o", color=own, label=label)
+    for kind in dict.fromkeys(rows["kind"]):
+        left.plot([], [], "o", color=KIND_COLORS[kind], label=kind)
     fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     right.set_yticks(range(len(columns)), [fill(c.replace("_", " "), 24) for c in columns])
     right.axvline(0, color=COLORS["grey"], lw=0.8)
@@ -202,9 +183,9 @@ def advice(table: pd.DataFrame):
     """Draw the LRG size that each rule names, a panel per tolerance, a row per setup; bars: what the measured drop
     allows.
 
-    Columns setup, real, tolerance, rule, lrg_size, best. Real domains stand first.
+    Columns setup, tolerance, rule, lrg_size, best.
     """
-    setups = list(dict.fromkeys(table.sort_values("real", ascending=False, kind="stable")["setup"]))[::-1]
+    setups = list(dict.fromkeys(table["setup"]))[::-1]
     tolerances = sorted(set(table["tolerance"]))
     fig, axes = figures.subplots(len(tolerances), 1, size=(4.9, 1.2 * len(setups) + 2.2), sharex=True, squeeze=False)
     for ax, tolerance in zip(axes[:, 0], tolerances, strict=True):
@@ -240,7 +221,7 @@ def foreseen(cells: pd.DataFrame):
     marks = {text: {} for text in CHOICES.values()}
     for setup, g in cells.groupby("setup", sort=False):
         name, kind, hollow = setup_name(setup), g["kind"].iloc[0], "-open" * (g["model"].iloc[0] == "dan")
-        color = KIND_COLORS[kind] if g["real"].iloc[0] else COLORS["grey"]
+        color = KIND_COLORS[kind]
         looks[name] = {"marker": {"color": color, "size": 10, "symbol": f"circle{hollow}",
                                   "line": {"width": 2, "color": color}},
                        "text": [f"{s} points a side" for s in g["lrg_size"]],
@@ -282,13 +263,12 @@ def advice_costs(rows: pd.DataFrame):
     return fig
 
 
-def _rows(panels: int, names: list[str]):
-    """Return a figure with panels below one another, a line for each name in all of them, and its axes."""
-    fig, axes = figures.subplots(panels, 1, size=(4.9, (0.36 * len(names) + 0.4) * panels + 1), squeeze=False)
-    for ax in axes[:, 0]:
-        ax.set_yticks(range(len(names)), [fill(name, 24) for name in names])
-        ax.set_ylim(-0.7, len(names) - 0.3)
-    return fig, axes[:, 0]
+def _rows(names: list[str]):
+    """Return a figure with a line for each name, and its axes."""
+    fig, ax = figures.subplots(size=(4.9, 0.36 * len(names) + 1.4))
+    ax.set_yticks(range(len(names)), [fill(name, 24) for name in names])
+    ax.set_ylim(-0.7, len(names) - 0.3)
+    return fig, ax
 
 
 def _needs_legend(fig, shown: set[str]) -> None:

@@ -65,7 +65,7 @@ def smallest(sizes: np.ndarray, drops: np.ndarray, tolerance: float) -> int:
 def advice(cells: Cells, tolerances: Sequence[float] = TOLERANCES) -> pd.DataFrame:
     """Return one row per setup, tolerance and rule: the size named and what it costs.
 
-    Columns setup, domain, kind, model, real, n, whole (the whole grid's size), tolerance, rule, lrg_size, best
+    Columns setup, domain, kind, model, n, whole (the whole grid's size), tolerance, rule, lrg_size, best
     (smallest tolerable by the measured drop), drop (measured at lrg_size), kept (drop within the tolerance), near
     (there or one step larger), extra_flops (share of the best size's FLOPs paid too much, 0 where the size is not
     above the best), extra_drop (drop above the tolerance), loss (their sum: a per cent of FLOPs for a per cent of mIoU,
@@ -84,7 +84,7 @@ def advice(cells: Cells, tolerances: Sequence[float] = TOLERANCES) -> pd.DataFra
             found = recommend.choose(table, "band", tolerance)
             named |= {ADVISER: found["lrg_size"] if found else int(sizes.max()),
                       WHOLE: int(sizes.max()), HALF: int(sizes.max()) // 2 + 1, SMALLEST: int(sizes.min())}  # fmt: skip
-            about = {c: values[c][own[0]] for c in ("setup", "domain", "kind", "model", "real", "n")}
+            about = {c: values[c][own[0]] for c in ("setup", "domain", "kind", "model", "n")}
             costs = {name: _costs(cells, own, size, tolerance) for name, size in named.items()}
             about |= {"whole": int(sizes.max())}
             rows += [{**about, "tolerance": tolerance, "rule": name, "lrg_size": named[name],
@@ -157,17 +157,16 @@ def whole_sets(found: Sequence[Record], table: pd.DataFrame, others: Sequence[Ou
 def open_question(cells: Cells) -> list[dict] | str:
     """Return the observations of con-open-question-spectrum (without its id), or why there is none yet.
 
-    By real domain, over its setups and TOLERANCES: the adviser's mean loss minus that of always taking half of the
+    By domain, over its setups and TOLERANCES: the adviser's mean loss minus that of always taking half of the
     grid, which knows nothing. The loss has two sides, so a rule that always names the whole grid can fail too. The
     mutant always names the smallest grid.
     """
-    real = cells.where(cells.table["real"].astype(bool))
-    if not len(real.table):
-        return "no truncated network of a real domain has a record yet"
-    table, facts = advice(real), []
-    index = {s: np.flatnonzero(real.table["setup"] == s) for s in dict.fromkeys(real.table["setup"])}
+    if not len(cells.table):
+        return "no truncated network has a record yet"
+    table, facts = advice(cells), []
+    index = {s: np.flatnonzero(cells.table["setup"] == s) for s in dict.fromkeys(cells.table["setup"])}
     for name, part in table.groupby("domain", sort=False):
-        each = {rule: np.mean([_costs(real, index[r.setup], r.lrg_size, r.tolerance)["loss"]
+        each = {rule: np.mean([_costs(cells, index[r.setup], r.lrg_size, r.tolerance)["loss"]
                                for r in part[part["rule"] == rule].itertuples()], 0)
                 for rule in dict.fromkeys(part["rule"])}  # fmt: skip
         gap = each[ADVISER] - each[HALF]
@@ -175,7 +174,7 @@ def open_question(cells: Cells) -> list[dict] | str:
         own = part[part["rule"] == ADVISER]
         facts.append({
             **scores.estimate(gap[0], gap[1:]), "domain": unit(name), "over": "clusters",
-            "units": int(real.table[real.table["domain"] == name]["clusters"].min()),
+            "units": int(cells.table[cells.table["domain"] == name]["clusters"].min()),
             "mutant": float(each[SMALLEST][0] - each[HALF][0]) if each[SMALLEST][0] > each[HALF][0] else None,
             "note": f"{unit(name)}, {own['setup'].nunique()} setups at 1, 2 and 5 %: loss {told}; "
                     f"{own['kept'].sum()} of {len(own)} recommendations within the tolerance.",

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from specseg.data.domains import SYNTHETIC
 from specseg.data.label_tables import RULES
 from specseg.evidence import records
 from specseg.evidence import statistics as scores
@@ -51,7 +50,7 @@ class Found(NamedTuple):
 class Cells(NamedTuple):
     """One row a cell in `table`; `drawn` holds, for each of COLUMNS, its draws (draws, rows). NaN: not measured.
 
-    Columns of the table: setup, domain (with its dose), real, model, pruned, lrg_size, nu_max, share of the grid
+    Columns of the table: setup, domain, kind, model, pruned, lrg_size, nu_max, share of the grid
     (lrg_size - 1)/(grid - 1), full (the whole grid: nothing is truncated), gflops, n, clusters, folds, seeds; COLUMNS.
     """
 
@@ -130,7 +129,7 @@ def blocks(found: Found) -> Cells:
 def classes(found: Found, share: float = 0.5) -> pd.DataFrame:
     """Return one row per setup and scored class at one share of the grid: what the class loses and what predicts it.
 
-    Columns setup, domain, kind, real, class, drop (of its IoU), rce (its own tail over its own loss, periodic), the
+    Columns setup, domain, kind, class, drop (of its IoU), rce (its own tail over its own loss, periodic), the
     ceilings' drops, area (share of the frame). Classes that the network never finds are left out.
     """
     rows = []
@@ -149,8 +148,8 @@ def classes(found: Found, share: float = 0.5) -> pd.DataFrame:
         names = cut.members[0].rows.query("metric == 'iou' and method == 'full'")["class"]
         for c, name in zip(cut.scored, names, strict=True):
             if full[c] > 0 and rims[c].sum() > 0:
-                rows.append({"setup": _setup(cut.setup), "domain": _domain(cut.setup), "class": name,
-                             "kind": cut.describe()["kind"], "real": cut.setup.domain not in SYNTHETIC,
+                rows.append({"setup": _setup(cut.setup), "domain": cut.setup.domain, "class": name,
+                             "kind": cut.describe()["kind"],
                              "drop": 1 - after[c] / full[c], "rce": abs(rims[c, nu + 1 :].sum()) / rims[c].sum(),
                              **{k: 1 - v[c] for k, v in weak.items()},
                              "area": truth[:, c].sum() / len(truth) / cut.setup.size**2})  # fmt: skip
@@ -162,16 +161,12 @@ def _able(found: Found) -> list[Measured]:
     return [m for m in gate.able(found.truncation, found.networks) if not m.network.lrg_size]
 
 
-def _domain(n: Network) -> str:
-    return n.domain if n.dose == 1.0 else f"{n.domain} x {n.dose:g}"
-
-
 def _pruned(n: Network) -> str:
     return f"{n.prune_encoder:.0%} / {n.prune_decoder:.0%}" if n.prune_encoder or n.prune_decoder else ""
 
 
 def _setup(n: Network) -> str:
-    return " ".join(filter(None, (_domain(n), n.model, _pruned(n))))
+    return " ".join(filter(None, (n.domain, n.model, _pruned(n))))
 
 
 def _joined(pool: Pool, found: Found) -> tuple[Pool, Pool, Pool] | None:
@@ -304,8 +299,7 @@ def _cells(
     n, about = pool.setup, pool.describe()
     grid = (n.size - 1) // 4 + 1
     table = pd.DataFrame({
-        "setup": _setup(n), "domain": _domain(n),
-        "kind": about["kind"], "real": n.domain not in SYNTHETIC, "model": n.model, "pruned": _pruned(n),
+        "setup": _setup(n), "domain": n.domain, "kind": about["kind"], "model": n.model, "pruned": _pruned(n),
         "lrg_size": sizes, "nu_max": [sp.nu_max(s) for s in sizes], "share": [(s - 1) / (grid - 1) for s in sizes],
         "full": [cut and s == grid for s in sizes],
         "gflops": [gflops(n, s if cut else grid, labels.members[0].arrays["counts"].shape[-2]) for s in sizes],
@@ -318,7 +312,7 @@ def _cells(
 def _together(parts: Sequence[Cells]) -> Cells:
     if not parts:
         blank = np.zeros((scores.DRAWS, 0))
-        columns = ["setup", "domain", "kind", "model", "pruned", "lrg_size", "share", "full", "real", *COLUMNS]
-        return Cells(pd.DataFrame(columns=columns).astype({"full": bool, "real": bool}), dict.fromkeys(COLUMNS, blank))
+        columns = ["setup", "domain", "kind", "model", "pruned", "lrg_size", "share", "full", *COLUMNS]
+        return Cells(pd.DataFrame(columns=columns).astype({"full": bool}), dict.fromkeys(COLUMNS, blank))
     table = pd.concat([p.table for p in parts], ignore_index=True)
     return Cells(table, {c: np.concatenate([p.drawn[c] for p in parts], 1) for c in COLUMNS})

@@ -1,6 +1,6 @@
 """What the chapter on predictors tells the ledger: each claim's number with its interval, or what its records lack.
 
-A sentence about a domain not seen needs two real domains with trained networks. Each domain is judged by itself:
+A sentence about a domain not seen needs two domains with trained networks. Each domain is judged by itself:
 networks, folds and models of one are no further units. The stated rule is R_ce, periodic, ratio of means, its line
 fitted to R_ce < 0.2 elsewhere; its rival, fixed too, is the other domains' mean drop at the same share of the grid.
 """
@@ -19,55 +19,29 @@ from specseg.study.cost import choices
 from specseg.study.predictor_cells import Cells
 from specseg.study.rules import OWN
 
-SCOPES = ((True, "Real domains"), (False, "Synthetic doses"))
 Fact = dict
 
 
-def best_rules(panels: dict[str, Cells]) -> pd.DataFrame:
-    """Return, for each panel, with and without the paper's threshold, the best rule of each kind in hindsight.
+def best_rules(cells: Cells) -> pd.DataFrame:
+    """Return, with and without the paper's threshold, the best rule of each kind in hindsight.
 
-    Columns domains, cells, needs, best, error, and the stated line's error over it: value, low, high.
+    Columns cells, needs, best, error, and the stated line's error over it: value, low, high.
     """
     rows = []
-    for name, cells in panels.items():
-        for words, below in (("all", None), ("R_ce < 0.2", rules.PRINTED["threshold"])):
-            errors = pr.errors(cells, below=below)
-            for kind in ("R_ce", "network", "labels", "LRG") if OWN.name in errors.table.index else ():
-                best = errors.best([r for r in rules.RULES if r.needs == kind])
-                rows.append({"domains": name, "cells": words, "needs": kind, "best": best, "error": errors.mean()[best],
-                             **errors.ratio(OWN.name, best)})  # fmt: skip
+    for words, below in (("all", None), ("R_ce < 0.2", rules.PRINTED["threshold"])):
+        errors = pr.errors(cells, below=below)
+        for kind in ("R_ce", "network", "labels", "LRG") if OWN.name in errors.table.index else ():
+            best = errors.best([r for r in rules.RULES if r.needs == kind])
+            rows.append({"cells": words, "needs": kind, "best": best, "error": errors.mean()[best],
+                         **errors.ratio(OWN.name, best)})  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def scopes(cells: Cells) -> list[tuple[str, Cells]]:
-    """Return (name, cells) of the real domains and of the synthetic ones, without an empty one."""
-    parts = [(name, cells.where(cells.table["real"].astype(bool) == real)) for real, name in SCOPES]
-    return [(name, part) for name, part in parts if len(part.table)]
-
-
-def panels(cells: Cells) -> dict[str, Cells]:
-    """Return title -> cells of what can be held out: real domains, synthetic doses, both; else what there is.
-
-    A panel has two domains at least.
-    """
-    parts = dict(scopes(cells))
-    if len(parts) == 2:
-        parts["All together"] = cells
-    return {n: c for n, c in parts.items() if c.table["domain"].nunique() > 1} or {"Pipeline check": cells}
-
-
-def lacking(cells: Cells) -> str:
-    """Return which real domains have records, for the reason why something was not judged."""
-    names = list(dict.fromkeys(cells.table[cells.table["real"].astype(bool)]["domain"]))
-    return f"records of {', '.join(names)} alone" if names else "no records of real domains yet"
 
 
 def truncation(cells: Cells, each: Cells) -> tuple[list[Fact], dict[str, str]]:
     """Return the observations of Fig. 5's claims, and claim -> reason of those that cannot be observed yet.
 
-    `cells` are setups, `each` the same networks one by one. Real domains alone, each held out and judged by itself.
+    `cells` are setups, `each` the same networks one by one. Each domain is held out and judged by itself.
     """
-    cells, each = (c.where(c.table["real"].astype(bool)) for c in (cells, each))
     facts = [f for name, own in _domains(each)
              for f in (_correlates("fig5b-positive-r3", name, own), *_slopes(name, own))]  # fmt: skip
     if cells.table["domain"].nunique() > 1 and not np.isnan(rules.held_out(cells.values(), OWN)).any():
@@ -77,7 +51,8 @@ def truncation(cells: Cells, each: Cells) -> tuple[list[Fact], dict[str, str]]:
         facts += _chooses(cells)
     facts += _streets(pr.streets(cells), cells)
     seen = {f["claim_id"] for f in facts}
-    reason = f"{lacking(cells)}; at least two real domains with trained networks are needed"
+    names = ", ".join(dict.fromkeys(cells.table["domain"])) or "no domain"
+    reason = f"records of {names} alone; at least two domains with trained networks are needed"
     return facts, {c: reason for c in CLAIMS if c not in seen}
 
 
@@ -92,10 +67,9 @@ CLAIMS = (
 
 def blocks(cells: Cells) -> tuple[list[Fact], dict[str, str]]:
     """Return the observations of Fig. 7's claims, and claim -> reason of those that cannot be observed yet."""
-    real = cells.where(cells.table["real"].astype(bool))
     facts, missing = [], {}
-    domains, setups = (real.table[c].nunique() for c in ("domain", "setup"))
-    for name, own in _domains(real):
+    domains, setups = (cells.table[c].nunique() for c in ("domain", "setup"))
+    for name, own in _domains(cells):
         wide = Cells(own.table.assign(lrg=-own.table["nu_max"].astype(float)), own.drawn)
         found, values = pr.resample(own, pr.ranked, ("rce", "drop")), _cut(wide).values()
         facts.append(
@@ -112,9 +86,9 @@ def blocks(cells: Cells) -> tuple[list[Fact], dict[str, str]]:
     if not facts:
         missing["fig7-strong-r3"] = f"networks trained on blocks: records of {setups} setup(s), two are needed"
     ceiling = rules.rule(rules.NAMES["block_majority"])
-    errors = pr.errors(real, (OWN, ceiling)) if domains > 1 else None
+    errors = pr.errors(cells, (OWN, ceiling)) if domains > 1 else None
     if errors is not None and len(errors.table) == 2:
-        facts += [{"claim_id": "sec33-rce-estimates-r3", **_ratio(errors, name, OWN, ceiling, real),
+        facts += [{"claim_id": "sec33-rce-estimates-r3", **_ratio(errors, name, OWN, ceiling, cells),
                    "note": f"{unit(name)} held out: the line in R_ce misses by {errors.table[name][OWN.name]:.3f}, one "
                            f"minus the labels' own mIoU by {errors.table[name][ceiling.name]:.3f}."}
                   for name in errors.table.columns]  # fmt: skip
@@ -170,12 +144,6 @@ def orders(each: Cells) -> pd.DataFrame:
                   for share, own in part.groupby("share", sort=False)}  # fmt: skip
             rows.append({"domain": name, "model": model, **at})
     return pd.DataFrame(rows, columns=None if rows else ["domain", "model"])
-
-
-def fits_a_line(cells: Cells) -> bool:
-    """Say whether there are cells enough for `predictors.slopes`: three below 0.2, of two setups."""
-    few = _small(cells).table
-    return len(few) > 2 and few["setup"].nunique() > 1
 
 
 def _cut(cells: Cells) -> Cells:

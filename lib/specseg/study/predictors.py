@@ -202,7 +202,7 @@ def streets(cells: Cells) -> pd.DataFrame:
     """
     table = cells.table[~cells.table["full"]]
     one = table[table["kind"] == "streets"]
-    pairs = one.merge(table[table["kind"] != "streets"], on=["model", "pruned", "share", "real"], suffixes=("", "_o"))
+    pairs = one.merge(table[table["kind"] != "streets"], on=["model", "pruned", "share"], suffixes=("", "_o"))
     out = pd.DataFrame({"model": pairs["model"], "share": pairs["share"], "other": pairs["domain_o"]})
     out["drop_larger"], out["rce_larger"] = (pairs[c] > pairs[f"{c}_o"] for c in ("drop", "rce"))
     return out.assign(both=out["drop_larger"] & out["rce_larger"])
