@@ -54,7 +54,7 @@ figures.show(
 # network against labels. The adviser names the smallest grid where the labels' loss is tolerable.
 # %%
 for name in ("voc", "camvid"):
-    which = {"domain": name, "fold": 0, "dose": 1.0, "size": 257}
+    which = {"domain": name, "fold": 0, "size": 257}
     maps = records.load("labels", **which).probe()
     net = records.load("truncation", name=f"{name}-deeplabv3plus-f0-s0").probe()
     band = list(maps["kinds"]).index("band_mirrored")

@@ -85,13 +85,12 @@ class Labels:
 
     domain: str
     fold: int = 0
-    dose: float = 1.0
     size: int = 257
 
     @property
     def network(self) -> Network:
         """A network with this test set."""
-        return Network(self.domain, fold=self.fold, dose=self.dose, size=self.size)
+        return Network(self.domain, fold=self.fold, size=self.size)
 
     def sources(self) -> list[datasets.DataSet]:
         """Open the test set."""
@@ -118,7 +117,7 @@ def cells(profile: str) -> list[Cell]:
     sets = [Maps(name, known.size, count) for name in (*SPLITS, *synthetic.REGIMES)]
     if profile == "smoke":
         sets = [one for one in sets if one.dataset in synthetic.REGIMES]
-    return [*sets, *dict.fromkeys(Labels(n.domain, n.fold, n.dose, n.size) for n in protocol.networks(profile))]
+    return [*sets, *dict.fromkeys(Labels(n.domain, n.fold, n.size) for n in protocol.networks(profile))]
 
 
 @dataclass(frozen=True)

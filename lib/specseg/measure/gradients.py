@@ -51,10 +51,10 @@ class Case:
 def wanted(profile: str) -> list[Network]:
     """Return the networks that are measured, in the protocol's order: its baselines on pictures of its own kind.
 
-    At `smoke` the tiny networks, else those with a pretrained backbone; of synthetic scenes the undosed ones.
+    At `smoke` the tiny networks, else those with a pretrained backbone.
     """
     tiny = profile == "smoke"
-    found = [n for n in protocol.networks(profile) if n.is_baseline and n.dose == 1.0]
+    found = [n for n in protocol.networks(profile) if n.is_baseline]
     return [n for n in found if (n.backbone == "tiny") == tiny]
 
 

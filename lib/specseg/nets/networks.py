@@ -47,7 +47,7 @@ class Network:
     `prune_decoder` are rates of soft filter pruning, `lrg_size` the grid of a decoder trained with truncation.
     `start` is "" for ImageNet's weights; "trained" goes on from those of its `origin`, "frozen" from there with the
     backbone as it is: its weights, and the statistics of its normalisation.
-    `policy` is "standard" (SGD 0.005, new layers 0.05) or "paper" (A.9). `dose` is that of a synthetic domain.
+    `policy` is "standard" (SGD 0.005, new layers 0.05) or "paper" (A.9).
     `precision` "auto" leaves open in which one it is trained: what the machine does fast, or what `ensure` is told. It
     is no part of its name, and stands in network.json and the records as what it was; another word is part of it.
     """
@@ -62,7 +62,6 @@ class Network:
     prune_decoder: float = 0.0
     lrg_size: int = 0
     images: int = 0
-    dose: float = 1.0
     backbone: str = "efficientnet_lite0"
     width: int = 128
     size: int = 257
@@ -114,14 +113,10 @@ class Network:
         rates = self.prune_encoder, self.prune_decoder
         return SoftFilterPruning(*rates) if any(rates) else None
 
-    def options(self) -> dict:
-        """Return the loader's options that the network's domain needs."""
-        return {"size": self.size, "dose": self.dose} if self.domain in SYNTHETIC else {}
-
     def data(self, part: str, *, framed: bool = True) -> DataSet:
         """Return the split "train" or "test" of its fold; of a native domain its windows, or whole pictures (`framed`
         false: a training cuts windows of its own)."""
-        data = self.home.open(part, self.fold, **self.options())
+        data = self.home.open(part, self.fold, **({"size": self.size} if self.domain in SYNTHETIC else {}))
         return Windows(data, self.size) if framed and self.home.native else data
 
     def settings(self, images: int) -> train.Settings:

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from specseg.data.synthetic import DOSES
 from specseg.evidence import config
 from specseg.nets.networks import Network
 
-NINE = ("voc", "dubai", "camvid", "doses", "voc seeds", "dan", "blocks", "pruning")  # after the label-only ceilings
 LIMITS = (64, 48, 40, 32, 24, 16, 8)  # Table 1's, and with block annotation Table 3's, in cycles per frame
 BLOCKS = (32, 16, 8)
 GATE = 2.0  # a network counts as trained at so many times the mIoU of the best classifier by colour alone
 TUNING = 200  # steps for which a trained network goes on with its decoder on an LRG
-TINY = {"backbone": "tiny", "width": 32, "precision": "32-true"}
 
 
 def lrg_sizes(prediction_grid: int) -> tuple[int, ...]:
@@ -55,8 +52,8 @@ def networks(profile: str = "standard", *, group: str | None = None) -> list[Net
 def named(name: str) -> Network:
     """Return the network of any profile that has this name. Raises ValueError where none has.
 
-    >>> named("objects-deeplabv3plus-f0-s0-dose_0.5-backbone_tiny-width_32-precision_32-true").dose
-    0.5
+    >>> named("camvid-dan-f2-s0").fold
+    2
     """
     for network in (n for profile in (_smoke, _standard, _paper) for group in profile().values() for n in group):
         if network.name == name:
@@ -89,7 +86,6 @@ def _standard() -> dict[str, tuple[Network, ...]]:
         "voc": (voc,),
         "dubai": dubai,
         "camvid": camvid,
-        "doses": tuple(Network("objects", dose=d, **TINY) for d in DOSES),
         "voc seeds": seeds,
         "dan": tuple(n for n in dan if n.name in first),
         "blocks": tuple(n for m in models for n in blocks(replace(voc, model=m))),
@@ -131,5 +127,4 @@ def _smoke() -> dict[str, tuple[Network, ...]]:
         "dan": (replace(base, model="dan"),),
         "blocks": (replace(base, annotation="block", nu_max=8),),
         "pruning": (replace(base, prune_encoder=0.4, prune_decoder=0.2),),
-        "doses": tuple(replace(base, dose=d) for d in (DOSES[0], DOSES[-1])),
     }

@@ -42,7 +42,7 @@ def quality(scored_by: Sequence[Measured], others: Sequence[Measured] = ()) -> d
 
 
 def _pictures(network: Network) -> tuple:
-    return network.domain, network.fold, network.size, network.dose
+    return network.domain, network.fold, network.size
 
 
 def untrained(networks: Sequence[Network], ratios: dict[str, float]) -> str:

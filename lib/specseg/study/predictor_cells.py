@@ -70,7 +70,7 @@ class Cells(NamedTuple):
 
 def read(profile: str = "standard") -> Found:
     """Return the newest measurements of all five experiments that have a record."""
-    tests = {(s["domain"], s["fold"], s["dose"], s["size"]): r
+    tests = {(s["domain"], s["fold"], s["size"]): r
              for r in records.find("labels", profile=profile) if "domain" in (s := r.meta["settings"])}  # fmt: skip
     labels = [Measured(of_settings(r.meta["settings"]), r.rows, r.probe(), r) for r in tests.values()]
     parts = [trained.read(e, profile) for e in ("truncation", "loss_in_frequency", "block_annotation", "networks")]
@@ -176,8 +176,7 @@ def _joined(pool: Pool, found: Found) -> tuple[Pool, Pool, Pool] | None:
         return None
     pool, loss = trained.shared(pool, Pool(own))
     n = pool.setup
-    tests = {m.network.fold: m for m in found.labels if (m.network.domain, m.network.dose, m.network.size)
-             == (n.domain, n.dose, n.size)}  # fmt: skip
+    tests = {m.network.fold: m for m in found.labels if (m.network.domain, m.network.size) == (n.domain, n.size)}
     if not set(pool.folds) <= set(tests):
         return None
     labels = Pool([tests[f] for f in pool.folds])

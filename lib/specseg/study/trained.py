@@ -44,15 +44,6 @@ class Measured(NamedTuple):
     record: Record | None = None
 
 
-def baselines(profile: str = "standard", *, doses: bool = False) -> list[Network]:
-    """Return the protocol's baselines in order, each fold and seed; the dosed synthetic domains only if asked.
-
-    >>> [n.name for n in baselines()][:2]
-    ['voc-deeplabv3plus-f0-s0', 'dubai-deeplabv3plus-f0-s0']
-    """
-    return [n for n in protocol.networks(profile) if n.is_baseline and (doses or n.dose == 1.0)]
-
-
 def cells(experiment: str, profile: str = "standard") -> list[Network]:
     """Return the networks that an experiment measures, in order. Raises ValueError for an unknown experiment.
 
@@ -154,7 +145,7 @@ class Pool:
     @cached_property
     def draws(self) -> np.ndarray:
         """How often each draw takes each picture; the same for every setup of a domain, independent between domains."""
-        seed = zlib.crc32(f"{self.setup.domain} {self.setup.dose}".encode())
+        seed = zlib.crc32(f"{self.setup.domain} 1.0".encode())
         return scores.weights(self.clusters, seed=seed)
 
     @cached_property
@@ -190,7 +181,7 @@ class Pool:
         """Return the columns by which rows of this setup are told apart, and how much stands behind them."""
         n = self.setup
         return {
-            **who(n), "dose": n.dose,
+            **who(n),
             "annotation": n.annotation, "block_nu_max": n.nu_max, "prune_encoder": n.prune_encoder,
             "prune_decoder": n.prune_decoder, "trained_lrg": n.lrg_size, "images": n.images,
             "folds": len(self.folds), "seeds": len(self.seeds), "n": len(self.names),
@@ -220,8 +211,8 @@ def observed_pair(one: Pool, two: Pool, ratios: dict[str, float]) -> dict:
 
 
 def plain(found: Sequence[Measured]) -> list[Measured]:
-    """Return the baselines: fully annotated, unpruned, decoder on the full grid, no dosed synthetic domain."""
-    return [m for m in found if m.network.is_baseline and m.network.dose == 1.0]
+    """Return the baselines: fully annotated, unpruned, decoder on the full grid."""
+    return [m for m in found if m.network.is_baseline]
 
 
 def real(found: Sequence[Measured]) -> list[Measured]:
