@@ -6,7 +6,7 @@ Labels are int64, 0 .. C-1, and 255 where the annotation says nothing (void). Im
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +83,22 @@ class DataSet(ABC):
 
     def __repr__(self) -> str:
         return f"<{self.name}/{self.split}: {self.coverage}, {self.num_classes} classes>"
+
+
+class Subset(DataSet):
+    """Some pictures of a split, by their numbers there; `words` follow the split's name."""
+
+    def __init__(self, inner: DataSet, rows: Iterable[int], words: str = "") -> None:
+        self.inner, self.rows = inner, [int(i) for i in rows]
+        split = ", ".join(filter(None, (inner.split, words)))
+        ids = [inner.ids[i] for i in self.rows]
+        super().__init__(inner.name, split, ids, inner.listed, inner.classes, inner.palette)
+
+    def image(self, index: int) -> np.ndarray:
+        return self.inner.image(self.rows[index])
+
+    def label(self, index: int) -> np.ndarray:
+        return self.inner.label(self.rows[index])
 
 
 class Windows(DataSet):

@@ -9,13 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from specseg.data import loading, transforms
-from specseg.data.samples import DataSet, Decoded
-from specseg.nets import train
-from specseg.nets.networks import KEPT, Network, fast_precision
+from specseg.data.samples import DataSet, Subset
+from specseg.nets import networks, train
+from specseg.nets.networks import Network
 
 FIRST, LATER = (0, 1, 2, 4, 8, 16, 32, 64), (96, 128, 192, 256, 384, 512, 768, 1024)
 
@@ -29,22 +27,7 @@ def steps_to(end: int) -> list[int]:
     return sorted({*(s for s in FIRST + LATER if s < end), end})
 
 
-class Part(DataSet):
-    """Some pictures of a split, by their numbers there."""
-
-    def __init__(self, inner: DataSet, rows: Sequence[int], words: str) -> None:
-        self.inner, self.rows = inner, list(rows)
-        ids = [inner.ids[i] for i in self.rows]
-        super().__init__(inner.name, f"{inner.split}, {words}", ids, inner.listed, inner.classes, inner.palette)
-
-    def image(self, index: int) -> np.ndarray:
-        return self.inner.image(self.rows[index])
-
-    def label(self, index: int) -> np.ndarray:
-        return self.inner.label(self.rows[index])
-
-
-def held_out(data: DataSet, group: Callable[[str], str], share: float = 0.1) -> tuple[Part, Part]:
+def held_out(data: DataSet, group: Callable[[str], str], share: float = 0.1) -> tuple[Subset, Subset]:
     """Return a split without the last stretch of each group (a drive), by name, and these stretches.
 
     A stretch is `share` of its group's pictures, at least one. Raises ValueError where a group has one picture alone.
@@ -56,7 +39,7 @@ def held_out(data: DataSet, group: Callable[[str], str], share: float = 0.1) -> 
         raise ValueError(f"{data.name}: {alone[0]} has one picture, expected two or more to hold one out")
     held = {i for rows in groups.values() for i in rows[-max(1, round(share * len(rows))) :]}
     kept = [i for i in range(len(data)) if i not in held]
-    return Part(data, kept, "without the last stretches"), Part(data, sorted(held), "the last stretches")
+    return Subset(data, kept, "without the last stretches"), Subset(data, sorted(held), "the last stretches")
 
 
 class _Enough(Exception):
@@ -76,19 +59,16 @@ def snapshots(
     if all(file.is_file() for file in files.values()):
         return files
     data = network.data("train", framed=False) if data is None else data
-    data = Decoded(data) if len(data) <= KEPT else data
-    policy = network.settings(len(data))
-    if max(at) > policy.steps:
-        raise ValueError(f"step {max(at)}: expected at most {policy.steps}, the length of the training")
-    word = next((p for p in (network.precision, precision) if p != "auto"), None) or fast_precision(device)
-    settings = replace(policy, precision=word, snapshots=tuple(step / policy.steps for step in at))
-    cut = transforms.training(network.size, base="native" if network.home.native else "frame")
-    draw = loading.draws(data, cut, network.batch, seed=network.seed, workers=0 if device == "cpu" else 3)
+    word = networks.precision_of(network, device, precision)
+    settings, draw = networks.prepared(network, data, device, word)
+    if max(at) > settings.steps:
+        raise ValueError(f"step {max(at)}: expected at most {settings.steps}, the length of the training")
+    settings = replace(settings, snapshots=tuple(step / settings.steps for step in at))
 
     def keep(step: int, model: torch.nn.Module) -> None:
         train.save_weights(model, files[step], half=True)
-        tell(f"{network.name}, step {step} of {policy.steps}")
-        if step == max(at) < policy.steps:
+        tell(f"{network.name}, step {step} of {settings.steps}")
+        if step == max(at) < settings.steps:
             raise _Enough
 
     try:

@@ -24,7 +24,7 @@ from torch import Tensor
 from specseg.data import loading, transforms
 from specseg.data.datasets import DataSet
 from specseg.data.domains import SYNTHETIC, Domain, domain
-from specseg.data.samples import Decoded, Windows
+from specseg.data.samples import Decoded, Subset, Windows
 from specseg.evidence import config, provenance
 from specseg.nets import train
 from specseg.nets.models import SegmentationNet, build
@@ -175,20 +175,29 @@ def fast_precision(device: str = "cpu") -> str:
     return "bf16-mixed" if {"amx_bf16", "avx512_bf16"} & set(provenance.instructions()) else "32-true"
 
 
-class Annotated(DataSet):
+def precision_of(network: Network, device: str, precision: str) -> str:
+    """Return in what a network is trained: its own word, else `precision`, else what the device does fast."""
+    return next((p for p in (network.precision, precision) if p != "auto"), None) or fast_precision(device)
+
+
+def prepared(network: Network, data: DataSet, device: str, precision: str) -> tuple[train.Settings, train.Draw]:
+    """Return the settings of a network's training on this data, and its batches by step."""
+    data = Decoded(data) if len(data) <= KEPT else data
+    cut = transforms.training(network.size, base="native" if network.home.native else "frame")
+    workers = 0 if device == "cpu" else 3  # a GPU waits for pictures; the batches are the same
+    draw = loading.draws(data, cut, network.batch, seed=network.seed, workers=workers)
+    return replace(network.settings(len(data)), precision=precision), draw
+
+
+class Annotated(Subset):
     """A training split as its annotator would have labelled it: the first `images` of a fixed draw, blocks if asked."""
 
     def __init__(self, data: DataSet, network: Network) -> None:
-        chosen = loading.order(len(data), 0, 0)[: network.images] if network.images else range(len(data))
-        self.inner, self.rows, self.network = data, [int(i) for i in chosen], network
-        ids = [data.ids[i] for i in self.rows]
-        super().__init__(data.name, data.split, ids, data.listed, data.classes, data.palette)
-
-    def image(self, index: int):
-        return self.inner.image(self.rows[index])
+        super().__init__(data, loading.order(len(data), 0, 0)[: network.images] if network.images else range(len(data)))
+        self.network = network
 
     def label(self, index: int):
-        label = self.inner.label(self.rows[index])
+        label = super().label(index)
         if self.network.annotation == "full":
             return label
         mode = "nearest" if self.network.annotation == "block_nearest" else "majority"
@@ -235,15 +244,10 @@ def _pruning(network: Network) -> dict | None:
 
 def _train(network: Network, place: Path, device: str, precision: str, tell: Tell) -> None:
     data = Annotated(network.data("train", framed=False), network)
-    data = Decoded(data) if len(data) <= KEPT else data
-    chosen = next((p for p in (network.precision, precision) if p != "auto"), None) or fast_precision(device)
-    chosen = _begun(place / "precision.json", chosen)
-    settings, net = replace(network.settings(len(data)), precision=chosen), network.build(pretrained=not network.start)
+    chosen = _begun(place / "precision.json", precision_of(network, device, precision))
+    (settings, draw), net = prepared(network, data, device, chosen), network.build(pretrained=not network.start)
     if network.start:
         train.load_weights(net, _weights(network.origin, place.parents[1], device, precision, tell))
-    cut = transforms.training(network.size, base="native" if network.home.native else "frame")
-    workers = 0 if device == "cpu" else 3  # a GPU waits for pictures; the batches are the same
-    draw = loading.draws(data, cut, network.batch, seed=network.seed, workers=workers)
     seconds = [] if not (place / "seconds.json").is_file() else json.loads((place / "seconds.json").read_text())
     clock = [time.perf_counter()]
     modules = _begun(place / "modules.json", _now())

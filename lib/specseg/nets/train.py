@@ -1,9 +1,9 @@
-"""One training loop and one evaluation, through Lightning Fabric: SGD, poly schedule, exact resumption."""
+"""One training loop, through Lightning Fabric: SGD, poly schedule, exact resumption."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from specseg.data.datasets import VOID
 from specseg.evidence import config
 from specseg.nets.pruning import SoftFilterPruning
-from specseg.spectral.iou import class_iou, confusion_matrix, mean_iou
+from specseg.spectral.iou import confusion_matrix, mean_iou
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -281,33 +281,6 @@ def _resume(fabric: Fabric, path: Path, state: dict[str, Any], told: dict[str, A
     other = sorted(k for k, v in told.items() if k != "checkpoint_steps" and saved.get(k) != v)
     if other:
         raise ValueError(f"{path}: made with other settings ({', '.join(other)}); delete it or use the same settings")
-
-
-@torch.no_grad()
-def evaluate(
-    model: nn.Module, batches: Iterable[Sequence[Any]], num_classes: int, *, device: torch.device | str = "cpu"
-) -> Tensor:
-    """Return the confusion matrix (C, C) of a network over batches, void left out.
-
-    A batch begins with images (B, 3, s, s), uint8 or floats in [0, 1], and labels (B, s, s); what follows is not read
-    (`specseg.data.loading.evaluation_loader` makes them).
-    """
-    was_training = model.training
-    model.eval().to(device)
-    total = torch.zeros(num_classes, num_classes, dtype=torch.int64)
-    for images, labels, *_ in batches:
-        pixels = images.float() / 255.0 if images.dtype == torch.uint8 else images
-        prediction = model(pixels.to(device)).argmax(1).cpu()
-        total += confusion_matrix(prediction, labels, num_classes)
-    model.train(was_training)
-    return total
-
-
-def iou_rows(confusion: Tensor, classes: Sequence[str]) -> pd.DataFrame:
-    """Return one row a class, and one named "mean", of IoU from a confusion matrix: metric, class, value."""
-    values = class_iou(confusion).tolist()
-    rows = [{"metric": "iou", "class": name, "value": value} for name, value in zip(classes, values, strict=True)]
-    return pd.DataFrame([*rows, {"metric": "miou", "class": "mean", "value": mean_iou(confusion)}])
 
 
 def save_weights(model: nn.Module, path: Path, *, half: bool = False) -> Path:
