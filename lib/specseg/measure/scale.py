@@ -18,7 +18,7 @@ from specseg.nets.models import SegmentationNet
 from specseg.nets.models.base import grids
 from specseg.nets.models.truncation import resize
 from specseg.spectral.cross_entropy import truncated_cross_entropy, truncated_from_grid
-from specseg.spectral.labels import fill_void, perimeter
+from specseg.spectral.labels import contour_length, fill_void
 from specseg.spectral.spectrum import BOUNDARIES, nu_max
 
 Batches = Iterable[tuple[Tensor, Tensor, Sequence[str]]]
@@ -91,7 +91,7 @@ def label_parts(batches: Batches, sizes: Sequence[int], classes: int) -> tuple[C
             planes = (filled == present[:, None, None])[None].float()
             cut = [present[resize(resize(planes, s), len(label)).argmax(1)] for s in sizes]
             counts.append(np.stack([class_counts(y, label[None], classes) for y in (filled[None], *cut)]))
-            contours.append(float(perimeter(filled, classes).sum()) / 2 / len(label))
+            contours.append(contour_length(label, classes))
             names.append(name)
     return counted(names, counts, sizes), np.array(contours)
 
