@@ -162,6 +162,10 @@ missed_there.style.format("{:.1%}", subset=list(missed_there.columns[1:])).highl
 # the same share of the grid, for half of the networks; on objects it is better for three of four, all of one family.
 # CGNet and DABNet miss the line by most: their loss reaches far beyond a small grid without more being lost there.
 #
+# A sharper test changes one thing alone: the same network on the same pictures at half, once and twice their scale.
+# {doc}`62_networks_of_others` has it for sixteen networks. There, too, the change of $R_{ce}$ foretells the change of
+# the drop about as well as what the labels lose, and which of the two is better stays open.
+#
 # ## Ranks: within a curve and between curves
 # Drop and $R_{ce}$ both fall as the grid grows, so that any falling function of its size correlates with the drop.
 # *Between setups* asks what is left: at one size, are the setups with the larger $R_{ce}$ those that lose more?
