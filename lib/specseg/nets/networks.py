@@ -247,7 +247,10 @@ def _train(network: Network, place: Path, device: str, precision: str, tell: Tel
     chosen = _begun(place / "precision.json", precision_of(network, device, precision))
     (settings, draw), net = prepared(network, data, device, chosen), network.build(pretrained=not network.start)
     if network.start:
-        train.load_weights(net, _weights(network.origin, place.parents[1], device, precision, tell))
+        origin, runs = network.origin, place.parents[1]
+        if trained_file(origin, runs) is None:
+            ensure(origin, device=device, precision=precision, root=runs, tell=tell)
+        train.load_weights(net, trained_file(origin, runs))
     seconds = [] if not (place / "seconds.json").is_file() else json.loads((place / "seconds.json").read_text())
     clock = [time.perf_counter()]
     modules = _begun(place / "modules.json", _now())
@@ -288,13 +291,10 @@ def _train(network: Network, place: Path, device: str, precision: str, tell: Tel
         (place / name).unlink(missing_ok=True)
 
 
-def _weights(network: Network, root: Path, device: str, precision: str, tell: Tell) -> Path:
-    """Return the file of a baseline's weights: of a run, else the published one, else of the training that it needs."""
-    run, published = (folder(network, root) / "weights.safetensors",
-                      config.root() / "results" / "weights" / f"{network.name}.safetensors")  # fmt: skip
-    if not run.is_file() and not published.is_file():
-        ensure(network, device=device, precision=precision, root=root, tell=tell)
-    return run if run.is_file() else published
+def trained_file(network: Network, runs: Path | None = None) -> Path | None:
+    """Return the file of weights that experiments measure: of a run, else the published one; None without either."""
+    published = config.root() / "results" / "weights" / f"{network.name}.safetensors"
+    return next((f for f in (folder(network, runs) / "weights.safetensors", published) if f.is_file()), None)
 
 
 def _now() -> dict[str, str]:

@@ -84,8 +84,8 @@ def at_hand(network: Network) -> tuple[nn.Module, Network]:
     kind = [d for d, one in DOMAINS.items() if one.kind == network.home.kind and d != network.domain]
     origin = replace(network.origin, fold=0, seed=0)
     for one in (network, origin, *(replace(origin, domain=d) for d in kind)):
-        if network_file := next((f for s in TRAINED if (f := _file(s, one.name, None, None, None)).is_file()), None):
-            return _read("run", one, network_file, None, None).eval(), one
+        if file := networks.trained_file(one):
+            return _read("run", one, file, None, None).eval(), one
     return load(network, sources=TRAINED), network
 
 
