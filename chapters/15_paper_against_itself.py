@@ -104,12 +104,12 @@ pd.DataFrame(table, index=["slope", "intercept", "points"]).style.format(
 # {glue:text}`au_twins` band limits: there it measures something that the networks share.
 # %% tags=["remove-cell"]
 level = about_loss.constancy(tables)
-twins = about_loss.same_in_both_models(tables).set_index("dataset")
+twins = about_loss.same_in_both_models(tables)
 calm = level[level.index.get_level_values("dataset") != "cityscapes"]
 # %% tags=["remove-cell"]
 glue("au_constant", f"{calm.max():.2f}", display=False)
 glue("au_twins", f"{twins.same['pascal']} of {twins.n['pascal']}", display=False)
-for entry in audit.observations(tables, [s.claim for s in about_loss.SENTENCES]):
+for entry in audit.observations(tables, about_loss.SENTENCES):
     findings.observe(**entry)
 # %% tags=["remove-input"]
 figures.show(
@@ -132,13 +132,13 @@ figures.show(
 # %% tags=["remove-cell"]
 saved = costs.savings(cells)
 alone = saved[saved.prune_rate == 0].groupby("model").saving.max()
-cheap = costs.least_loss(cells, 0.65, 0.70)
-chosen = costs.best_over_pruning(cells).saving
+cheap = costs.least(saved[saved.saving.between(0.65, 0.70)], "loss")
+chosen = costs.least(saved, "fpi").saving
 # %% tags=["remove-cell"]
 glue("au_best", f"{chosen.min():.0%} to {chosen.max():.0%}", display=False)
 glue("au_cut", f"{alone['deeplabv3plus']:.1%} and {alone['dan']:.1%}", display=False)
 glue("au_seventy", f"{cheap.loss.min():.1%} to {cheap.loss.max():.1%}", display=False)
-for entry in audit.observations(tables, [s.claim for s in about_cost.SENTENCES]):
+for entry in audit.observations(tables, about_cost.SENTENCES):
     findings.observe(**entry)
 # %% tags=["remove-input"]
 figures.show(
@@ -207,17 +207,8 @@ glue(
 glue("au_gap", f"{100 * gap:.1f}", display=False)
 glue("au_below", f"{(globe.base - globe.miou < gap - 1e-9).sum()}", display=False)
 glue("au_dgn", f"{len(globe)}", display=False)
-for entry in audit.observations(tables, [s.claim for s in about_drops.SENTENCES]):
+for entry in audit.observations(tables, about_drops.SENTENCES):
     findings.observe(**entry)
-# %% tags=["remove-input"]
-figures.show(
-    draw.last_digit(judged),
-    caption="Printed drop minus the drop of the printed mIoUs, for every truncated network, "
-    "inside what rounding allows.",
-    alt="Points scattered within a narrow grey band around zero, none outside.",
-    source="this chapter, from Table 4",
-    label="fig-drops",
-)
 # %% [markdown]
 # ### Does pruning leave the drop alone?
 # Section 3.2 says so. At LRG 65 and above it does, within about one point. At 33 and 17 it does not, and the sign
@@ -251,8 +242,7 @@ figures.show(
 # %% tags=["remove-cell"]
 tried = fits.every_selection(cells)
 whole = tried[(tried.model.map(len) == 2) & (tried.dataset.map(len) == 3)]
-found = fits.line(*fits.unstated(cells)[["rce", "miou_drop"]].to_numpy().T)
-jitter = fits.rounding_spread(cells, draws=200)
+found, jitter = fits.fit(fits.unstated(cells)), fits.rounding_spread(cells)
 # %% tags=["remove-cell"]
 glue("au_round", f"{(jitter.slope - line.slope).abs().max():.4f}", display=False)
 glue("au_tried", f"{len(tried)}", display=False)
@@ -323,21 +313,18 @@ figures.show(
 # against {glue:text}`au_rival_all`: on Cityscapes it predicts drops of more than the whole mIoU. Between the two
 # models $R_{ce}$ ties in {glue:text}`au_ties` pairs; of the others it orders {glue:text}`au_models` as the drops do.
 # %% tags=["remove-cell"]
-small, every = predictors.scores(cells, fits.PRINTED["threshold"]), predictors.scores(cells)
-mae = small.set_index("predictor").mae
+small, every = (predictors.mean_errors(cells, threshold) for threshold in (fits.PRINTED["threshold"], None))
 models = about_drops.agreement(tables)["models"]
 apart = models[models.rce_sign != 0]
 # %% tags=["remove-cell"]
-glue("au_mae", f"{mae['R_ce, line fitted elsewhere']:.3f}", display=False)
-glue("au_rival", f"{mae[list(about_fits.RIVALS)].min():.3f}", display=False)
-wide = every.set_index("predictor").mae
-glue("au_mae_all", f"{wide['R_ce, line fitted elsewhere']:.3f}", display=False)
-glue("au_rival_all", f"{wide[list(about_fits.RIVALS)].min():.3f}", display=False)
+for key, mae in (("", small), ("_all", every)):
+    glue(f"au_mae{key}", f"{mae[about_fits.FITTED]:.3f}", display=False)
+    glue(f"au_rival{key}", f"{mae[about_fits.RIVALS].min():.3f}", display=False)
 glue("au_ties", f"{len(models) - len(apart)} of {len(models)}", display=False)
 glue(
     "au_models", f"{(apart.rce_sign == apart.drop_sign).sum()} of {len(apart)}", display=False
 )
-for entry in audit.observations(tables, [s.claim for s in about_fits.SENTENCES]):
+for entry in audit.observations(tables, about_fits.SENTENCES):
     findings.observe(**entry)
 # %% tags=["remove-input"]
 figures.show(
@@ -371,7 +358,7 @@ figures.show(
 )
 # %% tags=["remove-input"]
 figures.show(
-    draw.blocks_7(blocks, line),
+    draw.blocks_7(blocks, line, fits.PRINTED["threshold"]),
     caption="Fig. 7 redrawn: training on block-wise labels. The rank correlation is high. "
     "Line: truncation (Fig. 5b), for scale; the drops of blocks are others.",
     alt="Two scatter plots of drop against R_ce for 24 networks; Cityscapes' points bend far "
@@ -414,7 +401,7 @@ changed = tables.with_value("truncation", 0.8, metric="miou", dataset="pascal", 
 states = [
     {
         (o["claim_id"], o["form"]): findings.claims[o["claim_id"]].checks[o["form"]].state(o["value"] / (o["n"] or 1))
-        for o in audit.observations(t, [x.claim for x in about_drops.SENTENCES])
+        for o in audit.observations(t, about_drops.SENTENCES)
     }
     for t in (tables, changed)
 ]

@@ -22,21 +22,17 @@ def loss_rates() -> list[str]:
 
 
 def shares() -> list[str]:
-    ratio = [
-        costs.constant(TABLES.constants, m, "decoder", "FLOPs")
-        / costs.constant(TABLES.constants, m, "encoder", "FLOPs")
-        for m in ("deeplabv3plus", "dan")
-    ]
-    return [f"{ratio[0]:.2f} of the encoder's in DeepLab v3+, {ratio[1]:.2f} in DAN"]
+    ratio = costs.parts(TABLES.constants, "FLOPs").ratio
+    return [f"{ratio['deeplabv3plus']:.2f} of the encoder's in DeepLab v3+, {ratio['dan']:.2f} in DAN"]
 
 
 def excess() -> list[str]:
-    found = costs.excess(TABLES.gflops, 129).set_index("prune_rate").excess
+    found = costs.excess(TABLES.gflops, 129).excess
     return [f"{found[0.2]:.0%}", f"{found[0.6]:.0%}", f"{found[0.0]:.0%}"]
 
 
 def seventy() -> list[str]:
-    saved, best = costs.savings(CELLS), costs.best_over_pruning(CELLS)
+    saved, best = costs.savings(CELLS), costs.least(costs.savings(CELLS), "fpi")
     setup = ["model", "dataset", "prune_rate", "lrg_size"]
     near = costs.optima(CELLS)[setup].merge(saved, on=setup).query("0.65 <= saving <= 0.70")
     assert set(zip(near.model, near.prune_rate, near.lrg_size, strict=True)) == {("deeplabv3plus", 0.4, 33)}
@@ -77,9 +73,9 @@ def models() -> list[str]:
 
 
 def line() -> list[str]:
-    fit, found = (fits.line(p.rce, p.miou_drop) for p in (fits.select(CELLS), fits.unstated(CELLS)))
+    fit, found = fits.stated(CELLS), fits.fit(fits.unstated(CELLS))
     unpruned = fits.select(CELLS).query("prune_rate == 0")
-    bare = fits.line(unpruned.rce, unpruned.miou_drop)
+    bare = fits.fit(unpruned)
     low, high = fits.robust_intervals(CELLS)["slope"]
     moved = (fits.rounding_spread(CELLS).slope - fit.slope).abs().max()
     tried = fits.every_selection(CELLS)
@@ -94,12 +90,12 @@ def line() -> list[str]:
 
 
 def intercept() -> list[str]:
-    fit, found = (fits.line(p.rce, p.miou_drop) for p in (fits.select(CELLS), fits.unstated(CELLS)))
+    fit, found = fits.stated(CELLS), fits.fit(fits.unstated(CELLS))
     return [f"$+{found.intercept:.4f}$", f"$-{-fit.intercept:.4f}$"]
 
 
 def r2() -> list[str]:
-    fit, found = (fits.line(p.rce, p.miou_drop) for p in (fits.select(CELLS), fits.unstated(CELLS)))
+    fit, found = fits.stated(CELLS), fits.fit(fits.unstated(CELLS))
     return [f"{found.r2:.2f} over the {found.n} points", f"gives {fit.r2:.2f}"]
 
 

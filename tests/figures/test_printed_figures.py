@@ -63,10 +63,10 @@ def test_the_other_pictures_draw(cells):
     line = fits.stated(cells)
     made = [
         draw.products(about_loss.times_nu(tables)), draw.frontier(costs.savings(cells)),
-        draw.last_digit(drops.check_drops(cells)), draw.pruning(drops.pruning_effect(cells), 0.01),
-        draw.blocks_7(blocks, line), draw.by_threshold(fits.thresholds(cells, (0.1, 0.2, 0.4)), fits.PRINTED),
+        draw.pruning(drops.pruning_effect(cells), 0.01),
+        draw.blocks_7(blocks, line, 0.2), draw.by_threshold(fits.thresholds(cells, (0.1, 0.2, 0.4)), fits.PRINTED),
         draw.slopes(fits.clustered(cells), fits.per_curve(cells), fits.selections(cells, blocks), 0.6725),
-        draw.errors(predictors.scores(cells, 0.2), predictors.scores(cells)),
+        draw.errors(predictors.mean_errors(cells, 0.2), predictors.mean_errors(cells)),
     ]  # fmt: skip
     assert all(fig.axes[-1].get_xlabel() for fig in made), "panels that stand below one another share the lowest axis"
 

@@ -14,11 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specseg.evidence import config
-from specseg.evidence.fits import line
 from specseg.study import printed as audit
 from specseg.study import rules
 from specseg.study.printed import about_fits, about_loss, costs, drops, fits, predictors
-from specseg.study.printed.tables import lrg_to_nu, wide
+from specseg.study.printed.tables import wide
 from specseg.study.rules import Rule
 
 
@@ -106,7 +105,7 @@ def test_optima_within_the_rounding_by_sampling(tables, cells):
     rng, sizes = np.random.default_rng(0), [129, 97, 81, 65, 49, 33, 17]
     seen = {}
     for key, own in cells.groupby(["model", "dataset", "prune_rate"]):
-        law = [costs.constant(tables.constants, key[0], part, "FLOPs") for part in ("encoder", "decoder")]
+        law = costs.parts(tables.constants, "FLOPs").loc[key[0], ["encoder", "decoder"]].to_list()
         for _ in range(300):
             area = (own.lrg_size / 129) ** 2
             error = rng.uniform(-0.05, 0.05, 2) if key[2] == 0 else rng.uniform(-0.5, 0.5, len(own))
@@ -123,16 +122,13 @@ def test_optima_within_the_rounding_by_sampling(tables, cells):
 
 
 def test_area_law_against_section_a1():
-    law = costs.area_law(
-        pd.DataFrame(plain("a1_constants")).astype({"value": float}),
-        pd.DataFrame({"model": ["dan"], "lrg_size": [65], "prune_rate": [0.0], "value": [98.0]}),
-    )
-    assert law.predicted[0] == pytest.approx(95.6 + 11.1 * 65**2 / 129**2)
+    constants = pd.DataFrame(plain("a1_constants")).astype({"value": float})
+    assert costs.area_law(constants, ["dan"], [65]) == pytest.approx(95.6 + 11.1 * 65**2 / 129**2)
 
 
 def test_the_stated_rule_from_plain_csv(cells):
     rce = {(r["model"], r["dataset"], int(r["nu_max"])): float(r["value"]) for r in plain("table1")}
-    points = [(rce[m, d, lrg_to_nu(s)], v) for (metric, m, d, _, s), v in printed().items() if metric == "miou_drop"]
+    points = [(rce[m, d, (s - 1) // 2], v) for (metric, m, d, _, s), v in printed().items() if metric == "miou_drop"]
     x, y = np.array([p for p in points if p[0] < 0.2]).T
     slope, intercept = np.polyfit(x, y, 1)
     ours = fits.stated(cells)
@@ -147,7 +143,7 @@ def test_the_printed_line_from_plain_csv():
     miou = {key[1:]: v for key, v in printed().items() if key[0] == "miou"}
     points = []
     for (m, d, rate, s), v in miou.items():
-        r = 0.0 if s == 129 else rce[m, d, lrg_to_nu(s)]
+        r = 0.0 if s == 129 else rce[m, d, (s - 1) // 2]
         if rate == 0 and r < 0.2 and (m, d, s) != ("dan", "pascal", 17):
             points.append((r, 1 - v / miou[m, d, rate, 129]))
     x, y = np.array(points).T
@@ -165,7 +161,7 @@ def test_the_search_finds_these_points_and_no_others_with_all_models_and_data_se
     whole = tried[(tried.model.map(len) == 2) & (tried.dataset.map(len) == 3) & tried.reproduces]
     assert set(whole.prune_rate) == {(0.0,)} and set(whole.full_grid) == {"zero"} and set(whole.threshold) == {0.19}
     best = whole[whole["drop"] == "from mIoU"].iloc[0]
-    ours = line(*fits.unstated(cells)[["rce", "miou_drop"]].to_numpy().T)
+    ours = fits.fit(fits.unstated(cells))
     assert best[["slope", "intercept", "r2", "n"]].tolist() == pytest.approx(list(ours), rel=1e-12)
     stated = tried[(tried.prune_rate.map(len) == 4) & (tried.full_grid == "printed") & (tried["drop"] == "printed")]
     stated = stated[(stated.model.map(len) == 2) & (stated.dataset.map(len) == 3) & (stated.threshold == 0.2)]
@@ -230,27 +226,24 @@ def test_the_true_drop_chooses_without_regret(cells):
     assert chosen.hit.all() and chosen.regret.max() == pytest.approx(0)
 
 
-def test_scores_of_the_truth_and_of_nothing(cells):
-    s = predictors.scores(cells).set_index("predictor")
+def test_the_error_of_no_drop_is_the_mean_drop(cells):
     drop = cells[cells.lrg_size != 129].miou_drop
-    assert s.mae["no drop"] == pytest.approx(drop.mean())
-    assert s.rank_within["R_ce, the printed line"] == pytest.approx(s.rank_within["LRG size, power law"])
-
-
-def test_rival_forms_that_cannot_predict_are_left_out(cells):
-    assert "same model and LRG elsewhere" not in set(predictors.scores(cells, axis="model").predictor)
+    assert predictors.mean_errors(cells)["no drop"] == pytest.approx(drop.mean())
 
 
 def test_ranking_within_a_curve_says_nothing(cells):
     """Any falling function of the LRG size ranks the drops of a curve as R_ce does."""
-    s = predictors.scores(cells).set_index("predictor").rank_within
-    assert s["R_ce itself"] == pytest.approx(s["LRG size, mean elsewhere"])
+    cut = cells[cells.lrg_size != 129]
+    for pair in (("R_ce, the printed line", "LRG size, power law"), ("R_ce itself", "LRG size, mean elsewhere")):
+        one, two = (predictors.held_out(cells, name)[cut.index] for name in pair)
+        for _, own in cut.groupby(["model", "dataset", "prune_rate"]):
+            assert list(one[own.index].rank()) == list(two[own.index].rank())
 
 
 def test_table_1_products_and_twins(tables):
     assert about_loss.fall(tables)["deeplabv3plus", "pascal"] == pytest.approx(0.184 / 0.017)
     assert about_loss.times_nu(tables).loc[("dan", "pascal"), 64] == pytest.approx(0.512)
-    twins = about_loss.same_in_both_models(tables).set_index("dataset").same
+    twins = about_loss.same_in_both_models(tables).same
     assert twins["pascal"] == 5 and twins["cityscapes"] == 0
 
 
@@ -266,8 +259,6 @@ def test_wrong_input_is_named(tables):
         wide(pd.concat([tables.gflops, tables.gflops]), ["model", "prune_rate", "lrg_size"])
     with pytest.raises(ValueError, match="without FLOPs"):
         audit.cells(audit.Tables(tables.rce, tables.gflops.iloc[1:], tables.block, tables.truncation, tables.constants))
-    with pytest.raises(ValueError, match="A.1 gives 0 values"):
-        costs.constant(tables.constants, "dan", "head", "FLOPs")
 
 
 def test_shares_of_the_advantage_by_hand(cells):

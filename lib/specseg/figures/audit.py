@@ -8,13 +8,21 @@ from textwrap import fill
 import numpy as np
 import pandas as pd
 
-from specseg.figures import COLORS, DATASET_COLORS, DATASET_NAMES, MODEL_MARKERS, MODEL_NAMES, legend_below, subplots
+from specseg.figures import (
+    COLORS,
+    DATASET_COLORS,
+    DATASET_NAMES,
+    MODEL_MARKERS,
+    MODEL_NAMES,
+    legend_below,
+    plain_ticks,
+    subplots,
+)  # fmt: skip
 
 MODELS = ("deeplabv3plus", "dan")
 DATASETS = ("pascal", "deepglobe", "cityscapes")
-PAIRS = tuple(itertools.product(MODELS, DATASETS))
+PAIRS, CELL = tuple(itertools.product(MODELS, DATASETS)), ("model", "dataset", "prune_rate", "lrg_size")
 RATE_COLORS = {0.0: COLORS["black"], 0.2: COLORS["blue"], 0.4: COLORS["green"], 0.6: COLORS["red"]}
-LEFT_OUT = 129
 
 
 def _rate(rate: float) -> str:
@@ -23,6 +31,10 @@ def _rate(rate: float) -> str:
 
 def _name(model: str, dataset: str) -> str:
     return f"{MODEL_NAMES[model]}, {DATASET_NAMES[dataset]}"
+
+
+def _line(model: str) -> dict:
+    return {"marker": MODEL_MARKERS[model], "ls": "-" if model == "deeplabv3plus" else ":"}
 
 
 def _own(frame: pd.DataFrame, model: str, dataset: str) -> pd.DataFrame:
@@ -47,11 +59,15 @@ def _by_rate(ax, cells: pd.DataFrame, x: str, y: str, named: str = "", **style) 
         ax.plot(g[x], g[y], color=RATE_COLORS[rate], label=named + _rate(rate), **style)
 
 
-def _outer(axes, xlabel: str, ylabel: str) -> None:
-    for ax in axes[-1]:
-        ax.set_xlabel(xlabel)
-    for ax in axes[:, 0]:
-        ax.set_ylabel(ylabel)
+def _all_and_small(points: pd.DataFrame, threshold: float, **style):
+    """Draw the drop against R_ce: all networks above, those below the threshold under them; (figure, upper, lower)."""
+    fig, (upper, lower) = subplots(2, 1, size=(4.9, 7.4))
+    for ax, part in ((upper, points), (lower, points[points.rce < threshold])):
+        _points(ax, part, **style)
+        ax.set_ylabel("relative mIoU-drop")
+    upper.set_title(f"all {len(points)} networks")
+    lower.set(xlabel=r"$R_{ce}(\nu_{max})$", title=f"$R_{{ce}}$ < {threshold:g}")
+    return fig, upper, lower
 
 
 def line_5b(cells: pd.DataFrame, ours, slopes: tuple[float, float], printed: dict[str, float]):
@@ -59,22 +75,18 @@ def line_5b(cells: pd.DataFrame, ours, slopes: tuple[float, float], printed: dic
 
     `ours` has slope and intercept; `slopes` is the clustered interval of the slope, drawn as a fan through the mean.
     """
-    fig, (left, right) = subplots(2, 1, size=(4.9, 7.4))
-    _points(left, cells)
-    left.axvspan(0, printed["threshold"], color=COLORS["grey"], alpha=0.15, lw=0)
-    left.set(ylabel="relative mIoU-drop", title="all 168 networks", ylim=(-0.02, 0.75))
-    below = cells[cells.rce < printed["threshold"]]
-    _points(right, below)
-    x = np.linspace(0, printed["threshold"], 50)
-    centre = below.rce.mean(), below.miou_drop.mean()
-    low, high = (centre[1] + s * (x - centre[0]) for s in slopes)
-    right.fill_between(x, low, high, color=COLORS["grey"], alpha=0.2, lw=0, label="95 %, six curves as clusters")
-    right.plot(x, ours.intercept + ours.slope * x, color=COLORS["black"], label="the stated rule, recomputed")
-    right.plot(x, printed["intercept"] + printed["slope"] * x, "--", color=COLORS["purple"], label="printed line")
-    right.set(xlabel=r"$R_{ce}(\nu_{max})$", ylabel="relative mIoU-drop", ylim=(-0.01, 0.22))
-    right.set_title(f"$R_{{ce}}$ < {printed['threshold']:g}")
-    left.plot([0, 2], ours.intercept + ours.slope * np.array([0, 2]), color=COLORS["black"])
-    legend_below(fig, [right])
+    threshold = printed["threshold"]
+    fig, upper, lower = _all_and_small(cells, threshold)
+    upper.axvspan(0, threshold, color=COLORS["grey"], alpha=0.15, lw=0)
+    upper.plot([0, 2], ours.intercept + ours.slope * np.array([0, 2]), color=COLORS["black"])
+    upper.set_ylim(-0.02, 0.75)
+    below, x = cells[cells.rce < threshold], np.linspace(0, threshold, 50)
+    low, high = (below.miou_drop.mean() + s * (x - below.rce.mean()) for s in slopes)
+    lower.fill_between(x, low, high, color=COLORS["grey"], alpha=0.2, lw=0, label="95 %, six curves as clusters")
+    lower.plot(x, ours.intercept + ours.slope * x, color=COLORS["black"], label="the stated rule, recomputed")
+    lower.plot(x, printed["intercept"] + printed["slope"] * x, "--", color=COLORS["purple"], label="printed line")
+    lower.set_ylim(-0.01, 0.22)
+    legend_below(fig, [lower])
     return fig
 
 
@@ -83,56 +95,55 @@ def lines_5a(cells: pd.DataFrame):
     fig, axes = subplots(3, 1, size=(4.9, 9.0))
     for ax, dataset in zip(axes, DATASETS, strict=True):
         for model in MODELS:
-            style = {"marker": MODEL_MARKERS[model], "ms": 4, "lw": 1, "ls": "-" if model == "deeplabv3plus" else ":"}
-            _by_rate(ax, _own(cells, model, dataset), "rce", "miou_drop", f"{MODEL_NAMES[model]}, ", **style)
+            own = _own(cells, model, dataset)
+            _by_rate(ax, own, "rce", "miou_drop", f"{MODEL_NAMES[model]}, ", ms=4, lw=1, **_line(model))
         ax.set(title=DATASET_NAMES[dataset], ylabel="relative mIoU-drop", xlim=(0, None), ylim=(0, None))
     axes[-1].set_xlabel(r"$R_{ce}$")
     legend_below(fig, [axes[0]])
     return fig
 
 
+def _a_panel_a_pair(cells: pd.DataFrame, x: str, y: str, xlabel: str, ylabel: str, **axes):
+    """Draw columns of the cells against each other, a panel a model and data set; (figure, pair -> panel)."""
+    fig, grid = subplots(3, 2, size=(4.9, 7.4), **axes)
+    panels = dict(zip(PAIRS, grid.T.flat, strict=True))
+    for pair, ax in panels.items():
+        _by_rate(ax, _own(cells, *pair), x, y, lw=1.2, marker=".", ms=5)
+        ax.set_title(_name(*pair), fontsize=9.8)
+    for ax in grid[-1]:
+        ax.set_xlabel(xlabel)
+    for ax in grid[:, 0]:
+        ax.set_ylabel(ylabel)
+    legend_below(fig, [grid[0, 0]])
+    return fig, panels
+
+
 def fpi_4(cells: pd.DataFrame, optima: pd.DataFrame):
     """Draw Fig. 4: FPI against LRG size; a filled circle is the smallest, rings are what rounding leaves possible."""
-    fig, axes = subplots(3, 2, size=(4.9, 7.4), sharex=True)
-    best = optima.set_index(["model", "dataset", "prune_rate"])
-    for ax, pair in zip(axes.T.flat, PAIRS, strict=True):
-        own = _own(cells, *pair)
-        _by_rate(ax, own, "lrg_size", "fpi", lw=1.2)
-        for rate, g in own.groupby("prune_rate"):
-            color, fpi, choice = RATE_COLORS[rate], g.set_index("lrg_size").fpi, best.loc[(*pair, rate)]
-            for size in choice.possible:
-                ax.plot(size, fpi[size], "o", mfc="white", mec=color, ms=7)
-            ax.plot(choice.lrg_size, choice.fpi, "o", color=color, ms=7)
+    fig, panels = _a_panel_a_pair(cells, "lrg_size", "fpi", "LRG size", "GFLOPs / mIoU", sharex=True)
+    fpi = cells.set_index([*CELL]).fpi
+    for r in optima.itertuples():
+        ax, color, key = panels[r.model, r.dataset], RATE_COLORS[r.prune_rate], (r.model, r.dataset, r.prune_rate)
+        ax.plot(r.possible, fpi[key][[*r.possible]], "o", mfc="white", mec=color, ms=7)
+        ax.plot(r.lrg_size, fpi[(*key, r.lrg_size)], "o", color=color, ms=7)
+    for ax in panels.values():
         ax.axvspan(33, 65, color=COLORS["grey"], alpha=0.15, lw=0)
-        ax.set(title=_name(*pair), xticks=(17, 33, 65, 97, 129))
-    _outer(axes, "LRG size", "GFLOPs / mIoU")
-    legend_below(fig, [axes[0, 0]])
+        ax.set_xticks((17, 33, 65, 97, 129))
     return fig
 
 
 def iou_flops_8(cells: pd.DataFrame):
     """Draw Fig. 8: mIoU against FLOPs, one line per pruning rate."""
-    fig, axes = subplots(3, 2, size=(4.9, 7.4), sharex="col")
-    for ax, pair in zip(axes.T.flat, PAIRS, strict=True):
-        _by_rate(ax, _own(cells, *pair), "gflops", "miou", marker=MODEL_MARKERS[pair[0]], ms=4, lw=1.2)
-        ax.set_title(_name(*pair), fontsize=9.8)
-    _outer(axes, "GFLOPs", "mIoU")
-    legend_below(fig, [axes[0, 0]])
-    return fig
+    return _a_panel_a_pair(cells, "gflops", "miou", "GFLOPs", "mIoU", sharex="col")[0]
 
 
-def blocks_7(blocks: pd.DataFrame, ours, threshold: float = 0.2):
+def blocks_7(blocks: pd.DataFrame, ours, threshold: float):
     """Draw Fig. 7: drop after training on block-wise labels against R_ce; `ours` is the line of Fig. 5b, for scale."""
-    fig, (left, right) = subplots(2, 1, size=(4.9, 6.6))
-    for ax, part in ((left, blocks), (right, blocks[blocks.rce < threshold])):
-        _points(ax, part, size=30)
-        x = np.array([0, min(threshold if ax is right else 0.6, 2)])
+    fig, upper, lower = _all_and_small(blocks, threshold, size=30)
+    for ax, end in ((upper, 0.6), (lower, threshold)):
+        x = np.array([0, end])
         ax.plot(x, ours.intercept + ours.slope * x, color=COLORS["black"], lw=1, label="line fitted to truncation")
-        ax.set_ylabel("relative mIoU-drop")
-    left.set_title("all 24 networks")
-    right.set_xlabel(r"$R_{ce}(\nu_{max})$")
-    right.set_title(f"$R_{{ce}}$ < {threshold:g}")
-    legend_below(fig, [right])
+    legend_below(fig, [lower])
     return fig
 
 
@@ -150,17 +161,16 @@ def applications(pairs: pd.DataFrame):
 
 def slopes(ways: pd.DataFrame, own: pd.DataFrame, selections: pd.DataFrame, printed: float):
     """Draw every slope of the line: by method with its interval, by curve, by selection; the printed one dashed."""
-    rows = [(r.method, r.slope, r.low, r.high, COLORS["black"]) for r in ways.itertuples()]
-    for r in own.itertuples():
-        rows.append((_name(r.model, r.dataset), r.slope, r.slope, r.slope, DATASET_COLORS[r.dataset]))
-    rows += [(r.selection, r.slope, r.slope, r.slope, COLORS["grey"]) for r in selections.iloc[1:].itertuples()]
+    rows = [(r.method, r.slope, COLORS["black"]) for r in ways.itertuples()]
+    rows += [(_name(r.model, r.dataset), r.slope, DATASET_COLORS[r.dataset]) for r in own.itertuples()]
+    rows += [(r.selection, r.slope, COLORS["grey"]) for r in selections.iloc[1:].itertuples()]
     fig, ax = subplots(1, 1, size=(4.9, 0.33 * len(rows) + 0.8))
-    for y, (_, slope, low, high, color) in enumerate(reversed(rows)):
-        ax.plot([low, high], [y, y], color=color, lw=2)
-        ax.plot(slope, y, "o", color=color, ms=6)
+    names, slope, colors = zip(*rows, strict=True)
+    ax.scatter(slope, range(len(rows)), c=colors, s=36, zorder=2)
+    ax.hlines(range(len(ways)), ways.low, ways.high, color=COLORS["black"], lw=2)
     ax.axvline(printed, ls="--", color=COLORS["purple"])
-    ax.set_yticks(range(len(rows)), [fill(name, 23) for name, *_ in reversed(rows)], fontsize=9.8)
-    ax.set(xlabel="slope of drop against $R_{ce}$ (dashed: printed)", ylim=(-0.7, len(rows) - 0.3))
+    ax.set_yticks(range(len(rows)), [fill(name, 23) for name in names], fontsize=9.8)
+    ax.set(xlabel="slope of drop against $R_{ce}$ (dashed: printed)", ylim=(len(rows) - 0.3, -0.7))
     return fig
 
 
@@ -174,10 +184,8 @@ def by_threshold(rows: pd.DataFrame, printed: dict[str, float]):
     for ax, value, title in ((left, printed["slope"], "slope"), (right, printed["r2"], "$R^2$")):
         ax.axhline(value, ls="--", color=COLORS["purple"], label="printed")
         ax.axvline(printed["threshold"], color=COLORS["grey"], lw=1)
-        ax.set(title=title, xscale="log")
-        ticks = [t for t in (0.05, 0.1, 0.2, 0.4) if rows.threshold.min() <= t <= rows.threshold.max()]
-        ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
-        ax.set_xticks([], minor=True)
+        ax.set_title(title)
+        plain_ticks(ax, (0.05, 0.1, 0.2, 0.4))
     right.set_xlabel("threshold on $R_{ce}$")
     left.legend()
     return fig
@@ -186,15 +194,8 @@ def by_threshold(rows: pd.DataFrame, printed: dict[str, float]):
 def products(table: pd.DataFrame):
     """Draw R_ce x nu_max against nu_max (Table 1): level where R_ce falls like 1/nu."""
     fig, ax = subplots(1, 1, size=(4.9, 4.2))
-    for (model, dataset), row in table.iterrows():
-        ax.plot(
-            row.index,
-            row.to_numpy(),
-            marker=MODEL_MARKERS[model],
-            ls="-" if model == "deeplabv3plus" else ":",
-            color=DATASET_COLORS[dataset],
-            label=_name(model, dataset),
-        )
+    for pair, row in table.iterrows():
+        ax.plot(row.index, row, color=DATASET_COLORS[pair[1]], label=_name(*pair), **_line(pair[0]))
     ax.set(xlabel=r"$\nu_{max}$", ylabel=r"$R_{ce}\,\nu_{max}$", yscale="log", xticks=list(table.columns))
     legend_below(fig, [ax])
     return fig
@@ -236,13 +237,11 @@ def _with_rce(names) -> list[str]:
     return [COLORS["blue"] if n.startswith("R_ce") else COLORS["grey"] for n in names]
 
 
-def errors(small: pd.DataFrame, every: pd.DataFrame):
+def errors(small: pd.Series, every: pd.Series):
     """Draw the predictors' mean absolute error with the data set held out: R_ce < 0.2 and all networks."""
     fig, axes = subplots(2, 1, size=(4.9, 5.6), sharex=True)
-    names = list(small.predictor)[::-1]
-    for ax, frame, title in ((axes[0], small, "$R_{ce}$ < 0.2"), (axes[1], every, "all networks")):
-        mae = frame.set_index("predictor").mae
-        ax.barh([fill(n, 24) for n in names], [mae[n] for n in names], color=_with_rce(names))
+    for ax, mae, title in ((axes[0], small[::-1], "$R_{ce}$ < 0.2"), (axes[1], every[::-1], "all networks")):
+        ax.barh([fill(n, 24) for n in mae.index], mae, color=_with_rce(mae.index))
         ax.set_title(title)
         ax.grid(axis="y", visible=False)
     axes[-1].set_xlabel("mean absolute error of the drop")
@@ -258,34 +257,4 @@ def regret(rows: pd.DataFrame):
         ax.text(r.mean_regret * 1.08, y, f"{r.hits} of {r.n}", va="center", fontsize=9.8)
     ax.set(xscale="log", xlabel="mean regret in FPI (label: optima found)", xlim=(None, part.mean_regret.max() * 8))
     ax.grid(axis="y", visible=False)
-    return fig
-
-
-def last_digit(judged: pd.DataFrame):
-    """Draw each printed drop minus the drop of the printed mIoUs, inside the range that rounding allows."""
-    part = judged[judged.lrg_size != LEFT_OUT].sort_values(["dataset", "model", "prune_rate", "lrg_size"])
-    fig, ax = subplots(1, 1, size=(4.9, 3.6))
-    x = np.arange(len(part))
-    ax.fill_between(
-        x,
-        part.low - part.from_miou - 0.0005,
-        part.high - part.from_miou + 0.0005,
-        step="mid",
-        color=COLORS["grey"],
-        alpha=0.25,
-        lw=0,
-        label="what rounding allows",
-    )
-    for dataset in DATASETS:
-        own = (part.dataset == dataset).to_numpy()
-        ax.plot(
-            x[own],
-            (part.miou_drop - part.from_miou)[own],
-            ".",
-            color=DATASET_COLORS[dataset],
-            label=DATASET_NAMES[dataset],
-        )
-    ax.set(xlabel="the 144 truncated networks of Table 4", xticks=[])
-    ax.set_ylabel("printed drop minus\ndrop of the printed mIoUs")
-    legend_below(fig, [ax])
     return fig

@@ -8,7 +8,7 @@ import pandas as pd
 
 from specseg.study.printed import drops
 from specseg.study.printed.sentences import Fact, Sentences, share
-from specseg.study.printed.tables import CURVE, FULL_GRID, HALF_MIOU, SETUP, Tables, blocks, cells
+from specseg.study.printed.tables import CELL, CURVE, FULL_GRID, HALF_MIOU, SETUP, Tables, blocks, cells
 
 SENTENCES = Sentences()
 
@@ -23,8 +23,7 @@ def truncated(tables: Tables) -> pd.DataFrame:
 
 @SENTENCES.test("tab4-drops", lambda t: _alike(t, 0.031, model="dan", dataset="pascal", prune_rate=0.4, lrg_size=49))
 def _drops4(t: Tables) -> Fact:
-    c = drops.check_drops(cells(t))
-    c = c[c.lrg_size != FULL_GRID]
+    c = drops.check_drops(truncated(t))
     off = int(((c.from_miou - c.miou_drop).abs() > HALF_MIOU + 1e-9).sum())
     return share(
         c.agrees,
@@ -41,25 +40,15 @@ def _drops3(t: Tables) -> Fact:
 
 @SENTENCES.test("tab4-complete", lambda t: replace(t, truncation=t.truncation.iloc[:-1]))
 def _complete(t: Tables) -> Fact:
-    both = t.truncation.pivot_table(
-        index=["model", "dataset", "prune_rate", "lrg_size"], columns="metric", values="value", aggfunc="count"
-    )
-    ok = ((both.miou == 1) & (both.miou_drop == 1)).to_numpy()
-    rows = 2 * 3 * 4 * 7
-    return Fact(int(ok.sum()), f"{int(ok.sum())} of {rows} networks have an mIoU and a drop.", n=rows)
+    both = t.truncation.pivot_table(index=CELL, columns="metric", values="value", aggfunc="count")
+    ok, rows = int(((both.miou == 1) & (both.miou_drop == 1)).sum()), 2 * 3 * 4 * 7
+    return Fact(ok, f"{ok} of {rows} networks have an mIoU and a drop.", n=rows)
 
 
-@SENTENCES.test(
-    "a10-monotone",
-    lambda t: t.with_value("truncation", 0.7, metric="miou", dataset="cityscapes", lrg_size=49),
-    lambda t: t.with_value("truncation", 0.2, metric="miou", lrg_size=17).with_value(
-        "truncation", 0.51, metric="miou", dataset="cityscapes", model="deeplabv3plus", lrg_size=33
-    ),
-)
+@SENTENCES.test("a10-monotone", lambda t: _miou(t, 0.7, dataset="cityscapes", lrg_size=49))
 def _monotone4(t: Tables) -> dict[str, Fact]:
-    c = cells(t)
-    size = drops.rises(c, "lrg_size", SETUP, up=False).step
-    rate = drops.rises(c, "prune_rate", [*CURVE, "lrg_size"]).step
+    size = drops.rises(cells(t), "lrg_size", SETUP, up=False)
+    rate = drops.rises(cells(t), "prune_rate", [*CURVE, "lrg_size"])
     up = rate[rate > 0]
     return {
         "printed": share(
@@ -74,12 +63,12 @@ def _monotone4(t: Tables) -> dict[str, Fact]:
 
 @SENTENCES.test("tab3-monotone", lambda t: t.with_value("block", 0.8, metric="miou", dataset="pascal", nu_max=8))
 def _monotone3(t: Tables) -> Fact:
-    steps = drops.rises(blocks(t), "nu_max", CURVE, up=False).step
+    steps = drops.rises(blocks(t), "nu_max", CURVE, up=False)
     return share(steps < 0, "{k} of {n} steps to a lower band limit lower the mIoU.")
 
 
 def _streets(frame: pd.DataFrame, keys: list[str]) -> Fact:
-    pairs = drops.exceeds(frame, "miou_drop", "cityscapes", ["pascal", "deepglobe"], keys)
+    pairs = drops.streets_exceed(frame, "miou_drop", keys)
     ratio = (pairs.larger / pairs.smaller.clip(lower=HALF_MIOU)).min()
     return share(
         pairs.difference > 2 * HALF_MIOU,
@@ -88,7 +77,7 @@ def _streets(frame: pd.DataFrame, keys: list[str]) -> Fact:
 
 
 @SENTENCES.test("a10-cityscapes-larger", lambda t: _alike(t, 0.001, dataset="cityscapes", lrg_size=97))
-def _streets4(t: Tables) -> dict[str, Fact]:
+def _streets4(t: Tables) -> Fact:
     return _streets(truncated(t), ["model", "prune_rate", "lrg_size"])
 
 
@@ -96,31 +85,20 @@ def _streets4(t: Tables) -> dict[str, Fact]:
     "sec33-cityscapes-larger",
     lambda t: t.with_value("block", 0.01, metric="miou_drop", dataset="cityscapes", nu_max=32),
 )
-def _streets3(t: Tables) -> dict[str, Fact]:
+def _streets3(t: Tables) -> Fact:
     return _streets(blocks(t).query("nu_max < 256"), ["model", "nu_max"])
 
 
-@SENTENCES.test(
-    "a10-example-at-65",
-    lambda t: t.with_text(example=(("pascal", 0.02),)),
-    lambda t: t.with_text(example=(("pascal", 0.005), ("deepglobe", 0.005), ("cityscapes", 0.074))),
-)
+@SENTENCES.test("a10-example-at-65", lambda t: t.with_text(example=(("pascal", 0.02),)))
 def _example(t: Tables) -> Fact:
-    row = (
-        cells(t).query("model == 'deeplabv3plus' and prune_rate == 0 and lrg_size == 65").set_index("dataset").miou_drop
-    )
-    near = [abs(row[d] - v) <= HALF_MIOU for d, v in t.text.example]
-    wrong = "; ".join(
-        f"{d}: text {v:.1%}, Table 4a {row[d]:.1%}" for (d, v), ok in zip(t.text.example, near, strict=True) if not ok
-    )
-    return share(near, f"{{k}} of {{n}} numbers agree{'; ' + wrong if wrong else ''}.")
+    row = cells(t).query("model == 'deeplabv3plus' and prune_rate == 0 and lrg_size == 65")
+    drop = row.set_index("dataset").miou_drop
+    near = {d: abs(drop[d] - v) <= HALF_MIOU for d, v in t.text.example}
+    wrong = [f"; {d}: text {v:.1%}, Table 4a {drop[d]:.1%}" for d, v in t.text.example if not near[d]]
+    return share(near.values(), f"{{k}} of {{n}} numbers agree{''.join(wrong)}.")
 
 
-@SENTENCES.test(
-    "tab34-baselines",
-    lambda t: t.with_value("block", 0.7, metric="miou", nu_max=256),
-    lambda t: t.with_value("block", 0.543, metric="miou", model="deeplabv3plus", dataset="deepglobe", nu_max=256),
-)
+@SENTENCES.test("tab34-baselines", lambda t: t.with_value("block", 0.7, metric="miou", nu_max=256))
 def _baselines(t: Tables) -> Fact:
     b = drops.baselines(cells(t), blocks(t))
     bad = "; ".join(
@@ -130,11 +108,7 @@ def _baselines(t: Tables) -> Fact:
     return share(b.difference == 0, f"{{k}} of {{n}} unpruned networks have one mIoU in both tables; {bad}.")
 
 
-@SENTENCES.test(
-    "sec32-no-degradation",
-    lambda t: t.with_value("truncation", 0.1, metric="miou", lrg_size=33),
-    lambda t: t.with_value("truncation", 0.9, metric="miou"),
-)
+@SENTENCES.test("sec32-no-degradation", lambda t: _miou(t, 0.1, lrg_size=33))
 def _no_loss(t: Tables) -> Fact:
     c = truncated(t)
     return share(
@@ -144,47 +118,29 @@ def _no_loss(t: Tables) -> Fact:
     )
 
 
-@SENTENCES.test(
-    "sec32-degradation-inevitable",
-    lambda t: t.with_value("truncation", 0.9, metric="miou", dataset="pascal", prune_rate=0.2, lrg_size=97),
-)
+@SENTENCES.test("sec32-degradation-inevitable", lambda t: _miou(t, 0.9, dataset="pascal", prune_rate=0.2, lrg_size=97))
 def _inevitable(t: Tables) -> Fact:
-    c = truncated(t)
-    c = c[c.prune_rate > 0]
+    c = truncated(t).query("prune_rate > 0")
     return share(c.miou < c.parent, "{k} of {n} pruned and truncated networks lose mIoU.")
 
 
-@SENTENCES.test(
-    "sec32-pruning-leaves-drop",
-    lambda t: t.with_value("truncation", 0.3, metric="miou", dataset="pascal", prune_rate=0.4, lrg_size=65),
-    lambda t: t.with_value("truncation", 0.5, metric="miou"),
-)
+@SENTENCES.test("sec32-pruning-leaves-drop", lambda t: _miou(t, 0.3, dataset="pascal", prune_rate=0.4, lrg_size=65))
 def _pruning(t: Tables) -> dict[str, Fact]:
     p = drops.pruning_effect(cells(t))
-    wide = p[p.lrg_size >= 65]
-
-    def near(frame):
-        return frame.difference.abs() <= PRUNING_MARGIN
-
-    by_rounding = int(p.rounding_explains.sum())
+    off = p.difference.abs()
     return {
         "printed": share(
-            near(p),
+            off <= PRUNING_MARGIN,
             "{k} of {n} pruned drops are within one point of the unpruned network's (largest "
-            f"difference {p.difference.abs().max():.3f}); rounding explains {by_rounding}.",
+            f"difference {off.max():.3f}); rounding explains {p.rounding_explains.sum()}.",
         ),
-        "corrected": share(near(wide), "At LRG 65 and above {k} of {n} are."),
+        "corrected": share(off[p.lrg_size >= 65] <= PRUNING_MARGIN, "At LRG 65 and above {k} of {n} are."),
     }
 
 
-@SENTENCES.test(
-    "sec32-small-rce-small-drop",
-    lambda t: _alike(t, 0.2, dataset="deepglobe", lrg_size=49),
-    lambda t: _alike(t, 0.05, dataset="pascal", model="dan", lrg_size=33),
-)
+@SENTENCES.test("sec32-small-rce-small-drop", lambda t: _alike(t, 0.2, dataset="deepglobe", lrg_size=49))
 def _small_rce(t: Tables) -> dict[str, Fact]:
-    c = truncated(t)
-    c = c[c.rce <= 0.05]
+    c = truncated(t).query("rce <= 0.05")
     return {
         "printed": share(
             c.miou_drop <= 0.05,
@@ -195,14 +151,11 @@ def _small_rce(t: Tables) -> dict[str, Fact]:
 
 
 @SENTENCES.test(
-    "con-block-close",
-    lambda t: t.with_value("block", 0.2, metric="miou_drop", dataset="pascal", nu_max=32),
-    lambda t: t.with_value("block", 0.03, metric="miou_drop"),
+    "con-block-close", lambda t: t.with_value("block", 0.2, metric="miou_drop", dataset="pascal", nu_max=32)
 )
 def _block_close(t: Tables) -> dict[str, Fact]:
-    b = blocks(t)
-    some = b[b.nu_max.isin([16, 32])]
-    two = some[(some.nu_max == 32) & (some.dataset != "cityscapes")]
+    some = blocks(t).query("nu_max in (16, 32)")
+    two = some.query("nu_max == 32 and dataset != 'cityscapes'")
     streets = some[some.dataset == "cityscapes"].miou_drop
     return {
         "printed": share(
@@ -221,10 +174,11 @@ def agreement(tables: Tables) -> dict[str, pd.DataFrame]:
     """Return the ordering comparisons at equal LRG size and pruning rate: between models and between data sets."""
     c = cells(tables)
     pairs = [("cityscapes", "pascal"), ("cityscapes", "deepglobe"), ("pascal", "deepglobe")]
-    return {"models": drops.model_order(c), "datasets": pd.concat([drops.dataset_order(c, *p) for p in pairs])}
+    by_set = pd.concat([drops.order(c, "dataset", *p) for p in pairs])
+    return {"models": drops.order(c, "model", "dan", "deeplabv3plus"), "datasets": by_set}
 
 
-@SENTENCES.test("con-results-agree", lambda t: t.with_value("rce", 0.001, dataset="cityscapes"), lambda t: _ordered(t))
+@SENTENCES.test("con-results-agree", lambda t: t.with_value("rce", 0.001, dataset="cityscapes"))
 def _agree(t: Tables) -> dict[str, Fact]:
     parts = agreement(t)
     same = {k: (f.rce_sign == f.drop_sign) & (f.rce_sign != 0) for k, f in parts.items()}
@@ -244,12 +198,5 @@ def _alike(t: Tables, value: float, **where) -> Tables:
     return t.with_value("truncation", value, metric="miou_drop", **where)
 
 
-def _ordered(t: Tables) -> Tables:
-    out = t
-    for i, dataset in enumerate(("deepglobe", "pascal", "cityscapes")):
-        for j, model in enumerate(("deeplabv3plus", "dan")):
-            value = 0.01 * (1 + 2 * i + j)
-            out = _alike(
-                out.with_value("rce", value, dataset=dataset, model=model), value, dataset=dataset, model=model
-            )
-    return out
+def _miou(t: Tables, value: float, **where) -> Tables:
+    return t.with_value("truncation", value, metric="miou", **where)

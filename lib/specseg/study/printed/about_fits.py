@@ -7,74 +7,44 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from specseg.evidence.fits import Line, line, spearman
+from specseg.evidence.fits import Line, spearman
 from specseg.study.printed import fits, predictors
-from specseg.study.printed.drops import applications, dataset_order
-from specseg.study.printed.sentences import Fact, Sentences, share
-from specseg.study.printed.tables import CURVE, FULL_GRID, SETUP, Tables, blocks, cells
+from specseg.study.printed.about_drops import truncated
+from specseg.study.printed.drops import applications, order
+from specseg.study.printed.sentences import Fact, Measure, Sentences, share
+from specseg.study.printed.tables import CURVE, FULL_GRID, SETUP, Tables, blocks, cells, curves
+from specseg.study.rules import PRINTED
 
-RIVALS = (
-    "LRG size, power law",
-    "LRG size, mean elsewhere",
-    "same model and LRG elsewhere",
-    "mean drop elsewhere",
-    "no drop",
-)
-
-SENTENCES = Sentences()
 FITTED = "R_ce, line fitted elsewhere"
-LIMITS = (0.05, 0.1, 0.2)  # thresholds on R_ce up to the paper's
+RIVALS = [n for n, rule in predictors.PREDICTORS.items() if rule.needs in ("LRG", "nothing")]
+BELOW = PRINTED["threshold"]
+LIMITS = (0.05, 0.1, BELOW)  # thresholds on R_ce up to the paper's
+SENTENCES = Sentences()
 
 
 def _reversed(t: Tables) -> Tables:
     """Turn each row of Table 1 round below 256: the largest R_ce on the largest grid."""
-    frame = t.rce.copy()
-    inner = frame.nu_max < 256
-    for _, rows in frame[inner].groupby(CURVE):
-        order = rows.sort_values("nu_max")
-        frame.loc[order.index, "value"] = order["value"].to_numpy()[::-1]
-    return replace(t, rce=frame)
+    inner = t.rce[t.rce.nu_max < 256].sort_values([*CURVE, "nu_max"])
+    turned = inner.assign(value=inner.groupby(CURVE)["value"].transform(lambda v: v.to_numpy()[::-1]))
+    return replace(t, rce=pd.concat([t.rce[t.rce.nu_max == 256], turned]))
 
 
 def _mirrored(t: Tables) -> Tables:
     """Replace each R_ce by the largest one minus itself: every correlation changes its sign."""
-    frame = t.rce.copy()
-    frame["value"] = frame["value"].max() - frame["value"]
-    return replace(t, rce=frame)
+    return replace(t, rce=t.rce.assign(value=t.rce["value"].max() - t.rce["value"]))
 
 
-def _proportional(t: Tables, slope: float, intercept: float = 0.0, full: bool = False) -> Tables:
-    """Make every drop follow one line in R_ce (at most 0.99; none at the full grid unless `full`)."""
-    lookup = cells(t).set_index(["model", "dataset", "lrg_size"]).rce.groupby(level=[0, 1, 2]).first()
+def _on_a_line(t: Tables) -> Tables:
+    """Make every drop follow the printed line in R_ce, the full grid's too."""
+    rce = curves(t).set_index([*CURVE, "nu_max"]).rce
 
-    def rewrite(frame, size):
-        frame = frame.copy()
-        key = pd.MultiIndex.from_arrays([frame.model, frame.dataset, size])
-        rce = lookup.reindex(key).to_numpy()
-        rows = (frame.metric == "miou_drop").to_numpy() & (full | (size != FULL_GRID).to_numpy())
-        frame.loc[rows, "value"] = np.minimum(intercept + slope * rce[rows], 0.99)
-        return frame
+    def rewrite(frame: pd.DataFrame, nu_max: pd.Series) -> pd.DataFrame:
+        at = rce.reindex(pd.MultiIndex.from_arrays([frame.model, frame.dataset, nu_max])).to_numpy()
+        drop = np.minimum(PRINTED["intercept"] + PRINTED["slope"] * at, 0.99)
+        return frame.assign(value=frame["value"].where(frame.metric != "miou_drop", drop))
 
-    block_size = pd.Series(np.where(t.block.nu_max == 256, FULL_GRID, 2 * t.block.nu_max + 1), index=t.block.index)
-    truncation = rewrite(t.truncation, t.truncation.lrg_size.astype(int))
-    return replace(t, block=rewrite(t.block, block_size.astype(int)), truncation=truncation)
-
-
-def _consistent(t: Tables) -> Tables:
-    """Make the mIoUs follow the printed line as well, so that R_ce + FLOPs must find every optimum."""
-    out = _proportional(t, 0.5)
-    c = cells(out)
-    frame = out.truncation.copy()
-    miou = (
-        c.assign(value=c.base * (1 - np.minimum(0.5 * c.rce * (c.lrg_size != FULL_GRID), 0.99)))
-        .set_index(["model", "dataset", "prune_rate", "lrg_size"])
-        .value
-    )
-    rows = (frame.metric == "miou").to_numpy()
-    frame.loc[rows, "value"] = miou.reindex(
-        pd.MultiIndex.from_frame(frame.loc[rows, ["model", "dataset", "prune_rate", "lrg_size"]])
-    ).to_numpy()
-    return replace(out, truncation=frame)
+    return replace(t, block=rewrite(t.block, t.block.nu_max),
+                   truncation=rewrite(t.truncation, (t.truncation.lrg_size - 1) // 2))  # fmt: skip
 
 
 def block_cells(tables: Tables) -> pd.DataFrame:
@@ -87,18 +57,14 @@ def _spearman(frame: pd.DataFrame) -> float:
     return float(spearman(frame.rce, frame.miou_drop))
 
 
-def _leave_one_curve(frame: pd.DataFrame) -> tuple[float, float]:
-    out = [_spearman(frame[~((frame[CURVE] == list(key)).all(axis=1))]) for key, _ in frame.groupby(CURVE)]
-    return min(out), max(out)
-
-
 def _pooled(frame: pd.DataFrame, what: str) -> Fact:
-    value, (low, high) = _spearman(frame), _leave_one_curve(frame)
+    value = _spearman(frame)
+    less = [_spearman(frame.drop(own.index)) for _, own in frame.groupby(CURVE)]
     return Fact(
         value,
-        f"Spearman {value:.3f} over {what} ({low:.3f} to {high:.3f} with one curve left out).",
-        low=min(low, value),
-        high=max(high, value),
+        f"Spearman {value:.3f} over {what} ({min(less):.3f} to {max(less):.3f} with one curve left out).",
+        low=min(*less, value),
+        high=max(*less, value),
         over="setups",
     )
 
@@ -111,8 +77,7 @@ def _each_curve(t: Tables) -> Fact:
 
 @SENTENCES.test("fig5b-positive", _mirrored)
 def _joint(t: Tables) -> Fact:
-    c = cells(t)
-    return _pooled(c[c.lrg_size != FULL_GRID], "144 truncated networks")
+    return _pooled(truncated(t), "144 truncated networks")
 
 
 @SENTENCES.test("fig7-strong", _mirrored)
@@ -126,15 +91,12 @@ def _blocks(t: Tables) -> Fact:
 
 @SENTENCES.test("fig5b-linear", lambda t: t.with_value("rce", 0.004, nu_max=16))
 def _linear(t: Tables) -> Fact:
-    s = fits.select(cells(t))
-    x, y = s.rce.to_numpy(), s.miou_drop.to_numpy()
-    one = line(x, y).r2
-    coefficients = np.polyfit(x, y, 2)
-    residual = y - np.polyval(coefficients, x)
-    gain = 1 - float(residual @ residual) / float(((y - y.mean()) ** 2).sum()) - one
+    points = fits.select(cells(t))
+    x, y = points.rce.to_numpy(), points.miou_drop.to_numpy()
+    square = np.polyval(np.polyfit(x, y, 2), x)
+    gain = 1 - ((y - square) ** 2).sum() / ((y - y.mean()) ** 2).sum() - fits.fit(points).r2
     own = fits.per_curve(cells(t)).slope
-    below = {limit: fits.stated(cells(t), limit) for limit in LIMITS}
-    by_limit = ", ".join(f"{fit.slope:.2f} below {limit:g}" for limit, fit in below.items())
+    by_limit = ", ".join(f"{fits.stated(cells(t), limit).slope:.2f} below {limit:g}" for limit in LIMITS)
     return Fact(
         gain,
         f"A square term adds {gain:.4f} to R^2; the six curves' own slopes run from "
@@ -142,12 +104,12 @@ def _linear(t: Tables) -> Fact:
     )
 
 
-@SENTENCES.test("fig5b-slope", _reversed, lambda t: _proportional(t, 0.6725, 0.0022, full=True))
+@SENTENCES.test("fig5b-slope", _reversed)
 def _slope(t: Tables) -> dict[str, Fact]:
     c = cells(t)
     fit, found = _two_lines(c)
     low, high = fits.robust_intervals(c)["slope"]
-    moved = (fits.rounding_spread(c, draws=200).slope - fit.slope).abs().max()
+    moved = (fits.rounding_spread(c).slope - fit.slope).abs().max()
     return {
         "printed": Fact(
             fit.slope,
@@ -164,34 +126,30 @@ def _slope(t: Tables) -> dict[str, Fact]:
 
 def _two_lines(c: pd.DataFrame) -> tuple[Line, Line]:
     """Return the line of the stated rule and that of the points which the paper does not name."""
-    return tuple(line(s.rce, s.miou_drop) for s in (fits.select(c), fits.unstated(c)))
+    return fits.stated(c), fits.fit(fits.unstated(c))
 
 
-@SENTENCES.test("fig5b-intercept", _reversed, lambda t: _proportional(t, 0.6725, 0.0022, full=True))
-def _intercept(t: Tables) -> dict[str, Fact]:
-    fit, found = _two_lines(cells(t))
-    return {
-        "printed": Fact(fit.intercept, f"The stated rule gives {fit.intercept:.4f}."),
-        "corrected": Fact(
-            found.intercept, f"The {found.n} points of the slope's correction give {found.intercept:.4f}."
-        ),
-    }
+def _of_the_line(name: str, form: str) -> Measure:
+    def measure(t: Tables) -> dict[str, Fact]:
+        fit, found = _two_lines(cells(t))
+        given, again = getattr(fit, name), getattr(found, name)
+        return {
+            "printed": Fact(given, f"The stated rule gives {given:{form}}."),
+            "corrected": Fact(again, f"The {found.n} points of the slope's correction give {again:{form}}."),
+        }
+
+    return measure
 
 
-@SENTENCES.test("fig5b-r2", _reversed)
-def _r2(t: Tables) -> dict[str, Fact]:
-    fit, found = _two_lines(cells(t))
-    return {
-        "printed": Fact(fit.r2, f"The stated rule gives {fit.r2:.3f}."),
-        "corrected": Fact(found.r2, f"The {found.n} points of the slope's correction give {found.r2:.3f}."),
-    }
+SENTENCES.test("fig5b-intercept", _reversed)(_of_the_line("intercept", ".4f"))
+SENTENCES.test("fig5b-r2", _reversed)(_of_the_line("r2", ".3f"))
 
 
-@SENTENCES.test("bey-two-applications", lambda t: _proportional(t, 0.6725, 0.0022))
+@SENTENCES.test("bey-two-applications", _on_a_line)
 def _two_applications(t: Tables) -> Fact:
     """Table 3 against Table 4 where R_ce is one and the same printed number."""
     pairs = applications(cells(t), blocks(t))
-    small = pairs[pairs.rce < t.text.line[3]]
+    small = pairs[pairs.rce < BELOW]
     widest = small.loc[small.factor.idxmax()]
     return share(
         pairs.apart,
@@ -202,8 +160,8 @@ def _two_applications(t: Tables) -> Fact:
 
 
 def _ratio(frame: pd.DataFrame, threshold: float | None) -> tuple[float, str]:
-    mae = predictors.mean_errors(frame, [FITTED, *RIVALS], threshold)
-    own, rivals = mae[FITTED], mae[list(RIVALS)]
+    mae = predictors.mean_errors(frame, threshold, [FITTED, *RIVALS])
+    own, rivals = mae[FITTED], mae[RIVALS]
     return own / rivals.min(), (
         f"the fitted line misses by {own:.3f}, the best rival without R_ce ({rivals.idxmin()}) by {rivals.min():.3f}"
     )
@@ -211,9 +169,7 @@ def _ratio(frame: pd.DataFrame, threshold: float | None) -> tuple[float, str]:
 
 @SENTENCES.test("fig5b-estimates", _reversed)
 def _estimates(t: Tables) -> Fact:
-    c = cells(t)
-    value, said = _ratio(c, t.text.line[3])
-    every, said_every = _ratio(c, None)
+    (value, said), (every, said_every) = (_ratio(cells(t), threshold) for threshold in (BELOW, None))
     return Fact(
         value,
         f"Data set held out, R_ce < 0.2: {said}. Without the threshold it {'wins' if every < 1 else 'loses'}: "
@@ -221,24 +177,21 @@ def _estimates(t: Tables) -> Fact:
     )
 
 
-@SENTENCES.test("sec33-rce-estimates", _reversed, lambda t: _proportional(t, 0.45))
+@SENTENCES.test("sec33-rce-estimates", _reversed)
 def _block_estimates(t: Tables) -> dict[str, Fact]:
-    frame = block_cells(t)
-    every, said = _ratio(frame, None)
-    value, said_small = _ratio(frame, t.text.line[3])
+    (every, said), (value, said_small) = (_ratio(block_cells(t), threshold) for threshold in (None, BELOW))
     return {
         "printed": Fact(every, f"Data set held out, all 18 networks: {said}."),
         "corrected": Fact(value, f"Where R_ce < 0.2: {said_small}."),
     }
 
 
-@SENTENCES.test("fig5b-general", _reversed, lambda t: _proportional(t, 0.6725))
+@SENTENCES.test("fig5b-general", _reversed)
 def _general(t: Tables) -> dict[str, Fact]:
     c = cells(t)
-    own = fits.per_curve(c)
-    pooled = fits.stated(c).slope
-    off = own.slope / pooled - 1
-    factor = np.exp(np.abs(np.log(own.slope.clip(lower=1e-9) / t.text.line[0])))
+    own = fits.per_curve(c).slope
+    off = own / fits.stated(c).slope - 1
+    factor = np.exp(np.abs(np.log(own.clip(lower=1e-9) / PRINTED["slope"])))
     return {
         "printed": share(
             off.abs() <= 0.20,
@@ -248,36 +201,31 @@ def _general(t: Tables) -> dict[str, Fact]:
     }
 
 
-@SENTENCES.test(
-    "sec32-cityscapes-explained",
-    lambda t: t.with_value("rce", 0.001, dataset="cityscapes"),
-    lambda t: _proportional(t, 0.45),
-)
+@SENTENCES.test("sec32-cityscapes-explained", lambda t: t.with_value("rce", 0.001, dataset="cityscapes"))
 def _streets(t: Tables) -> dict[str, Fact]:
     c = cells(t)
-    guess = predictors.held_out(c, FITTED)
-    own = (c.dataset == "cityscapes") & (c.lrg_size != FULL_GRID)
+    c = c.assign(guess=predictors.held_out(c, FITTED))
+    own = c.query(f"dataset == 'cityscapes' and lrg_size != {FULL_GRID}")
 
-    def explained(rows):
-        y = c.miou_drop[rows]
-        return float(1 - ((guess[rows] - y) ** 2).sum() / ((y - y.mean()) ** 2).sum())
+    def explained(rows: pd.DataFrame) -> float:
+        y = rows.miou_drop
+        return float(1 - ((rows.guess - y) ** 2).sum() / ((y - y.mean()) ** 2).sum())
 
-    small = own & (c.rce < t.text.line[3])
-    signs = pd.concat([dataset_order(c, "cityscapes", d) for d in ("pascal", "deepglobe")])
+    every, small = explained(own), explained(own[own.rce < BELOW])
+    signs = pd.concat([order(c, "dataset", "cityscapes", d) for d in ("pascal", "deepglobe")])
     return {
         "printed": Fact(
-            explained(own),
-            f"On Cityscapes the line of PASCAL and DeepGlobe has R2 = {explained(own):.2f}"
-            f"{', worse than the mean' if explained(own) < 0 else ''} ({explained(small):.2f} where R_ce < 0.2).",
+            every,
+            f"On Cityscapes the line of PASCAL and DeepGlobe has R2 = {every:.2f}"
+            f"{', worse than the mean' if every < 0 else ''} ({small:.2f} where R_ce < 0.2).",
         ),
         "corrected": share(
-            (signs.rce_sign == 1) & (signs.drop_sign == 1),
-            "R_ce and drop are both larger on Cityscapes in {k} of {n} comparisons.",
+            (signs == 1).all(axis=1), "R_ce and drop are both larger on Cityscapes in {k} of {n} comparisons."
         ),
     }
 
 
-@SENTENCES.test("sec32-choose-lrg", _reversed, _consistent)
+@SENTENCES.test("sec32-choose-lrg", _reversed)
 def _choice(t: Tables) -> dict[str, Fact]:
     c = cells(t)
     r = predictors.regrets(c).set_index("predictor")

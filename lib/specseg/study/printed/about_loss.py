@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 
-from specseg.study.printed.drops import exceeds, rises
+from specseg.study.printed.drops import rises, streets_exceed
 from specseg.study.printed.sentences import Fact, Sentences, share
-from specseg.study.printed.tables import CURVE, HALF_RCE, Tables, curves, lrg_to_nu
+from specseg.study.printed.tables import CURVE, HALF_RCE, Tables, curves
 
 SENTENCES = Sentences()
 
@@ -21,36 +19,27 @@ def rce_table(tables: Tables) -> pd.DataFrame:
 
 def times_nu(tables: Tables) -> pd.DataFrame:
     """Return R_ce x nu_max: constant along a row where R_ce falls like 1/nu, as a jump across the frame makes it."""
-    table = rce_table(tables)[[8, 16, 24, 32, 40, 48, 64]]
+    table = rce_table(tables).drop(columns=256)
     return table.mul(table.columns.to_numpy(), axis=1)
 
 
-def constancy(tables: Tables, low: int = 24, high: int = 64) -> pd.Series:
-    """Return the largest over the smallest R_ce x nu_max between two band limits, per model and data set."""
-    part = times_nu(tables)
-    part = part[[c for c in part.columns if low <= c <= high]]
+def constancy(tables: Tables) -> pd.Series:
+    """Return the largest over the smallest R_ce x nu_max from nu_max = 24 to 64, per model and data set."""
+    part = times_nu(tables).loc[:, 24:]
     return part.max(axis=1) / part.min(axis=1)
 
 
 def same_in_both_models(tables: Tables) -> pd.DataFrame:
-    """Return per data set at how many band limits below 256 both models print the same R_ce."""
+    """Return per data set at how many (`same` of `n`) band limits below 256 both models print the same R_ce."""
     table = rce_table(tables).drop(columns=256)
     same = (table.loc["dan"] - table.loc["deeplabv3plus"]).abs() < 1e-9
-    return pd.DataFrame({"same": same.sum(axis=1), "n": same.shape[1]}).reset_index()
+    return pd.DataFrame({"same": same.sum(axis=1), "n": same.shape[1]})
 
 
-def fall(tables: Tables, start: int = 8, stop: int = 32) -> pd.Series:
-    """Return R_ce(start) / R_ce(stop) per model and data set."""
+def fall(tables: Tables) -> pd.Series:
+    """Return R_ce(8) / R_ce(32) per model and data set."""
     table = rce_table(tables)
-    return table[start] / table[stop]
-
-
-def steepest(tables: Tables) -> pd.DataFrame:
-    """Return per curve the first step after nu_max = 8 and the largest later step, both as change of R_ce per cycle."""
-    table = rce_table(tables)
-    nu = table.columns.to_numpy(float)
-    change = -(table.diff(axis=1).iloc[:, 1:] / np.diff(nu))
-    return pd.DataFrame({"first": change[16], "later": change.drop(columns=16).max(axis=1)})
+    return table[8] / table[32]
 
 
 @SENTENCES.test("sec31-full-band-exact", lambda t: t.with_value("rce", 0.01, model="dan", nu_max=256))
@@ -63,7 +52,7 @@ def _full_band(t: Tables) -> Fact:
 def _half(t: Tables) -> dict[str, Fact]:
     pairs = t.text.band_limits
     half = max(abs(nu - size / 2) for size, nu in pairs)
-    less = max(abs(nu - lrg_to_nu(size)) for size, nu in pairs)
+    less = max(abs(nu - (size - 1) // 2) for size, nu in pairs)
     return {
         "printed": Fact(half, f"Half of the size misses the printed band limits by {half:g}."),
         "convention": Fact(less, f"nu_max = (size - 1)/2 meets every printed pair (largest error {less:g})."),
@@ -77,11 +66,7 @@ def _grids(t: Tables) -> Fact:
     return Fact(worst, f"A {image} px image gives {grid} at stride 4 and {feature} at stride 16.")
 
 
-@SENTENCES.test(
-    "sec31-factor-of-ten",
-    lambda t: t.with_value("rce", 0.001, nu_max=32),
-    lambda t: t.with_value("rce", 0.178, model="deeplabv3plus", dataset="cityscapes", nu_max=32),
-)
+@SENTENCES.test("sec31-factor-of-ten", lambda t: t.with_value("rce", 0.001, nu_max=32))
 def _ten(t: Tables) -> dict[str, Fact]:
     ratio = fall(t)
     near = share(
@@ -96,23 +81,17 @@ def _ten(t: Tables) -> dict[str, Fact]:
     "sec31-changes-after-8", lambda t: t.with_value("rce", 0.184, model="deeplabv3plus", dataset="pascal", nu_max=16)
 )
 def _after_8(t: Tables) -> Fact:
-    s = steepest(t)
-    return share(
-        s["first"] > s["later"],
-        "In {k} of {n} curves the step from 8 to 16 is the largest, per "
-        f"cycle {(s['first'] / s['later']).min():.1f} times the next.",
-    )
+    table = rce_table(t)
+    change = -table.diff(axis=1).iloc[:, 1:] / np.diff(table.columns.to_numpy(float))
+    first, later = change[16], change.drop(columns=16).max(axis=1)
+    return share(first > later, "In {k} of {n} curves the step from 8 to 16 is the largest, per "
+                 f"cycle {(first / later).min():.1f} times the next.")  # fmt: skip
 
 
-@SENTENCES.test(
-    "sec31-band-16-to-32",
-    lambda t: t.with_value("rce", 0.2, dataset="pascal", nu_max=24),
-    lambda t: t.with_value("rce", 0.1, dataset="cityscapes"),
-)
+@SENTENCES.test("sec31-band-16-to-32", lambda t: t.with_value("rce", 0.2, dataset="pascal", nu_max=24))
 def _band(t: Tables) -> dict[str, Fact]:
-    part = rce_table(t)[[16, 24, 32]].stack().rename("rce").reset_index()
-    two = part[part.dataset != "cityscapes"]
-    rest = part[part.dataset == "cityscapes"]
+    part = curves(t).query("16 <= nu_max <= 32")
+    two, rest = part[part.dataset != "cityscapes"], part[part.dataset == "cityscapes"]
     return {
         "printed": share(
             part.rce <= 0.1,
@@ -127,8 +106,7 @@ def _band(t: Tables) -> dict[str, Fact]:
 
 @SENTENCES.test("sec31-cityscapes-rce-larger", lambda t: t.with_value("rce", 0.008, dataset="cityscapes", nu_max=64))
 def _streets(t: Tables) -> Fact:
-    c = curves(t).query("nu_max < 256")
-    pairs = exceeds(c, "rce", "cityscapes", ["pascal", "deepglobe"], ["model", "nu_max"])
+    pairs = streets_exceed(curves(t).query("nu_max < 256"), "rce", ["model", "nu_max"])
     ratio = (pairs.larger / pairs.smaller).min()
     return share(
         pairs.difference > 2 * HALF_RCE,
@@ -139,14 +117,10 @@ def _streets(t: Tables) -> Fact:
 @SENTENCES.test("fig5a-larger-is-lower", lambda t: t.with_value("rce", 0.02, dataset="deepglobe", nu_max=48))
 def _falls(t: Tables) -> Fact:
     steps = rises(curves(t), "nu_max", CURVE, value="rce")
-    return share(steps.step < 0, "{k} of {n} steps to a larger grid lower R_ce.")
+    return share(steps < 0, "{k} of {n} steps to a larger grid lower R_ce.")
 
 
-@SENTENCES.test(
-    "fig23-frequencies",
-    lambda t: t.with_text(shown=("0", "M/4", "M")),
-    lambda t: t.with_text(captions=(t.text.shown, t.text.shown)),
-)
+@SENTENCES.test("fig23-frequencies", lambda t: t.with_text(shown=("0", "M/4", "M")))
 def _captions(t: Tables) -> Fact:
     said = ", ".join(t.text.captions[0])
     return share(
@@ -155,20 +129,12 @@ def _captions(t: Tables) -> Fact:
     )
 
 
-@SENTENCES.test(
-    "fn4-values",
-    lambda t: t.with_value("rce", 0.06, dataset="deepglobe", nu_max=8),
-    lambda t: t.with_text(
-        footnote4=(t.text.footnote4[0], ("dan", "cityscapes", 81, 0.075), ("dan", "cityscapes", 97, 0.040))
-    ),
-)
+@SENTENCES.test("fn4-values", lambda t: t.with_value("rce", 0.06, dataset="deepglobe", nu_max=8))
 def _footnote(t: Tables) -> dict[str, Fact]:
     table = curves(t).set_index([*CURVE, "lrg_size"])["rce"]
-    stated = t.text.footnote4
-    near = [abs(table[m, d, s] - r) <= HALF_RCE for m, d, s, r in stated]
-    (m, d, a, ra), (_, _, b, rb) = stated[1:]
-    swapped = [stated[0], (m, d, a, rb), (m, d, b, ra)]
-    fixed = [abs(table[m, d, s] - r) <= HALF_RCE for m, d, s, r in swapped]
+    one, (m, d, a, ra), (_, _, b, rb) = t.text.footnote4
+    swapped = [one, (m, d, a, rb), (m, d, b, ra)]
+    near, fixed = ([abs(table[m, d, s] - r) <= HALF_RCE for m, d, s, r in said] for said in (t.text.footnote4, swapped))
     return {
         "printed": share(
             near,
@@ -188,7 +154,7 @@ def _small(t: Tables) -> Fact:
     return Fact(worst, f"The largest of the three is {worst:.3f}.")
 
 
-@SENTENCES.test("sec32-rce-in-table-4", None, lambda t: replace(t, truncation=pd.concat([t.truncation, t.rce])))
+@SENTENCES.test("sec32-rce-in-table-4", None)
 def _located(t: Tables) -> Fact:
     metrics = sorted(t.truncation.metric.unique())
     return share(["rce" in metrics], f"Table 4 holds {' and '.join(metrics)}, no R_ce; Table 1 does.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -18,44 +19,47 @@ def select(cells: pd.DataFrame, threshold: float = PRINTED["threshold"], full_gr
     return cells[keep if full_grid else keep & (cells.lrg_size != FULL_GRID)]
 
 
-def stated(cells: pd.DataFrame, threshold: float = PRINTED["threshold"]) -> Line:
-    """Return the line of the paper's rule: all networks with R_ce below the threshold, LRG 129 included."""
-    points = select(cells, threshold)
+def fit(points: pd.DataFrame) -> Line:
+    """Return the line of the printed drop against R_ce."""
     return line(points.rce, points.miou_drop)
 
 
-def robust_intervals(cells: pd.DataFrame, level: float = 0.95) -> dict[str, tuple[float, float]]:
+def stated(cells: pd.DataFrame, threshold: float = PRINTED["threshold"]) -> Line:
+    """Return the line of the paper's rule: all networks with R_ce below the threshold, LRG 129 included."""
+    return fit(select(cells, threshold))
+
+
+def robust_intervals(cells: pd.DataFrame) -> dict[str, tuple[float, float]]:
     """Return the cluster-robust intervals of `stated`'s intercept and slope: six curves, 5 degrees of freedom."""
     s = select(cells)
-    return ols_intervals(s.rce, s.miou_drop, s.groupby(CURVE).ngroup().to_numpy(), level)
+    return ols_intervals(s.rce, s.miou_drop, s.groupby(CURVE).ngroup().to_numpy())
 
 
-def selections(cells: pd.DataFrame, blocks: pd.DataFrame, threshold: float = PRINTED["threshold"]) -> pd.DataFrame:
+def selections(cells: pd.DataFrame, blocks: pd.DataFrame) -> pd.DataFrame:
     """Fit the line to each plausible selection of the paper's points below the threshold."""
-    s = select(cells, threshold)
-    block = blocks[(blocks.nu_max < 256) & (blocks.rce < threshold)]
-    half = s.nu_max <= 32
+    s = select(cells)
+    block = select(blocks[blocks.nu_max < 256])
+    models = {"deeplabv3plus": "DeepLab v3+", "dan": "DAN"}
+    sets = {"pascal": "PASCAL", "deepglobe": "DeepGlobe", "cityscapes": "Cityscapes"}
     choices = {
         "all points, LRG 129 included": s,
-        "without LRG 129": select(cells, threshold, full_grid=False),
+        "without LRG 129": select(cells, full_grid=False),
         "unpruned networks only": s[s.prune_rate == 0],
-        "20 % pruned": s[s.prune_rate == 0.2],
-        "40 % pruned": s[s.prune_rate == 0.4],
-        "60 % pruned": s[s.prune_rate == 0.6],
-        "DeepLab v3+ only": s[s.model == "deeplabv3plus"],
-        "DAN only": s[s.model == "dan"],
-        "without PASCAL": s[s.dataset != "pascal"],
-        "without DeepGlobe": s[s.dataset != "deepglobe"],
-        "without Cityscapes": s[s.dataset != "cityscapes"],
-        "only nu_max 32 and below": s[half],
+        **{f"{100 * rate:.0f} % pruned": s[s.prune_rate == rate] for rate in (0.2, 0.4, 0.6)},
+        **{f"{name} only": s[s.model == model] for model, name in models.items()},
+        **{f"without {name}": s[s.dataset != dataset] for dataset, name in sets.items()},
+        "only nu_max 32 and below": s[s.nu_max <= 32],
         "block-wise annotation (Table 3)": block,
         "both applications": pd.concat([s, block]),
         "unpruned, R_ce 0 at LRG 129, one left out": unstated(cells),
         "mean over pruning rates": s.groupby([*CURVE, "lrg_size"], as_index=False)[["rce", "miou_drop"]].mean(),
     }
-    rows = [{"selection": name, **line(f.rce, f.miou_drop)._asdict()} for name, f in choices.items()]
-    zero = line(s.rce, s.miou_drop, through_zero=True)
-    return pd.DataFrame([*rows, {"selection": "all points, line through zero", **zero._asdict()}])
+    zero = {"selection": "all points, line through zero", **line(s.rce, s.miou_drop, through_zero=True)._asdict()}
+    return pd.DataFrame([*_fits(({"selection": name}, f) for name, f in choices.items()), zero])
+
+
+def _fits(choices: Iterable[tuple[dict, pd.DataFrame]]) -> list[dict]:
+    return [{**about, **fit(points)._asdict()} for about, points in choices]
 
 
 def unstated(cells: pd.DataFrame) -> pd.DataFrame:
@@ -69,7 +73,7 @@ def unstated(cells: pd.DataFrame) -> pd.DataFrame:
     return points[(points.prune_rate == 0) & (points.rce < 0.19)]
 
 
-def every_selection(cells: pd.DataFrame, grid=(0.05, 0.1, 0.16, 0.18, 0.19, 0.2, 0.35, 0.6)) -> pd.DataFrame:
+def every_selection(cells: pd.DataFrame) -> pd.DataFrame:
     """Fit the line to each choice of pruning rates, models, data sets, threshold, LRG 129 and source of the drop.
 
     LRG 129 enters with its printed R_ce ("printed"), with 0 ("zero") or not at all ("left out"); the drop is the
@@ -81,6 +85,7 @@ def every_selection(cells: pd.DataFrame, grid=(0.05, 0.1, 0.16, 0.18, 0.19, 0.2,
     r, everything = cells.rce.to_numpy(), np.ones(len(cells), dtype=bool)
     grids = {"printed": (r, everything), "zero": (np.where(full, 0.0, r), everything), "left out": (r, ~full)}
     drops = {"printed": cells.miou_drop.to_numpy(), "from mIoU": (1 - cells.miou / cells.base).to_numpy()}
+    thresholds = (0.05, 0.1, 0.16, 0.18, 0.19, 0.2, 0.35, 0.6)
     axes = [
         [(c, cells[k].isin(c).to_numpy()) for n in range(1, cells[k].nunique() + 1)
          for c in itertools.combinations(sorted(cells[k].unique()), n)]
@@ -88,7 +93,7 @@ def every_selection(cells: pd.DataFrame, grid=(0.05, 0.1, 0.16, 0.18, 0.19, 0.2,
     ]  # fmt: skip
     chosen, x, kept = [], [], []
     for (rates, by_rate), (models, by_model), (sets, by_set) in itertools.product(*axes):
-        for (how, (rce, there)), threshold in itertools.product(grids.items(), grid):
+        for (how, (rce, there)), threshold in itertools.product(grids.items(), thresholds):
             keep = by_rate & by_model & by_set & there & (rce < threshold)
             if keep.sum() < 6 or np.ptp(rce[keep]) == 0:
                 continue
@@ -97,55 +102,39 @@ def every_selection(cells: pd.DataFrame, grid=(0.05, 0.1, 0.16, 0.18, 0.19, 0.2,
             kept.append(keep)
     about = pd.DataFrame(chosen, columns=["prune_rate", "model", "dataset", "threshold", "full_grid"])
     found = {d: line(np.stack(x), y, np.stack(kept))._asdict() for d, y in drops.items()}
-    parts = [about.assign(drop=d, **fit) for d, fit in found.items()]
-    out = pd.concat(parts).sort_index(kind="stable", ignore_index=True)
-    out["reproduces"] = (
-        ((out.slope - PRINTED["slope"]).abs() < 0.003)
-        & ((out.intercept - PRINTED["intercept"]).abs() < 0.0003)
-        & ((out.r2 - PRINTED["r2"]).abs() < 0.007)
-    )
-    return out
+    out = pd.concat([about.assign(drop=d, **fit) for d, fit in found.items()]).sort_index(kind="stable")
+    near = {"slope": 0.003, "intercept": 0.0003, "r2": 0.007}
+    hits = [(out[k] - PRINTED[k]).abs() < allowed for k, allowed in near.items()]
+    return out.assign(reproduces=np.all(hits, axis=0)).reset_index(drop=True)
 
 
 def thresholds(cells: pd.DataFrame, grid) -> pd.DataFrame:
     """Fit the line for each threshold on R_ce, with and without LRG 129."""
-    rows = [
-        {"threshold": t, "full_grid": full, **line(f.rce, f.miou_drop)._asdict()}
-        for t in grid
-        for full in (True, False)
-        if len(f := select(cells, t, full)) >= 3 and f.rce.nunique() > 1
-    ]
-    return pd.DataFrame(rows)
+    rows = (({"threshold": t, "full_grid": full}, select(cells, t, full)) for t in grid for full in (True, False))
+    return pd.DataFrame(_fits((about, f) for about, f in rows if len(f) >= 3 and f.rce.nunique() > 1))
 
 
-def per_curve(cells: pd.DataFrame, threshold: float = PRINTED["threshold"]) -> pd.DataFrame:
+def per_curve(cells: pd.DataFrame) -> pd.DataFrame:
     """Fit one line per model and data set (the six curves that carry an R_ce of their own)."""
-    rows = [
-        {**dict(zip(CURVE, key, strict=True)), **line(g.rce, g.miou_drop)._asdict()}
-        for key, g in select(cells, threshold).groupby(CURVE)
-    ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(_fits((dict(zip(CURVE, key, strict=True)), g) for key, g in select(cells).groupby(CURVE)))
 
 
-def rounding_spread(
-    cells: pd.DataFrame, draws: int = 500, seed: int = 0, points: pd.DataFrame | None = None
-) -> pd.DataFrame:
-    """Fit the line to tables whose last digits are drawn anew within their rounding, `draws` times.
+def rounding_spread(cells: pd.DataFrame, draws: int = 200) -> pd.DataFrame:
+    """Fit the stated rule's line to tables whose last digits are drawn anew within their rounding, `draws` times.
 
     R_ce is drawn once per model, data set and band limit (it is one printed cell), the drop once per network; a drop
-    or an R_ce that is 0 by definition stays. `points`: another selection than the stated rule's. Columns slope,
-    intercept, r2.
+    or an R_ce that is 0 by definition stays. Columns slope, intercept, r2.
     """
-    s = select(cells) if points is None else points
+    s = select(cells)
     cell = s.groupby([*CURVE, "lrg_size"]).ngroup().to_numpy()
     rce, drop, count = s.rce.to_numpy(), s.miou_drop.to_numpy(), cell.max() + 1
-    u = np.random.default_rng(seed).uniform(-1, 1, (draws, count + len(s)))
+    u = np.random.default_rng(0).uniform(-1, 1, (draws, count + len(s)))
     x = rce + (rce > 0) * HALF_RCE * u[:, cell]
     y = drop + (s.lrg_size != FULL_GRID).to_numpy() * HALF_MIOU * u[:, count:]
     return pd.DataFrame(line(x, y)._asdict())[["slope", "intercept", "r2"]]
 
 
-def clustered(cells: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+def clustered(cells: pd.DataFrame) -> pd.DataFrame:
     """Return the slope's interval by five methods, from points taken as independent to six curves taken as clusters.
 
     Ordinary least squares; cluster-robust (model x data set, t with 5 degrees of freedom); wild cluster bootstrap over
@@ -157,12 +146,12 @@ def clustered(cells: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     s = select(cells)
     x, y, group = s.rce.to_numpy(), s.miou_drop.to_numpy(), s.groupby(CURVE).ngroup().to_numpy()
     own = per_curve(cells)["slope"]
-    slope = line(x, y).slope
+    slope = fit(s).slope
     found = [
-        ("points as independent", slope, *ols_intervals(x, y, level=level)["slope"]),
-        ("cluster-robust, 6 curves", slope, *robust_intervals(cells, level)["slope"]),
-        ("wild cluster bootstrap, 64 patterns", slope, *wild_interval(x, y, group, level)),
-        ("mean of the 6 curves' slopes", own.mean(), *DescrStatsW(own).tconfint_mean(alpha=1 - level)),
-        ("mixed effects, random slope", *mixed_slope(x, y, group, level).values()),
+        ("points as independent", slope, *ols_intervals(x, y)["slope"]),
+        ("cluster-robust, 6 curves", slope, *robust_intervals(cells)["slope"]),
+        ("wild cluster bootstrap, 64 patterns", slope, *wild_interval(x, y, group)),
+        ("mean of the 6 curves' slopes", own.mean(), *DescrStatsW(own).tconfint_mean()),
+        ("mixed effects, random slope", *mixed_slope(x, y, group).values()),
     ]
     return pd.DataFrame(found, columns=["method", "slope", "low", "high"])

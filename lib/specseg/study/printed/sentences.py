@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,41 +27,37 @@ Change = Callable[[Tables], Tables]
 
 @dataclass(frozen=True)
 class Sentence:
-    """A claim's test: form -> fact; `broken` makes tables on which every form must fail its check (the mutant).
-
-    `repaired` makes tables on which the sentence would hold as printed, given where it does not.
-    """
+    """A claim's test: form -> fact; `broken` makes tables on which every form must fail its check (the mutant)."""
 
     claim: str
     own: Measure
     broken: Change | None
-    repaired: Change | None = None
 
     def measure(self, tables: Tables) -> dict[str, Fact]:
         """Return form -> fact."""
         found = self.own(tables)
         return found if isinstance(found, dict) else {"printed": found}
 
-    def observations(self, tables: Tables) -> list[dict[str, Any]]:
-        """Return the keyword arguments of `Findings.observe`, one per form, each with its mutant."""
-        found = self.measure(tables)
-        mutants = self.measure(self.broken(tables)) if self.broken else {}
-        return [
-            {"claim_id": self.claim, "form": form, "value": fact.value, "n": fact.n, "low": fact.low, "high": fact.high,
-             "over": fact.over, "note": fact.note, "mutant": mutants[form].value if mutants else None}
-            for form, fact in found.items()
-        ]  # fmt: skip
-
 
 class Sentences(list[Sentence]):
-    """The sentences of a module, in order; `sentences.test(claim, broken, repaired)` adds the measure below it."""
+    """The sentences of a module, in order; `sentences.test(claim, broken)` adds the measure below it."""
 
-    def test(self, claim: str, broken: Change | None, repaired: Change | None = None) -> Callable[[Measure], Measure]:
+    def test(self, claim: str, broken: Change | None) -> Callable[[Measure], Measure]:
         def add(measure: Measure) -> Measure:
-            self.append(Sentence(claim, measure, broken, repaired))
+            self.append(Sentence(claim, measure, broken))
             return measure
 
         return add
+
+
+def observations(tables: Tables, sentences: Iterable[Sentence]) -> list[dict[str, Any]]:
+    """Return the keyword arguments of `Findings.observe`, one entry per sentence and form, each with its mutant."""
+    found = []
+    for s in sentences:
+        mutants = s.measure(s.broken(tables)) if s.broken else {}
+        found += [{"claim_id": s.claim, "form": form, **vars(fact), "mutant": mutants[form].value if mutants else None}
+                  for form, fact in s.measure(tables).items()]  # fmt: skip
+    return found
 
 
 def share(found, note: str) -> Fact:

@@ -45,8 +45,6 @@ class Text:
     )
     # section A.10: relative mIoU-drop of the unpruned DeepLab v3+ at LRG 65
     example: tuple[tuple[str, float], ...] = (("pascal", 0.005), ("deepglobe", 0.007), ("cityscapes", 0.074))
-    # Fig. 5b: slope, intercept, R^2, threshold on R_ce
-    line: tuple[float, float, float, float] = (0.6725, 0.0022, 0.91, 0.2)
 
 
 @dataclass(frozen=True)
@@ -63,14 +61,8 @@ class Tables:
     @classmethod
     def read(cls) -> Tables:
         """Read the transcription of the printed tables."""
-        join = pd.concat
-        return cls(
-            rce=paper.table("1"),
-            gflops=paper.table("2"),
-            block=join([paper.table("3a"), paper.table("3b")], ignore_index=True),
-            truncation=join([paper.table("4a"), paper.table("4b")], ignore_index=True),
-            constants=paper.table("a1"),
-        )
+        each = [[paper.table(name) for name in names] for names in (["1"], ["2"], ["3a", "3b"], ["4a", "4b"], ["a1"])]
+        return cls(*(pd.concat(parts, ignore_index=True) for parts in each))
 
     def with_value(self, name: str, value: float, **where) -> Tables:
         """Return a copy in which the cells of one table that match `where` (a value, or several) print `value`, to test
@@ -91,15 +83,6 @@ class Tables:
     def with_text(self, **numbers) -> Tables:
         """Return a copy whose text says other numbers (to test a test)."""
         return replace(self, text=replace(self.text, **numbers))
-
-
-def lrg_to_nu(lrg_size):
-    """Return the band limit of a grid of odd size: (size - 1)/2 cycles per frame (section 3.1, Eq. 9).
-
-    >>> [lrg_to_nu(s) for s in (513, 129, 17)]
-    [256, 64, 8]
-    """
-    return (lrg_size - 1) // 2
 
 
 def wide(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
@@ -142,12 +125,7 @@ def _cells(tables: Tables) -> pd.DataFrame:
     out = wide(tables.truncation, CELL)
     costs = wide(tables.gflops, ["model", "prune_rate", "lrg_size"])
     out = out.merge(costs, on=["model", "prune_rate", "lrg_size"], how="left", validate="many_to_one")
-    out = out.merge(
-        curves(tables)[[*CURVE, "lrg_size", "nu_max", "rce"]],
-        on=[*CURVE, "lrg_size"],
-        how="left",
-        validate="many_to_one",
-    )
+    out = out.merge(curves(tables), on=[*CURVE, "lrg_size"], how="left", validate="many_to_one")
     if out[["gflops", "rce"]].isna().any().any():
         raise ValueError("Table 4 has a cell without FLOPs in Table 2 or R_ce in Table 1")
     full = out[out.lrg_size == FULL_GRID]
