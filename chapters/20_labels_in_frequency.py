@@ -90,11 +90,10 @@ rounded = {nu: specseg.band_limited_labels(label, nu, "mirrored") for nu in limi
 blocks = {nu: specseg.block_labels(label, nu) for nu in limits}
 palette = manifests.load("dubai").labels.palette
 figures.show(
-    draw.side_by_side(
-        aerial["images"][1],
-        {"labels": label, "waves up to 16": rounded[16], "blocks of 33 × 33": blocks[16]},
-        palette,
-    ),
+    figures.sheet({"photograph": aerial["images"][1]} | {
+        title: figures.painted(x, palette, draw.VOID_GREY)
+        for title, x in (("labels", label), ("waves up to 16", rounded[16]), ("blocks of 33 × 33", blocks[16]))
+    }, 2),
     caption="An aerial picture of Dubai, its labels (orange: water; blue: road; dark: building; yellow: plants), the"
     " labels without waves above 16 a frame, and in the blocks of the grid that these waves need. CC0.",
     alt="Four squares: an aerial photograph of towers around a lake; its label map; the same with thin roads broken and"
@@ -106,7 +105,7 @@ figures.show(
 # Move the slider and watch which parts go first.
 # %% tags=["remove-input"]
 maps = {"waves": [rounded[nu].numpy() for nu in limits], "blocks": [blocks[nu].numpy() for nu in limits]}
-wrong = {name: [float((m != label.numpy()).mean()) for m in each] for name, each in maps.items()}
+wrong = {name: [f"{100 * (m != label.numpy()).mean():.1f} % wrong" for m in each] for name, each in maps.items()}
 figures.show_plotly(
     draw.band_slider(maps, dict.fromkeys(maps, palette), limits, wrong, first=limits.index(16)),
     caption="The same labels at the slider's band limit, as waves and as blocks, and the share of wrong pixels.",

@@ -28,8 +28,10 @@ from IPython.display import Math
 from myst_nb import glue
 
 from specseg import figures
+from specseg.data import synthetic
 from specseg.evidence import config, ledger
 from specseg.figures import cross_entropy as draw
+from specseg.figures import labels as slider
 from specseg.nets import tiny
 from specseg.proofs import conventions, identities, rce_laws, symbolic
 from specseg.spectral import cross_entropy as ce
@@ -497,17 +499,20 @@ shown = [1, 2, 3, 4, 6, 8, 16, 32]
 low = {k: sp.band_limit(y, k) for k in shown}
 start, whole = ce.relative_loss_rate(y, label, shown), ce.cross_entropy(y, label)
 times = {k: float(ce.cross_entropy(low[k], label) / whole) for k in shown}
-titles = {k: f"band limit {k}: R_ce {start[i]:.3f}, loss {times[k]:.2f} of the whole" for i, k in enumerate(shown)}
-maps = {k: v.argmax(1)[0].numpy() for k, v in low.items()}
+notes = [f"R_ce {r:.2f}, loss x {t:.2f}" for r, t in zip(start, times.values(), strict=True)]
+maps = {"annotation": [label[0]] * len(shown), "truncated logits": [low[k].argmax(1)[0] for k in shown]}
+palette = synthetic.palette("landcover")
 figures.show_plotly(
-    draw.truncation_slider(maps, label[0].numpy(), titles), label="fig-slider",
-    caption="Move the band limit: the segmentation of one held-out scene from truncated logits.",
+    slider.band_slider(maps, dict.fromkeys(maps, palette), shown, {"annotation": [""] * len(shown),
+                       "truncated logits": notes}, first=len(shown) - 1),
+    caption="Move the band limit: the segmentation of one held-out scene from truncated logits.", label="fig-slider",
     alt="Interactive picture: annotation on the left, truncated prediction on the right, a slider for the band limit; "
         "the lower the limit, the rounder the prediction's corners.", source="this chapter",
 )
 # %% tags=["remove-input"]
 figures.show(
-    draw.truncations({k: maps[k] for k in (32, 8, 4, 2)}, label[0].numpy()),
+    figures.sheet({"annotation": figures.painted(label[0], palette)} | {
+        rf"$\nu_{{max}}$ = {k}": figures.painted(low[k].argmax(1)[0], palette) for k in (32, 8, 4, 2)}, 3),
     caption="The same without the slider.",
     alt="Five small class maps: the annotation, and predictions truncated at 32, 8, 4 and 2 cycles per frame, ever "
         "smoother.",

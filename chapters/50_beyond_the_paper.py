@@ -60,7 +60,8 @@ scene = scenes["streets"][0]
 panels = {"labels": scene, "blocks, majority": an.block_labels(scene, 16),
           "blocks, nearest": an.block_labels(scene, 16, "nearest"), "band-limited": an.band_limited_labels(scene, 16)}
 # %% tags=["remove-input"]
-figures.show(draw.maps(panels, synthetic.palette("streets")), label="fig-weak-labels",
+palette = synthetic.palette("streets")
+figures.show(figures.sheet({k: figures.painted(x, palette) for k, x in panels.items()}, 2), label="fig-weak-labels",
     caption="A synthetic street and its coarse labels of the same band limit, 16 cycles per frame (void white).",
     alt="Four label maps: the true one, two of square blocks that lose poles, one with wavy contours that keeps more.")
 # %% [markdown]

@@ -85,21 +85,21 @@ for size in (33, 17, 9):
 # features are brought to fewer points, classified there and drawn large again. Poles and people go first; large areas
 # hardly change.
 # %%
-sizes, maps, wrong = (17, 13, 9, 7, 5, 3), {}, {}
+sizes, maps, notes = (17, 13, 9, 7, 5, 3), {}, {}
 for kind, picture in (("streets", 2), ("landcover", 1)):
     net = tiny.probed(kind, steps=300)
     label, image = net.labels[picture], net.images[picture : picture + 1]
-    maps[kind], wrong[kind] = [label], [0.0]
+    maps[kind], notes[kind] = [label], ["as drawn"]
     with torch.no_grad():
         features = net.net.down(image)
         for size in sizes:
             logits = net.net.classify(specseg.feature_truncation(features, size, grid=17))
             guess = torch.nn.functional.interpolate(logits, (65, 65), mode="bilinear", align_corners=True).argmax(1)[0]
             maps[kind].append(guess)
-            wrong[kind].append(float((guess != label)[label != 255].double().mean()))
+            notes[kind].append(f"{100 * (guess != label)[label != 255].double().mean():.1f} % wrong")
 # %% tags=["remove-input"]
 figures.show_plotly(
-    sliders.band_slider(maps, {k: synthetic.palette(k) for k in maps}, (65, *sizes), wrong,
+    sliders.band_slider(maps, {k: synthetic.palette(k) for k in maps}, (65, *sizes), notes,
                         prefix="points a side (65: the true labels): "),
     caption="Predictions of two tiny networks whose features have fewer and fewer points, and their wrong pixels.",
     alt="Two label maps and a slider over the size of the grid: at 17 points the scene is recognised, at 9 thin things "

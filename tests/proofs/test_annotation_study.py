@@ -108,7 +108,6 @@ def test_every_figure_draws_its_rows(maps):
         "built up": (draw_boundary.built_up(bb.built_up_table([0, 1], np.linspace(0, 2, 9))), 2),
         "expansion": (draw_boundary.expansion(bb.expansion_table([0.5, 1.0], [0.1, 1.0, 2.0], terms=(0, 4))), 4),
         "model": (draw_boundary.bands(np.linspace(-1, 2, 9), np.zeros(9), np.zeros(9), 0.5), 1),
-        "maps": (draw_annotation.maps({"x": maps["a"][0], "y": maps["a"][1]}, np.eye(3, dtype=np.uint8) * 200), 2),
         "argmax": (draw_annotation.argmax_error(study.argmax_table({"b": maps["b"]}, CLASSES, limits)
                                                 .assign(regime="objects")), 1),
         "blocks": (draw_annotation.block_error(study.block_table({"b": maps["b"]}, CLASSES, limits)

@@ -70,7 +70,7 @@ STYLE: dict[str, Any] = {
 }
 
 
-def subplots(rows: int = 1, cols: int = 1, *, size: tuple[float, float] | None = None, **kwargs):
+def subplots(rows: int = 1, cols: int = 1, *, size: tuple[float, float], **kwargs):
     """Return matplotlib's (figure, axes) in the book's style; `size` in inches (7 wide fits the page)."""
     import matplotlib
 
@@ -79,7 +79,7 @@ def subplots(rows: int = 1, cols: int = 1, *, size: tuple[float, float] | None =
     from cycler import cycler
 
     with plt.rc_context({**STYLE, "axes.prop_cycle": cycler(color=CYCLE)}):
-        return plt.subplots(rows, cols, figsize=size or (7.0, 2.6 * rows + 0.6), **kwargs)
+        return plt.subplots(rows, cols, figsize=size, **kwargs)
 
 
 def plain_ticks(ax, values) -> None:
@@ -89,6 +89,12 @@ def plain_ticks(ax, values) -> None:
     ax.set_xscale("log")
     ax.set_xticks(list(values), [f"{v:g}" for v in values])
     ax.xaxis.set_minor_locator(NullLocator())
+
+
+def curves(ax, x, rows, looks: Mapping[str, tuple[str, str, str]], **style) -> None:
+    """Draw columns of a table over x; `looks` are column -> (label, name of a colour, matplotlib's line and marker)."""
+    for column, (label, color, form) in looks.items():
+        ax.plot(x, rows[column], form, **{"color": COLORS[color], "label": label, "ms": 3, **style})
 
 
 def legend_below(fig, axes: Iterable, columns: int = 2, **style) -> None:
@@ -111,6 +117,31 @@ def painted(label, palette, void: Sequence[int] = (255, 255, 255)) -> np.ndarray
     table = np.tile(np.array(void, np.uint8), (256, 1))
     table[: len(palette)] = palette
     return table[np.asarray(label)]
+
+
+def picture(ax, image: np.ndarray, title: str = "", **look):
+    """Draw a picture pixel by pixel, without ticks and grid, and return it."""
+    ax.set(title=title, xticks=[], yticks=[])
+    ax.grid(False)
+    return ax.imshow(image, **{"interpolation": "nearest", **look})
+
+
+def sheet(pictures: Mapping[str, np.ndarray], columns: int):
+    """Draw pictures in rows of so many columns, each below its title."""
+    rows = -(-len(pictures) // columns)
+    fig, axes = subplots(rows, columns, size=(4.9, (4.9 / columns + 0.3) * rows), squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, (title, image) in zip(axes.flat, pictures.items(), strict=False):
+        picture(ax, image, title)
+    return fig
+
+
+def uri(image, **saved) -> str:
+    """Return a picture of PIL as a data address, a PNG unless `saved` says otherwise."""
+    buffer, options = io.BytesIO(), {"format": "png", "optimize": True, **saved}
+    image.save(buffer, **options)
+    return f"data:image/{options['format']};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 @dataclass(frozen=True)

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from specseg import figures
-from specseg.figures import COLORS, REGIME_COLORS, painted, plain_ticks
+from specseg.figures import COLORS, REGIME_COLORS, curves, legend_below, plain_ticks
 
 NU_MAX = r"$\nu_{max}$ [cycles per frame]"
-
-
-def maps(panels: Mapping[str, np.ndarray], palette: np.ndarray):
-    """Draw label maps in two lines; `palette` uint8 (C, 3), void white."""
-    fig, axes = figures.subplots(2, len(panels) // 2, size=(4.8, 5.2))
-    for ax, (title, labels) in zip(axes.flat, panels.items(), strict=True):
-        ax.imshow(painted(labels, palette), interpolation="nearest")
-        ax.set_title(title, fontsize=9.8)
-        ax.axis("off")
-    return fig
 
 
 def tail(rows: pd.DataFrame):
@@ -80,45 +70,35 @@ def ceilings(rows: pd.DataFrame):
 
     Columns regime, nu_max, kind (majority, nearest, band, predicted, all classes alike), value.
     """
-    styles = {
-        "band": (COLORS["green"], "^-", "band-limited"), "majority": (COLORS["blue"], "s-", "blocks, majority"),
-        "nearest": (COLORS["red"], "o-", "blocks, nearest"), "predicted": (COLORS["black"], "--", "from A and P alone"),
-        "all classes alike": (COLORS["grey"], ":", "one share for all classes"),
-    }  # fmt: skip
-
-    def draw(ax, part: pd.DataFrame) -> None:
-        for kind, (color, style, label) in styles.items():
-            line = part[part["kind"] == kind]
-            ax.plot(line["nu_max"], line["value"], style, color=color, ms=4, label=label)
-
-    return _a_panel_each(rows, draw, "mIoU against the true labels")
+    looks = {"band": ("band-limited", "green", "^-"), "majority": ("blocks, majority", "blue", "s-"),
+             "nearest": ("blocks, nearest", "red", "o-"), "predicted": ("from A and P alone", "black", "--"),
+             "all classes alike": ("one share for all classes", "grey", ":")}  # fmt: skip
+    wide = rows.pivot_table("value", ["regime", "nu_max"], "kind", sort=False).reset_index()
+    return _a_panel_each(wide, looks, "mIoU against the true labels")[0]
 
 
 def truncation(rows: pd.DataFrame):
     """Draw a band limit's true cost, its orders and R_ce L_CE (regime, nu_max, cost, first, second, counted)."""
-
-    def draw(ax, part: pd.DataFrame) -> None:
-        ax.plot(part["nu_max"], part["counted"], "s--", color=COLORS["red"], ms=4, label=r"$R_{ce}\,L_{CE}$")
-        ax.plot(part["nu_max"], part["cost"], "o-", color=COLORS["black"], ms=4, label="true cost")
-        ax.plot(part["nu_max"], part["second"], ":", color=COLORS["blue"], label="second order")
-        ax.plot(part["nu_max"], part["first"], "-.", color=COLORS["green"], lw=1, label="first order: lower bound")
+    looks = {"counted": (r"$R_{ce}\,L_{CE}$", "red", "s--"), "cost": ("true cost", "black", "o-"),
+             "second": ("second order", "blue", ":"), "first": ("first order: lower bound", "green", "-.")}  # fmt: skip
+    fig, axes = _a_panel_each(rows, looks, "nats per pixel")
+    for ax in axes:
         ax.axhline(0, color=COLORS["grey"], lw=0.6)
+    return fig
 
-    return _a_panel_each(rows, draw, "nats per pixel")
 
-
-def _a_panel_each(rows: pd.DataFrame, draw: Callable[..., None], ylabel: str):
-    """Draw each regime in a panel of its own against nu_max."""
+def _a_panel_each(rows: pd.DataFrame, looks: Mapping[str, tuple[str, str, str]], ylabel: str):
+    """Draw columns of each regime in a panel of its own against nu_max."""
     parts = list(rows.groupby("regime", sort=False))
     fig, axes = figures.subplots(len(parts), 1, size=(4.8, 7.6), sharex=True)
     for ax, (regime, part) in zip(axes, parts, strict=True):
-        draw(ax, part)
-        ax.set(title=regime)
+        curves(ax, part["nu_max"], part, looks, ms=4)
+        ax.set_title(regime)
         plain_ticks(ax, sorted(set(rows["nu_max"])))
     axes[-1].set_xlabel(NU_MAX)
     axes[1].set_ylabel(ylabel)
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=2, fontsize=9.8)
-    return fig
+    legend_below(fig, axes[:1])
+    return fig, axes
 
 
 def _domains(rows: pd.DataFrame):
@@ -139,7 +119,7 @@ def drop_predictors(rows: pd.DataFrame):
             ax.errorbar(part[column], drop, yerr=spread, fmt=mark, color=color, ms=4, lw=0.8, fillstyle="none",
                         label=label)  # fmt: skip
         ax.set(xscale="log", yscale="log", xlabel=name, ylabel="relative drop of mIoU")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=1, fontsize=9.8)
+    legend_below(fig, axes[:1], 1)
     return fig
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from specseg import figures
-from specseg.figures import COLORS, plain_ticks
+from specseg.figures import COLORS, curves, plain_ticks
 from specseg.figures.cross_entropy import legend_under
 from specseg.spectral import iou as metrics
 
@@ -26,13 +26,11 @@ def drop_law(rows: pd.DataFrame):
     axes[0].set(xlabel="share r of the overlap lost", ylabel="relative IoU-drop", title="Eq. 29, exact")
     axes[0].legend()
     shown = rows[rows["rce"] > 0]
-    for column, label, color, style in (
-        ("printed", "Eq. 32 as printed", COLORS["red"], "v-"), ("rce", r"$R_{ce}$ itself", COLORS["blue"], "o-"),
-        ("eq29", "Eq. 29, overlap cut to the band", COLORS["green"], "s-"),
-        ("soft", "measured, soft IoU", COLORS["grey"], "x--"), ("hard", "measured, mIoU", COLORS["black"], "D-"),
-    ):  # fmt: skip
-        axes[1].plot(shown["nu_max"], shown[column].clip(lower=1e-4), style, color=color, ms=3, label=label)
-    axes[1].set(xscale="log", yscale="log", xlabel=r"$\nu_{max}$ [cycles per frame]", ylabel="relative drop",
+    curves(axes[1], shown["nu_max"], shown.clip(lower=1e-4), {
+        "printed": ("Eq. 32 as printed", "red", "v-"), "rce": (r"$R_{ce}$ itself", "blue", "o-"),
+        "eq29": ("Eq. 29, overlap cut to the band", "green", "s-"),
+        "soft": ("measured, soft IoU", "grey", "x--"), "hard": ("measured, mIoU", "black", "D-")})  # fmt: skip
+    axes[1].set(yscale="log", xlabel=r"$\nu_{max}$ [cycles per frame]", ylabel="relative drop",
                 title="a trained network, mean over classes")  # fmt: skip
     plain_ticks(axes[1], sorted(shown["nu_max"].unique()))
     legend_under(axes[1], 2)
@@ -90,15 +88,13 @@ def certificate(rows: pd.DataFrame):
     """
     fig, axes = figures.subplots(2, 1, size=(4.8, 6.6), sharex=True)
     once = rows[rows["scale"] == rows["scale"].min()]
-    for column, label, color, style in (
-        ("bound", "certificate: may change", COLORS["blue"], "o-"),
-        ("share", "does change", COLORS["black"], "D-"), ("hard", "relative drop of mIoU", COLORS["green"], "s--"),
-    ):  # fmt: skip
-        axes[0].plot(once["nu_max"], once[column], style, color=color, ms=4, label=label)
-    axes[0].set(xscale="log", ylabel="share of pixels, or drop", ylim=(0, None), title="the same at every scale")
+    curves(axes[0], once["nu_max"], once, {
+        "bound": ("certificate: may change", "blue", "o-"), "share": ("does change", "black", "D-"),
+        "hard": ("relative drop of mIoU", "green", "s--")}, ms=4)  # fmt: skip
+    axes[0].set(ylabel="share of pixels, or drop", ylim=(0, None), title="the same at every scale")
     for (scale, part), color in zip(rows.groupby("scale"), figures.CYCLE, strict=False):
         axes[1].plot(part["nu_max"], part["rce"], "o-", color=color, ms=4, label=f"logits times {scale:g}")
-    axes[1].set(xscale="log", yscale="log", xlabel=r"$\nu_{max}$ [cycles per frame]", ylabel=r"$R_{ce}$")
+    axes[1].set(yscale="log", xlabel=r"$\nu_{max}$ [cycles per frame]", ylabel=r"$R_{ce}$")
     for ax in axes:
         plain_ticks(ax, sorted(rows["nu_max"].unique()))
         ax.legend(fontsize=9.8)
@@ -123,13 +119,11 @@ def bounds(rows: pd.DataFrame):
 def block(rows: pd.DataFrame):
     """Draw IoU of the loss's minimiser, its argmax, and the best IoU against the mixed block's fraction."""
     fig, ax = figures.subplots(size=(4.8, 4.6))
-    for column, label, color, style in (
-        ("best_iou", "largest IoU the model can have", COLORS["black"], "-"),
-        ("argmax_iou", "argmax of the loss's minimiser", COLORS["red"], "--"),
-        ("loss_iou", "soft IoU of the loss's minimiser", COLORS["blue"], "-."),
-    ):  # fmt: skip
-        ax.plot(rows["fraction"], rows[column], style, color=color, label=label)
-    ax.plot(rows["fraction"], rows["threshold"], ":", color=COLORS["grey"], label="threshold q/(1 + q)")
+    curves(ax, rows["fraction"], rows, {
+        "best_iou": ("largest IoU the model can have", "black", "-"),
+        "argmax_iou": ("argmax of the loss's minimiser", "red", "--"),
+        "loss_iou": ("soft IoU of the loss's minimiser", "blue", "-."),
+        "threshold": ("threshold q/(1 + q)", "grey", ":")})  # fmt: skip
     ax.set(xlabel="share of the class in the mixed block", ylabel="IoU", ylim=(0, 1.02))
     legend_under(ax)
     return fig

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,7 +9,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from specseg.figures import COLORS, REGIME_COLORS, SET_COLORS, SET_NAMES, legend_below, painted, plain_ticks, subplots
+from specseg.figures import (
+    COLORS,
+    REGIME_COLORS,
+    SET_COLORS,
+    SET_NAMES,
+    legend_below,
+    painted,
+    picture,
+    plain_ticks,
+    subplots,
+    uri,
+)  # fmt: skip
 
 VOID_GREY = (224, 224, 224)
 _RANGE = (16, 32)  # the band limits that the paper recommends
@@ -22,16 +31,8 @@ def _style(dataset: str) -> dict:
     return {"color": SET_COLORS[dataset], "ls": "--" if synthetic else "-", "lw": 1.2 if synthetic else 1.8}
 
 
-def _band(ax, text: bool = True) -> None:
-    ax.axvspan(*_RANGE, color=COLORS["yellow"], alpha=0.25, lw=0)
-    if text:
-        middle = float(np.sqrt(np.prod(_RANGE)))
-        ax.text(middle, 0.02, "the paper's\n16 to 32", transform=ax.get_xaxis_transform(), fontsize=10, ha="center")
-
-
 def _limits(ax, limits: Sequence[int]) -> None:
     plain_ticks(ax, limits)
-    ax.minorticks_off()
     ax.set_xlabel(r"band limit $\nu_{max}$")
 
 
@@ -57,40 +58,32 @@ def pick(rows: pd.DataFrame, dataset: str, metric: str, boundary: str = "mirrore
     return found.iloc[0]
 
 
-def power_curves(ax, rows: pd.DataFrame, boundary: str = "mirrored") -> None:
-    """Draw the averaged power spectra, each divided by its largest value as in footnote 3, with a nu^-3 guide."""
-    power = main_rows(rows, "power", boundary)
-    for dataset, part in power.groupby("dataset", sort=False):
+def overview(rows: pd.DataFrame) -> Figure:
+    """Draw the averaged power of each data set above the mIoU that its band-limited labels keep, with its interval.
+
+    Each power is divided by its largest value as in footnote 3, beside a nu^-3 guide.
+    """
+    fig, (power, score) = subplots(2, 1, size=(4.8, 5.6))
+    for dataset, part in main_rows(rows, "power").groupby("dataset", sort=False):
         part = part.sort_values("nu")
         nu, value = part["nu"].to_numpy(float), part["value"].to_numpy(float)
-        keep = nu > 0
-        ax.loglog(nu[keep], value[keep] / value.max(), label=SET_NAMES[dataset], **_style(dataset))
-    ax.loglog([8, 64], [6e-4, 6e-4 / 512], color="black", lw=0.9, ls=":")
-    ax.text(24, 4.5e-5, r"$\nu^{-3}$", fontsize=9.8)
-    _band(ax, text=False)
-    ax.set(xlabel=r"frequency (waves a frame)", ylabel="power / its largest")
-
-
-def overview(rows: pd.DataFrame) -> Figure:
-    """Draw the averaged power of each data set beside the mIoU that its band-limited labels keep."""
-    fig, (left, right) = subplots(2, 1, size=(4.8, 5.6))
-    power_curves(left, rows)
-    left.legend(loc="lower left")
-    score_curves(right, rows, "miou")
-    right.set(ylabel="mIoU of band-limited labels\nwith the true ones", ylim=(None, 1.005))
+        power.loglog(nu[1:], value[1:] / value.max(), label=SET_NAMES[dataset], **_style(dataset))
+    power.loglog([8, 64], [6e-4, 6e-4 / 512], color="black", lw=0.9, ls=":")
+    power.text(24, 4.5e-5, r"$\nu^{-3}$", fontsize=9.8)
+    power.set(xlabel=r"frequency (waves a frame)", ylabel="power / its largest")
+    power.legend(loc="lower left")
+    for dataset, part in main_rows(rows, "miou").groupby("dataset", sort=False):
+        part = part.sort_values("nu_max")
+        nu = part["nu_max"].to_numpy(float)
+        score.plot(nu, part["value"], marker="o", ms=3.5, **_style(dataset))
+        score.fill_between(nu, part["low"], part["high"], color=SET_COLORS[dataset], alpha=0.15, lw=0)
+    _limits(score, (8, 16, 24, 32, 48, 64))
+    for ax in (power, score):
+        ax.axvspan(*_RANGE, color=COLORS["yellow"], alpha=0.25, lw=0)
+    middle = float(np.sqrt(np.prod(_RANGE)))
+    score.text(middle, 0.02, "the paper's\n16 to 32", transform=score.get_xaxis_transform(), fontsize=10, ha="center")
+    score.set(ylabel="mIoU of band-limited labels\nwith the true ones", ylim=(None, 1.005))
     return fig
-
-
-def score_curves(ax, rows: pd.DataFrame, metric: str, boundary: str = "mirrored") -> None:
-    """Draw a metric against the band limit, one line a data set, with its bootstrap interval."""
-    part = main_rows(rows, metric, boundary)
-    for dataset, line in part.groupby("dataset", sort=False):
-        line = line.sort_values("nu_max")
-        nu = line["nu_max"].to_numpy(float)
-        ax.plot(nu, line["value"], marker="o", ms=3.5, label=SET_NAMES[dataset], **_style(dataset))
-        ax.fill_between(nu, line["low"], line["high"], color=SET_COLORS[dataset], alpha=0.15, lw=0)
-    _limits(ax, (8, 16, 24, 32, 48, 64))
-    _band(ax)
 
 
 def against_record(found: pd.DataFrame, kept: pd.DataFrame) -> Figure:
@@ -136,19 +129,13 @@ def residual(label: np.ndarray, low: np.ndarray, distance: np.ndarray, palette: 
     """Draw a label map, what lies beyond the band in it (root of the sum of squares over classes), and the contours'
     neighbourhood of one LRG cell (white line)."""
     fig, every = subplots(2, 2, size=(4.9, 5.2))
-    axes = every.flat
-    axes[0].imshow(painted(label, palette, VOID_GREY), interpolation="nearest")
-    axes[0].set_title("label map B")
-    shown = axes[1].imshow(low, cmap="magma", vmin=0, interpolation="nearest")
-    axes[1].set_title(r"what lies beyond $\nu_{max}$")
-    fig.colorbar(shown, ax=axes[3], location="left", shrink=0.75)
-    axes[2].imshow(low, cmap="magma", vmin=0, interpolation="nearest")
-    axes[2].contour(distance, levels=[cell], colors="white", linewidths=0.7)
-    axes[2].set_title("within one grid cell")
-    for ax in axes:
-        ax.set(xticks=[], yticks=[])
-        ax.grid(False)
-    axes[3].set_axis_off()
+    first, second, third, bar = every.flat
+    picture(first, painted(label, palette, VOID_GREY), "label map B")
+    shown = picture(second, low, r"what lies beyond $\nu_{max}$", cmap="magma", vmin=0)
+    picture(third, low, "within one grid cell", cmap="magma", vmin=0)
+    third.contour(distance, levels=[cell], colors="white", linewidths=0.7)
+    fig.colorbar(shown, ax=bar, location="left", shrink=0.75)
+    bar.set_axis_off()
     return fig
 
 
@@ -169,86 +156,55 @@ def class_costs(rows: pd.DataFrame, nu_max: int) -> Figure:
     return fig
 
 
-def side_by_side(image: np.ndarray, maps: Mapping[str, np.ndarray], palette: np.ndarray) -> Figure:
-    """Draw a photograph and its label maps (title -> map), two in a row."""
-    fig, axes = subplots((len(maps) + 2) // 2, 2, size=(4.9, 2.65 * ((len(maps) + 2) // 2)))
-    pictures = {"photograph": image} | {title: painted(x, palette, VOID_GREY) for title, x in maps.items()}
-    for ax, (title, picture) in zip(axes.flat, pictures.items(), strict=True):
-        ax.imshow(picture, interpolation="nearest")
-        ax.set(xticks=[], yticks=[], title=title)
-        ax.grid(False)
-    return fig
-
-
 def explained(plane: np.ndarray, power: np.ndarray, rims: np.ndarray, bins: np.ndarray, nu: int) -> Figure:
     """Draw a class plane, its centred power with the rim of `nu`, and the rims' power a bin against frequency.
 
     `rims` is the power of each rim, `bins` how many bins it has, as `label_spectra.rim_power` and `rim_bins` give them.
     """
     fig, every = subplots(2, 2, size=(5.0, 5.4))
-    cells = every[1, 0].get_gridspec()
+    (left, right), lower = every[0], fig.add_subplot(every[1, 0].get_gridspec()[1, :])
     every[1, 0].remove(), every[1, 1].remove()
-    axes = [*every[0], fig.add_subplot(cells[1, :])]
-    axes[0].imshow(plane, cmap="Greys", interpolation="nearest")
-    axes[0].set_title("a class plane")
+    picture(left, plane, "a class plane", cmap="Greys")
     middle = len(power) // 2
-    axes[1].imshow(np.log10(np.maximum(power, power.max() * 1e-9)), cmap="cividis",
-                   extent=(-middle - 0.5, middle + 0.5) * 2)  # fmt: skip
-    axes[1].plot(nu * np.array([-1, 1, 1, -1, -1]), nu * np.array([-1, -1, 1, 1, -1]), color=COLORS["red"])
-    axes[1].set(title=f"power, and the rim of {nu}", xlabel="waves across",
-                xlim=(-48, 48), ylim=(-48, 48))  # fmt: skip
-    for ax in axes[:2]:
-        ax.grid(False)
-    axes[0].set(xticks=[], yticks=[])
-    axes[2].loglog(np.arange(1, len(rims)), (rims / bins)[1:], color=COLORS["blue"])
-    axes[2].plot(nu, rims[nu] / bins[nu], "o", color=COLORS["red"])
-    axes[2].set(title="power a bin, rim by rim", xlabel="frequency (waves a frame)", ylabel="power a bin")
+    picture(right, np.log10(np.maximum(power, power.max() * 1e-9)), f"power, and the rim of {nu}", cmap="cividis",
+            extent=(-middle - 0.5, middle + 0.5) * 2)  # fmt: skip
+    right.plot(nu * np.array([-1, 1, 1, -1, -1]), nu * np.array([-1, -1, 1, 1, -1]), color=COLORS["red"])
+    right.set(xlabel="waves across", xlim=(-48, 48), ylim=(-48, 48), xticks=(-nu, 0, nu), yticks=(-nu, 0, nu))
+    lower.loglog(np.arange(1, len(rims)), (rims / bins)[1:], color=COLORS["blue"])
+    lower.plot(nu, rims[nu] / bins[nu], "o", color=COLORS["red"])
+    lower.set(title="power a bin, rim by rim", xlabel="frequency (waves a frame)", ylabel="power a bin")
     return fig
 
 
-def _png(label: np.ndarray, palette: np.ndarray) -> str:
-    image = Image.fromarray(np.asarray(label, np.uint8))
-    image.putpalette(painted(np.arange(256), palette, VOID_GREY).tobytes())
-    buffer = io.BytesIO()
-    image.save(buffer, format="png", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
 def band_slider(maps: Mapping[str, Sequence[np.ndarray]], palettes: Mapping[str, np.ndarray], limits: Sequence[int],
-                errors: Mapping[str, Sequence[float]], first: int = 0, prefix: str = "waves up to "):  # fmt: skip
+                notes: Mapping[str, Sequence[str]], first: int = 0, prefix: str = "waves up to "):  # fmt: skip
     """Return a plotly figure: one label map a name, and a slider over the band limit (or size) that they were made for.
 
-    It opens at the `first` one; `prefix` stands before the number. `maps[name][k]` is the map at `limits[k]`,
-    `errors[name][k]` its share of wrong pixels. Each picture is a small palette PNG, so the whole figure stays far
-    below a megabyte.
+    It opens at the `first` one; `prefix` stands before the number. `maps[name][k]` is the map at `limits[k]`, and
+    `notes[name][k]` stands below its name: two short lines fit a phone. Each picture is a small palette PNG, so the
+    whole figure stays far below a megabyte.
     """
     import plotly.graph_objects as go
 
-    side = next(iter(maps.values()))[0].shape[0]
-    places = [{"x": (k + 0.5) / len(maps), "name": name} for k, name in enumerate(maps)]
-    width = 0.96 / len(maps)
+    def step(k: int) -> dict:
+        place = {"xref": "paper", "yref": "paper", "xanchor": "center"}
+        pictures, captions = [], []
+        for i, name in enumerate(maps):
+            at = {**place, "x": (i + 0.5) / len(maps)}
+            image = Image.fromarray(np.asarray(maps[name][k], np.uint8))
+            image.putpalette(painted(np.arange(256), palettes[name], VOID_GREY).tobytes())
+            pictures.append({**at, "source": uri(image), "y": 0.5, "sizex": 0.96 / len(maps), "sizey": 1,
+                             "yanchor": "middle", "layer": "below"})  # fmt: skip
+            text = f"{SET_NAMES.get(name, name).split(' (')[0]}<br>{notes[name][k]}"
+            captions.append({**at, "text": text, "y": 1.02, "yanchor": "bottom", "showarrow": False,
+                             "font": {"size": 12}})  # fmt: skip
+        return {"images": pictures, "annotations": captions}
 
-    def pictures(k: int) -> list[dict]:
-        return [{"source": _png(maps[p["name"]][k], palettes[p["name"]]), "xref": "paper", "yref": "paper", "x": p["x"],
-                 "y": 0.5, "sizex": width, "sizey": 1, "xanchor": "center", "yanchor": "middle", "layer": "below"}
-                for p in places]  # fmt: skip
-
-    def captions(k: int) -> list[dict]:
-        place = {"y": 1.02, "xref": "paper", "yref": "paper", "xanchor": "center", "yanchor": "bottom"}
-        found = []
-        for p in places:
-            wrong = f"{100 * errors[p['name']][k]:.1f} % wrong"  # two short lines fit a phone
-            name = SET_NAMES.get(p["name"], p["name"]).split(" (")[0]
-            text = f"{name}<br>{'as drawn' if 2 * limits[k] + 1 >= side else wrong}"
-            found.append({**place, "x": p["x"], "text": text, "showarrow": False, "font": {"size": 12}})
-        return found
-
+    shown = [step(k) for k in range(len(limits))]
+    steps = [{"label": str(nu), "method": "relayout", "args": [one]} for nu, one in zip(limits, shown, strict=True)]
     fig = go.Figure()
     fig.update_xaxes(visible=False)
     fig.update_yaxes(visible=False)
-    steps = [{"label": str(nu), "method": "relayout", "args": [{"images": pictures(k), "annotations": captions(k)}]}
-             for k, nu in enumerate(limits)]  # fmt: skip
     slider = {"active": first, "steps": steps, "pad": {"t": 10}, "currentvalue": {"prefix": prefix}}
-    fig.update_layout(images=pictures(first), annotations=captions(first), sliders=[slider], height=370,
-                      margin={"l": 10, "r": 10, "t": 50, "b": 10})  # fmt: skip
+    fig.update_layout(**shown[first], sliders=[slider], height=370, margin={"l": 10, "r": 10, "t": 50, "b": 10})
     return fig
