@@ -119,6 +119,11 @@ def painted(label, palette, void: Sequence[int] = (255, 255, 255)) -> np.ndarray
     return table[np.asarray(label)]
 
 
+def decibels(power: np.ndarray, floor: float = -80) -> np.ndarray:
+    """Return powers in dB below the largest, cut at a floor."""
+    return 10 * np.log10(np.maximum(power / power.max(), 10 ** (floor / 10)))
+
+
 def picture(ax, image: np.ndarray, title: str = "", **look):
     """Draw a picture pixel by pixel, without ticks and grid, and return it."""
     ax.set(title=title, xticks=[], yticks=[])

@@ -8,15 +8,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from specseg.figures import COLORS, DATASET_COLORS, DATASET_NAMES, MODEL_NAMES, Shown, plain_ticks, show, subplots
+from specseg import figures
+from specseg.figures import COLORS, CYCLE, DATASET_COLORS, DATASET_NAMES, MODEL_NAMES, Shown, show, subplots
 
 KINDS = {
     "band": ("band-limited (LRG)", COLORS["blue"], "o"),
     "majority": ("blocks, commonest class", COLORS["red"], "s"),
     "nearest": ("blocks, middle point", COLORS["orange"], "^"),
 }
-SIZE = (4.4, 3.3)
-_CURVES = (COLORS["blue"], COLORS["red"], COLORS["green"], COLORS["purple"], COLORS["orange"], COLORS["sky"])
 
 
 def _plain(name: str) -> str:
@@ -24,7 +23,7 @@ def _plain(name: str) -> str:
     return name[:18].replace("$", r"\$")
 
 
-def _axes(size: tuple[float, float] = SIZE):
+def _axes(size: tuple[float, float] = (4.4, 3.3)):
     fig, ax = subplots(1, 1, size=size)
     fig.set_dpi(160)
     return fig, ax
@@ -33,18 +32,21 @@ def _axes(size: tuple[float, float] = SIZE):
 def _sizes(ax, sizes) -> None:
     sizes = sorted(set(sizes))
     shown = [s for k, s in enumerate(sizes) if len(sizes) < 7 or k in (0, len(sizes) - 1) or k % 2 == 0]
-    plain_ticks(ax, shown)
-    ax.minorticks_off()
+    figures.plain_ticks(ax, shown)
     ax.set_xlabel("points of the grid along a side")
 
 
 def _line(ax, rows, metric: str, kind: str, **style) -> None:
-    own = sorted((r for r in rows if r["kind"] == kind), key=lambda r: r["lrg_size"])
-    x = [r["lrg_size"] for r in own]
-    score = {k: np.array([r[metric][k] for r in own], float) for k in ("value", "low", "high")}
     label, colour, marker = KINDS[kind]
-    ax.plot(x, score["value"], color=colour, marker=marker, ms=4, **{"label": label, **style})
-    ax.fill_between(x, score["low"], score["high"], color=colour, alpha=0.18, lw=0)
+    own = pd.DataFrame([{"lrg_size": r["lrg_size"], **r[metric]} for r in rows if r["kind"] == kind])
+    _curve(ax, own, color=colour, marker=marker, **{"label": label, **style})
+
+
+def _curve(ax, rows: pd.DataFrame, **style) -> None:
+    """Draw value with its interval, low to high, over lrg_size."""
+    rows = rows.astype({c: float for c in ("lrg_size", "value", "low", "high")}).sort_values("lrg_size")
+    ax.plot(rows["lrg_size"], rows["value"], **{"ms": 4, **style})
+    ax.fill_between(rows["lrg_size"], rows["low"], rows["high"], color=style["color"], alpha=0.18, lw=0)
 
 
 def ceilings(data: Mapping) -> Figure:
@@ -53,7 +55,7 @@ def ceilings(data: Mapping) -> Figure:
     for kind in ("band", "majority"):
         _line(ax, data["ceilings"], "miou", kind)
         _line(ax, data["ceilings"], "boundary_iou", kind, ls="--", label=None)
-    _mark(ax, data)
+    _mark(ax, data, "lrg", "blocks")
     _sizes(ax, [r["lrg_size"] for r in data["ceilings"]])
     ax.set_ylabel("score against the true labels\n(dashed: boundary IoU)")
     ax.legend(fontsize=9, loc="lower right")
@@ -63,15 +65,13 @@ def ceilings(data: Mapping) -> Figure:
 def drops(data: Mapping) -> Figure:
     """Draw the relative loss of mIoU against the grid on a log axis, with the tolerated loss."""
     fig, ax = _axes()
-    rows = [r for r in data["ceilings"] if r["drop"]["value"] is not None]
-    positive = [r for r in rows if r["drop"]["value"] > 1e-5]
-    for kind in KINDS:
-        if any(r["kind"] == kind for r in positive):
-            _line(ax, positive, "drop", kind)
+    positive = [r for r in data["ceilings"] if (r["drop"]["value"] or 0) > 1e-5]
+    for kind in dict.fromkeys(r["kind"] for r in positive):
+        _line(ax, positive, "drop", kind)
     tolerated = data["settings"]["max_drop"]
     ax.axhline(tolerated, color=COLORS["black"], lw=1, ls=":")
     ax.text(0.99, tolerated, "tolerated", transform=ax.get_yaxis_transform(), ha="right", va="bottom", fontsize=9)
-    _mark(ax, data)
+    _mark(ax, data, "lrg", "blocks")
     ax.set_yscale("log")
     low = min([r["drop"]["value"] for r in positive] + [tolerated])
     ax.set_ylim(low / 2, 4)
@@ -81,8 +81,9 @@ def drops(data: Mapping) -> Figure:
     return fig
 
 
-def _mark(ax, data: Mapping) -> None:
-    for key, kind in (("lrg", "band"), ("blocks", "majority")):
+def _mark(ax, data: Mapping, *keys: str) -> None:
+    for key in keys:
+        kind = {"lrg": "band", "blocks": "majority"}[key]
         if chosen := data["recommendation"][key]:
             ax.axvline(chosen["lrg_size"], color=KINDS[kind][1], lw=6, alpha=0.15)
 
@@ -95,11 +96,8 @@ def classes(data: Mapping, most: int = 24) -> Figure:
     order = np.argsort(np.nanmean(table, axis=1))[:most]
     fig, ax = _axes((4.4, 0.9 + 0.24 * len(order)))
     ax.imshow(table[order], cmap="cividis", vmin=0, vmax=1, aspect="auto")
-    for y, k in enumerate(order):
-        for x in range(len(sizes)):
-            value = table[k, x]
-            ax.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=9,
-                    color="white" if value < 0.55 else "black")  # fmt: skip
+    for (y, x), value in np.ndenumerate(table[order]):
+        ax.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=9, color="white" if value < 0.55 else "black")
     ax.set_yticks(range(len(order)), [_plain(here[k]["name"]) for k in order], fontsize=9)
     ax.set_xticks(range(len(sizes)), [str(s) for s in sizes])
     ax.set_xlabel("points of the grid along a side")
@@ -110,12 +108,12 @@ def classes(data: Mapping, most: int = 24) -> Figure:
 def spectra(data: Mapping, most: int = 6) -> Figure:
     """Draw the power of the label planes against frequency: the mean, and the classes with the most of it."""
     fig, ax = _axes()
-    curves = {c["name"]: np.array(c["power"], float) for c in data["spectra"]}
-    mean = curves.pop("")
+    found = {c["name"]: np.array(c["power"], float) for c in data["spectra"]}
+    mean = found.pop("")
     nu = np.arange(len(mean))
-    largest = sorted(curves, key=lambda name: -curves[name][1:].sum())[:most]
-    for name, colour in zip(largest, _CURVES, strict=False):
-        ax.loglog(nu[1:], curves[name][1:], color=colour, lw=1.1, label=_plain(name))
+    largest = sorted(found, key=lambda name: -found[name][1:].sum())[:most]
+    for name, colour in zip(largest, CYCLE, strict=False):
+        ax.loglog(nu[1:], found[name][1:], color=colour, lw=1.1, label=_plain(name))
     ax.loglog(nu[1:], mean[1:], color=COLORS["black"], lw=2.2, label="mean of all classes")
     ax.set(xlabel="frequency (cycles per frame)", ylabel="power of the class planes")
     ax.legend(fontsize=9, loc="lower left")
@@ -125,15 +123,12 @@ def spectra(data: Mapping, most: int = 6) -> Figure:
 def tails(data: Mapping) -> Figure:
     """Draw the label energy beyond each band limit: measured, by the perimeter law, and its upper bound."""
     fig, ax = _axes()
-    nu = [r["nu_max"] for r in data["tails"]]
-    for key, label, style in (
-        ("bound", "bound (counts transitions)", {"color": COLORS["grey"], "ls": ":"}),
-        ("law", "perimeter law", {"color": COLORS["red"], "ls": "--"}),
-        ("measured", "measured", {"color": COLORS["blue"], "marker": "o", "ms": 4}),
-    ):
-        ax.loglog(nu, [r[key] for r in data["tails"]], label=label, **style)
-    ax.set_xticks(nu[::2], [str(n) for n in nu[::2]])
-    ax.minorticks_off()
+    rows = pd.DataFrame(data["tails"])
+    figures.curves(ax, rows["nu_max"], rows, {"bound": ("bound (counts transitions)", "grey", ":"),
+                                      "law": ("perimeter law", "red", "--"),
+                                      "measured": ("measured", "blue", "o-")}, ms=4)  # fmt: skip
+    ax.set_yscale("log")
+    figures.plain_ticks(ax, rows["nu_max"][::2])
     ax.set(xlabel="band limit (cycles per frame)", ylabel="label energy beyond it")
     ax.legend(fontsize=9)
     return fig
@@ -142,18 +137,16 @@ def tails(data: Mapping) -> Figure:
 def loss_rates(data: Mapping) -> Figure:
     """Draw R_ce against the grid: two boundaries, two averages, raw (solid) and calibrated (dashed)."""
     fig, ax = _axes()
-    variants = {(r["boundary"], r["average"]): None for r in data["logits"]["r_ce"]}
-    for (boundary, average), colour in zip(variants, _CURVES, strict=False):
-        for scale, ls in (("raw", "-"), ("calibrated", "--")):
-            own = [r for r in data["logits"]["r_ce"]
-                   if (r["boundary"], r["average"], r["scale"]) == (boundary, average, scale)]  # fmt: skip
-            own.sort(key=lambda r: r["lrg_size"])
+    rows = pd.DataFrame(data["logits"]["r_ce"])
+    variants = rows.groupby(["boundary", "average"], sort=False)
+    for ((boundary, average), part), colour in zip(variants, CYCLE, strict=False):
+        for scale, form in (("raw", "o-"), ("calibrated", "o--")):
+            own = part[part["scale"] == scale].sort_values("lrg_size")
             label = f"{boundary}, {average.replace('_', ' ')}" if scale == "raw" else None
-            ax.plot([r["lrg_size"] for r in own], [max(r["value"], 1e-9) for r in own], color=colour, ls=ls,
-                    marker="o", ms=3, label=label)  # fmt: skip
+            ax.plot(own["lrg_size"], own["value"].clip(lower=1e-9), form, color=colour, ms=3, label=label)
     ax.axhline(0.2, color=COLORS["black"], lw=1, ls=":")
     ax.set_yscale("log")
-    _sizes(ax, [r["lrg_size"] for r in data["logits"]["r_ce"]])
+    _sizes(ax, rows["lrg_size"])
     ax.set_ylabel("R_ce (dashed: calibrated)")
     ax.legend(fontsize=9)
     return fig
@@ -162,33 +155,28 @@ def loss_rates(data: Mapping) -> Figure:
 def savings(data: Mapping) -> Figure:
     """Draw what each grid saves: FLOPs (solid) and measured time (dashed) of both networks."""
     fig, ax = _axes()
-    for (model, name), colour in zip(MODEL_NAMES.items(), _CURVES, strict=False):
-        own = sorted((r for r in data["costs"] if r["model"] == model), key=lambda r: r["lrg_size"])
-        ax.plot([r["lrg_size"] for r in own], [r["flops_saved"] for r in own], color=colour, marker="o", ms=4,
-                label=f"{name}, FLOPs")  # fmt: skip
-        timed = [r for r in own if r["time_saved"] is not None]
-        if len(timed) > 1:
-            ax.plot([r["lrg_size"] for r in timed], [r["time_saved"] for r in timed], color=colour, ls="--",
-                    marker="o", ms=4, label=f"{name}, time")  # fmt: skip
-    _mark(ax, {"recommendation": {"lrg": data["recommendation"]["lrg"], "blocks": None}})
-    _sizes(ax, [r["lrg_size"] for r in data["costs"]])
+    rows = pd.DataFrame(data["costs"]).sort_values("lrg_size")
+    for (model, name), colour in zip(MODEL_NAMES.items(), CYCLE, strict=False):
+        for column, form, what in (("flops_saved", "o-", "FLOPs"), ("time_saved", "o--", "time")):
+            own = rows[(rows["model"] == model) & rows[column].notna()]
+            if len(own) > 1:
+                ax.plot(own["lrg_size"], own[column], form, color=colour, ms=4, label=f"{name}, {what}")
+    _mark(ax, data, "lrg")
+    _sizes(ax, rows["lrg_size"])
     ax.set_ylabel("share saved")
     ax.legend(fontsize=9)
     return fig
 
 
-def compare(rows: pd.DataFrame, tolerances: tuple[float, ...] = (0.01, 0.02, 0.05)) -> Figure:
+def compare(rows: pd.DataFrame) -> Figure:
     """Draw what labels cut to each grid lose, set by set, from the rows of the records, with the tolerated losses."""
     fig, (left, right) = subplots(2, 1, size=(4.9, 6.4), sharex=True, sharey=True)
     titles = {"band": "labels cut to the grid's band", "majority": "block labels"}
     for ax, kind in ((left, "band"), (right, "majority")):
         own = rows[(rows["table"] == "ceilings") & (rows["metric"] == "drop") & (rows["kind"] == kind)]
         for dataset, part in own[own["value"] > 1e-5].groupby("dataset", sort=False):
-            part, colour = part.sort_values("lrg_size"), DATASET_COLORS[dataset]
-            ax.plot(part["lrg_size"].astype(float), part["value"], color=colour, marker="o", ms=4,
-                    label=DATASET_NAMES[dataset])  # fmt: skip
-            ax.fill_between(part["lrg_size"].astype(float), part["low"], part["high"], color=colour, alpha=0.18, lw=0)
-        for tolerance in tolerances:
+            _curve(ax, part, color=DATASET_COLORS[dataset], marker="o", label=DATASET_NAMES[dataset])
+        for tolerance in (0.01, 0.02, 0.05):
             ax.axhline(tolerance, color=COLORS["black"], lw=0.9, ls=":")
             ax.text(0.995, tolerance, f"{tolerance:.0%}", transform=ax.get_yaxis_transform(), ha="right", va="bottom",
                     fontsize=9.8)  # fmt: skip

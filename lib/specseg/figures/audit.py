@@ -8,16 +8,8 @@ from textwrap import fill
 import numpy as np
 import pandas as pd
 
-from specseg.figures import (
-    COLORS,
-    DATASET_COLORS,
-    DATASET_NAMES,
-    MODEL_MARKERS,
-    MODEL_NAMES,
-    legend_below,
-    plain_ticks,
-    subplots,
-)  # fmt: skip
+from specseg import figures
+from specseg.figures import COLORS, DATASET_COLORS, DATASET_NAMES, MODEL_MARKERS, MODEL_NAMES, legend_below, subplots
 
 MODELS = ("deeplabv3plus", "dan")
 DATASETS = ("pascal", "deepglobe", "cityscapes")
@@ -185,7 +177,7 @@ def by_threshold(rows: pd.DataFrame, printed: dict[str, float]):
         ax.axhline(value, ls="--", color=COLORS["purple"], label="printed")
         ax.axvline(printed["threshold"], color=COLORS["grey"], lw=1)
         ax.set_title(title)
-        plain_ticks(ax, (0.05, 0.1, 0.2, 0.4))
+        figures.plain_ticks(ax, (0.05, 0.1, 0.2, 0.4))
     right.set_xlabel("threshold on $R_{ce}$")
     left.legend()
     return fig

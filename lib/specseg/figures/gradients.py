@@ -11,53 +11,49 @@ import torch
 from specseg import figures
 from specseg.figures import COLORS
 
-
-def _centred(row: torch.Tensor) -> np.ndarray:
-    image = np.fft.fftshift(row.abs().numpy())
-    return 20 * np.log10(np.maximum(image / image.max(), 1e-4))
+SHADES = {2: COLORS["sky"], 1: COLORS["blue"], 0: COLORS["black"]}  # how many bins around the row's frequency
 
 
 def fig3(rows: Mapping[tuple[str, int], torch.Tensor], names: Sequence[str]):
     """Draw |dy(nu_i)/dx(nu_j)| over nu_j of each operation (a row) and nu_i (a column), in dB below its maximum."""
     nus = sorted({nu for _, nu in rows})
     fig, axes = figures.subplots(len(names), len(nus), size=(4.8, 1.5 * len(names) + 0.8), sharex=True, sharey=True)
-    for j, name in enumerate(names):
-        for i, nu in enumerate(nus):
-            image = _centred(rows[name, nu])
-            half = image.shape[0] // 2
-            ax = axes[j, i]
-            shown = ax.imshow(image, vmin=-60, vmax=0, cmap="viridis", origin="lower",
-                              extent=(-half - 0.5, half + 0.5, -half - 0.5, half + 0.5))  # fmt: skip
-            ax.grid(False)
+    for line, name in zip(axes, names, strict=True):
+        for ax, nu in zip(line, nus, strict=True):
+            power = np.fft.fftshift(rows[name, nu].abs().square().numpy())
+            half = power.shape[0] // 2
+            shown = figures.picture(ax, figures.decibels(power), vmin=-60, vmax=0, cmap="viridis", origin="lower",
+                                    extent=(-half - 0.5, half + 0.5) * 2)  # fmt: skip
             ax.set(xticks=[-half, 0, half], yticks=[-half, 0, half])
-            if i == 0:
-                ax.set_ylabel(name.replace(", ", "\n").replace("up-sampling x4", "up x4"), fontsize=9.8)
-            if j == 0:
-                ax.set_title(rf"$\nu_i$ = ({nu}, {nu})")
+        line[0].set_ylabel(name.replace(", ", "\n").replace("up-sampling x4", "up x4"), fontsize=9.8)
+    for ax, nu in zip(axes[0], nus, strict=True):
+        ax.set_title(rf"$\nu_i$ = ({nu}, {nu})")
     fig.colorbar(shown, ax=axes, location="bottom", shrink=0.6, label="dB below the row's maximum")
     return fig
 
 
 def row_energies(table: pd.DataFrame):
     """Draw the row energies on the diagonal, within 1 and within 2 bins (columns as `layer_study.fig3_table`)."""
-    mean = table.groupby(["operation", "nu_i", "within"], sort=False)["value"].mean().reset_index()
+    mean = table.groupby(["operation", "nu_i", "within"], sort=False)["value"].mean().unstack("within")
     names = list(dict.fromkeys(table["operation"]))
-    nus = sorted(mean["nu_i"].unique())
+    nus = sorted(table["nu_i"].unique())
     fig, axes = figures.subplots(len(nus), 1, size=(4.8, 0.28 * len(names) * len(nus) + 1.6), sharex=True)
-    shades = {2: COLORS["sky"], 1: COLORS["blue"], 0: COLORS["black"]}
     for ax, nu in zip(axes, nus, strict=True):
-        for within, color in shades.items():
-            part = mean[(mean["nu_i"] == nu) & (mean["within"] == within)].set_index("operation")["value"]
-            label = {0: "diagonal", 1: "within 1", 2: "within 2"}[within]
-            ax.barh(range(len(names)), [part[n] for n in names], color=color, label=label, height=0.7)
-        ax.axvline(0.9, color=COLORS["red"], lw=0.8, ls=":")
-        ax.set(xlim=(0, 1))
-        ax.set_yticks(range(len(names)), [n.replace("up-sampling", "up") for n in names], fontsize=9.8)
-        ax.invert_yaxis()
+        energy_bars(ax, mean.xs(nu, level="nu_i").loc[names], [n.replace("up-sampling", "up") for n in names])
         ax.set_title(rf"$\nu_i$ = ({nu}, {nu})")
     axes[-1].set_xlabel("share of the row's energy")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=3)
+    figures.legend_below(fig, axes[:1], 3)
     return fig
+
+
+def energy_bars(ax, shares: pd.DataFrame, names: Sequence[str], claimed: float = 0.9) -> None:
+    """Draw a row's energy at nu_i, within 1 and within 2 bins (columns 0, 1, 2) as bars, the first row on top."""
+    for within, label in ((2, "within 2 bins"), (1, "within 1 bin"), (0, "at the row's frequency")):
+        ax.barh(range(len(shares)), shares[within], color=SHADES[within], label=label, height=0.7)
+    ax.axvline(claimed, color=COLORS["red"], lw=0.8, ls=":")
+    ax.set_yticks(range(len(names)), names)
+    ax.set_xlim(0, 1)
+    ax.invert_yaxis()
 
 
 def cost_of_half(table: pd.DataFrame, law: pd.DataFrame):
@@ -69,9 +65,14 @@ def cost_of_half(table: pd.DataFrame, law: pd.DataFrame):
     mean = table.groupby(["activation", "rms"]).mean(numeric_only=True).reset_index()
     soft, relu = (mean[mean["activation"] == a] for a in ("softplus", "ReLU"))
     ax.plot(law["rms"], law["first"], color=COLORS["grey"], lw=1, label="first order: rms Z / 2")
-    ax.plot(soft["rms"], soft["error"], "o-", color=COLORS["blue"], label="softplus, Eq. 5")
-    ax.plot(soft["rms"], soft["second"], "s--", color=COLORS["green"], label="softplus, with Z/4 of Eq. 47")
-    ax.plot(relu["rms"], relu["error"], "^-", color=COLORS["red"], label="ReLU, Eq. 5")
+    figures.curves(
+        ax,
+        soft["rms"],
+        soft,
+        {"error": ("softplus, Eq. 5", "blue", "o-"), "second": ("softplus, with Z/4 of Eq. 47", "green", "s--")},
+        ms=6,
+    )
+    ax.plot(relu["rms"], relu["error"], "^-", color=COLORS["red"], label="ReLU, Eq. 5")  # fmt: skip
     ax.set(xscale="log", yscale="log", ylim=(1e-4, 2), xlabel="rms of the pre-activation Z",
            ylabel="relative error of the spectral gradient")  # fmt: skip
     ax.legend(fontsize=9.8)
@@ -83,11 +84,10 @@ def depth(table: pd.DataFrame):
     fig, axes = figures.subplots(2, 1, size=(4.8, 5.6), sharex=True)
     mean = table.groupby(["activation", "depth", "within"])["value"].mean().reset_index()
     for ax, name in zip(axes, ("softplus", "ReLU"), strict=True):
-        for within, color in ((0, COLORS["black"]), (1, COLORS["blue"]), (2, COLORS["sky"])):
+        for within, color in reversed(SHADES.items()):
             part = mean[(mean["activation"] == name) & (mean["within"] == within)]
-            ax.plot(
-                part["depth"], part["value"], "o-", color=color, label={0: "diagonal"}.get(within, f"within {within}")
-            )
+            label = f"within {within}" if within else "diagonal"
+            ax.plot(part["depth"], part["value"], "o-", color=color, label=label)
         ax.axhline(0.5, color=COLORS["red"], lw=0.8, ls=":")
         ax.set(ylabel="share of the row's energy", title=name, ylim=(0, 1), xticks=sorted(table["depth"].unique()))
     axes[1].set_xlabel("layers")
@@ -105,9 +105,8 @@ def relu_spread(rows: pd.DataFrame):
         law, dots = part[part["kind"] == "law"], part[part["kind"] == "measured"]
         ax.plot(law["within"], law["value"], color=color, label=rf"features $\propto |\nu|^{{-{decay:g}}}$")
         ax.plot(dots["within"], dots["value"], "o", color=color, ms=4)
-    ax.set(
-        xlabel=r"distance of $\nu_j$ from $\nu_i$, at most [bins]", ylabel="share of the row's energy", ylim=(0, 1.02)
-    )
+    ax.set_xlabel(r"distance of $\nu_j$ from $\nu_i$, at most [bins]")
+    ax.set(ylabel="share of the row's energy", ylim=(0, 1.02))
     ax.legend(title="lines: arcsine law, dots: measured", fontsize=9.8)
     return fig
 
@@ -124,7 +123,7 @@ def cancellation(tables: Mapping[str, pd.DataFrame]):
             ax.plot(line["nu_j"], line["value"], style, color=color, ms=3, label=label)
         ax.set(yscale="log", ylabel="size of the gradient", title=name)
     ax.set_xlabel(r"$\nu_j$ [cycles per frame]")
-    fig.legend(*np.atleast_1d(axes)[0].get_legend_handles_labels(), loc="outside lower center", ncol=1, fontsize=9.8)
+    figures.legend_below(fig, np.atleast_1d(axes)[:1], 1)
     return fig
 
 
@@ -140,11 +139,10 @@ def by_confidence(rows: pd.DataFrame):
             best = part[part["best"]]
             ax.plot(best["confidence"], best[column], "o", color=color, ms=6)
         ax.axhline(bound, color=COLORS["grey"], lw=0.8, ls=":")
-        ax.set(yscale="log", xscale="log", ylabel="change", title=title)
-        ax.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])
-        ax.set_xticks([], minor=True)
+        ax.set(yscale="log", ylabel="change", title=title)
+        figures.plain_ticks(ax, (1, 2, 4, 8))
     ax.set_xlabel("confidence")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=3, fontsize=9.8)
+    figures.legend_below(fig, axes[:1], 3)
     return fig
 
 
@@ -157,21 +155,16 @@ def layer_slider(images: Mapping[float, np.ndarray], shares: Mapping[float, floa
 
     axis = np.arange(next(iter(images.values())).shape[0])
     axis = axis - len(axis) // 2
-    fig = go.Figure()
-    for k, image in enumerate(images.values()):
-        level = np.round(20 * np.log10(np.maximum(image, 1e-4)), 1)
-        fig.add_trace(go.Heatmap(x=axis, y=axis, z=level, zmin=-60, zmax=0, colorscale="Viridis", visible=k == 0,
-                                 colorbar={"title": "dB"},
-                                 hovertemplate="ν_j = (%{y}, %{x})<br>%{z} dB<extra></extra>"))  # fmt: skip
-    steps = [
-        {"label": f"{rms:g}", "method": "update",
-         "args": [{"visible": [j == k for j in range(len(images))]},
-                  {"title.text": f"ν_i = {nu_i}: {shares[rms]:.0%} of the energy on the diagonal"}]}
-        for k, rms in enumerate(images)
-    ]  # fmt: skip
-    first = next(iter(images))
+    shared = {"x": axis, "y": axis, "zmin": -60, "zmax": 0, "colorscale": "Viridis", "colorbar": {"title": "dB"},
+              "hovertemplate": "ν_j = (%{y}, %{x})<br>%{z} dB<extra></extra>"}  # fmt: skip
+    fig = go.Figure([go.Heatmap(z=np.round(figures.decibels(image**2), 1), visible=k == 0, **shared)
+                     for k, image in enumerate(images.values())])  # fmt: skip
+    titles = {rms: f"ν_i = {nu_i}: {shares[rms]:.0%} of the energy on the diagonal" for rms in images}
+    steps = [{"label": f"{rms:g}", "method": "update",
+              "args": [{"visible": [other == rms for other in images]}, {"title.text": titles[rms]}]}
+             for rms in images]  # fmt: skip
     fig.update_layout(
-        height=480, title={"text": f"ν_i = {nu_i}: {shares[first]:.0%} of the energy on the diagonal"},
+        height=480, title={"text": titles[next(iter(images))]},
         sliders=[{"active": 0, "currentvalue": {"prefix": "rms of Z: "}, "steps": steps, "pad": {"t": 40}}],
         xaxis_title="ν_j, horizontal", yaxis={"title": "ν_j, vertical", "scaleanchor": "x"},
         margin={"l": 60, "r": 20, "t": 50, "b": 40},

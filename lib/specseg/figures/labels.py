@@ -9,18 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from specseg.figures import (
-    COLORS,
-    REGIME_COLORS,
-    SET_COLORS,
-    SET_NAMES,
-    legend_below,
-    painted,
-    picture,
-    plain_ticks,
-    subplots,
-    uri,
-)  # fmt: skip
+from specseg import figures
+from specseg.figures import COLORS, REGIME_COLORS, SET_COLORS, SET_NAMES, legend_below, painted, plain_ticks, subplots
 
 VOID_GREY = (224, 224, 224)
 _RANGE = (16, 32)  # the band limits that the paper recommends
@@ -130,9 +120,9 @@ def residual(label: np.ndarray, low: np.ndarray, distance: np.ndarray, palette: 
     neighbourhood of one LRG cell (white line)."""
     fig, every = subplots(2, 2, size=(4.9, 5.2))
     first, second, third, bar = every.flat
-    picture(first, painted(label, palette, VOID_GREY), "label map B")
-    shown = picture(second, low, r"what lies beyond $\nu_{max}$", cmap="magma", vmin=0)
-    picture(third, low, "within one grid cell", cmap="magma", vmin=0)
+    figures.picture(first, painted(label, palette, VOID_GREY), "label map B")
+    shown = figures.picture(second, low, r"what lies beyond $\nu_{max}$", cmap="magma", vmin=0)
+    figures.picture(third, low, "within one grid cell", cmap="magma", vmin=0)
     third.contour(distance, levels=[cell], colors="white", linewidths=0.7)
     fig.colorbar(shown, ax=bar, location="left", shrink=0.75)
     bar.set_axis_off()
@@ -164,9 +154,9 @@ def explained(plane: np.ndarray, power: np.ndarray, rims: np.ndarray, bins: np.n
     fig, every = subplots(2, 2, size=(5.0, 5.4))
     (left, right), lower = every[0], fig.add_subplot(every[1, 0].get_gridspec()[1, :])
     every[1, 0].remove(), every[1, 1].remove()
-    picture(left, plane, "a class plane", cmap="Greys")
+    figures.picture(left, plane, "a class plane", cmap="Greys")
     middle = len(power) // 2
-    picture(right, np.log10(np.maximum(power, power.max() * 1e-9)), f"power, and the rim of {nu}", cmap="cividis",
+    figures.picture(right, figures.decibels(power, -90), f"power, and the rim of {nu}", cmap="cividis",
             extent=(-middle - 0.5, middle + 0.5) * 2)  # fmt: skip
     right.plot(nu * np.array([-1, 1, 1, -1, -1]), nu * np.array([-1, -1, 1, 1, -1]), color=COLORS["red"])
     right.set(xlabel="waves across", xlim=(-48, 48), ylim=(-48, 48), xticks=(-nu, 0, nu), yticks=(-nu, 0, nu))
@@ -193,7 +183,7 @@ def band_slider(maps: Mapping[str, Sequence[np.ndarray]], palettes: Mapping[str,
             at = {**place, "x": (i + 0.5) / len(maps)}
             image = Image.fromarray(np.asarray(maps[name][k], np.uint8))
             image.putpalette(painted(np.arange(256), palettes[name], VOID_GREY).tobytes())
-            pictures.append({**at, "source": uri(image), "y": 0.5, "sizex": 0.96 / len(maps), "sizey": 1,
+            pictures.append({**at, "source": figures.uri(image), "y": 0.5, "sizex": 0.96 / len(maps), "sizey": 1,
                              "yanchor": "middle", "layer": "below"})  # fmt: skip
             text = f"{SET_NAMES.get(name, name).split(' (')[0]}<br>{notes[name][k]}"
             captions.append({**at, "text": text, "y": 1.02, "yanchor": "bottom", "showarrow": False,
