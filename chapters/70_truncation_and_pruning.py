@@ -266,7 +266,7 @@ figures.show(
 # Theory puts it at contours ({doc}`40_boundary_iou`). There the loss is larger at small grids: at a quarter the
 # boundary mIoU falls {glue:text}`cut_edges` times as far as the mIoU.
 # %% tags=["remove-input"]
-edges = gate.marked(tables.boundary_drops(base), base, ratios)
+edges = tables.boundary_drops(plain)
 at = edges[edges["share"] == 0.25].pivot_table("value", ["domain", "model"], "metric")
 ratio = (at["boundary mIoU"] / at["mIoU"]).dropna()
 glue("cut_edges", f"{ratio.min():.1f} to {ratio.max():.1f}", display=False)

@@ -138,7 +138,7 @@ def test_methods_boundaries_and_rates(root):
     half = drops[(drops["lrg_size"] == 33) | (drops["method"] == "encoder")]
     ax = truncation.methods(half).axes[0]
     assert [t.get_text() for t in ax.get_yticklabels()] == list(truncation.METHODS.values())
-    assert len(truncation.boundaries(tables.boundary_drops(trained.pools(found))).axes) == 3
+    assert len(truncation.boundaries(tables.boundary_drops(drops)).axes) == 3
     rates = loss_tables.main_reading(trained.rates())
     both = tables.against_rates(drops[drops["method"].isin(["full", "bilinear"])], rates)
     printed = tables.against_rates(tables.printed().query("prune_rate == 0"), loss_tables.printed())

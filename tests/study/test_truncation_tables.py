@@ -58,17 +58,6 @@ def test_table_4_stands_above_ours(found):
     assert table.loc["streets", "dan", "cityscapes"][0.125] == 0.554
     law = 1 - iou_of(invented.error(VOC, 0.5)) / iou_of(invented.error(VOC, 1.0))
     assert table.loc["objects", "deeplabv3plus", "voc"][0.5] == pytest.approx(law, rel=0.05)
-    pruned = tables.side_by_side(trained.drops(found), 0.6)
-    assert [i[2] for i in pruned.index] == [
-        "pascal",
-        "voc",
-        "pascal",
-        "deepglobe",
-        "deepglobe",
-        "cityscapes",
-        "cityscapes",
-    ]
-    assert pruned.loc["objects", "deeplabv3plus", "pascal"][0.5] == 0.006
 
 
 def test_printed_drops_are_those_of_the_paper():
@@ -95,21 +84,19 @@ def test_steps_that_do_not_rise_are_counted_over_sizes_and_rates(found):
 def test_a_difference_of_conditions_uses_the_same_draws(found):
     """Bilinear and ideal low pass have equal counts here: each drop has an interval, their difference has none."""
     pool = trained.pools(found)[0]
-    same = tables.difference(pool, ("bilinear", 33), ("fourier", 33))
+    half, fourier, quarter = (tables.drop(pool, *c) for c in (("bilinear", 33), ("fourier", 33), ("bilinear", 17)))
+    same = trained.compared(half, fourier)
     assert (same["value"], same["low"], same["high"]) == (0, 0, 0)
-    value, drawn = tables.drop(pool, "bilinear", 33)
-    assert drawn.std() > 0
-    other = tables.difference(pool, ("bilinear", 33), ("bilinear", 17))
-    assert other["value"] == pytest.approx(value - tables.drop(pool, "bilinear", 17)[0])
-    assert other["high"] - other["low"] < np.ptp(scores.interval(drawn)) + np.ptp(
-        scores.interval(tables.drop(pool, "bilinear", 17)[1])
-    )
+    assert half[1].std() > 0
+    other = trained.compared(half, quarter)
+    assert other["value"] == pytest.approx(half[0] - quarter[0])
+    assert other["high"] - other["low"] < sum(np.ptp(scores.interval(drawn)) for _, drawn in (half, quarter))
 
 
 def test_streets_against_each_other_kind(found):
     base = trained.pools(trained.plain(found))
     at = {p.setup.domain: tables.drop(p, "bilinear", 33)[0] for p in base}
-    pairs = trained.against(base, "streets")
+    pairs = trained.streets_against(base)
     assert [b.setup.domain for _, b in pairs] == ["voc", "dubai"]
     for streets, other in pairs:
         gap = tables.streets_difference(streets, other)
@@ -145,7 +132,9 @@ def test_pruning_is_compared_with_the_parent_of_the_same_seed(found):
 
 
 def test_boundary_drops_stand_beside_those_of_miou(found):
-    table = tables.boundary_drops(trained.pools(found)[:1])
+    table = tables.boundary_drops(
+        trained.drops(found, domain="voc", prune_decoder=0.0).query("method in ('full', 'bilinear')")
+    )
     wide = table.pivot(index="share", columns="metric", values="value")
     assert (wide.loc[1] == 0).all() and wide["boundary mIoU"][0.125] > wide["boundary mIoU"][0.5] > 0
     by_hand = [iou_of(invented.error(VOC, s)) for s in (1, 0.25)]

@@ -9,7 +9,7 @@ blocks. Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 2.1 and 3.3.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -41,11 +41,11 @@ class Pair(NamedTuple):
         return self.weak.setup.nu_max
 
 
-def pairs(found: Found, annotation: str = "block") -> list[Pair]:
-    """Return every setup trained on blocks ("block" or "block_nearest") beside its fully labelled one, finest first."""
+def pairs(found: Found) -> list[Pair]:
+    """Return every setup trained on blocks beside its fully labelled one, finest first."""
     whole = {p.setup: p for source in (found.truncation, found.networks) for p in trained.pools(source)}
     out = []
-    for pool in trained.pools(found.blocks, annotation=annotation):
+    for pool in trained.pools(found.blocks, annotation="block"):
         base = whole.get(replace(pool.setup, annotation="full", nu_max=0))
         if base and base.keys & pool.keys:
             out.append(Pair(*trained.shared(base, pool)))
@@ -55,22 +55,20 @@ def pairs(found: Found, annotation: str = "block") -> list[Pair]:
 def table(found: Sequence[Pair]) -> pd.DataFrame:
     """Return Table 3 of our networks: domain, kind, model, annotation, nu_max (0: full labels), miou, drop with low and
     high, label_drop (what the training labels themselves lose), folds, seeds, n."""
+    keys = ["domain", "kind", "model", "annotation"]
     rows = []
     for pair in found:
-        about = {k: v for k, v in pair.weak.describe().items()
-                 if k in ("domain", "kind", "model", "annotation", "folds", "seeds", "n")}  # fmt: skip
+        about = {k: v for k, v in pair.weak.describe().items() if k in (*keys, "folds", "seeds", "n")}
         labels = [m.rows.query("metric == 'label_miou'")["value"] for m in pair.weak.members if len(m.rows)]
-        full, weak = (statistics.estimate(*trained.miou_draws(p)) for p in pair)
-        drop = statistics.estimate(*trained.drop_draws(pair.base, pair.weak))
+        full, weak = (trained.miou_draws(p)[0] for p in pair)
         lost = float(1 - pd.concat(labels).mean()) if labels else float("nan")
-        rows.append({**about, "nu_max": 0, "miou": full["value"], "drop": 0.0, "low": 0.0, "high": 0.0,
-                     "label_drop": 0.0})  # fmt: skip
-        rows.append({**about, "nu_max": pair.nu_max, "miou": weak["value"], "drop": drop["value"], "low": drop["low"],
-                     "high": drop["high"], "label_drop": lost})  # fmt: skip
-    columns = ["domain", "kind", "model", "annotation", "nu_max", "miou", "drop", "low", "high", "label_drop"]
-    return pd.DataFrame(rows, columns=None if rows else columns).drop_duplicates(
-        ["domain", "model", "annotation", "nu_max"]
-    )
+        whole = {"nu_max": 0, "miou": full, **dict.fromkeys(("drop", "low", "high", "label_drop"), 0.0)}
+        drop = statistics.estimate(*trained.drop_draws(pair.base, pair.weak))
+        cut = {"nu_max": pair.nu_max, "miou": weak, "drop": drop.pop("value"), **drop, "label_drop": lost}
+        rows += [{**about, **whole}, {**about, **cut}]
+    columns = [*keys, "nu_max", "miou", "drop", "low", "high", "label_drop"]
+    table = pd.DataFrame(rows, columns=None if rows else columns)
+    return table.drop_duplicates(["domain", "model", "annotation", "nu_max"])
 
 
 def printed() -> pd.DataFrame:
@@ -81,24 +79,22 @@ def printed() -> pd.DataFrame:
 
 
 def equal_budget(found: Found) -> pd.DataFrame:
-    """Return blocks against fewer full labels at one budget: domain, model, nu_max, images, pairs, each, value, ends.
+    """Return blocks against fewer full labels at one budget: domain, model, nu_max, images, pool, pairs, each, value.
 
     `value` is the mIoU trained on blocks minus that of the network trained on `images` = N/h full labels (within 2 %),
     the mean of so many `pairs` of trainings; `each` has their gains as parts of the latter's mIoU.
     """
-    few = {(p.setup.domain, p.setup.model, p.setup.images): p for p in trained.pools(found.blocks, annotation="full")}
+    few = trained.pools(found.blocks, annotation="full")
     rows = []
-    for pool in trained.pools(found.blocks, annotation="block", images=0):
-        n = pool.setup
+    for pool, other in itertools.product(trained.pools(found.blocks, annotation="block", images=0), few):
+        n, total, images = pool.setup, _pictures(pool), other.setup.images
         side = (n.size - 1) / (2 * n.nu_max)
-        total = _pictures(pool)
-        for (domain, model, images), other in few.items():
-            if (domain, model) == (n.domain, n.model) and total and abs(images * side / total - 1) < 0.02:
-                one, two = trained.shared(pool, other)
-                (a, drawn_a), (b, drawn_b) = trained.miou_draws(one), trained.miou_draws(two)
-                rows.append({"domain": domain, "model": model, "nu_max": n.nu_max, "images": images,
-                             "pairs": len(one.keys), "each": [-v for v in each(two, one)], "miou": a, "miou_few": b,
-                             **statistics.estimate(a - b, drawn_a - drawn_b)})  # fmt: skip
+        if trained.who(n) == trained.who(other.setup) and total and abs(images * side / total - 1) < 0.02:
+            one, two = trained.shared(pool, other)
+            mious = [trained.miou_draws(p) for p in (one, two)]
+            rows.append({"domain": n.domain, "model": n.model, "nu_max": n.nu_max, "images": images, "pool": pool,
+                         "pairs": len(one.keys), "each": [-v for v in each(two, one)], "miou": mious[0][0],
+                         "miou_few": mious[1][0], **trained.compared(*mious)})  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -151,16 +147,18 @@ def observations(found: Found) -> tuple[list[dict], dict[str, str]]:
 
     Every difference of two trainings bears the spread of trainings.
     """
-    blocks, spread, ratios = (
-        pairs(found),
-        noise([*found.networks, *found.truncation]),
-        gate.quality(found.networks, found.blocks),
-    )
+    blocks, spread = pairs(found), noise([*found.networks, *found.truncation])
     if not blocks or spread is None:
         why = "networks trained on blocks, and three seeds of a fully labelled one: not both on record"
         return [], dict.fromkeys(CLAIMS, why)
-    facts = [*_steps(blocks, spread, ratios), *_close(blocks, spread, ratios), *_coarse(blocks, spread, ratios),
-             *_gaps(blocks, spread, ratios), *_budget(found, spread, ratios)]  # fmt: skip
+    ratios, facts = gate.quality(found.networks, found.blocks), []
+    measured = (("tab3-monotone-r3", _steps(blocks, spread)), ("tab3-objects-close-r3", _close(blocks, spread)),
+                ("tab3-coarse-blocks-r3", _coarse(blocks, spread)), ("tab3-streets-larger-r3", _gaps(blocks, spread)),
+                ("sec21-weak-labels-cost-effective", _budget(found, spread)))  # fmt: skip
+    for claim, told in measured:
+        for pools, fact in told:
+            about = trained.observed_pair(*pools, ratios) if len(pools) == 2 else pools[0].observed(ratios)
+            facts.append({"claim_id": claim, **about, **fact})
     seen = {f["claim_id"] for f in facts}
     return facts, {claim: why for claim, why in CLAIMS.items() if claim not in seen}
 
@@ -174,87 +172,62 @@ CLAIMS = {
 }
 
 
-def _about(claim: str, pool: Pool, ratios: dict[str, float]) -> dict:
-    return {"claim_id": claim, **pool.observed(ratios)}
+Told = Iterator[tuple[tuple[Pool, ...], dict]]  # the setups that a fact is about, and the fact
 
 
-def _steps(found: Sequence[Pair], spread: Noise, ratios: dict[str, float]) -> list[dict]:
+def _steps(found: Sequence[Pair], spread: Noise) -> Told:
     """The fall of the mIoU at each step to coarser blocks, full labels first, as part of the finer network's."""
-    facts = []
-    for _, own in itertools.groupby(sorted(found, key=_who), key=_who):
+    for who, own in itertools.groupby(sorted(found, key=_who), key=_who):
         line = sorted(own, key=lambda p: -p.nu_max)
         finer = [line[0].base, *(p.weak for p in line)]
         for pair, before in zip(line, finer, strict=False):
             fall = spread.widen(*trained.drop_draws(before, pair.weak), each(before, pair.weak))
-            facts.append(
-                {
-                    **_about("tab3-monotone-r3", pair.weak, ratios),
-                    **fall,
-                    "mutant": -1.0,
-                    "note": f"{_who(pair)} to {pair.nu_max}: {fall['value']:+.1%} [{fall['low']:+.1%}, "
-                    f"{fall['high']:+.1%}].",
-                }
-            )
-    return facts
+            note = f"{who} to {pair.nu_max}: {gate.ends(fall, '{:+.1%}')}."
+            yield (pair.weak,), {**fall, "mutant": -1.0, "note": note}
 
 
-def _close(found: Sequence[Pair], spread: Noise, ratios: dict[str, float]) -> list[dict]:
+def _close(found: Sequence[Pair], spread: Noise) -> Told:
     """The drop at nu_max = 32, the paper's frequency, and at 16, its share of the grid's band limit."""
-    facts = []
     for pair in found:
-        if pair.nu_max in (32, 16) and pair.weak.describe()["kind"] in CLOSE_KINDS:
+        if pair.nu_max in (32, 16) and pair.weak.setup.home.kind in CLOSE_KINDS:
             drop = spread.widen(*trained.drop_draws(*pair), each(*pair))
-            facts.append({**_about("tab3-objects-close-r3", pair.weak, ratios), **drop, "mutant": 1.0, "note": (
-                f"{_who(pair)} at nu_max = {pair.nu_max}: drop {drop['value']:+.1%} [{drop['low']:+.1%}, "
-                f"{drop['high']:+.1%}].")})  # fmt: skip
-    return facts
+            note = f"{_who(pair)} at nu_max = {pair.nu_max}: drop {gate.ends(drop, '{:+.1%}')}."
+            yield (pair.weak,), {**drop, "mutant": 1.0, "note": note}
 
 
-def _coarse(found: Sequence[Pair], spread: Noise, ratios: dict[str, float]) -> list[dict]:
+def _coarse(found: Sequence[Pair], spread: Noise) -> Told:
     """The drop at nu_max = 8, mean over the models of a domain, each a training of its own."""
-    facts = []
-    coarsest = [p for p in found if p.nu_max == 8 and p.weak.describe()["kind"] == "objects"]
+    coarsest = [p for p in found if p.nu_max == 8 and p.weak.setup.home.kind == "objects"]
     for name in dict.fromkeys(p.weak.setup.domain for p in coarsest):
         own = [p for p in coarsest if p.weak.setup.domain == name]
         values, drawn = zip(*(trained.drop_draws(*p) for p in own), strict=True)
         pairs = [each(*p) for p in own]
         worth = len(own) ** 2 / sum(1 / len(p) for p in pairs)
         drop = spread.widen(float(np.mean(values)), np.mean(drawn, 0), sum(pairs, []), worth)
-        facts.append({**_about("tab3-coarse-blocks-r3", own[0].weak, ratios), **drop, "mutant": 0.0, "note": (
-            f"At {own[0].nu_max} cycles, mean of {len(own)} models: drop {drop['value']:+.1%} [{drop['low']:+.1%}, "
-            f"{drop['high']:+.1%}]; the paper's two lose 13 and 14 %.")})  # fmt: skip
-    return facts
+        yield (own[0].weak,), {**drop, "mutant": 0.0, "note": (
+            f"At {own[0].nu_max} cycles, mean of {len(own)} models: drop {gate.ends(drop, '{:+.1%}')}; the paper's two "
+            "lose 13 and 14 %.")}  # fmt: skip
 
 
-def _gaps(found: Sequence[Pair], spread: Noise, ratios: dict[str, float]) -> list[dict]:
+def _gaps(found: Sequence[Pair], spread: Noise) -> Told:
     """How much more streets lose than another kind of scene at one band limit, with one model."""
-    facts = []
-    for (streets, other), nu in itertools.product(trained.against([p.weak for p in found], "streets"), (32, 16, 8)):
+    by_weak = {p.weak: p for p in found}
+    for (streets, other), nu in itertools.product(trained.streets_against([*by_weak]), (32, 16, 8)):
         if streets.setup.nu_max == other.setup.nu_max == nu:
-            (a, drawn_a), (b, drawn_b) = (
-                trained.drop_draws(*next(p for p in found if p.weak is w)) for w in (streets, other)
-            )
-            drives, rest = (each(*next(p for p in found if p.weak is w)) for w in (streets, other))
+            both = [by_weak[w] for w in (streets, other)]
+            (a, drawn_a), (b, drawn_b) = (trained.drop_draws(*p) for p in both)
+            drives, rest = (each(*p) for p in both)
             gap = spread.widen(a - b, drawn_a - drawn_b, drives, 1 / (1 / len(drives) + 1 / len(rest)))
-            facts.append({**trained.observed_pair(streets, other, ratios), **gap, "claim_id": "tab3-streets-larger-r3",
-                          "note": f"{gate.named(streets.setup)} at {nu}: {gap['value']:+.1%}."})  # fmt: skip
-    return facts
+            yield (streets, other), {**gap, "note": f"{gate.named(streets.setup)} at {nu}: {gap['value']:+.1%}."}
 
 
-def _budget(found: Found, spread: Noise, ratios: dict[str, float]) -> list[dict]:
-    facts = []
+def _budget(found: Found, spread: Noise) -> Told:
     for row in equal_budget(found).to_dict("records"):
-        pool = next(
-            p
-            for p in trained.pools(found.blocks, annotation="block", images=0)
-            if (p.setup.domain, p.setup.model, p.setup.nu_max) == (row["domain"], row["model"], row["nu_max"])
-        )
         drawn = np.array([row["low"], row["high"]]) / row["miou_few"]
         gap = spread.widen(row["value"] / row["miou_few"], drawn, row["each"])
-        facts.append({**_about("sec21-weak-labels-cost-effective", pool, ratios), **gap, "mutant": -1.0, "note": (
+        yield (row["pool"],), {**gap, "mutant": -1.0, "note": (
             f"One decision per block along contours as the unit of labour: {gap['value']:+.1%} mIoU, blocks of nu_max "
-            f"= {row['nu_max']} against {row['images']} full labels.")})  # fmt: skip
-    return facts
+            f"= {row['nu_max']} against {row['images']} full labels.")}  # fmt: skip
 
 
 def each(one: Pool, two: Pool) -> list[float]:
@@ -283,11 +256,9 @@ def coarse(sets: dict[str, Record]) -> tuple[list[dict], dict[str, str]]:
     for claim, (metric, kind, mutant, words) in claims.items():
         for name, record in sets.items():
             rows = record.rows[record.rows["table"] == "coarse"].set_index(["metric", "kind"])
-            own = rows.loc[(metric, kind)]
-            value, low, high = (float(own[c]) for c in ("value", "low", "high"))
-            facts.append({"claim_id": claim, "value": value, "low": low, "high": high,
-                          "mutant": float(rows.loc[mutant, "value"]), "null": float(rows.loc[mutant, "value"]),
-                          "domain": f"{KIND_OF.get(name, name)} ({name})", "over": "pictures", "units": int(own["n"]),
-                          "record": record,
-                          "note": f"{name}: {words}, {value:.3f} [{low:.3f}, {high:.3f}]."})  # fmt: skip
+            own = {c: float(rows.loc[(metric, kind), c]) for c in ("value", "low", "high", "n")}
+            units, blind = int(own.pop("n")), float(rows.loc[mutant, "value"])
+            facts.append({"claim_id": claim, **own, "mutant": blind, "null": blind, "record": record, "units": units,
+                          "domain": f"{KIND_OF.get(name, name)} ({name})", "over": "pictures",
+                          "note": f"{name}: {words}, {gate.ends(own, '{:.3f}')}."})  # fmt: skip
     return facts, {}

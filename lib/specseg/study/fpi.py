@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from specseg.evidence import paper
@@ -25,12 +24,10 @@ PRINTED, STRIDE16, OWN, SECONDS = "printed FLOPs", "FLOPs at stride 16", "our ne
 
 
 def _relative(rows: pd.DataFrame, cost: str, full: int) -> pd.DataFrame:
-    keyed = rows.assign(prune_rate=rows["prune_rate"].astype(float), lrg_size=rows["lrg_size"].astype(int))
-    whole = keyed[(keyed["prune_rate"] == 0) & (keyed["lrg_size"] == full)].set_index("model")["value"]
-    share = (keyed["lrg_size"] - 1) / (full - 1)
-    value = keyed["value"] / keyed["model"].map(whole)
-    return pd.DataFrame({"cost": cost, "model": keyed["model"], "prune_rate": keyed["prune_rate"], "share": share,
-                         "value": value}).reset_index(drop=True)  # fmt: skip
+    rows = rows.astype({"prune_rate": float, "lrg_size": int})
+    whole = rows[(rows["prune_rate"] == 0) & (rows["lrg_size"] == full)].set_index("model")["value"]
+    share, value = (rows["lrg_size"] - 1) / (full - 1), rows["value"] / rows["model"].map(whole)
+    return rows.assign(cost=cost, share=share, value=value)[["cost", "model", "prune_rate", "share", "value"]]
 
 
 def costs(latency: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -80,14 +77,11 @@ def values(pools: Sequence[Pool], cost: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for pool in pools:
-        n = pool.setup
-        if n.lrg_size or n.prune_decoder != (0.2 if n.prune_encoder else 0.0):
-            continue
-        for method, size in tables.steps(pool):
-            miou, _ = trained.miou_draws(pool, trained.under(method, size))
-            rows.append({**trained.who(n), "miou": miou,
-                         "prune_rate": n.prune_encoder, "lrg_size": size,
-                         "share": (size - 1) / (tables.grid(pool) - 1)})  # fmt: skip
+        if tables.as_printed(pool.setup):
+            for method, size in tables.steps(pool):
+                miou, _ = trained.miou_draws(pool, trained.under(method, size))
+                rows.append({**trained.who(pool.setup), "prune_rate": pool.setup.prune_encoder, "miou": miou,
+                             "lrg_size": size, "share": (size - 1) / (tables.grid(pool) - 1)})  # fmt: skip
     return cost_of.fpi(pd.DataFrame(rows), cost)
 
 
@@ -96,18 +90,14 @@ def printed_values(cost: pd.DataFrame) -> pd.DataFrame:
     return cost_of.fpi(tables.printed().drop(columns="value"), cost)
 
 
-KEPT = ("domain", "kind", "model", "prune_rate", "share")
+def relative_scores(found: pd.DataFrame, cost: pd.DataFrame) -> pd.DataFrame:
+    """Return printed cost and mIoU of `values`' rows as parts of the unpruned full network's.
 
-
-def relative_scores(found: pd.DataFrame, cost: pd.DataFrame, name: str = PRINTED) -> pd.DataFrame:
-    """Return cost and mIoU of `values`' rows as parts of the unpruned full network's: domain, kind, model,
-    prune_rate, share, cost, miou.
-
-    `cost` is that of `costs`; `name` says which.
+    `cost` is that of `costs`. Columns domain, kind, model, prune_rate, share, cost, miou.
     """
-    own = found[found["cost"] == name].drop(columns="cost")
-    keyed = cost[cost["cost"] == name].rename(columns={"cost": "which", "value": "cost"})
-    both = own.merge(keyed, on=["model", "prune_rate", "share"])
-    whole = both[(both["prune_rate"] == 0) & (both["share"] == 1)].set_index(["domain", "model"])["miou"]
-    full = pd.Series([whole.get((r.domain, r.model), np.nan) for r in both.itertuples()], index=both.index)
-    return both.assign(miou=both["miou"] / full)[[*KEPT, "cost", "miou"]].dropna()
+    own, keyed = (t[t["cost"] == PRINTED].drop(columns="cost") for t in (found, cost))
+    both = own.merge(keyed.rename(columns={"value": "cost"}), on=["model", "prune_rate", "share"])
+    whole = both[(both["prune_rate"] == 0) & (both["share"] == 1)][["domain", "model", "miou"]]
+    both = both.merge(whole, on=["domain", "model"], suffixes=("", "_whole"))
+    kept = ["domain", "kind", "model", "prune_rate", "share", "cost", "miou"]
+    return both.assign(miou=both["miou"] / both["miou_whole"])[kept]

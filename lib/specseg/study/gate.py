@@ -6,7 +6,7 @@ A network counts as trained at `protocol.GATE` times the mIoU of the best classi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -107,10 +107,14 @@ def span(observations: Sequence[dict], form: str = "{:.0%}") -> str:
     return " to ".join(dict.fromkeys([*values[:1], *values[-1:]])) or "nothing on record"
 
 
-def told(observation: dict) -> str:
-    """Return an observation's note for a sentence of several, marked where its network is too weak to judge."""
-    mark = " (too weak to judge)" if "too weak" in observation.get("left_out", "") else ""
-    return observation["note"].rstrip(".") + mark
+def ends(found: Mapping[str, float], form: str = "{:.2%}") -> str:
+    """Return a value and its interval in words.
+
+    >>> ends({"value": 0.1, "low": 0.0, "high": 0.2}, "{:+.0%}")
+    '+10% [+0%, +20%]'
+    """
+    value, low, high = (form.format(found[k]) for k in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
 
 
 def over_trainings(values: Sequence[float]) -> dict:

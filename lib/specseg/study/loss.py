@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from specseg.data import label_spectra
-from specseg.evidence import statistics
 from specseg.nets import protocol
 from specseg.study import gate, learning, trained
 from specseg.study.printed.tables import Tables, curves
@@ -71,14 +70,8 @@ def printed() -> pd.DataFrame:
 
 def side_by_side(rates: pd.DataFrame) -> pd.DataFrame:
     """Return Table 1 and ours, one line each, paper's above ours: index kind, model, domain; a column per limit."""
-    both = pd.concat([printed().assign(who="paper"), main_reading(rates).assign(who="ours")])
-    both = both[both["nu_max"].isin(protocol.LIMITS)]
-    order = [{k: i for i, k in enumerate(v)} for v in (trained.KINDS, ("deeplabv3plus", "dan"), ("paper", "ours"))]
-    for i, column in enumerate(("kind", "model", "who")):
-        both[f"order {i}"] = both[column].map(order[i])
-    wide = both.pivot_table("value", ["order 0", "order 1", "order 2", "kind", "model", "domain"], "nu_max")
-    wide = wide.droplevel([0, 1, 2])
-    return wide[sorted(wide.columns, reverse=True)]
+    ours = main_reading(rates)
+    return trained.beside(printed(), ours[ours["nu_max"].isin(protocol.LIMITS)], "nu_max")
 
 
 def observations(pools: Sequence[Pool], rates: pd.DataFrame, ratios: dict[str, float]) -> dict[str, list[dict]]:
@@ -94,31 +87,29 @@ def observations(pools: Sequence[Pool], rates: pd.DataFrame, ratios: dict[str, f
                   for m in pool.members]  # fmt: skip
         beyond = [1 - learning.share_within(learning.rims(m, "logits_rim"), limit) for m in pool.members]
         noise = {n: learning.noise_within(2 * limit + 1, pool.setup.size, n) for n in (half, limit)}
-        told["fig1-power-is-low"].append({
-            **gate.over_trainings(within), **own, "null": noise[half],
-            "note": f"{who}: {min(within):.0%} or more of the power within {half}."})  # fmt: skip
-        told["fig1-logits-band-limited"].append({
-            **gate.over_trainings(beyond), **own, "null": 1 - noise[limit],
-            "note": f"{who}: {np.mean(beyond):.2%} beyond {limit}."})  # fmt: skip
         mine = main[(main["domain"] == pool.setup.domain) & (main["model"] == pool.setup.model)].set_index("nu_max")
-        ends = ["value", "low", "high"]
-        at = mine.loc[limit]
-        told["fig1-loss-beyond-grid-small"].append(
-            {**at[ends], **pool.units, **own, "note": f"{who}: R_ce({limit}) = {at['value']:.3f}."}
-        )
-        up, of = falling_steps(pool)
-        told["tab1-decreasing-r3"].append({"value": up, "n": of, **own, "note": f"{who}: {up} of {of} steps."})
-        by = factor(pool)
-        mirrored = factor(pool, variant="mirrored")["value"]
-        told["tab1-factor-of-ten-r3"].append({
-            **by, **pool.units, **own, "null": 4.0, "note": (
-                f"{who}: {by['value']:.1f} [{by['low']:.1f}, {by['high']:.1f}], with the frame mirrored "
-                f"{mirrored:.0f}.")})  # fmt: skip
-        top = mine[(mine.index >= 16) & (mine.index <= 32)].sort_values("value").iloc[-1]
-        told["tab1-band-16-to-32-r3"].append(
-            {**top[ends], **pool.units, **own, "note": f"{who}: at most {top['value']:.3f}, at {top.name}."}
-        )
-    told["tab1-streets-larger-r3"] = _streets(pools, ratios)
+        mine = mine[["value", "low", "high"]]
+        at, top = mine.loc[limit], mine[(mine.index >= 16) & (mine.index <= 32)].sort_values("value").iloc[-1]
+        (up, of), by, mirrored = falling_steps(pool), factor(pool), factor(pool, variant="mirrored")["value"]
+        facts = {
+            "fig1-power-is-low": ({**gate.over_trainings(within), "null": noise[half]},
+                                  f"{min(within):.0%} or more of the power within {half}"),
+            "fig1-logits-band-limited": ({**gate.over_trainings(beyond), "null": 1 - noise[limit]},
+                                         f"{np.mean(beyond):.2%} beyond {limit}"),
+            "fig1-loss-beyond-grid-small": ({**at, **pool.units}, f"R_ce({limit}) = {at['value']:.3f}"),
+            "tab1-decreasing-r3": ({"value": up, "n": of}, f"{up} of {of} steps"),
+            "tab1-factor-of-ten-r3": ({**by, **pool.units, "null": 4.0},
+                                      f"{gate.ends(by, '{:.1f}')}, with the frame mirrored {mirrored:.0f}"),
+            "tab1-band-16-to-32-r3": ({**top, **pool.units}, f"at most {top['value']:.3f}, at {top.name}"),
+        }  # fmt: skip
+        for claim, (fact, words) in facts.items():
+            told[claim].append({**fact, **own, "note": f"{who}: {words}."})
+    for streets, other in trained.streets_against(pools):
+        found = streets_ratio(streets, other)
+        at = found.pop("nu_max")
+        told["tab1-streets-larger-r3"].append({**found, **trained.observed_pair(streets, other, ratios), "note": (
+            f"{gate.named(streets.setup)} over {gate.unit(other.setup)}: at least {found['value']:.2f} times, at "
+            f"{at}.")})  # fmt: skip
     return told
 
 
@@ -139,11 +130,11 @@ def falling_steps(pool: Pool) -> tuple[int, int]:
     return int(sum(b > a for a, b in zip(line, line[1:], strict=False))), len(line) - 1
 
 
-def factor(pool: Pool, low: int = 8, high: int = 32, variant: str = MAIN["variant"]) -> dict[str, float]:
-    """Return R_ce(low)/R_ce(high) of a setup with its interval over clusters."""
-    k = [trained.limits(pool).index(n) for n in (low, high)]
+def factor(pool: Pool, variant: str = MAIN["variant"]) -> dict[str, float]:
+    """Return R_ce(8)/R_ce(32) of a setup with its interval over clusters."""
     value, draws = trained.rate_draws(pool, variant, MAIN["average"])
-    return statistics.estimate(value[k[0]] / value[k[1]], draws[:, k[0]] / draws[:, k[1]])
+    one, two = ((value[k], draws[:, k]) for k in map(trained.limits(pool).index, (8, 32)))
+    return trained.compared(one, two, np.divide)
 
 
 def streets_ratio(streets: Pool, other: Pool) -> dict[str, float]:
@@ -152,19 +143,7 @@ def streets_ratio(streets: Pool, other: Pool) -> dict[str, float]:
     value, low, high (at that limit) and nu_max.
     """
     (a, drawn_a), (b, drawn_b) = (trained.rate_draws(p, **MAIN) for p in (streets, other))
-    at, by = ([trained.limits(p).index(n) for n in protocol.LIMITS] for p in (streets, other))
-    value = a[at] / b[by]
-    k = int(np.argmin(value))
-    found = statistics.estimate(value[k], (drawn_a[:, at] / drawn_b[:, by])[:, k])
-    return {**found, "nu_max": protocol.LIMITS[k]}
-
-
-def _streets(pools: Sequence[Pool], ratios: dict[str, float]) -> list[dict]:
-    told = []
-    for streets, other in trained.against(pools, "streets"):
-        found = streets_ratio(streets, other)
-        at = found.pop("nu_max")
-        told.append({**found, **trained.observed_pair(streets, other, ratios), "note": (
-            f"{gate.named(streets.setup)} over {gate.unit(other.setup)}: at least {found['value']:.2f} times, at "
-            f"{at}.")})  # fmt: skip
-    return told
+    pairs = [(n, *(trained.limits(p).index(n) for p in (streets, other))) for n in protocol.LIMITS]
+    found = [{**trained.compared((a[i], drawn_a[:, i]), (b[j], drawn_b[:, j]), np.divide), "nu_max": n}
+             for n, i, j in pairs]  # fmt: skip
+    return min(found, key=lambda f: f["value"])

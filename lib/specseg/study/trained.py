@@ -101,6 +101,7 @@ def who(network: Network) -> dict[str, str]:
 
 
 Take = Callable[[Measured], np.ndarray] | None
+Drawn = tuple[float | np.ndarray, np.ndarray]  # a value, and its draws
 
 
 class Pool:
@@ -171,7 +172,7 @@ class Pool:
         _ = self.names
         return [np.concatenate([take(m) for m in part]) for part in self.by_seed]
 
-    def over_seeds(self, value: Callable[[np.ndarray | None, int], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    def over_seeds(self, value: Callable[[np.ndarray | None, int], np.ndarray]) -> Drawn:
         """Return the mean over seeds of value(None, k), and its draws: value(draws, k) with seeds drawn too."""
         each = np.stack([value(None, k) for k in range(len(self.seeds))])
         drawn = np.stack([value(self.draws, k) for k in range(len(self.seeds))])  # (seeds, draws, ...)
@@ -196,9 +197,9 @@ def pools(found: Sequence[Measured], **where) -> list[Pool]:
     return [Pool([m for m in kept if setup(m.network) == key]) for key in order]
 
 
-def against(pools: Sequence[Pool], kind: str) -> list[tuple[Pool, Pool]]:
-    """Return every setup of a kind of scene beside each setup of another kind with the same model."""
-    own, others = ([p for p in pools if (domain(p.setup.domain).kind == kind) == same] for same in (True, False))
+def streets_against(pools: Sequence[Pool]) -> list[tuple[Pool, Pool]]:
+    """Return every setup on streets beside each setup of another kind of scene with the same model."""
+    own, others = ([p for p in pools if (p.setup.home.kind == "streets") == same] for same in (True, False))
     return [(a, b) for a in own for b in others if a.setup.model == b.setup.model]
 
 
@@ -250,16 +251,14 @@ def conditions(pool: Pool) -> list[tuple[str, int]]:
     return [c for c in each[0] if all(c in other for other in each[1:])]
 
 
-def miou_draws(pool: Pool, take: Take = None) -> tuple[float, np.ndarray]:
+def miou_draws(pool: Pool, take: Take = None) -> Drawn:
     """Return a setup's mIoU over scored classes, mean over seeds, and its draws; `take` gives a record's counts."""
     arrays = pool.stack(take or counts)
     value, drawn = pool.over_seeds(lambda w, k: scores.miou(scores.pooled(arrays[k], w), pool.scored))
     return float(value), drawn
 
 
-def drop_draws(
-    before: Pool, after: Pool, take_before: Take = None, take_after: Take = None
-) -> tuple[float, np.ndarray]:
+def drop_draws(before: Pool, after: Pool, take_before: Take = None, take_after: Take = None) -> Drawn:
     """Return the relative mIoU-drop from one setup (or condition) to another, and its draws, on the same pictures.
 
     `take_before` and `take_after` give a record's counts (default: `counts`, the full grid).
@@ -275,6 +274,11 @@ def drop_draws(
 
     value, drawn = before.over_seeds(drop)
     return float(value), drawn
+
+
+def compared(one: Drawn, two: Drawn, by: np.ufunc = np.subtract) -> dict[str, float]:
+    """Return value, low, high of the difference (or ratio) of two numbers on the same draws."""
+    return scores.estimate(float(by(one[0], two[0])), by(one[1], two[1]))
 
 
 def shared(one: Pool, two: Pool) -> tuple[Pool, Pool]:
@@ -309,7 +313,16 @@ def drops(found: Sequence[Measured] | None = None, profile: str = "standard", **
     return pd.DataFrame(rows)
 
 
-def rate_draws(pool: Pool, variant: str, average: str = "ratio_of_means") -> tuple[np.ndarray, np.ndarray]:
+def beside(theirs: pd.DataFrame, ours: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the paper's rows above ours, one line each: index kind, model, domain; a column a value of `column`."""
+    both = pd.concat([theirs.assign(who=0), ours.assign(who=1)])
+    for key, order in (("kind", KINDS), ("model", list(gate.MODELS))):
+        both[f"{key} rank"] = both[key].map(order.index)
+    wide = both.pivot_table("value", ["kind rank", "model rank", "who", "kind", "model", "domain"], column)
+    return wide.droplevel([0, 1, 2])[sorted(wide.columns, reverse=True)]
+
+
+def rate_draws(pool: Pool, variant: str, average: str = "ratio_of_means") -> Drawn:
     """Return R_ce at each limit, (K,), mean over seeds, and its draws (draws, K). Raises ValueError for a variant."""
     if variant not in (known := [str(v) for v in pool.members[0].arrays["variants"]]):
         raise ValueError(f"variant {variant!r}: expected one of {', '.join(known)}")

@@ -8,16 +8,17 @@ Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 3.2 and A.10.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
 from specseg.evidence import statistics
-from specseg.measure.truncation import FULL, boundary_miou
+from specseg.measure.truncation import FULL
+from specseg.nets.networks import Network
 from specseg.study import gate, trained
 from specseg.study.printed.tables import Tables, cells
-from specseg.study.trained import PAPER_KIND, Measured, Pool
+from specseg.study.trained import PAPER_KIND, Drawn, Measured, Pool
 
 KEYS = ["domain", "kind", "model"]
 
@@ -48,15 +49,9 @@ def steps(pool: Pool) -> list[tuple[str, int]]:
     return [(FULL, grid(pool)), *(("bilinear", s) for s in sizes(pool))]
 
 
-def drop(pool: Pool, method: str, lrg_size: int | None = None) -> tuple[float, np.ndarray]:
+def drop(pool: Pool, method: str, lrg_size: int | None = None) -> Drawn:
     """Return a setup's relative mIoU-drop under a condition, and its draws."""
     return trained.drop_draws(pool, pool, None, trained.under(method, lrg_size))
-
-
-def difference(pool: Pool, one: tuple[str, int], two: tuple[str, int]) -> dict[str, float]:
-    """Return drop(one) - drop(two) of two conditions (method, lrg_size): value, low, high, on the same draws."""
-    (a, drawn_a), (b, drawn_b) = drop(pool, *one), drop(pool, *two)
-    return statistics.estimate(a - b, drawn_a - drawn_b)
 
 
 def printed() -> pd.DataFrame:
@@ -69,21 +64,12 @@ def printed() -> pd.DataFrame:
     })  # fmt: skip
 
 
-def side_by_side(drops: pd.DataFrame, prune_rate: float = 0.0) -> pd.DataFrame:
-    """Return drops of Table 4 and ours, one line each: index kind, model, domain; one column per share of the grid.
-
-    `drops` is what `trained.drops` returns; ours are those with this rate in the encoder, bilinear.
-    """
-    ours = drops[drops["method"].isin(["full", "bilinear"]) & (drops["prune_encoder"] == prune_rate)]
-    ours = ours[(ours["prune_decoder"] == (0.2 if prune_rate else 0.0)) & (ours["trained_lrg"] == 0)]
+def side_by_side(drops: pd.DataFrame) -> pd.DataFrame:
+    """Return drops of Table 4 and ours (rows of `trained.drops`), unpruned networks, a column a share of the grid."""
+    ours = drops[drops["method"].isin(["full", "bilinear"])]
+    ours = ours[(ours[["prune_encoder", "prune_decoder", "trained_lrg"]] == 0).all(axis=1)]
     theirs = printed()
-    both = pd.concat([theirs[theirs["prune_rate"] == prune_rate].assign(who="paper"), ours.assign(who="ours")])
-    ranks = {"kind": trained.KINDS, "model": ("deeplabv3plus", "dan"), "who": ("paper", "ours")}
-    for column, names in ranks.items():
-        both[f"{column} rank"] = both[column].map({name: k for k, name in enumerate(names)})
-    wide = both.pivot_table("value", [*(f"{c} rank" for c in ranks), *KEYS], "share")
-    wide = wide.droplevel([0, 1, 2]).reorder_levels(["kind", "model", "domain"])
-    return wide[sorted(wide.columns, reverse=True)]
+    return trained.beside(theirs[theirs["prune_rate"] == 0], ours, "share")
 
 
 def against_rates(drops: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFrame:
@@ -119,27 +105,25 @@ def rate_lines(pools: Sequence[Pool]) -> list[list[Pool]]:
     The unpruned setup stands first; one whose decoder alone is pruned belongs to no line.
     """
     lines: dict[tuple[str, str], list[Pool]] = {}
-    for p in pools:
-        n = p.setup
-        if not n.lrg_size and n.prune_decoder == (0.2 if n.prune_encoder else 0.0):
-            lines.setdefault((n.domain, n.model), []).append(p)
-    ordered = [sorted(line, key=lambda p: p.setup.prune_encoder) for line in lines.values()]
-    return [line for line in ordered if len(line) > 1 and not line[0].setup.prune_encoder]
+    for p in sorted((p for p in pools if as_printed(p.setup)), key=lambda p: p.setup.prune_encoder):
+        lines.setdefault((p.setup.domain, p.setup.model), []).append(p)
+    return [line for line in lines.values() if len(line) > 1 and not line[0].setup.prune_encoder]
 
 
-def streets_difference(streets: Pool, other: Pool, largest: float = 0.5) -> dict[str, float]:
-    """Return the smallest difference of the drop on streets to that on another kind of scene, from `largest` down.
+def as_printed(setup: Network) -> bool:
+    """Say whether a setup is pruned as the paper's are, 20 % of the decoder with any encoder, on the whole grid."""
+    return not setup.lrg_size and setup.prune_decoder == (0.2 if setup.prune_encoder else 0.0)
+
+
+def streets_difference(streets: Pool, other: Pool) -> dict[str, float]:
+    """Return the smallest difference of the drop on streets to that on another kind of scene, from half the grid down.
 
     value, low, high, and the share where it is smallest.
     """
-    found = []
-    for size in sizes(streets):
-        share = (size - 1) / (grid(streets) - 1)
-        if share <= largest:
-            (a, drawn_a), (b, drawn_b) = (drop(p, "bilinear", at_share(p, share)) for p in (streets, other))
-            found.append((a - b, drawn_a - drawn_b, share))
-    gap, drawn, share = min(found, key=lambda f: f[0])
-    return {**statistics.estimate(gap, drawn), "share": share}
+    shares = [(size - 1) / (grid(streets) - 1) for size in sizes(streets)]
+    found = [{**trained.compared(*(drop(p, "bilinear", at_share(p, share)) for p in (streets, other))), "share": share}
+             for share in shares if share <= 0.5]  # fmt: skip
+    return min(found, key=lambda f: f["value"])
 
 
 GIVES_BACK = "beyond-training-gives-back"
@@ -158,121 +142,84 @@ def observations(pools: Sequence[Pool], ratios: dict[str, float], best: pd.DataF
     told: dict[str, list[dict]] = {c: [] for c in CLAIMS}
     base = [p for p in pools if p.setup.is_baseline]
     for pool in base:
-        about, half, name = {**pool.units, **pool.observed(ratios)}, at_share(pool, 0.5), gate.named(pool.setup)
-
-        def tell(claim: str, found: dict, about=about, name=name, form: str = "{:.2%}") -> None:
-            ends = [form.format(found[k]) for k in ("value", "low", "high")]
-            told[claim].append({**found, **about, "note": f"{name}: {ends[0]} [{ends[1]}, {ends[2]}]."})
-
-        if pool.describe()["kind"] != "streets":
-            tell("tab4-drop-small-r3", statistics.estimate(*drop(pool, "bilinear", half)))
-        tell("tab4-fourier-like-bilinear", difference(pool, ("bilinear", half), ("fourier", half)), form="{:+.2%}")
+        half, name, seen = at_share(pool, 0.5), gate.named(pool.setup), pool.observed(ratios)
+        bilinear, fourier = (drop(pool, method, half) for method in ("bilinear", "fourier"))
+        found = {"tab4-fourier-like-bilinear": (trained.compared(bilinear, fourier), "{:+.2%}")}
+        if pool.setup.home.kind != "streets":
+            found["tab4-drop-small-r3"] = statistics.estimate(*bilinear), "{:.2%}"
         if any(method == "encoder" for method, _ in trained.conditions(pool)):
-            tell("sec32-arbitrary-features", statistics.estimate(*drop(pool, "encoder")), form="{:.1%}")
+            found["sec32-arbitrary-features"] = statistics.estimate(*drop(pool, "encoder")), "{:.1%}"
+        for claim, (own, form) in found.items():
+            told[claim].append({**own, **pool.units, **seen, "note": f"{name}: {gate.ends(own, form)}."})
         k, n = falls(pool)
-        told["tab4-monotone-r3"].append({"value": k, "n": n, **pool.observed(ratios), "note": (
+        told["tab4-monotone-r3"].append({"value": k, "n": n, **seen, "note": (
             f"{name}: no rise in {k} of {n} steps to a smaller grid.")})  # fmt: skip
-    told["tab4-streets-larger-r3"] = [_gap(*pair, ratios) for pair in trained.against(base, "streets")]
+    for streets, other in trained.streets_against(base):
+        gap = streets_difference(streets, other)
+        at = gap.pop("share")
+        told["tab4-streets-larger-r3"].append({**gap, **trained.observed_pair(streets, other, ratios), "note": (
+            f"{gate.named(streets.setup)} minus {gate.unit(other.setup)}: {gate.ends(gap, '{:+.1%}')} at {at:g} of the "
+            "grid.")})  # fmt: skip
     for line in rate_lines(pools):
         k, n = falls_by_rate(line)
         about = Pool([m for p in line for m in p.members[:1]]).observed(ratios)
         told["tab4-monotone-r3"].append({"value": k, "n": n, **about, "domain": f"pruned {about['domain']}", "note": (
             f"{gate.named(line[0].setup)}: no rise in {k} of {n} steps to a higher rate.")})  # fmt: skip
-    told["sec32-pruning-leaves-drop-r3"] = _pruned(pools, ratios)
-    told["fig4-optima-r3"], told["fig4-optima-insensitive-r3"] = _optima(best, base, ratios)
+    for _, own, effect in _pruned(pools):
+        if own.setup.prune_encoder:  # the paper prunes no decoder alone
+            told["sec32-pruning-leaves-drop-r3"].append({**effect, **own.units, **own.observed(ratios), "note": (
+                f"{gate.named(own.setup)}: drop {gate.ends(effect, '{:+.2%}')} against unpruned.")})  # fmt: skip
+    about = {(p.setup.domain, p.setup.model): p.observed(ratios) for p in base}
+    for key, own in best.groupby(["domain", "model"], sort=False):
+        name, k, rates = f"{about[key]['domain']}, {gate.MODELS[key[1]]}", int(own["inside"].sum()), own["prune_rate"]
+        told["fig4-optima-r3"].append({"value": k, "n": len(own), **about[key], "note": (
+            f"{name}: {k} of {len(own)} optima at a quarter to a half of the grid.")})  # fmt: skip
+        if rates.nunique() > 1:
+            spread = int(np.ptp(own["step"]))
+            told["fig4-optima-insensitive-r3"].append({"value": int(spread <= 1), "n": 1, **about[key], "note": (
+                f"{name}: {spread} steps over {rates.nunique()} rates.")})  # fmt: skip
     return told
 
 
-def _gap(streets: Pool, other: Pool, ratios: dict[str, float]) -> dict:
-    gap = streets_difference(streets, other)
-    share = gap.pop("share")
-    return {**gap, **trained.observed_pair(streets, other, ratios), "note": (
-        f"{gate.named(streets.setup)} minus {gate.unit(other.setup)}: {gap['value']:+.1%} [{gap['low']:+.1%}, "
-        f"{gap['high']:+.1%}] at {share:g} of the grid.")}  # fmt: skip
+def _children(pools: Sequence[Pool], of: Callable[[Network], object]) -> Iterator[tuple[Pool, Pool]]:
+    """Yield, for each setup `of` a kind, the one of its domain and model that is not, and it, on what both share."""
+    parents = {(p.setup.domain, p.setup.model): p for p in pools if not of(p.setup)}
+    for pool in pools:
+        if of(pool.setup) and (parent := parents.get((pool.setup.domain, pool.setup.model))):
+            yield trained.shared(parent, pool)
 
 
-def _pruned(pools: Sequence[Pool], ratios: dict[str, float]) -> list[dict]:
-    """Differences by pruned encoders; the paper prunes no decoder alone."""
-    facts = []
-    for row in pruning_effects(pools).to_dict("records"):
-        pool = next(p for p in pools if all(getattr(p.setup, k) == row[k] for k in (
-            "domain", "model", "prune_encoder", "prune_decoder")))  # fmt: skip
-        if row["prune_encoder"]:
-            facts.append({**{k: row[k] for k in ("value", "low", "high")}, **pool.units, **pool.observed(ratios),
-                          "note": f"{gate.named(pool.setup)}: drop {row['value']:+.2%} [{row['low']:+.2%}, "
-                                  f"{row['high']:+.2%}] against unpruned."})  # fmt: skip
-    return facts
+def _pruned(pools: Sequence[Pool]) -> Iterator[tuple[Pool, Pool, dict[str, float]]]:
+    """Yield each pruned setup's unpruned parent, it, and its drop at half of the grid minus the parent's."""
+    for parent, own in _children(pools, lambda n: n.prune_encoder or n.prune_decoder):
+        a, b = (drop(p, "bilinear", at_share(p, 0.5)) for p in (parent, own))
+        yield parent, own, trained.compared(b, a)
 
 
-def _optima(best: pd.DataFrame, base: Sequence[Pool], ratios: dict[str, float]) -> tuple[list[dict], list[dict]]:
-    about = {(p.setup.domain, p.setup.model): p.observed(ratios) for p in base}
-    where, moves = [], []
-    for key, own in best.groupby(["domain", "model"], sort=False):
-        name, k = gate.MODELS[key[1]], int(own["inside"].sum())
-        where.append(
-            {
-                "value": k,
-                "n": len(own),
-                **about[key],
-                "note": (
-                    f"{about[key]['domain']}, {name}: {k} of {len(own)} optima at a quarter to a half of the grid."
-                ),
-            }
-        )
-        if own["prune_rate"].nunique() > 1:
-            spread = int(own["step"].max() - own["step"].min())
-            moves.append(
-                {
-                    "value": int(spread <= 1),
-                    "n": 1,
-                    **about[key],
-                    "note": (
-                        f"{about[key]['domain']}, {name}: {spread} steps over {own['prune_rate'].nunique()} rates."
-                    ),
-                }
-            )
-    return where, moves
-
-
-def pruning_effects(pools: Sequence[Pool], share: float = 0.5) -> pd.DataFrame:
-    """Return one row per pruned setup: drop at a share of the grid minus that of its unpruned parent, same pictures.
+def pruning_effects(pools: Sequence[Pool]) -> pd.DataFrame:
+    """Return one row per pruned setup: drop at half of the grid minus that of its unpruned parent, same pictures.
 
     domain, kind, model, prune_encoder, prune_decoder, value, low, high, `parent` and `own` (the drops), and `cost`, the
     relative mIoU-drop by pruning alone at the full grid. Setups without a measured parent are left out.
     """
-    parents = {(p.setup.domain, p.setup.model): p for p in pools if p.setup.is_baseline}
     rows = []
-    for pool in pools:
-        n = pool.setup
-        if not (n.prune_encoder or n.prune_decoder) or (n.domain, n.model) not in parents:
-            continue
-        parent, own = trained.shared(parents[n.domain, n.model], pool)
-        (a, drawn_a), (b, drawn_b) = (drop(p, "bilinear", at_share(p, share)) for p in (parent, own))
-        rows.append({
-            **trained.who(n), "prune_encoder": n.prune_encoder,
-            "prune_decoder": n.prune_decoder, "parent": a, "own": b, "cost": trained.drop_draws(parent, own)[0],
-            **statistics.estimate(b - a, drawn_b - drawn_a),
-        })  # fmt: skip
+    for parent, own, effect in _pruned(pools):
+        drops = (drop(p, "bilinear", at_share(p, 0.5))[0] for p in (parent, own))
+        rows.append({**trained.who(own.setup), **{k: getattr(own.setup, k) for k in ("prune_encoder", "prune_decoder")},
+                     **dict(zip(("parent", "own"), drops, strict=True)), "cost": trained.drop_draws(parent, own)[0],
+                     **effect})  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def boundary_drops(pools: Sequence[Pool]) -> pd.DataFrame:
-    """Return relative drops of boundary mIoU by LRG, beside those of mIoU: domain, kind, model, share, metric, value.
+def boundary_drops(drops: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of `trained.drops` with a column metric, "mIoU", and again with the drop of "boundary mIoU" as value.
 
-    Boundary regions are 2 % of the frame's diagonal wide (Eq. 33). Means over seeds.
+    Boundary regions are 2 % of the frame's diagonal wide (Eq. 33).
     """
-    rows = []
-    for pool in pools:
-        edges = {c: np.mean([boundary_miou(e, pool.scored) for e in pool.stack(
-                     lambda m, c=c: m.arrays["boundary"][trained.condition(m, *c)])])
-                 for c in steps(pool)}  # fmt: skip
-        whole = edges[FULL, grid(pool)]
-        who = trained.who(pool.setup)
-        for (method, size), edge in edges.items():
-            at = {**who, "share": (size - 1) / (grid(pool) - 1)}
-            rows.append({**at, "metric": "boundary mIoU", "value": (whole - edge) / whole})
-            rows.append({**at, "metric": "mIoU", "value": drop(pool, method, size)[0]})
-    return pd.DataFrame(rows)
+    whole = drops[drops["method"] == FULL].set_index(KEYS)["boundary_miou"]
+    full = whole.loc[pd.MultiIndex.from_frame(drops[KEYS])].to_numpy()
+    edge = drops.assign(metric="boundary mIoU", value=(full - drops["boundary_miou"]) / full)
+    return pd.concat([edge, drops.assign(metric="mIoU")], ignore_index=True)
 
 
 def quality(found: Sequence[Measured], scored_by: Sequence[Measured]) -> pd.DataFrame:
@@ -281,17 +228,16 @@ def quality(found: Sequence[Measured], scored_by: Sequence[Measured]) -> pd.Data
     `found` are records of truncation, `scored_by` those of networks: the histogram's mIoU, boundary_miou and the ratio
     (of the network's mean to the histogram's) are over the folds and seeds there, NaN where they are lacking.
     """
-    rows = []
+    each = {}
+    for m in scored_by:
+        miou = m.rows[m.rows["metric"] == "miou"].set_index("predictor")["value"]
+        each[m.network.name] = {"own": miou["network"], "colour": miou.drop("network").max(),
+                                "boundary": m.rows[m.rows["metric"] == "boundary_miou"]["value"].max()}  # fmt: skip
+    table, rows = pd.DataFrame.from_dict(each, orient="index", columns=["own", "colour", "boundary"]), []
     for pool in trained.pools(found):
-        names = {m.network.name for m in pool.members}
-        tables = [m.rows for m in scored_by if m.network.name in names]
-        own = [t[(t["metric"] == "miou") & (t["predictor"] == "network")]["value"].max() for t in tables]
-        colour = [t[(t["metric"] == "miou") & (t["predictor"] != "network")]["value"].max() for t in tables]
-        edge = [t[t["metric"] == "boundary_miou"]["value"].max() for t in tables]
-        miou = statistics.estimate(*trained.miou_draws(pool))
-        colour_miou, own_miou, edge_miou = (float(np.mean(x)) if x else float("nan") for x in (colour, own, edge))
-        rows.append({**pool.describe(), **miou, "colour": colour_miou, "ratio": own_miou / colour_miou,
-                     "boundary": edge_miou})  # fmt: skip
+        own, colour, edge = table[table.index.isin([m.network.name for m in pool.members])].mean()
+        rows.append({**pool.describe(), **statistics.estimate(*trained.miou_draws(pool)), "colour": colour,
+                     "ratio": own / colour, "boundary": edge})  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -302,19 +248,18 @@ def retrained(found: Sequence[Measured]) -> pd.DataFrame:
     lrg_size, share, `truncated` (the control's drop when it is only truncated), `trained` (the drop from the control of
     the network trained there), and value, low, high of their difference, on the same pictures. Empty where none is.
     """
-    pools = trained.pools(found)
-    control = {(p.setup.domain, p.setup.model): p for p in pools if not p.setup.lrg_size}
     rows = []
-    for pool in pools:
-        n = pool.setup
-        if not n.lrg_size or (n.domain, n.model) not in control:
-            continue
-        base, own = trained.shared(control[n.domain, n.model], pool)
-        there = trained.under("bilinear", n.lrg_size)
-        (a, drawn_a), (b, drawn_b) = (trained.drop_draws(base, p, None, there) for p in (base, own))
-        rows.append({**trained.who(n), "lrg_size": n.lrg_size, "share": (n.lrg_size - 1) / (grid(base) - 1),
-                     "truncated": a, "trained": b, **statistics.estimate(a - b, drawn_a - drawn_b)})  # fmt: skip
+    for base, own in _children(trained.pools(found), lambda n: n.lrg_size):
+        size, cut, there = own.setup.lrg_size, *_after(base, own)
+        rows.append({**trained.who(own.setup), "lrg_size": size, "share": (size - 1) / (grid(base) - 1),
+                     "truncated": cut[0], "trained": there[0], **trained.compared(cut, there)})  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _after(base: Pool, own: Pool) -> tuple[Drawn, Drawn]:
+    """Return the drop of a control that is only cut to the grid of a network trained there, and that network's."""
+    there = trained.under("bilinear", own.setup.lrg_size)
+    return trained.drop_draws(base, base, None, there), trained.drop_draws(base, own, None, there)
 
 
 def given_back(found: Sequence[Measured], ratios: dict[str, float]) -> list[dict]:
@@ -323,18 +268,14 @@ def given_back(found: Sequence[Measured], ratios: dict[str, float]) -> list[dict
     `found` as for `retrained`. The interval is over pictures; trainings are the units, which fewer than three leave
     open: how far two of one start lie apart is not known.
     """
-    pools = trained.pools(found)
-    control = {(p.setup.domain, p.setup.model): p for p in pools if not p.setup.lrg_size}
     facts = []
-    for pool in (p for p in pools if p.setup.lrg_size and (p.setup.domain, p.setup.model) in control):
-        base, own = trained.shared(control[pool.setup.domain, pool.setup.model], pool)
-        if pool.setup.lrg_size != at_share(base, 0.125):
+    for base, own in _children(trained.pools(found), lambda n: n.lrg_size):
+        if own.setup.lrg_size != at_share(base, 0.125):
             continue
-        there = trained.under("bilinear", pool.setup.lrg_size)
-        (a, drawn_a), (b, drawn_b) = (trained.drop_draws(base, p, None, there) for p in (base, own))
-        share = statistics.estimate((a - b) / a, (drawn_a - drawn_b) / drawn_a)
+        cut, there = _after(base, own)
+        share = trained.compared(cut, there, by=lambda a, b: (a - b) / a)
         origins = Pool([m._replace(network=m.network.origin) for m in own.members])
         facts.append({**share, "null": 0.0, "over": "trainings", "units": len(own.keys), **origins.observed(ratios),
-                      "note": f"{gate.named(origins.setup)}: truncated {a:.1%}, trained on there {b:.1%}: "
-                      f"{share['value']:.0%} [{share['low']:.0%}, {share['high']:.0%}] given back."})  # fmt: skip
+                      "note": f"{gate.named(origins.setup)}: truncated {cut[0]:.1%}, trained on there {there[0]:.1%}: "
+                      f"{gate.ends(share, '{:.0%}')} given back."})  # fmt: skip
     return facts
