@@ -26,7 +26,7 @@ class Made(SimpleNamespace):
     def drop(self, method, size):
         return self.drops[size], np.full(3, self.drops[size])
 
-    def rate(self, nu_max, variant, average):
+    def rate(self, nu_max, variant):
         value = self.rates[2 * nu_max + 1]
         return value, np.full(3, value)
 

@@ -24,14 +24,16 @@ from specseg.measure.loss import VARIANTS, rates_of
 from specseg.measure.truncation import FULL, LOGITS, LOW_PASS  # noqa: F401  (the chapter names both ways)
 from specseg.nets import protocol as own
 from specseg.nets.third_party import manifests, protocol
+from specseg.study import gate
 from specseg.study.loss import printed
+from specseg.study.trained import Drawn, compared
 
 SIZES, NETWORKS, RISK = (65, 33, 17), 4, 0.05  # of the test of order: LRG sizes, networks a data set needs, level
 TITLES = {"voc2012": "objects (PASCAL VOC, animals)", "cityscapes": "streets (Cityscapes)",
           "camvid": "streets (CamVid)"}  # fmt: skip
 PAPER = {"voc2012": "pascal", "cityscapes": "cityscapes"}
 PLAIN, PAPER_GRID = "periodic", 129
-Drawn = tuple[float | np.ndarray, np.ndarray]  # a value, and its draws
+READINGS = tuple(itertools.product(("ratio_of_means", "mean_of_ratios"), VARIANTS))  # average, variant
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,25 +182,24 @@ def readings(found: Sequence[Outside], nu_max: int) -> pd.DataFrame:
     rows = []
     for net in able(found):
         plain = net.rate(nu_max)[0]
-        for average, variant in itertools.product(("ratio_of_means", "mean_of_ratios"), VARIANTS):
+        for average, variant in READINGS:
+            name = variant + (", mean of the pictures' ratios" if average == "mean_of_ratios" else "")
             value = net.rate(nu_max, variant, average)[0]
-            if np.isfinite(value):
-                name = variant + (", mean of the pictures' ratios" if average == "mean_of_ratios" else "")
-                rows.append({"dataset": net.dataset, "network": net.title, "reading": name, "value": value,
-                             "ratio": value / plain})  # fmt: skip
-    return pd.DataFrame(rows)
+            rows.append({"dataset": net.dataset, "network": net.title, "reading": name, "value": value,
+                         "ratio": value / plain})  # fmt: skip
+    table = pd.DataFrame(rows)
+    return table[np.isfinite(table["value"])]
 
 
 def inside(found: Sequence[Outside]) -> pd.DataFrame:
     """Return a row for each data set of the paper and limit of Table 1: least, most over readings; printed; inside."""
     table, rows = printed(), []
     for dataset, limit in itertools.product(PAPER, own.LIMITS):
-        values = [net.rate(limit, v, a)[0] for net in able(found, dataset) for v in VARIANTS
-                  for a in ("ratio_of_means", "mean_of_ratios")]  # fmt: skip
+        values = [net.rate(limit, v, a)[0] for net in able(found, dataset) for a, v in READINGS]
         theirs = table[(table["domain"] == PAPER[dataset]) & (table["nu_max"] == limit)]["value"]
         least, most = np.nanmin(values), np.nanmax(values)
         rows.append({"dataset": dataset, "nu_max": limit, "least": least, "most": most, "printed": list(theirs),
-                     "inside": bool(((theirs >= least) & (theirs <= most)).all())})  # fmt: skip
+                     "inside": bool(theirs.between(least, most).all())})  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -220,7 +221,7 @@ class Order:
 
 
 def order(
-    found: Sequence[Outside], method: str = LOGITS, variant: str = PLAIN, average: str = "ratio_of_means",
+    found: Sequence[Outside], method: str = LOGITS, variant: str = PLAIN,
     sizes: Sequence[int] | dict[str, Sequence[int]] = SIZES, costs: dict[tuple[str, int], float] | None = None,
 ) -> Order:  # fmt: skip
     """Return the mean over sizes and data sets of the rank correlation of drops with R_ce at half the size.
@@ -236,7 +237,7 @@ def order(
         nets = able(found, dataset)
         at = sizes[dataset] if isinstance(sizes, dict) else sizes
         drops = [[n.drop(method, s) for n in nets] for s in at]
-        rates = [[n.rate((s - 1) // 2, variant, average) if costs is None
+        rates = [[n.rate((s - 1) // 2, variant) if costs is None
                   else (c := costs[n.name, s], np.full_like(d, c)) for n, (_, d) in zip(nets, line, strict=True)]
                  for s, line in zip(at, drops, strict=True)]  # fmt: skip
         grids = np.array([float(n.grid) for n in nets])
@@ -279,31 +280,32 @@ CLAIMS = (
 def observations(found: Sequence[Outside]) -> dict[str, list[dict]]:
     """Return claim -> what the networks say of it on the paper's frame, one observation a network or a comparison."""
     told: dict[str, list[dict]] = {c: [] for c in CLAIMS}
+
+    def tell(claim: str, net: Outside, fact: dict, form: str, words: str = "{}.", **about) -> None:
+        note = f"{net.title}: {words.format(gate.ends(fact, form))}"
+        told[claim].append({**fact, **net.units, **about, "note": note})
+
     for net in found:
-        size, about = SIZES[0], {**net.units, **net.about}
-        rate = scores.estimate(*net.rate(64))
-        told["fig1-loss-beyond-grid-others"].append(
-            {**rate, **about, "note": f"{net.title}: R_ce(64) = {_ends(rate, '{:.3f}')}."})  # fmt: skip
-        (a, drawn_a), (b, drawn_b) = net.rate(8), net.rate(32)
-        by = scores.estimate(a / b, drawn_a / drawn_b)
-        told["tab1-factor-of-ten-others"].append(
-            {**by, **about, "null": 4.0, "note": f"{net.title}: {_ends(by, '{:.1f}')}."})  # fmt: skip
-        if net.grid > size and net.condition("bilinear", size) is not None:
-            (a, drawn_a), (b, drawn_b) = net.drop("bilinear", size), net.drop("fourier", size)
-            drop, gap = scores.estimate(a, drawn_a), scores.estimate(a - b, drawn_a - drawn_b)
-            told["tab4-fourier-others"].append({**gap, **about, "note": f"{net.title}: {_ends(gap, '{:+.2%}')}."})
+        tell(
+            "fig1-loss-beyond-grid-others", net, scores.estimate(*net.rate(64)), "{:.3f}", "R_ce(64) = {}.", **net.about
+        )
+        by = compared(net.rate(8), net.rate(32), np.divide)
+        tell("tab1-factor-of-ten-others", net, by, "{:.1f}", **net.about, null=4.0)
+        if net.grid > SIZES[0] and net.condition("bilinear", SIZES[0]) is not None:
+            bilinear, fourier = (net.drop(method, SIZES[0]) for method in ("bilinear", "fourier"))
+            tell("tab4-fourier-others", net, compared(bilinear, fourier), "{:+.2%}", **net.about)
             if net.dataset == "voc2012":
-                told["tab4-drop-small-others"].append({**drop, **about, "note": f"{net.title}: {_ends(drop)}."})
+                tell("tab4-drop-small-others", net, scores.estimate(*bilinear), "{:.2%}", **net.about)
     for streets, objects in pairs(found):
-        about = {**streets.units, "domain": f"{TITLES['cityscapes']} against {TITLES['voc2012']}"}
-        ratios = {n: _of(streets.rate(n), objects.rate(n), np.divide) for n in own.LIMITS}
-        at, least = min(ratios.items(), key=lambda f: f[1]["value"])
-        told["tab1-streets-larger-others"].append({**least, **about, "note": (
-            f"{streets.title}: at least {_ends(least, '{:.2f}')} times, at {at}.")})  # fmt: skip
-        gaps = {s: _of(streets.drop("bilinear", s), objects.drop("bilinear", s), np.subtract) for s in SIZES[:2]}
-        at, least = min(gaps.items(), key=lambda f: f[1]["value"])
-        told["tab4-streets-larger-others"].append({**least, **about, "note": (
-            f"{streets.title}: {_ends(least, '{:+.1%}')} at {at}.")})  # fmt: skip
+        where = f"{TITLES['cityscapes']} against {TITLES['voc2012']}"
+        ratios = {n: compared(streets.rate(n), objects.rate(n), np.divide) for n in own.LIMITS}
+        gaps = {s: compared(streets.drop("bilinear", s), objects.drop("bilinear", s)) for s in SIZES[:2]}
+        for claim, each, form, words in (
+            ("tab1-streets-larger-others", ratios, "{:.2f}", "at least {{}} times, at {}."),
+            ("tab4-streets-larger-others", gaps, "{:+.1%}", "{{}} at {}."),
+        ):
+            at, least = min(each.items(), key=lambda f: f[1]["value"])
+            tell(claim, streets, least, form, words.format(at), domain=where)
     for row in inside(found).to_dict("records"):
         told["tab1-range-others"].append({
             "value": float(row["inside"]), "domain": f"{TITLES[row['dataset']]}, {row['nu_max']} cycles", "note": (
@@ -338,12 +340,3 @@ def ordered(by: Order) -> list[dict]:
     if min(by.own.values()) < -0.5 and max(by.own.values()) > 0.5:
         told += [{"value": v, "domain": TITLES[d], "note": f"{TITLES[d]} alone: {v:+.2f}."} for d, v in by.own.items()]
     return told
-
-
-def _ends(found: dict[str, float], form: str = "{:.2%}") -> str:
-    value, low, high = (form.format(found[k]) for k in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]"
-
-
-def _of(one: Drawn, two: Drawn, by: np.ufunc) -> dict[str, float]:
-    return scores.estimate(float(by(one[0], two[0])), by(one[1], two[1]))
