@@ -82,6 +82,18 @@ def subplots(rows: int = 1, cols: int = 1, *, size: tuple[float, float], **kwarg
         return plt.subplots(rows, cols, figsize=size, **kwargs)
 
 
+def stacked(titles: Iterable[str], height: float, below: float = 0.9, **shared):
+    """Return a figure of panels of a height below one another, each under its title, and the panels.
+
+    `below` is the room for what stands under them.
+    """
+    titles = list(titles)
+    fig, axes = subplots(len(titles), 1, size=(4.9, height * len(titles) + below), squeeze=False, **shared)
+    for ax, title in zip(axes[:, 0], titles, strict=True):
+        ax.set_title(title)
+    return fig, list(axes[:, 0])
+
+
 def plain_ticks(ax, values) -> None:
     """Make the x axis logarithmic, with the given values as plain numbers and no other ticks."""
     from matplotlib.ticker import NullLocator

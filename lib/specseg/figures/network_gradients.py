@@ -9,7 +9,7 @@ import pandas as pd
 
 from specseg import figures
 from specseg.data.domains import DOMAINS, SYNTHETIC
-from specseg.figures import COLORS, KIND_COLORS, MODEL_NAMES, legend_below
+from specseg.figures import COLORS, KIND_COLORS, MODEL_NAMES, legend_below, stacked
 from specseg.figures.gradients import energy_bars
 from specseg.figures.loss import DOMAIN_NAMES
 
@@ -131,7 +131,7 @@ def layer_energies(table: pd.DataFrame):
     worst = mean.groupby([*keys, "within"], sort=False).min().unstack("within")
     models = _models(table["model"])
     count = max(len(worst.loc[m]) for m in models)
-    fig, axes = _a_panel_each(models, 0.24 * count + 0.4, sharex=True)
+    fig, axes = stacked(map(MODEL_NAMES.get, models), 0.24 * count + 0.4, sharex=True)
     for ax, model in zip(axes, models, strict=True):
         known = table.loc[table["model"] == model, ["part", "layer"]].drop_duplicates().to_numpy()
         layers = [(kind, name) for wanted in KINDS for kind, name in known if kind == wanted]
@@ -139,14 +139,6 @@ def layer_energies(table: pd.DataFrame):
         ax.set_xlabel("share of the row's energy")
     legend_below(fig, axes[:1], 1)
     return fig
-
-
-def _a_panel_each(models: Sequence[str], height: float, **shared):
-    """Return a figure with a panel of a height for each model below one another, and these panels."""
-    fig, axes = figures.subplots(len(models), 1, size=(4.9, height * len(models) + 1.0), squeeze=False, **shared)
-    for ax, model in zip(axes[:, 0], models, strict=True):
-        ax.set_title(MODEL_NAMES[model])
-    return fig, axes[:, 0]
 
 
 def magnitudes(table: pd.DataFrame):
@@ -177,7 +169,7 @@ def magnitudes(table: pd.DataFrame):
 def smoothness(table: pd.DataFrame):
     """Draw the share of power above half of the own grid's limit, layer by layer (`study.gradients.smoothness`)."""
     models, keys = _models(table["model"]), ["part", "layer"]
-    fig, axes = _a_panel_each(models, 3.8, sharey=True)
+    fig, axes = stacked(map(MODEL_NAMES.get, models), 3.8, sharey=True)
     for ax, model in zip(axes, models, strict=True):
         own = table[table["model"] == model].sort_values("part", key=lambda part: part != "encoder", kind="stable")
         layers = own.drop_duplicates(keys)
@@ -203,7 +195,7 @@ def removal(low: pd.DataFrame, whole: pd.DataFrame):
     Columns of `study.gradients.removals`, `whole` with the signed change of L_CE.
     """
     models = _models(low["model"])
-    fig, axes = _a_panel_each(models, 3.8, sharey=True)
+    fig, axes = stacked(map(MODEL_NAMES.get, models), 3.8, sharey=True)
     for ax, model in zip(axes, models, strict=True):
         own, total = (t[t["model"] == model] for t in (low, whole))
         what = sorted(set(zip(own["layer"], own["nu_max"], strict=True)), key=lambda k: (k[0] != "all", -k[1]))

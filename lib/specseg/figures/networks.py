@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import matplotlib.ticker
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.ticker import PercentFormatter
 
-from specseg.figures import COLORS, DATASET_NAMES, MODEL_NAMES, subplots
+from specseg.figures import COLORS, DATASET_NAMES, MODEL_NAMES, legend_below, stacked, subplots
 
 
 def pipeline(stages: pd.DataFrame) -> Figure:
@@ -31,19 +31,16 @@ def pipeline(stages: pd.DataFrame) -> Figure:
             ax.text(x, low + 0.05, f"{row.lrg:.0f}", ha="center", va="bottom", fontsize=9.8, color="white")
         ax.text(x, height + 0.08, f"{row.grid:.0f}", ha="center", va="bottom", fontsize=9.8)
         ax.text(x, 0.12, f"{row.channels:.0f}", ha="center", va="bottom", fontsize=9.8, color="white", weight="bold")
-    for a, b in zip(range(len(stages) - 1), range(1, len(stages)), strict=True):
-        arrow = FancyArrowPatch(
-            (a + 0.37, 0.6), (b - 0.37, 0.6), arrowstyle="-|>", mutation_scale=7, color="black", lw=0.7
-        )
-        ax.add_patch(arrow)
+    for x in range(1, len(stages)):
+        look = {"arrowstyle": "-|>", "mutation_scale": 7, "color": "black", "lw": 0.7}
+        ax.add_patch(FancyArrowPatch((x - 0.63, 0.6), (x - 0.37, 0.6), **look))
     ax.set(xlim=(-0.7, len(stages) - 0.3), ylim=(0, 7.9), yticks=[], xticks=range(len(stages)))
     ax.set_xticklabels(stages["stage"], rotation=50, ha="right", fontsize=9.8)
     ax.spines["left"].set_visible(False)
     ax.grid(False)
-    for i, (part, colour) in enumerate(colours.items()):
-        ax.text(
-            0.60 + 0.2 * (i - 1), 0.97, part, transform=ax.transAxes, color=colour, ha="right", va="top", weight="bold"
-        )
+    words = {"transform": ax.transAxes, "ha": "right", "va": "top", "weight": "bold"}
+    for x, (part, colour) in zip((0.4, 0.6, 0.8), colours.items(), strict=True):
+        ax.text(x, 0.97, part, color=colour, **words)
     return fig
 
 
@@ -52,33 +49,29 @@ def table2(stride32: pd.DataFrame, stride16: pd.DataFrame) -> Figure:
 
     Both frames come from `flops.table2.compare`; one panel a model and output stride, below one another.
     """
-    fig, axes = subplots(4, 1, size=(4.8, 10.4))
-    panels = [(m, s, f) for m in MODEL_NAMES for s, f in ((32, stride32), (16, stride16))]
-    for ax, (model, stride, frame) in zip(axes, panels, strict=True):
-        cells = frame[frame["model"] == model]
-        sizes = sorted(cells["lrg_size"].unique(), reverse=True)
-        rates = sorted(cells["prune_rate"].unique())
+    panels = [(m, s, f[f["model"] == m]) for m in MODEL_NAMES for s, f in ((32, stride32), (16, stride16))]
+    titles = [f"{MODEL_NAMES[m]}, stride {s}: {cells['agrees'].sum()} of {len(cells)}" for m, s, cells in panels]
+    fig, axes = stacked(titles, 2.6, 0.0)
+    for ax, (_, _, cells) in zip(axes, panels, strict=True):
+        sizes, rates = sorted(cells["lrg_size"].unique(), reverse=True), sorted(cells["prune_rate"].unique())
         for row in cells.itertuples():
             x, y = sizes.index(row.lrg_size), rates.index(row.prune_rate)
             colour = COLORS["green"] if row.agrees else COLORS["orange"]
             ax.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, color=colour, alpha=0.30, lw=0))
             ax.text(x, y - 0.2, f"{row.value / 1e9:.1f}", ha="center", va="center", fontsize=9.5)
             ax.text(x, y + 0.22, f"{row.printed:.0f}", ha="center", va="center", fontsize=9.5, color="#555555")
-        ax.set(
-            xlim=(-0.55, len(sizes) - 0.45), ylim=(len(rates) - 0.5, -0.5), ylabel="encoder pruned",
-            xticks=range(len(sizes)), yticks=range(len(rates)),
-            xticklabels=sizes, yticklabels=[f"{r:.0%}" for r in rates],
-        )  # fmt: skip
-        ax.set_title(f"{MODEL_NAMES[model]}, stride {stride}: {cells['agrees'].sum()} of {len(cells)}")
+        ax.set_xticks(range(len(sizes)), sizes)
+        ax.set_yticks(range(len(rates)), [f"{r:.0%}" for r in rates])
+        ax.set(xlim=(-0.55, len(sizes) - 0.45), ylim=(len(rates) - 0.5, -0.5), ylabel="encoder pruned")
         ax.grid(False)
         ax.tick_params(length=0)
     axes[-1].set_xlabel("LRG size")
     return fig
 
 
-def sensitivity(table: pd.DataFrame, total: int = 56) -> Figure:
+def sensitivity(table: pd.DataFrame) -> Figure:
     """Show how many cells of Table 2 remain when one choice of the counting rule is changed: a bar a choice."""
-    rows = table[table["option"] != ""].sort_values("cells", kind="stable")
+    rows, total = table[table["option"] != ""].sort_values("cells", kind="stable"), 56
     fig, ax = subplots(size=(4.8, 0.44 * len(rows) + 0.8))
     ax.barh(range(len(rows)), rows["cells"], color=COLORS["blue"], height=0.36)
     ax.axvline(total, color=COLORS["green"], lw=1.5)
@@ -94,27 +87,19 @@ def sensitivity(table: pd.DataFrame, total: int = 56) -> Figure:
 def optima(frame: pd.DataFrame) -> Figure:
     """Show the LRG size of least FPI by printed FLOPs, by stride 32 and by stride 16 (columns printed, stride32,
     stride16)."""
-    labels = [f"{DATASET_NAMES[r.dataset]}, {r.prune_rate:.0%}" for r in frame.itertuples()]
-    models = list(dict.fromkeys(frame["model"]))
-    fig, axes = subplots(len(models), 1, size=(4.8, 6.6), sharex=True)
-    markers = (("printed", "o", COLORS["black"]), ("stride32", "x", COLORS["blue"]), ("stride16", "s", COLORS["red"]))
-    for ax, model in zip(np.atleast_1d(axes), models, strict=True):
-        part = frame[frame["model"] == model]
-        for name, marker, colour in markers:
-            hollow = {"facecolors": "none", "edgecolors": colour} if marker != "x" else {"color": colour}
-            label = name.replace("stride", "stride ")
-            ax.scatter(part[name], range(len(part)), marker=marker, s=44, label=label, **hollow)
+    models = frame.groupby("model", sort=False)
+    fig, axes = stacked([MODEL_NAMES[m] for m, _ in models], 2.8, 1.0, sharex=True)
+    marks = {"printed": ("o", "black"), "stride32": ("x", "blue"), "stride16": ("s", "red")}
+    for ax, (_, part) in zip(axes, models, strict=True):
+        for name, (mark, colour) in marks.items():
+            ax.plot(part[name], range(len(part)), mark, mfc="none", color=COLORS[colour], ms=7, mew=1.5,
+                    label=name.replace("stride", "stride "))  # fmt: skip
         ax.axvspan(33, 65, color=COLORS["grey"], alpha=0.12, lw=0)
-        ax.set(
-            title=MODEL_NAMES[model],
-            yticks=range(len(part)),
-            xticks=[17, 33, 49, 65, 81, 97],
-        )
-        ax.set_yticklabels(labels[: len(part)])
+        ax.set_xticks([17, 33, 49, 65, 81, 97])
+        ax.set_yticks(range(len(part)), [f"{DATASET_NAMES[r.dataset]}, {r.prune_rate:.0%}" for r in part.itertuples()])
         ax.invert_yaxis()
-    ax.set_xlabel("LRG size of least FPI")
-    handles, names = np.atleast_1d(axes)[0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=3)
+    axes[-1].set_xlabel("LRG size of least FPI")
+    legend_below(fig, axes[:1], 3)
     return fig
 
 
@@ -123,40 +108,20 @@ def promised_and_measured(frame: pd.DataFrame) -> Figure:
 
     `frame` has model, form, lrg_size, prune_rate, flops_ratio (promised), time_ratio, low, high.
     """
-    models = list(dict.fromkeys(frame["model"]))
-    fig, axes = subplots(len(models), 1, size=(4.8, 6.4), sharex=True)
-    styles = {
-        "full": ("o", COLORS["blue"], "truncated"),
-        "masked": ("x", COLORS["red"], "filters zero"),
-        "removed": ("s", COLORS["green"], "filters gone"),
-    }
-    for ax, model in zip(np.atleast_1d(axes), models, strict=True):
-        part = frame[frame["model"] == model]
-        for form, (marker, colour, label) in styles.items():
-            rows = part[part["form"] == form]
-            if rows.empty:
-                continue
-            errors = np.abs(rows[["low", "high"]].to_numpy().T - rows["time_ratio"].to_numpy())
-            ax.errorbar(
-                rows["flops_ratio"],
-                rows["time_ratio"],
-                yerr=errors,
-                fmt=marker,
-                color=colour,
-                label=label,
-                ms=5,
-                elinewidth=0.8,
-            )
-        top = max(1.1, float(part["high"].max()) * 1.03)
+    models = frame.groupby("model", sort=False)
+    fig, axes = stacked([MODEL_NAMES[m] for m, _ in models], 3.0, 0.4, sharex=True)
+    styles = {"full": ("o", "blue", "truncated"), "masked": ("x", "red", "filters zero"),
+              "removed": ("s", "green", "filters gone")}  # fmt: skip
+    for ax, (_, part) in zip(axes, models, strict=True):
+        for form, rows in part.groupby("form"):
+            marker, colour, label = styles[form]
+            ax.vlines(rows["flops_ratio"], rows["low"], rows["high"], color=COLORS[colour], lw=0.8)
+            ax.plot(rows["flops_ratio"], rows["time_ratio"], marker, color=COLORS[colour], label=label, ms=5)
         ax.plot([0, 1], [0, 1], color=COLORS["grey"], lw=1, ls="--")
-        ax.set(
-            title=MODEL_NAMES.get(model, model),
-            ylabel="time measured, of the full",
-            xlim=(0, 1.05),
-            ylim=(0, top),
-        )
-    ax.set_xlabel("FLOPs promised, of the full network")
-    np.atleast_1d(axes)[0].legend(loc="upper left")
+        top = max(1.1, float(part["high"].max()) * 1.03)
+        ax.set(ylabel="time measured, of the full", xlim=(0, 1.05), ylim=(0, top))
+    axes[-1].set_xlabel("FLOPs promised, of the full network")
+    axes[0].legend(loc="upper left")
     return fig
 
 
@@ -172,13 +137,12 @@ def filter_norms(norms: Sequence[float], rates: Sequence[float], schedule: pd.Da
     for rate, colour in zip(rates, (COLORS["sky"], COLORS["blue"], COLORS["black"]), strict=False):
         cut = int(len(ordered) * rate)
         left.axvline(cut - 0.5, color=colour, lw=1.4)
-        left.text(
-            cut - 0.8, ordered.max(), f"{rate:.0%}", ha="right", va="top", color=colour, rotation=90, fontsize=9.8
-        )
+        words = {"ha": "right", "va": "top", "rotation": 90, "fontsize": 9.8}
+        left.text(cut - 0.8, ordered.max(), f"{rate:.0%}", color=colour, **words)
     left.set(xlabel="filters of one layer, weakest first", ylabel="L2 norm", xlim=(-0.5, len(ordered) - 0.5))
     right.step(schedule["epoch"], schedule["constant"], where="post", color=COLORS["blue"], label="constant")
     right.plot(schedule["epoch"], schedule["asymptotic"], color=COLORS["red"], label="asymptotic")
-    right.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1, decimals=0))
+    right.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     right.set(xlabel="epoch", ylabel="filters zeroed", ylim=(0, None))
     right.legend(loc="lower right")
     return fig
@@ -189,20 +153,18 @@ def class_scores(frame: pd.DataFrame) -> Figure:
 
     `frame` has dataset, predictor, class, value, low, high (over folds or seeds; equal to value where there is one).
     """
-    datasets = list(dict.fromkeys(frame["dataset"]))
-    fig, axes = subplots(len(datasets), 1, size=(4.8, 2.8 * len(datasets) + 0.4))
+    datasets = frame.groupby("dataset", sort=False)
+    fig, axes = stacked([DATASET_NAMES.get(d, d) for d, _ in datasets], 2.8, 0.4)
     palette = (COLORS["blue"], COLORS["grey"], COLORS["sky"], COLORS["red"])
-    for ax, dataset in zip(np.atleast_1d(axes), datasets, strict=True):
-        part = frame[frame["dataset"] == dataset]
+    for ax, (_, part) in zip(axes, datasets, strict=True):
         classes, predictors = list(dict.fromkeys(part["class"])), list(dict.fromkeys(part["predictor"]))
         width = 0.8 / len(predictors)
         for i, (predictor, colour) in enumerate(zip(predictors, palette, strict=False)):
             rows = part[part["predictor"] == predictor].set_index("class").loc[classes]
             at = np.arange(len(classes)) + (i - (len(predictors) - 1) / 2) * width
-            spread = np.abs(rows[["low", "high"]].to_numpy().T - rows["value"].to_numpy())
-            ax.bar(at, rows["value"], width, color=colour, label=predictor, yerr=spread, error_kw={"elinewidth": 0.8})
-        ax.set(title=DATASET_NAMES.get(dataset, dataset), ylabel="IoU", ylim=(0, 1), xticks=range(len(classes)))
-        ax.set_xticklabels(classes, rotation=40, ha="right", fontsize=9.8)
-    handles, names = np.atleast_1d(axes)[0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=2)
+            ax.bar(at, rows["value"], width, color=colour, label=predictor)
+            ax.vlines(at, rows["low"], rows["high"], color=COLORS["black"], lw=0.8)
+        ax.set(ylabel="IoU", ylim=(0, 1))
+        ax.set_xticks(range(len(classes)), classes, rotation=40, ha="right", fontsize=9.8)
+    legend_below(fig, axes[:1])
     return fig
