@@ -22,10 +22,7 @@ def fig6(rows: Mapping[str, Mapping[str, np.ndarray]], palettes: Mapping[str, np
     fig, axes = figures.subplots(count, len(rows), size=(4.9, 4.8 / len(rows) * count + 0.2), squeeze=False)
     for column, (kind, panels) in zip(axes.T, rows.items(), strict=True):
         for ax, (title, labels) in zip(column, panels.items(), strict=True):
-            ax.imshow(painted(labels, palettes[kind], VOID), interpolation="nearest")
-            ax.set_xticks([])
-            ax.set_yticks([])
-            ax.grid(False)
+            figures.picture(ax, painted(labels, palettes[kind], VOID))
             if ax in axes[:, 0]:
                 ax.set_ylabel(title)
         column[0].set_title(SET_NAMES.get(kind, kind).split(" (")[0])
@@ -59,42 +56,40 @@ def drops(ours: pd.DataFrame, printed: pd.DataFrame):
 
 def ceilings(rows: pd.DataFrame):
     """Draw the mIoU of weak labels against true ones by band limit: columns dataset, kind, nu_max, value."""
-    names = {"band": ("^-", COLORS["green"], "band-limited"), "majority": ("s-", COLORS["blue"], "blocks, majority"),
-             "nearest": ("o-", COLORS["red"], "blocks, nearest")}  # fmt: skip
-    sets = list(dict.fromkeys(rows["dataset"]))
+    looks = {"band": ("band-limited", "green", "^-"), "majority": ("blocks, majority", "blue", "s-"),
+             "nearest": ("blocks, nearest", "red", "o-")}  # fmt: skip
+    sets = rows.groupby("dataset", sort=False)
     lines = -(-len(sets) // 2)
     fig, axes = figures.subplots(lines, 2, size=(4.9, 2.3 * lines + 0.6), sharex=True, sharey=True, squeeze=False)
-    for ax, name in zip(axes.flat, sets, strict=False):
-        for kind, (style, color, label) in names.items():
-            g = rows[(rows["dataset"] == name) & (rows["kind"] == kind)].sort_values("nu_max")
-            ax.plot(np.log2(g["nu_max"]), g["value"], style, ms=4, color=color, label=label)
-        ticks = sorted({int(n) for n in rows["nu_max"] if np.log2(n) % 1 == 0})
-        ax.set_xticks([np.log2(t) for t in ticks], [str(t) for t in ticks])
+    for ax, (name, own) in zip(axes.flat, sets, strict=False):
+        wide = own.pivot(index="nu_max", columns="kind", values="value")
+        figures.curves(ax, wide.index, wide, looks, ms=4)
+        figures.plain_ticks(ax, sorted(n for n in set(rows["nu_max"]) if np.log2(n) % 1 == 0))
         ax.axhline(0.8, ls=":", color=COLORS["black"], lw=1)
         ax.set(title=SET_NAMES.get(name, name), xlabel=r"$\nu_{max}$", ylabel="mIoU with true labels")
         ax.label_outer()
     for ax in axes.flat[len(sets) :]:
         ax.set_axis_off()
-    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    figures.legend_below(fig, axes[0, :1])
     return fig
 
 
 def agreement(rows: pd.DataFrame):
     """Draw how coarse labels agree, per label set with intervals: columns dataset, kind, value, low, high."""
-    words = {"block_majority": "blocks with true labels", "polygon_true": "polygons with true labels",
-             "polygon_block": "polygons with blocks"}  # fmt: skip
+    looks = {"block_majority": ("blocks with true labels", "blue", "o"),
+             "polygon_true": ("polygons with true labels", "green", "s"),
+             "polygon_block": ("polygons with blocks", "black", "D")}  # fmt: skip
     sets = list(dict.fromkeys(rows["dataset"]))
     fig, ax = figures.subplots(size=(4.9, 0.5 * len(sets) + 1.8))
-    for k, (kind, label) in enumerate(words.items()):
+    for k, (kind, (label, color, mark)) in enumerate(looks.items()):
         g = rows[rows["kind"] == kind]
         y = np.array([sets.index(d) for d in g["dataset"]]) + 0.2 * (k - 1)
-        color = (COLORS["blue"], COLORS["green"], COLORS["black"])[k]
-        ax.hlines(y, g["low"], g["high"], color=color, lw=1.6)
-        ax.plot(g["value"], y, "osD"[k], color=color, ms=5, label=label)
+        ax.hlines(y, g["low"], g["high"], color=COLORS[color], lw=1.6)
+        ax.plot(g["value"], y, mark, color=COLORS[color], ms=5, label=label)
     ax.axvline(0.8, ls=":", color=COLORS["black"], lw=1)
     ax.set_yticks(range(len(sets)), [SET_NAMES.get(name, name) for name in sets])
     ax.set(xlabel="mIoU (dotted: 0.8)", ylim=(len(sets) - 0.5, -0.5))
-    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=1)
+    figures.legend_below(fig, [ax], 1)
     return fig
 
 
@@ -110,5 +105,5 @@ def error_spectrum(rows: pd.DataFrame, nu_max: int):
     ax.axvline(nu_max, color=COLORS["grey"], lw=1)
     ax.axhline(0.5, color=COLORS["grey"], lw=0.6)
     ax.set(xscale="log", xlabel=r"frequency $\nu$ [cycles per frame]", ylabel="share of power above", ylim=(0, 1.02))
-    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=1)
+    figures.legend_below(fig, [ax], 1)
     return fig

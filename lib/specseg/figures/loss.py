@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from specseg.data.domains import DOMAINS
-from specseg.figures import COLORS, KIND_COLORS, MODEL_NAMES, choices, legend_below, plain_ticks, subplots
+from specseg.figures import COLORS, KIND_COLORS, MODEL_NAMES, choices, legend_below, plain_ticks, stacked, subplots
 
 KIND_MARKERS = {"objects": "o", "land cover": "^", "streets": "s"}
 DOMAIN_NAMES = {name: d.title for name, d in DOMAINS.items()}
@@ -66,32 +67,44 @@ def style(part: pd.DataFrame) -> dict:
             "markerfacecolor": color(part) if model == "deeplabv3plus" else "white"}  # fmt: skip
 
 
-def rate_curves(
-    ours: pd.DataFrame, mirrored: pd.DataFrame, printed: pd.DataFrame, grid_limit: int | None = None
-) -> Figure:
+def lines(ax, rows: pd.DataFrame, x: str, log: bool = False, **look) -> None:
+    """Draw value over x, a line a domain and model, with its interval where the rows have low and high."""
+    for _, part in groups(rows[rows["value"] > 0] if log else rows):
+        part = part.sort_values(x)
+        ax.plot(part[x], part["value"], label=kind_and_model(part), **{**style(part), **look})
+        if "low" in part:
+            low = np.maximum(part["low"], part["value"] / 20) if log else part["low"]  # a log axis has no zero
+            ax.fill_between(part[x], low, part["high"], color=color(part), alpha=0.15, lw=0)
+
+
+def beside(panels: Mapping[str, pd.DataFrame], x: str, ylabel: str, log: bool = False, **shared):
+    """Return a figure with `lines` of each table below one another, named by its title and domains, and its panels."""
+    titles = [fill(f"{title}: {domains_of(rows)}", 46) for title, rows in panels.items()]
+    fig, axes = stacked(titles, 3.6, sharex=True, **shared)
+    for ax, rows in zip(axes, panels.values(), strict=True):
+        lines(ax, rows, x, log)
+        ax.set_ylabel(ylabel)
+    legend_below(fig, axes)
+    return fig, axes
+
+
+def rate_curves(ours: pd.DataFrame, mirrored: pd.DataFrame, printed: pd.DataFrame, grid_limit: int) -> Figure:
     """Draw Table 1 above our R_ce: value over nu_max, one line a domain and model, our intervals shaded.
 
     `ours` and `mirrored` (dotted) have domain, kind, model, nu_max, value, low, high; `printed` the same without low
     and high. `grid_limit` is the band limit of our prediction grid.
     """
-    fig, axes = subplots(2, 1, size=(4.9, 8.0), sharex=True)
-    for ax, rows, title in zip(axes, (printed, ours), ("the paper, Table 1", "ours"), strict=True):
-        for _, part in groups(rows[rows["value"] > 0]):
-            part = part.sort_values("nu_max")
-            ax.plot(part["nu_max"], part["value"], label=kind_and_model(part), **style(part))
-            if "low" in part:
-                floor = np.maximum(part["low"], part["value"] / 20)  # a log axis has no zero
-                ax.fill_between(part["nu_max"], floor, part["high"], color=color(part), alpha=0.15, lw=0)
-        ax.set(yscale="log", ylabel=r"$R_{ce}(\nu_{max})$", title=f"{title}: {domains_of(rows)}")
-        for _, part in groups(mirrored[mirrored["value"] > 0]) if rows is ours else ():
-            part = part.sort_values("nu_max")
-            ax.plot(part["nu_max"], part["value"], ls=":", lw=0.9, color=color(part))
+    panels = {"the paper, Table 1": printed, "ours": ours}
+    fig, axes = beside(panels, "nu_max", r"$R_{ce}(\nu_{max})$", log=True)
+    for _, part in groups(mirrored[mirrored["value"] > 0]):
+        part = part.sort_values("nu_max")
+        axes[1].plot(part["nu_max"], part["value"], ls=":", lw=0.9, color=color(part))
+    for ax in axes:
         ax.axvspan(16, 32, color=COLORS["yellow"], alpha=0.25, lw=0)
-    if grid_limit:
-        axes[1].axvline(grid_limit, color=COLORS["grey"], lw=0.9, ls=":")
+        ax.set_yscale("log")
+    axes[1].axvline(grid_limit, color=COLORS["grey"], lw=0.9, ls=":")
     plain_ticks(axes[1], (8, 16, 24, 32, 40, 48, 64))
     axes[1].set_xlabel(r"band limit $\nu_{max}$ (cycles per frame; yellow: 16 to 32)")
-    legend_below(fig, axes)
     return fig
 
 
@@ -101,36 +114,29 @@ def five_rows(profiles: pd.DataFrame, rates: pd.DataFrame, grid_limit: int) -> F
     `profiles` has domain, kind, model, row ("labels", "logits", "loss", "initial", "final"), nu, value: power per bin,
     sums of Re L_ce over a rim for the others. `rates` has domain, kind, model, nu_max, value.
     """
-    fig, axes = subplots(5, 1, size=(4.9, 12.5))
-    titles = {"labels": r"1. labels: $|b(\nu)|^2$ / its largest value", "logits": r"2. logits: $|\hat y(\nu)|^2$ / its"
-              " largest value", "loss": r"3. $L_{ce}(\nu)$ after training (nats, a rim)"}  # fmt: skip
-    for ax, (row, title) in zip(axes, titles.items(), strict=False):
-        for (domain, _, model), part in groups(profiles[profiles["row"] == row]):
-            keep = part[part["nu"] > 0] if row != "loss" else part
-            values = keep["value"] / keep["value"].max() if row != "loss" else keep["value"]
-            line = {**style(part), "marker": ""}
-            ax.plot(keep["nu"], values, label=who(domain, model), **line)
-        ax.set_title(title)
-    for ax in axes[:2]:
-        ax.set(xscale="log", yscale="log")
-        ax.axvline(grid_limit, color=COLORS["grey"], lw=0.9, ls=":")
+    fig, axes = stacked([
+        r"1. labels: $|b(\nu)|^2$ / its largest value", r"2. logits: $|\hat y(\nu)|^2$ / its largest value",
+        r"3. $L_{ce}(\nu)$ after training (nats, a rim)", r"4. $L_{ce}(\nu)$ before (dotted) and after (nats, a rim)",
+        r"5. $R_{ce}(\nu_{max})$"], 2.3)  # fmt: skip
     for (domain, _, model), part in groups(profiles):
-        for row, width in (("initial", 0.9), ("final", 1.8)):
-            one = part[part["row"] == row]
-            name = who(domain, model) + (", first step" if row == "initial" else "")
-            line = {"color": color(part), "ls": ":" if row == "initial" else MODEL_LINES[model], "lw": width}
-            axes[3].plot(one["nu"], one["value"], label=name, **line)
-    axes[3].set_title(r"4. $L_{ce}(\nu)$ before (dotted) and after (nats, a rim)")
+        line, name = {**style(part), "marker": ""}, who(domain, model)
+        rows = {row: one[["nu", "value"]].to_numpy().T for row, one in part.groupby("row")}
+        for ax, row in zip(axes, ("labels", "logits"), strict=False):
+            nu, value = rows[row][:, 1:]
+            ax.loglog(nu, value / value.max(), label=name, **line)
+        axes[2].plot(*rows["loss"], label=name, **line)
+        axes[3].plot(*rows["initial"], **{**line, "ls": ":", "lw": 0.9})
+        axes[3].plot(*rows["final"], **line)
     for ax in axes[2:4]:
         ax.set_xscale("symlog", linthresh=1)
         ax.set_yscale("symlog", linthresh=1e-3)
         ax.axhline(0, color=COLORS["black"], lw=0.6)
-        ax.axvline(grid_limit, color=COLORS["grey"], lw=0.9, ls=":")
         ax.set_xticks([0, 1, 8, 32, 128], ["0", "1", "8", "32", "128"])
         ax.set_yticks([-1, -0.1, -0.01, 0, 0.01, 0.1, 1, 10], ["-1", "-0.1", "-0.01", "0", "0.01", "0.1", "1", "10"])
-    for _, part in groups(rates):
-        axes[4].plot(part["nu_max"], part["value"], **style(part))
-    axes[4].set(yscale="log", title=r"5. $R_{ce}(\nu_{max})$")
+    for ax in axes[:4]:
+        ax.axvline(grid_limit, color=COLORS["grey"], lw=0.9, ls=":")
+    lines(axes[4], rates[[*rates.columns.drop(["low", "high"], errors="ignore")]], "nu_max")
+    axes[4].set_yscale("log")
     plain_ticks(axes[4], (8, 16, 32, 64))
     axes[4].set_xlabel(r"frequency $\nu$, band limit $\nu_{max}$ (cycles per frame)")
     legend_below(fig, axes[:1])
@@ -143,24 +149,20 @@ def readings(rates: pd.DataFrame, limits: Sequence[int]) -> Figure:
     `rates` is what `trained.rates` returns. Full marks: ratio of means; hollow: mean of ratios.
     """
     variants = list(dict.fromkeys(rates["variant"]))
-    fig, axes = subplots(len(limits), 1, size=(4.9, (0.33 * len(variants) + 0.75) * len(limits) + 0.6), sharex=True)
-    for ax, limit in zip(np.atleast_1d(axes), limits, strict=True):
-        here = rates[rates["nu_max"] == limit]
-        lines = groups(here)
-        for i, ((domain, kind, model), part) in enumerate(lines):
-            shift = (i - (len(lines) - 1) / 2) * 0.8 / max(len(lines), 1)
-            for average in ("ratio_of_means", "mean_of_ratios"):
+    fig, axes = stacked([rf"$\nu_{{max}}$ = {n}" for n in limits], 0.33 * len(variants) + 0.75, 0.6, sharex=True)
+    for ax, limit in zip(axes, limits, strict=True):
+        found = groups(rates[rates["nu_max"] == limit])
+        for i, ((domain, kind, model), part) in enumerate(found):
+            shift = (i - (len(found) - 1) / 2) * 0.8 / max(len(found), 1)
+            for average, face in (("ratio_of_means", color(part)), ("mean_of_ratios", "none")):
                 one = part[part["average"] == average]
                 at = [variants.index(v) + shift for v in one["variant"]]
-                full = average == "ratio_of_means"
-                ax.scatter(one["value"], at, marker=KIND_MARKERS[kind], s=26, edgecolors=color(part),
-                           facecolors=color(part) if full else "none",
-                           label=who(domain, model) if full else None)  # fmt: skip
-        ax.set(yticks=range(len(variants)), ylim=(len(variants) - 0.5, -0.5), xscale="log")
-        ax.set_yticklabels(variants)
-        ax.set_title(rf"$\nu_{{max}}$ = {limit}")
-    np.atleast_1d(axes)[-1].set_xlabel(r"$R_{ce}$")
-    legend_below(fig, np.atleast_1d(axes)[:1])
+                ax.scatter(one["value"], at, marker=KIND_MARKERS[kind], s=26, edgecolors=color(part), facecolors=face,
+                           label=who(domain, model) if face != "none" else None)  # fmt: skip
+        ax.set(ylim=(len(variants) - 0.5, -0.5), xscale="log")
+        ax.set_yticks(range(len(variants)), variants)
+    axes[-1].set_xlabel(r"$R_{ce}$")
+    legend_below(fig, axes[:1])
     return fig
 
 
@@ -169,22 +171,17 @@ def learning(courses: pd.DataFrame, bands: Sequence[str]) -> Figure:
 
     `courses` is what `specseg.study.learning.courses` returns.
     """
-    lines = groups(courses)
-    fig, axes = subplots(len(lines), 2, size=(4.9, 2.5 * len(lines) + 0.6), sharex=True, squeeze=False)
-    for (left, right), ((domain, _, model), part) in zip(axes, lines, strict=True):
+    found = groups(courses)
+    fig, axes = subplots(len(found), 2, size=(4.9, 2.5 * len(found) + 0.6), sharex=True, squeeze=False)
+    for (left, right), ((domain, _, model), part) in zip(axes, found, strict=True):
         for band in bands:
-            alone = [one.sort_values("share") for _, one in part.groupby(["fold", "seed"])]
-            for one in alone:
-                moved = (one[band] - one[band].iloc[0]) / (one[band].iloc[-1] - one[band].iloc[0])
-                left.plot(one["share"], one[band], color=BAND_COLORS[band], lw=0.7, alpha=0.5)
-                right.plot(one["share"], moved, color=BAND_COLORS[band], lw=0.7, alpha=0.5)
-            mean = pd.concat(alone).groupby("share")[band].mean()
-            moved = (mean - mean.iloc[0]) / (mean.iloc[-1] - mean.iloc[0])
-            left.plot(mean.index, mean, color=BAND_COLORS[band], lw=2, label=rf"$\nu$ {band}")
-            right.plot(mean.index, moved, color=BAND_COLORS[band], lw=2)
-        left.plot([], [], color=COLORS["grey"], ls="--", label=r"$L_{CE}$")
-        whole = part.groupby("share")["loss"].mean()
-        left.plot(whole.index, whole, color=COLORS["grey"], ls="--")
+            alone = [one.set_index("share")[band].sort_index() for _, one in part.groupby(["fold", "seed"])]
+            mean = part.groupby("share")[band].mean()
+            for one, look in (*((x, {"lw": 0.7, "alpha": 0.5}) for x in alone), (mean, {"lw": 2})):
+                left.plot(one, color=BAND_COLORS[band], **look)
+                right.plot((one - one.iloc[0]) / (one.iloc[-1] - one.iloc[0]), color=BAND_COLORS[band], **look)
+            left.lines[-1].set_label(rf"$\nu$ {band}")
+        left.plot(part.groupby("share")["loss"].mean(), color=COLORS["grey"], ls="--", label=r"$L_{CE}$")
         left.set_title(f"{DOMAIN_NAMES[domain]}\n{MODEL_NAMES[model]}" + " (too weak)" * untrained(part), fontsize=9.8)
         right.set_title("part of the final change", fontsize=9.8)
         right.axhline(0.5, color=COLORS["grey"], lw=0.8, ls=":")
@@ -202,25 +199,23 @@ def loss_and_iou(courses: pd.DataFrame, pictures: pd.DataFrame) -> Figure:
 
     `courses` and `pictures` are what `specseg.study.learning` returns under these names; `pictures` may be empty.
     """
-    fig, axes = subplots(2 if len(pictures) else 1, 1, size=(4.9, 7.0 if len(pictures) else 3.8), squeeze=False)
-    top = axes[0, 0]
+    fig, axes = stacked(["snapshots", *["test pictures"] * bool(len(pictures))], 3.4)
     for (domain, _, model), part in groups(courses):
-        for k, (_, one) in enumerate(part.groupby(["fold", "seed"])):
-            one, label = one.sort_values("step"), who(domain, model) if k == 0 else None
-            top.plot(one["loss"], one["miou"], label=label, **{**style(part), "lw": 0.9})
-            top.plot(one["loss"].iloc[0], one["miou"].iloc[0], marker="x", color=color(part), ms=6, mew=1.6)
-    top.set(xscale="log", xlabel="$L_{CE}$ (nats; crosses: before training)", ylabel="mIoU", title="snapshots")
-    if len(pictures):
-        below = axes[1, 0]
-        for (domain, kind, model), part in groups(pictures):
-            below.scatter(part["loss"].clip(lower=1e-3), part["iou"], s=9, alpha=0.5, marker=KIND_MARKERS[kind],
-                          facecolors=color(part) if model == "deeplabv3plus" else "none",
-                          edgecolors=color(part), label=who(domain, model))  # fmt: skip
-        below.set(xscale="log", xlabel="$L_{CE}$ of a picture (nats)", ylabel="IoU of a picture", title="test pictures")
-    for ax in axes[:, 0]:
+        look = {**style(part), "lw": 0.9, "label": who(domain, model)}
+        for _, one in part.sort_values("step").groupby(["fold", "seed"]):
+            axes[0].plot(one["loss"], one["miou"], **look)
+            axes[0].plot(one["loss"].iloc[0], one["miou"].iloc[0], marker="x", color=color(part), ms=6, mew=1.6)
+    axes[0].set(xlabel="$L_{CE}$ (nats; crosses: before training)", ylabel="mIoU")
+    for (_, kind, model), part in groups(pictures) if len(pictures) else []:
+        axes[1].scatter(part["loss"].clip(lower=1e-3), part["iou"], s=9, alpha=0.5, marker=KIND_MARKERS[kind],
+                        facecolors=color(part) if model == "deeplabv3plus" else "none",
+                        edgecolors=color(part))  # fmt: skip
+        axes[1].set(xlabel="$L_{CE}$ of a picture (nats)", ylabel="IoU of a picture")
+    for ax in axes:
+        ax.set_xscale("log")
         low, high = ax.get_xlim()
         plain_ticks(ax, [t for t in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if low <= t <= high])
-    legend_below(fig, axes[:1, 0])
+    legend_below(fig, axes[:1])
     return fig
 
 

@@ -9,17 +9,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from specseg.figures import COLORS, CYCLE, DATASET_NAMES, legend_below, plain_ticks, subplots
+from specseg.figures import COLORS, CYCLE, DATASET_NAMES, legend_below, plain_ticks, stacked, subplots
 
 MARKERS = "osv^DPX"
 
 
 def _styles(networks: Sequence[str]) -> dict[str, dict]:
-    colors = [c for c in CYCLE if c != COLORS["black"]]  # black is the paper
-    looks = zip(colors * 2, MARKERS * 2, strict=False)
-    return {
-        name: {"color": c, "marker": m, "ms": 4} for name, (c, m) in zip(dict.fromkeys(networks), looks, strict=False)
-    }
+    colors = [c for c in CYCLE if c != COLORS["black"]] * 2  # black is the paper
+    looks = zip(dict.fromkeys(networks), colors, MARKERS * 2, strict=False)
+    return {name: {"color": c, "marker": m, "ms": 4} for name, c, m in looks}
 
 
 def rates(curves: pd.DataFrame, span: pd.DataFrame) -> Figure:
@@ -27,25 +25,23 @@ def rates(curves: pd.DataFrame, span: pd.DataFrame) -> Figure:
 
     `curves` has dataset, network, nu_max, value (plain reading); `span` is what `study.third_party.inside` returns.
     """
-    sets = [d for d in span["dataset"].unique()] + [
-        d for d in curves["dataset"].unique() if d not in set(span["dataset"])
-    ]
-    fig, axes = subplots(len(sets), 1, size=(4.9, 3.0 * len(sets) + 0.8), sharex=True, squeeze=False)
+    sets = list(dict.fromkeys([*span["dataset"], *curves["dataset"]]))
+    fig, axes = stacked(map(DATASET_NAMES.get, sets), 3.0, sharex=True)
     looks = _styles(curves["network"])
-    for ax, dataset in zip(axes[:, 0], sets, strict=True):
+    for ax, dataset in zip(axes, sets, strict=True):
         for name, part in curves[curves["dataset"] == dataset].groupby("network", sort=False):
             ax.plot(part["nu_max"], part["value"], label=name, lw=1.1, **looks[name])
         here = span[span["dataset"] == dataset]
         if len(here):
             ax.fill_between(here["nu_max"], here["least"], here["most"], color=COLORS["grey"], alpha=0.2, lw=0,
                             label="all readings")  # fmt: skip
-            for k, values in enumerate(zip(*here["printed"], strict=True)):
-                ax.plot(here["nu_max"], values, color=COLORS["black"], lw=2, ls=("-", "--")[k],
-                        label=("the paper, DeepLab v3+", "the paper, DAN")[k])  # fmt: skip
-        ax.set(yscale="log", ylim=(1e-4, 4), ylabel=r"$R_{ce}(\nu_{max})$", title=DATASET_NAMES[dataset])
-    plain_ticks(axes[-1, 0], (8, 16, 24, 32, 40, 48, 64))
-    axes[-1, 0].set_xlabel(r"band limit $\nu_{max}$ (cycles per frame)")
-    legend_below(fig, axes[:, 0])
+            for values, form, model in zip(zip(*here["printed"], strict=True), ("-", "--"), ("DeepLab v3+", "DAN"),
+                                           strict=True):  # fmt: skip
+                ax.plot(here["nu_max"], values, form, color=COLORS["black"], lw=2, label=f"the paper, {model}")
+        ax.set(yscale="log", ylim=(1e-4, 4), ylabel=r"$R_{ce}(\nu_{max})$")
+    plain_ticks(axes[-1], (8, 16, 24, 32, 40, 48, 64))
+    axes[-1].set_xlabel(r"band limit $\nu_{max}$ (cycles per frame)")
+    legend_below(fig, axes)
     return fig
 
 
@@ -55,21 +51,20 @@ def drop_and_rate(points: pd.DataFrame) -> Figure:
     `points` has dataset, network, lrg_size, rce, drop.
     """
     sizes = sorted(points["lrg_size"].unique(), reverse=True)
-    fig, axes = subplots(len(sizes), 1, size=(4.9, 2.6 * len(sizes) + 0.9), squeeze=False)
+    fig, axes = stacked([f"logits of {size} x {size}" for size in sizes], 2.6)
     looks = _styles(points["network"])
-    for ax, size in zip(axes[:, 0], sizes, strict=True):
+    for ax, size in zip(axes, sizes, strict=True):
         for (dataset, name), row in points[points["lrg_size"] == size].groupby(["dataset", "network"], sort=False):
             face = {"voc2012": looks[name]["color"], "camvid": COLORS["sky"]}.get(dataset, "white")
             ax.plot(row["rce"], row["drop"], ls="", mew=1.4, markerfacecolor=face,
                     label=f"{name}, {DATASET_NAMES[dataset].split()[0]}", **{**looks[name], "ms": 7})  # fmt: skip
-        ax.set(xscale="log", title=f"logits of {size} x {size}", ylabel="mIoU lost")
+        ax.set(xscale="log", ylabel="mIoU lost")
         low, high = ax.get_xlim()
         plain_ticks(ax, [t for t in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1) if low <= t <= high])
         ax.yaxis.set_major_formatter(PercentFormatter(1))
-    axes[-1, 0].set_xlabel(
-        rf"$R_{{ce}}$ beyond half of the size ({', '.join(str((s - 1) // 2) for s in sizes)} cycles)"
-    )
-    legend_below(fig, axes[:1, 0], columns=2)
+    beyond = ", ".join(str((s - 1) // 2) for s in sizes)
+    axes[-1].set_xlabel(rf"$R_{{ce}}$ beyond half of the size ({beyond} cycles)")
+    legend_below(fig, axes[:1])
     return fig
 
 
@@ -78,25 +73,24 @@ def dose(points: pd.DataFrame) -> Figure:
 
     `points` is what `study.scale.points` returns: a line a network and scale, black what the labels alone lose.
     """
-    sets = list(dict.fromkeys(points["domain"]))
-    fig, axes = subplots(len(sets), 1, size=(4.9, 2.6 * len(sets) + 0.9), sharex=True, squeeze=False)
+    sets = points.groupby("domain", sort=False)
+    fig, axes = stacked([title for title, _ in sets], 2.6, sharex=True)
     words = {0.5: "half the scale", 1.0: "once", 2.0: "twice"}
-    for ax, title in zip(axes[:, 0], sets, strict=True):
-        here = points[points["domain"] == title]
-        for (scale, _), part in here.groupby(["scale", "network"], sort=True):
+    for ax, (_, here) in zip(axes, sets, strict=True):
+        for (scale, _), part in here.groupby(["scale", "network"]):
             k = list(words).index(scale)
             ax.plot(part["dose"], part["drop"], color=CYCLE[k], marker=MARKERS[k], ms=4, lw=1, alpha=0.7,
                     label=words[scale])  # fmt: skip
         for _, part in here.groupby("network"):
             alone = part.groupby("dose")["labels"].mean()
-            ax.plot(alone.index, alone, color=COLORS["black"], lw=1.6, ls="--", label="the labels alone")
-        ax.set(title=title, ylabel="mIoU lost")
+            ax.plot(alone, color=COLORS["black"], lw=1.6, ls="--", label="the labels alone")
+        ax.set_ylabel("mIoU lost")
         ax.set_yscale("symlog", linthresh=0.01)
         ax.yaxis.set_major_formatter(PercentFormatter(1))
-    low, high = axes[0, 0].get_xlim()
-    plain_ticks(axes[-1, 0], [t for t in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2) if low <= t <= high])
-    axes[-1, 0].set_xlabel("contour per cell of the cut grid (in sides of a cell)")
-    legend_below(fig, axes[:1, 0], columns=2)
+    low, high = axes[0].get_xlim()
+    plain_ticks(axes[-1], [t for t in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2) if low <= t <= high])
+    axes[-1].set_xlabel("contour per cell of the cut grid (in sides of a cell)")
+    legend_below(fig, axes[:1])
     return fig
 
 
@@ -107,15 +101,15 @@ def readings(table: pd.DataFrame) -> Figure:
     """
     names = [n for n in dict.fromkeys(table["reading"]) if n != "periodic"]
     sets = list(dict.fromkeys(table["dataset"]))
-    colors = dict(zip(sets, CYCLE, strict=False))
     fig, ax = subplots(size=(4.9, 0.42 * len(names) + 1.4))
-    for k, name in enumerate(names):
-        for j, dataset in enumerate(sets):
-            values = table[(table["reading"] == name) & (table["dataset"] == dataset)]["ratio"]
-            at = k + (j - (len(sets) - 1) / 2) * 0.26
-            ax.plot(values, np.full(len(values), at), ls="", marker=MARKERS[j], ms=4, color=colors[dataset], alpha=0.6,
-                    label=DATASET_NAMES[dataset] if k == 0 else None)  # fmt: skip
-            ax.plot([values.median()] * 2, [at - 0.12, at + 0.12], color=colors[dataset], lw=2.2)
+    for j, dataset in enumerate(sets):
+        at = (j - (len(sets) - 1) / 2) * 0.26
+        own = table[(table["dataset"] == dataset) & table["reading"].isin(names)]
+        ax.plot(own["ratio"], own["reading"].map(names.index) + at, ls="", marker=MARKERS[j], ms=4, color=CYCLE[j],
+                alpha=0.6, label=DATASET_NAMES[dataset])  # fmt: skip
+        middle = own.groupby("reading")["ratio"].median()
+        y = np.array([names.index(n) for n in middle.index]) + at
+        ax.vlines(middle, y - 0.12, y + 0.12, color=CYCLE[j], lw=2.2)
     ax.set(xscale="log", ylim=(len(names) - 0.5, -0.5), xlabel="R_ce(32) over that of the plain reading")
     ax.set_yticks(range(len(names)), [n.replace(", mean of the pictures' ratios", ",\nmean of ratios") for n in names])
     ax.tick_params(axis="y", labelsize=9.8)
