@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from specseg import figures
-from specseg.figures import COLORS, plain_ticks
+from specseg.figures import COLORS, curves, plain_ticks
 
 OCTAVES = (4, 8, 16, 32, 64, 128, 256)
 
 
-def energy_above(rows: pd.DataFrame, nu_mark: int = 32):
+def energy_above(rows: pd.DataFrame):
     """Draw the share of a region's energy above nu_max for each width (columns width, nu_max, above, difference).
 
     Lines are the law, above + difference; every fourth nu_max has the FFT's dot.
@@ -21,7 +21,7 @@ def energy_above(rows: pd.DataFrame, nu_mark: int = 32):
         ax.plot(part["nu_max"], part["above"] + part["difference"], color=color, label=f"d = {width:g} px")
         ax.plot(part["nu_max"][::4], part["above"][::4], "o", color=color, ms=4)
     plain_ticks(ax, OCTAVES)
-    ax.axvline(nu_mark, color=COLORS["grey"], lw=0.8, ls=":")
+    ax.axvline(32, color=COLORS["grey"], lw=0.8, ls=":")
     ax.axhline(0.5, color=COLORS["grey"], lw=0.8, ls=":")
     ax.set(ylim=(0, 1), xlabel=r"$\nu_{max}$ [cycles per frame of 513 px]",
            ylabel="share of the region's energy above")  # fmt: skip
@@ -36,31 +36,28 @@ def expansion(rows: pd.DataFrame):
     """
     looks = {"true": (COLORS["grey"], "-", 5), "printed": (COLORS["red"], "--", 1.6),
              "sign mended": (COLORS["orange"], ":", 2.2)}  # fmt: skip
-    values = sorted(rows["x"].unique())
-    fig, axes = figures.subplots(2, len(values), size=(4.8, 4.8), sharex=True, sharey="row", squeeze=False)
-    for column, x in enumerate(values):
-        for form, part in rows[rows["x"] == x].groupby("form", sort=False):
+    xs = rows.assign(term=np.exp(-(rows["c"] ** 2)) * rows["value"]).groupby("x")
+    fig, axes = figures.subplots(2, len(xs), size=(4.8, 4.8), sharex=True, sharey="row", squeeze=False)
+    for (real, imaginary), (x, own) in zip(axes.T, xs, strict=True):
+        for form, part in own.groupby("form", sort=False):
             color, style, width = looks.get(form, (COLORS["blue"], "-", 1.2))
-            term = np.exp(-(part["c"] ** 2)) * part["value"]
-            for ax, component in zip(axes[:, column], (term.to_numpy().real, term.to_numpy().imag), strict=True):
-                ax.plot(
-                    part["c"], component, style, color=color, lw=width, alpha=0.5 if form == "true" else 1, label=form
-                )
-        for ax in axes[:, column]:
+            look = {"color": color, "ls": style, "lw": width, "alpha": 0.5 if form == "true" else 1, "label": form}
+            real.plot(part["c"], part["term"].to_numpy().real, **look)
+            imaginary.plot(part["c"], part["term"].to_numpy().imag, **look)
+        only = own[own["form"] == "true"]
+        real.plot(only["c"], np.exp(-(only["c"] ** 2)) * only["value"].iloc[0].real, "-.", color=COLORS["black"], lw=1,
+                  label="Eq. 39")  # fmt: skip
+        for ax in (real, imaginary):
             ax.axhline(0, color=COLORS["black"], lw=0.6)
-        only = rows[(rows["x"] == x) & (rows["form"] == "true")]
-        axes[0, column].plot(only["c"], np.exp(-(only["c"] ** 2)) * only["value"].to_numpy()[0].real, "-.",
-                             color=COLORS["black"], lw=1, label="Eq. 39")  # fmt: skip
-        axes[0, column].set_title(rf"$\nu\sigma = {x:g}$")
-        axes[1, column].set_xlabel("C")
+        real.set_title(rf"$\nu\sigma = {x:g}$")
+        imaginary.set_xlabel("C")
     axes[0, 0].set_ylabel("real part")
     axes[1, 0].set_ylabel("imaginary part")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, labels, ncols=2, loc="outside lower center")
+    figures.legend_below(fig, axes[0, :1])
     return fig
 
 
-def reduction(worst: pd.DataFrame, bound: float = 0.05):
+def reduction(worst: pd.DataFrame):
     """Draw how far one straight band is from an object's region against the law d/(pi (L - d)), one dot for each unit.
 
     Columns unit, width, law, difference (absolute, > 0) and kind, which sets colour and legend.
@@ -71,14 +68,14 @@ def reduction(worst: pd.DataFrame, bound: float = 0.05):
         ax.plot(part["law"], part["difference"], marker, color=color, ms=6, label=kind)
     ends = np.array([worst["law"].min() / 1.3, worst["law"].max() * 1.3])
     ax.plot(ends, ends, color=COLORS["black"], lw=1, label=r"$d\,/\,\pi(L-d)$")
-    ax.axhline(bound, color=COLORS["grey"], lw=0.8, ls=":")
+    ax.axhline(0.05, color=COLORS["grey"], lw=0.8, ls=":")
     ax.set(xscale="log", yscale="log", xlabel=r"$d\,/\,\pi(L-d)$: d band width, L thickness of the object",
            ylabel="largest difference of two shares")  # fmt: skip
     ax.legend(loc="upper left")
     return fig
 
 
-def answer(grown: pd.DataFrame, shares: pd.DataFrame, law: pd.DataFrame, bound: float = 0.1):
+def answer(grown: pd.DataFrame, shares: pd.DataFrame, law: pd.DataFrame):
     """Draw the answer of boundary IoU to a moved edge: its share below nu_max, and at nu sigma = 1 against the shift.
 
     `grown`: one contour (columns shift, nu_max, below, law), lines the law and dots the FFT. `shares`: all contours at
@@ -91,12 +88,11 @@ def answer(grown: pd.DataFrame, shares: pd.DataFrame, law: pd.DataFrame, bound: 
     plain_ticks(axes[0], OCTAVES)
     axes[0].set(ylim=(0, 1), xlabel=r"$\nu_{max}$ [cycles per frame of 513 px]", ylabel="share of the answer below")
     axes[0].legend(title="lines: law, dots: FFT", fontsize=9.8, title_fontsize=9.8)
-    axes[1].plot(law["shift"], law["model"], "--", color=COLORS["black"], label="Gaussian model")
-    axes[1].plot(law["shift"], law["true"], color=COLORS["black"], label="true band")
-    axes[1].plot(
-        shares["shift"], shares["below"], "o", color=COLORS["purple"], ms=4, alpha=0.6, label="FFT, all contours"
+    curves(
+        axes[1], law["shift"], law, {"model": ("Gaussian model", "black", "--"), "true": ("true band", "black", "-")}
     )
-    axes[1].axhline(bound, color=COLORS["grey"], lw=0.8, ls=":")
+    curves(axes[1], shares["shift"], shares, {"below": ("FFT, all contours", "purple", "o")}, ms=4, alpha=0.6)
+    axes[1].axhline(0.1, color=COLORS["grey"], lw=0.8, ls=":")
     axes[1].set(ylim=(0, 0.75), xlabel="shift of the edge [px]", ylabel=r"share below $\nu\sigma = 1$")
     axes[1].legend(fontsize=9.8, loc="upper left")
     return fig
@@ -123,16 +119,11 @@ def built_up(rows: pd.DataFrame):
         axes[0].plot(part["x"], part["approximate"], "--", color=color)
     axes[0].axhline(0, color=COLORS["black"], lw=0.6)
     axes[0].set(xlabel=r"$\nu_{max}\,\sigma$", ylabel="overlap kept (1: matched pair)")
-    axes[0].legend(
-        title="lines: Eq. 38 mended\ndashes: Eq. 39",
-        fontsize=9.8,
-        title_fontsize=9.8,
-        loc="center right",
-        bbox_to_anchor=(1.0, 0.66),
-    )
+    axes[0].legend(title="lines: Eq. 38 mended\ndashes: Eq. 39", fontsize=9.8, title_fontsize=9.8, loc="center right",
+                   bbox_to_anchor=(1.0, 0.66))  # fmt: skip
     x = rows.drop_duplicates("x").sort_values("x")
-    axes[1].plot(x["x"], x["matched"], color=COLORS["blue"], label="overlap itself")
-    axes[1].plot(x["x"], x["sensitivity"], color=COLORS["red"], label="its answer to a shift")
+    curves(axes[1], x["x"], x, {"matched": ("overlap itself", "blue", "-"),
+                                "sensitivity": ("its answer to a shift", "red", "-")})  # fmt: skip
     axes[1].set(xlabel=r"$\nu_{max}\,\sigma$", ylabel="share below")
     axes[1].legend(fontsize=9.8)
     return fig
@@ -146,21 +137,18 @@ def error_map(x: np.ndarray, c: np.ndarray, error: np.ndarray, region: np.ndarra
     import plotly.graph_objects as go
 
     shown = np.log10(np.clip(error, 1e-4, 10))
-    ticks = [-4, -3, -2, -1, 0, 1]
-    fig = go.Figure(
-        go.Heatmap(
-            x=np.round(x, 3), y=np.round(c, 3), z=np.round(shown, 3), customdata=np.round(100 * error, 2),
-            colorscale="Viridis", zmin=-4, zmax=1,
-            hovertemplate="ν σ = %{x}<br>C = %{y}<br>error %{customdata} %<extra></extra>",
-            colorbar={"title": "relative error", "tickvals": ticks,
-                      "ticktext": ["0.01 %", "0.1 %", "1 %", "10 %", "100 %", "≥ 1000 %"]},
-        )
-    )  # fmt: skip
-    fig.add_trace(go.Contour(x=x, y=c, z=shown, contours={"start": -1, "end": -1, "size": 1, "coloring": "none"},
-                             line={"color": "white", "width": 2}, showscale=False, hoverinfo="skip"))  # fmt: skip
-    inside = region <= c.max()
-    fig.add_trace(go.Scatter(x=x[inside], y=region[inside], mode="lines", hoverinfo="skip", showlegend=False,
-                             line={"color": "white", "width": 2, "dash": "dash"}))  # fmt: skip
+    words = {"title": "relative error", "tickvals": [-4, -3, -2, -1, 0, 1],
+             "ticktext": ["0.01 %", "0.1 %", "1 %", "10 %", "100 %", "≥ 1000 %"]}  # fmt: skip
+    inside, quiet = region <= c.max(), {"hoverinfo": "skip"}
+    fig = go.Figure([
+        go.Heatmap(x=np.round(x, 3), y=np.round(c, 3), z=np.round(shown, 3), customdata=np.round(100 * error, 2),
+                   colorscale="Viridis", zmin=-4, zmax=1, colorbar=words,
+                   hovertemplate="ν σ = %{x}<br>C = %{y}<br>error %{customdata} %<extra></extra>"),
+        go.Contour(x=x, y=c, z=shown, contours={"start": -1, "end": -1, "size": 1, "coloring": "none"},
+                   line={"color": "white", "width": 2}, showscale=False, **quiet),
+        go.Scatter(x=x[inside], y=region[inside], mode="lines", showlegend=False,
+                   line={"color": "white", "width": 2, "dash": "dash"}, **quiet),
+    ])  # fmt: skip
     fig.update_layout(height=420, xaxis_title="ν σ", yaxis_title="C = distance of the two edges / 2σ",
                       margin={"l": 60, "r": 20, "t": 20, "b": 50})  # fmt: skip
     return fig

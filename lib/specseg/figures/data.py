@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from specseg.data.datasets import Sample
-from specseg.figures import COLORS, REGIME_NAMES, SET_COLORS, SET_NAMES, painted, plain_ticks, subplots
+from specseg.figures import COLORS, REGIME_NAMES, SET_COLORS, SET_NAMES, painted, picture, plain_ticks, subplots
 
 ORDER = ("objects", "voc2012", "landcover", "dubai", "streets", "camvid")
 MARKERS = {"objects": "o", "landcover": "s", "streets": "^"}
@@ -20,16 +20,14 @@ def sheet(rows: dict[str, Sequence[Sample]], palettes: dict[str, np.ndarray]) ->
     """Draw samples above their labels, one pair of rows a set; the second row's frame keeps white void visible."""
     count = max(len(samples) for samples in rows.values())
     fig, axes = subplots(2 * len(rows), count, size=(7.4, 7.6 / count * 2 * len(rows)), squeeze=False)
-    for axis in axes.ravel():
-        axis.set(xticks=[], yticks=[])
-        axis.grid(False)
-        axis.set_visible(False)
-    for k, (name, samples) in enumerate(rows.items()):
-        for j, sample in enumerate(samples):
-            for row, picture in ((0, sample.image), (1, painted(sample.label, palettes[name]))):
-                axes[2 * k + row, j].set_visible(True)
-                axes[2 * k + row, j].imshow(picture, interpolation="nearest")
-        axes[2 * k, 0].set_title(SET_NAMES[name], loc="left", fontsize=15)
+    for ax in axes.flat:
+        ax.set_visible(False)
+    for pair, (name, samples) in zip(axes.reshape(len(rows), 2, count), rows.items(), strict=True):
+        for (above, below), sample in zip(pair.T, samples, strict=False):
+            for ax, image in ((above, sample.image), (below, painted(sample.label, palettes[name]))):
+                ax.set_visible(True)
+                picture(ax, image)
+        pair[0, 0].set_title(SET_NAMES[name], loc="left", fontsize=15)
     return fig
 
 
@@ -80,12 +78,11 @@ def doses(rows: pd.DataFrame, nu_max: int = 32) -> Figure:
         left.loglog(line.index, line["value"], label=SET_NAMES[name], **style)
         left.fill_between(line.index, line["low"], line["high"], color=SET_COLORS[name], alpha=0.15, lw=0)
         right.loglog(line["value"], above.loc[line.index, "value"], ls="", **style)
+    plain_ticks(left, (0.5, 1, 2, 4))
     left.set(xlabel="dose", ylabel="contours (frame sides)")
-    left.set_xticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])
     for axis in (left.yaxis, right.xaxis):
         axis.set_ticks([2, 4, 8, 16, 32], ["2", "4", "8", "16", "32"])
         axis.set_minor_locator(NullLocator())
-    left.xaxis.set_minor_locator(NullLocator())
     left.legend()
     right.set(xlabel="contours (frame sides)", ylabel=rf"label energy above $\nu_{{max}} = {nu_max}$")
     return fig

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import io
-
 import numpy as np
 import pandas as pd
 from PIL import Image
+
+from specseg.figures import uri
 
 FILL, EDGE = (0, 114, 178, 120), (255, 255, 255, 255)
 SCRIPT = """
@@ -31,27 +30,18 @@ def mask_image(mask: np.ndarray) -> np.ndarray:
     return picture
 
 
-def uri(picture: np.ndarray, kind: str = "png") -> str:
-    """Return a picture as a data address, JPEG or a PNG of few colours."""
-    buffer, image = io.BytesIO(), Image.fromarray(picture)
-    if kind == "png":
-        image.quantize(8).save(buffer, "png", optimize=True)
-    else:
-        image.save(buffer, "jpeg", quality=80)
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
 def html(photo: np.ndarray, masks: np.ndarray, rows: pd.DataFrame, pictures: int) -> str:
     """Return the figure; `rows` has lrg_size, flops, value, low, high, changed, the whole grid first."""
     whole = int(rows["lrg_size"].iloc[0])
-    side, jpeg = photo.shape[0] - 1, uri(photo, "jpeg")
+    side, jpeg = photo.shape[0] - 1, uri(Image.fromarray(photo), format="jpeg", quality=80, optimize=False)
     layers, lines = [], []
     for k, r in enumerate(rows.itertuples()):
         step, size = side / (r.lrg_size - 1), f"{r.lrg_size} × {r.lrg_size}"
         mesh = "".join(f"M{i * step:g} 0V{side}M0 {i * step:g}H{side}" for i in range(r.lrg_size))
         on = ' class="front-on"' if k == 0 else ""
+        seen = uri(Image.fromarray(mask_image(masks[k])).quantize(8))
         layers.append(
-            f'<g data-k="{k}"{on}><image href="{uri(mask_image(masks[k]))}" width="{side}" height="{side}"/>'
+            f'<g data-k="{k}"{on}><image href="{seen}" width="{side}" height="{side}"/>'
             f'<path d="{mesh}" stroke="#fff" stroke-opacity=".4" stroke-width=".35" fill="none"/></g>'
         )
         lost = f"{100 * r.value:.1f} % [{100 * r.low:.1f}, {100 * r.high:.1f}]" if k else "0"

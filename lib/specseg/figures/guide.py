@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from pandas.io.formats.style import Styler
 
-from specseg.figures import COLORS, painted, subplots
+from specseg import figures
+from specseg.figures import COLORS, painted, picture
 
 
 def overview(label, colors, power, limited, grid, nu_max: int):
@@ -18,37 +19,31 @@ def overview(label, colors, power, limited, grid, nu_max: int):
     The spectrum is shown up to 4 nu_max. `colors` is a (C, 3) uint8 palette; labels outside it are drawn white.
     `limited` and `grid` are label maps too.
     """
-    fig, every = subplots(2, 3, size=(4.9, 3.9))
-    cells = every[1, 1].get_gridspec()
+    fig, every = figures.subplots(2, 3, size=(4.9, 3.9))
+    decoder = fig.add_subplot(every[1, 1].get_gridspec()[1, 1:])
     every[1, 1].remove(), every[1, 2].remove()
-    axes = [*every[0], every[1, 0], fig.add_subplot(cells[1, 1:])]
-    titles = (
-        "1  label map",
-        "2  its spectrum",
-        f"3  waves up to {nu_max}",
-        f"4  on {grid.shape[0]} x {grid.shape[1]}",
-        "5  what shrinks",
-    )
-    for ax, title in zip(axes, titles, strict=True):
-        ax.set_title(title, fontsize=10.5)
-        ax.set(xticks=[], yticks=[])
-        ax.grid(visible=False)
-        for side in ax.spines.values():
-            side.set_visible(False)
-    axes[0].imshow(painted(label, colors), interpolation="nearest")
-    middle, half, reach = power.shape[0] // 2, nu_max + 0.5, 4 * nu_max
-    axes[1].imshow(np.log10(np.maximum(power, power.max() * 1e-9)), cmap="cividis")
-    axes[1].set(xlim=(middle - reach, middle + reach), ylim=(middle + reach, middle - reach))
-    corner = (middle - half, middle - half)
-    axes[1].add_patch(Rectangle(corner, 2 * half, 2 * half, fill=False, ec=COLORS["red"], lw=1.8))
-    axes[2].imshow(painted(limited, colors), interpolation="nearest")
-    axes[3].imshow(painted(grid, colors), interpolation="nearest")
-    _decoder(axes[4])
+    first, spectrum, third, fourth = *every[0], every[1, 0]
+    for ax, shown, title in ((first, label, "1  label map"), (third, limited, f"3  waves up to {nu_max}"),
+                             (fourth, grid, f"4  on {grid.shape[0]} x {grid.shape[1]}")):  # fmt: skip
+        picture(ax, painted(shown, colors), title)
+    picture(spectrum, figures.decibels(power, -90), "2  its spectrum", cmap="cividis")
+    middle, reach = power.shape[0] // 2, 4 * nu_max
+    spectrum.set(xlim=(middle - reach, middle + reach), ylim=(middle + reach, middle - reach))
+    _box(spectrum, middle, nu_max)
+    for ax in (first, spectrum, third, fourth, decoder):
+        ax.spines[:].set_visible(False)
+    _decoder(decoder)
     return fig
 
 
+def _box(ax, middle: int, nu_max: int) -> None:
+    """Draw the box of a band limit around the middle of a spectrum."""
+    corner, side = middle - nu_max - 0.5, 2 * nu_max + 1
+    ax.add_patch(Rectangle((corner, corner), side, side, fill=False, ec=COLORS["red"], lw=1.8))
+
+
 def _decoder(ax) -> None:
-    ax.set(xlim=(0, 10), ylim=(0, 8.6))
+    ax.set(xlim=(0, 10), ylim=(0, 8.6), xticks=[], yticks=[], title="5  what shrinks")
     boxes = [
         (0.0, 3.6, 2.7, 2.8, "encoder", COLORS["grey"]),
         (3.7, 2.2, 2.8, 5.6, "decoder", COLORS["sky"]),
@@ -66,32 +61,26 @@ def _decoder(ax) -> None:
     ax.text(5, 0.7, "truncation: same weights, fewer points", ha="center", fontsize=10)
 
 
-def worked(label, power, limited, blocks, names: str = "GHR"):
+def worked(label, power, limited, blocks):
     """Draw the worked example: a small label map, its house's spectrum, the band-limited map, the map in blocks.
 
-    Maps are (H, W) of class numbers, `power` the centred strengths of one plane; `names` has a letter for each class.
+    Maps are (H, W) of class numbers, `power` the centred strengths of one plane. A letter stands for each class.
     """
-    fig, axes = subplots(2, 2, size=(4.6, 4.9))
-    axes = axes.ravel()
+    fig, ((first, waves), (third, fourth)) = figures.subplots(2, 2, size=(4.6, 4.9))
     colors = [(238, 232, 205), (213, 94, 0), (127, 127, 127)]
-    for ax, title in zip(
-        axes, ("1  label map", "2  the house's waves", "3  waves up to 1", "4  in blocks"), strict=True
-    ):
-        ax.set_title(title, fontsize=10)
-        ax.set(xticks=[], yticks=[])
-        ax.grid(visible=False)
-    for ax, shown in zip(axes[[0, 2, 3]], (label, limited, blocks), strict=True):
-        ax.imshow(painted(shown, colors), interpolation="nearest")
+    for ax, shown, title in ((first, label, "1  label map"), (third, limited, "3  waves up to 1"),
+                             (fourth, blocks, "4  in blocks")):  # fmt: skip
+        picture(ax, painted(shown, colors), title)
         for (row, column), value in np.ndenumerate(np.asarray(shown)):
-            ax.text(column, row, names[value], ha="center", va="center", fontsize=9.8)
+            ax.text(column, row, "GHR"[value], ha="center", va="center", fontsize=9.8)
     reach = len(power) // 2
-    axes[1].imshow(power, cmap="Greys", extent=(-reach - 0.5, reach + 0.5) * 2)
-    axes[1].add_patch(Rectangle((-1.5, -1.5), 3, 3, fill=False, ec=COLORS["red"], lw=1.8))
-    axes[1].set(xticks=[-reach, 0, reach], yticks=[-reach, 0, reach])
+    picture(waves, power, "2  the house's waves", cmap="Greys", extent=(-reach - 0.5, reach + 0.5) * 2)
+    _box(waves, 0, 1)
+    waves.set(xticks=[-reach, 0, reach], yticks=[-reach, 0, reach])
     return fig
 
 
-def compared(both: Mapping[str, tuple[float, float]], digits: int = 4) -> Styler:
+def compared(both: Mapping[str, tuple[float, float]]) -> Styler:
     """Return a table of what a calculator and the library give for each step. Raises ValueError where they differ.
 
     >>> compared({"a half": (1 / 2, 0.5)}).data["by calculator"].tolist()
@@ -101,4 +90,4 @@ def compared(both: Mapping[str, tuple[float, float]], digits: int = 4) -> Styler
     if apart := [step for step, (one, two) in rows.items() if abs(one - two) > 1e-9]:
         raise ValueError(f"calculator and library differ at {', '.join(apart)}")
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["by calculator", "by library"])
-    return table.style.format(precision=digits)
+    return table.style.format(precision=4)
