@@ -35,7 +35,7 @@ from specseg.study import gradients as nt
 
 findings = ledger.open("65_network_gradients", profile=profile)
 tiny = nt.together([spot.gradients(n, 4) for n in ng.wanted("smoke") if n.domain == "objects"])
-found = nt.newest(records.find("network_gradients"), "standard")
+found = nt.newest(records.find("network_gradients", profile="standard"))
 shown = nt.together([findings.use(r).rows for r in found.values()])
 both, energies = nt.together([tiny, shown]), nt.row_energies(shown)
 ratios, source = gate.quality(trained.read("networks")), f"{len(found)} records of network_gradients"

@@ -91,8 +91,8 @@ def test_a_record_without_snapshots_says_so(found):
     bare = found[0]._replace(rows=found[0].rows.drop(columns="step"))
     with pytest.raises(ValueError, match="voc-deeplabv3plus-f0-s0.*only baselines"):
         learning.course(bare)
-    with pytest.raises(ValueError, match="no rows labels_rim, mirrored"):
-        learning.rims(found[0], "labels_rim", "mirrored")
+    with pytest.raises(ValueError, match="no rows other_rim, periodic"):
+        learning.rims(found[0], "other_rim")
     assert learning.courses([]).empty and learning.learnt([]).empty
 
 

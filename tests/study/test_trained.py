@@ -8,10 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import trainedrecords as invented
-from conftest import ROOT, loaded
 
 from specseg.evidence import statistics as scores
-from specseg.nets import protocol
 from specseg.nets.networks import Network
 from specseg.study import trained
 from specseg.study.trained import Pool
@@ -24,26 +22,11 @@ def root(tmp_path, monkeypatch):
     return invented.project(tmp_path / "project", monkeypatch)
 
 
-def test_cells_say_what_has_a_record_and_what_has_not(root):
-    assert not trained.cells_table("truncation")["measured"].any() and trained.read("truncation") == []
-    path = invented.truncation(root, VOC)
-    invented.truncation(root, replace(VOC, seed=1), profile="smoke")  # another profile's
-    table = trained.cells_table("truncation")
-    assert table.loc[table["measured"], "name"].tolist() == ["voc-deeplabv3plus-f0-s0"]
-    assert table.set_index("name")["run_id"]["voc-deeplabv3plus-f0-s0"] == path.name
-    assert table["group"].iloc[0] == "voc" and table["kind"].iloc[0] == "objects"
-    assert len(table) == len([n for n in protocol.networks() if not n.nu_max and not n.images])
-    with pytest.raises(ValueError, match="expected one of networks, truncation"):
-        trained.cells_table("pruning")
-
-
-def test_the_cells_are_those_of_the_experiments():
-    """The lists are written twice, since the library may not import experiments; they must be equal."""
-    for name in trained.CELLS:
-        module = loaded(ROOT / "experiments" / f"{name}.py")
-        for profile in ("smoke", "standard", "paper"):
-            theirs = [cell if isinstance(cell, Network) else cell.network for cell in module.EXPERIMENT.cells(profile)]
-            assert trained.cells(name, profile) == theirs, (name, profile)
+def test_records_of_another_profile_are_not_read(root):
+    assert trained.read("truncation") == []
+    invented.truncation(root, VOC)
+    invented.truncation(root, replace(VOC, seed=1), profile="smoke")
+    assert [m.network.name for m in trained.read("truncation")] == ["voc-deeplabv3plus-f0-s0"]
 
 
 def test_the_newest_record_of_a_network_counts(root):

@@ -28,17 +28,9 @@ def network_of(record: Record) -> Network:
     return of_settings(record.meta["settings"])
 
 
-def newest(found: Iterable[Record], profile: str) -> dict[Network, Record]:
-    """Return the newest record of each network at a profile; `found` is oldest first, as `records.find` gives it."""
-    return {network_of(r): r for r in found if r.profile == profile}
-
-
-def behind(found: dict[Network, Record], model: str, domain: str) -> Record:
-    """Return the newest of the records that a cell rests on. Raises ValueError where there is none."""
-    own = [r for n, r in found.items() if (n.model, n.domain) == (model, domain)]
-    if not own:
-        raise ValueError(f"no record of {model} on {domain}")
-    return max(own, key=lambda r: r.meta["created"])
+def newest(found: Iterable[Record]) -> dict[Network, Record]:
+    """Return the newest record of each network; `found` is oldest first, as `records.find` gives it."""
+    return {network_of(r): r for r in found}
 
 
 def together(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -58,6 +50,11 @@ def _pooled(rows: pd.DataFrame, by: Sequence[str], weight: str | None = None) ->
         lines.append({**dict(zip([*CELL, *by], key, strict=True)), **found})
     names = [*CELL, *by, "value", "low", "high", "n", "clusters"]
     return pd.DataFrame(lines, columns=names)
+
+
+def _means(rows: pd.DataFrame, *by: str) -> pd.DataFrame:
+    """Return the mean value of each cell's rows that agree in these columns."""
+    return rows.groupby([*CELL, *by], sort=False)["value"].mean().reset_index()
 
 
 def row_energies(rows: pd.DataFrame) -> pd.DataFrame:
@@ -97,8 +94,7 @@ def row_images(rows: pd.DataFrame, part: str = "loss") -> dict[tuple, np.ndarray
 def layer_energies(rows: pd.DataFrame) -> pd.DataFrame:
     """Return Fig. 3's energies: model, domain, part (kind), layer, nu_i_u, within, value (mean over networks)."""
     chosen = rows[rows["part"].isin(["convolution", "ReLU", "up-sampling"]) & (rows["metric"] == "row_energy")]
-    by = [*CELL, "part", "layer", "nu_i_u", "within"]
-    return chosen.groupby(by, sort=False)["value"].mean().reset_index()
+    return _means(chosen, "part", "layer", "nu_i_u", "within")
 
 
 def layer_largest(rows: pd.DataFrame) -> tuple[int, int]:
@@ -107,10 +103,10 @@ def layer_largest(rows: pd.DataFrame) -> tuple[int, int]:
     return round(float((chosen["value"] * chosen["n"]).sum())), int(chosen["n"].sum())
 
 
-def magnitudes(rows: pd.DataFrame, metrics: Sequence[str] = ("X", "Z", "K")) -> pd.DataFrame:
+def magnitudes(rows: pd.DataFrame) -> pd.DataFrame:
     """Return quantiles of |X|, |Z|, |K| by decoder layer: model, domain, layer, metric, quantile, value."""
-    chosen = rows[rows["metric"].isin(list(metrics)) & rows["quantile"].notna()]
-    return chosen.groupby([*CELL, "layer", "metric", "quantile"], sort=False)["value"].mean().reset_index()
+    chosen = rows[rows["metric"].isin(["X", "Z", "K"]) & rows["quantile"].notna()]
+    return _means(chosen, "layer", "metric", "quantile")
 
 
 def small_layers(rows: pd.DataFrame) -> pd.DataFrame:
@@ -124,9 +120,7 @@ def smoothness(rows: pd.DataFrame, metric: str = "high_share") -> pd.DataFrame:
 
     `grid` is the layer's own where the metric goes by half of its limit, else empty.
     """
-    chosen = rows[rows["metric"] == metric]
-    by = [*CELL, "part", "layer", "nu_max"]
-    table = chosen.groupby(by, sort=False)["value"].mean().reset_index()
+    table = _means(rows[rows["metric"] == metric], "part", "layer", "nu_max")
     return table.assign(grid=4 * table["nu_max"] + 1 if metric != "share_above" else None)
 
 
@@ -138,11 +132,10 @@ def smoother(rows: pd.DataFrame, *, without: Sequence[str] = (), same_grid: bool
     """
     chosen = rows[(rows["metric"] == "high_share") & ~rows["layer"].isin(list(without))]
     if same_grid and len(chosen):
-        decoder = chosen[chosen["part"] == "decoder"].groupby(CELL)["nu_max"].max()
-        chosen = chosen[[n == decoder[m, d] for m, d, n in zip(*(chosen[c] for c in [*CELL, "nu_max"]), strict=True)]]
-    by = [*CELL, "fold", "seed", "image"]
-    shares = chosen.groupby([*by, "part"], sort=False)["value"].mean().unstack("part").reindex(
-        columns=["encoder", "decoder"])  # fmt: skip
+        grids = chosen["nu_max"].where(chosen["part"] == "decoder").groupby([chosen[c] for c in CELL])
+        chosen = chosen[chosen["nu_max"] == grids.transform("max")]
+    by = [*CELL, "fold", "seed", "image", "part"]
+    shares = chosen.groupby(by, sort=False)["value"].mean().unstack("part").reindex(columns=["encoder", "decoder"])
     return _pooled((shares["encoder"] - shares["decoder"]).rename("value").reset_index(), [])
 
 
@@ -162,10 +155,10 @@ def removals(rows: pd.DataFrame, metric: str = "low_change", *, signed: bool = F
 
 def bands(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the change of each band by removal in units of L_CE: model, domain, layer, nu_max, within, value."""
-    loss = rows[rows["metric"] == "loss"].groupby(CELL)["value"].mean()
-    chosen = rows[rows["metric"] == "band_change"]
-    change = chosen.groupby([*CELL, "layer", "nu_max", "within"], sort=False)["value"].mean().reset_index()
-    return change.assign(value=[v / loss[m, d] for m, d, v in zip(*(change[c] for c in [*CELL, "value"]), strict=True)])
+    change = _means(rows[rows["metric"] == "band_change"], "layer", "nu_max", "within")
+    loss = _means(rows[rows["metric"] == "loss"]).rename(columns={"value": "loss"})
+    both = change.merge(loss, on=CELL)
+    return both.assign(value=both["value"] / both["loss"]).drop(columns="loss")
 
 
 def moved(rows: pd.DataFrame) -> pd.DataFrame:
@@ -173,8 +166,7 @@ def moved(rows: pd.DataFrame) -> pd.DataFrame:
 
     sum |after - before| / sum |before| over |nu| <= nu_max/2, the mean over pictures and networks.
     """
-    chosen = rows[rows["metric"] == "low_moved"]
-    return chosen.groupby([*CELL, "layer", "nu_max"], sort=False)["value"].mean().reset_index()
+    return _means(rows[rows["metric"] == "low_moved"], "layer", "nu_max")
 
 
 def observations(found: dict[Network, Record], ratios: dict[str, float]) -> list[dict]:
@@ -184,13 +176,12 @@ def observations(found: dict[Network, Record], ratios: dict[str, float]) -> list
     """
     told: list[dict] = []
     for model, name in dict.fromkeys((n.model, n.domain) for n in found):
-        own = [n for n in found if (n.model, n.domain) == (model, name)]
-        rows, out = together([found[n].rows for n in own]), gate.untrained(own, ratios)
-        about = {"domain": gate.unit(own[0]), "record": behind(found, model, name)}
-        about |= {"left_out": out} if out else {}
+        own = {n: r for n, r in found.items() if (n.model, n.domain) == (model, name)}
+        first, rows, out = next(iter(own)), together(r.rows for r in own.values()), gate.untrained([*own], ratios)
+        about = {"domain": gate.unit(first), "record": max(own.values(), key=lambda r: r.meta["created"])}
         facts = [*_delta(rows), *_layers(rows), *_small(rows), _smoother(rows), _removal(rows)]
-        told += [{**f, **about, "left_out": about.get("left_out") or f.get("left_out", ""),
-                  "note": f"{gate.named(own[0])}: {f['note']}"} for f in facts]  # fmt: skip
+        told += [{**f, **about, "left_out": out or f.get("left_out", ""),
+                  "note": f"{gate.named(first)}: {f['note']}"} for f in facts]  # fmt: skip
     return told
 
 

@@ -28,21 +28,21 @@ COURSES = {  # claim -> quantity of `bands_learnt`, its words, what knows nothin
 LOW, HIGHER, LATE = "0 to 8", ("9 to 16", "17 to 32", "33 to 64"), ("17 to 32", "33 to 64")
 
 
-def rims(measured: Measured, metric: str, variant: str = "periodic") -> np.ndarray:
-    """Return a record's final profile by rim, (nyquist + 1,): "loss_rim", "labels_rim" or "logits_rim".
+def rims(measured: Measured, metric: str) -> np.ndarray:
+    """Return a record's final profile by rim, (nyquist + 1,), periodic: "loss_rim", "labels_rim" or "logits_rim".
 
     Raises ValueError that names the network when it is not there.
     """
-    rows = measured.rows[(measured.rows["metric"] == metric) & (measured.rows["variant"] == variant)]
+    rows = measured.rows[(measured.rows["metric"] == metric) & (measured.rows["variant"] == "periodic")]
     if rows.empty:
-        raise ValueError(f"{measured.network.name}: no rows {metric}, {variant} in its record of loss_in_frequency")
+        raise ValueError(f"{measured.network.name}: no rows {metric}, periodic in its record of loss_in_frequency")
     return rows.sort_values("nu")["value"].to_numpy(float)
 
 
-def pooled_rims(pool: Pool, metric: str, variant: str = "periodic") -> np.ndarray:
+def pooled_rims(pool: Pool, metric: str) -> np.ndarray:
     """Return the profile of a setup: the mean over the pictures of all folds, and over seeds."""
     weights = [len(m.arrays["names"]) for m in pool.members]
-    return np.average([rims(m, metric, variant) for m in pool.members], axis=0, weights=weights)
+    return np.average([rims(m, metric) for m in pool.members], axis=0, weights=weights)
 
 
 def share_within(profile: np.ndarray, nu_max: int) -> float:
@@ -124,24 +124,21 @@ def bands_learnt(one: pd.DataFrame) -> dict[str, float]:
     fall = {b: float((first[b] - last[b]) / first["loss"]) for b in BANDS}
     half = {b: half_time(one["share"], one[b]) for b in BANDS}
     return {
-        **{f"fall {b}": v for b, v in fall.items()},
-        **{f"half {b}": v for b, v in half.items()},
+        **{f"fall {b}": v for b, v in fall.items()}, **{f"half {b}": v for b, v in half.items()},
         "low falls most": fall[LOW] - max(fall[b] for b in HIGHER),
         "low is first": min(half[b] for b in LATE) - half[LOW],
         "told apart": bool(max(half[LOW], *(half[b] for b in LATE)) > one["share"].iloc[1]),
-        "first loss": float(first["loss"]),
+        "first loss": float(first["loss"]), "zero at first": float(first["zero"]), "zero at last": float(last["zero"]),
         "correlation": float(stats.spearmanr(one["loss"], one["miou"]).statistic),
-        "zero at first": float(first["zero"]),
-        "zero at last": float(last["zero"]),
-    }
+    }  # fmt: skip
 
 
 def learnt(found: Sequence[Measured]) -> pd.DataFrame:
     """Return one row per training: domain, kind, model, fold, seed and what `bands_learnt` gives."""
-    trainings = courses(found)
-    keys = ["domain", "kind", "model", "fold", "seed", "name"]
-    rows = [{**dict(zip(keys, key, strict=True)), **bands_learnt(part.sort_values("step"))}
-            for key, part in trainings.groupby(keys, sort=False)] if len(trainings) else []  # fmt: skip
+    rows = []
+    for m in found:
+        n = m.network
+        rows.append({**who(n), "fold": n.fold, "seed": n.seed, "name": n.name, **bands_learnt(course(m))})
     return pd.DataFrame(rows)
 
 
@@ -182,15 +179,6 @@ def first_interval(pool: Pool) -> float:
     return float(course(pool.members[0])["share"].iloc[1])
 
 
-def picture_scores(counts: np.ndarray, scored: Sequence[int]) -> np.ndarray:
-    """Return each picture's IoU, the mean over the scored classes that it or its prediction shows, (pictures,).
-
-    >>> picture_scores(np.array([[[1, 2, 1], [0, 0, 1]]]), [0, 1]).tolist()
-    [0.25]
-    """
-    return scores.miou(counts, scored)
-
-
 def pictures(loss: Sequence[Measured], scored_by: Sequence[Measured]) -> pd.DataFrame:
     """Return one row per test picture of networks that have both records: L_CE, its IoU, domain, kind, model, fold.
 
@@ -203,7 +191,7 @@ def pictures(loss: Sequence[Measured], scored_by: Sequence[Measured]) -> pd.Data
             continue
         if [*map(str, m.arrays["names"])] != [*map(str, other.arrays["names"])]:
             raise ValueError(f"{m.network.name}: its records of loss and of scores hold different pictures")
-        ious = picture_scores(other.arrays["counts"], [int(c) for c in other.arrays["scored"]])
+        ious = scores.miou(other.arrays["counts"], [int(c) for c in other.arrays["scored"]])
         n = m.network
         part = pd.DataFrame({"picture": m.arrays["names"], "loss": m.arrays["total"][0], "iou": ious})
         rows.append(part.assign(**who(n), fold=n.fold, seed=n.seed))

@@ -1,4 +1,4 @@
-"""Records of the trained networks as tidy tables: what exists and what is missing, pooled over folds, with intervals.
+"""Records of the trained networks as tidy tables, pooled over folds, with intervals.
 
 Networks that differ in fold and seed alone are one setup. Its folds' pictures are put side by side, its seeds averaged;
 intervals (95 %) resample clusters of pictures (tiles, stretches of a drive, pictures) and seeds.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import NamedTuple
 
@@ -22,15 +22,9 @@ from specseg.evidence.records import Record
 from specseg.measure import loss as loss_study
 from specseg.measure.truncation import FULL, boundary_miou
 from specseg.nets import protocol
-from specseg.nets.networks import Network, of_settings, trained_in
+from specseg.nets.networks import Network, of_settings
 from specseg.study import gate
 
-CELLS: dict[str, Callable[[Network], bool]] = {
-    "networks": lambda n: n.start != "frozen",
-    "truncation": lambda n: not n.nu_max and not n.images,
-    "loss_in_frequency": lambda n: not n.lrg_size and not n.images and n.start != "frozen",
-    "block_annotation": lambda n: bool(n.nu_max or n.images),
-}
 KINDS = ("objects", "land cover", "streets")  # of domains; as the paper's PASCAL, DeepGlobe, Cityscapes
 PAPER_KIND = {"pascal": "objects", "deepglobe": "land cover", "cityscapes": "streets"}
 
@@ -44,17 +38,6 @@ class Measured(NamedTuple):
     record: Record | None = None
 
 
-def cells(experiment: str, profile: str = "standard") -> list[Network]:
-    """Return the networks that an experiment measures, in order. Raises ValueError for an unknown experiment.
-
-    >>> {n.start for n in cells("networks")} == {"", "trained"}
-    True
-    """
-    if experiment not in CELLS:
-        raise ValueError(f"experiment {experiment!r}: expected one of {', '.join(CELLS)}")
-    return [n for n in protocol.networks(profile) if CELLS[experiment](n)]
-
-
 def read(experiment: str, profile: str = "standard", **settings) -> list[Measured]:
     """Return the newest record of each network of an experiment with these settings, in the protocol's order.
 
@@ -66,21 +49,6 @@ def read(experiment: str, profile: str = "standard", **settings) -> list[Measure
     found = [Measured(of_settings(r.meta["settings"]), r.rows, r.probe(), r) for r in newest.values()]
     found = [m for m in found if m.network.start == settings.get("start", "") or m.network.start == "trained"]
     return sorted(found, key=lambda m: order.get(m.network.name, len(order)))
-
-
-def cells_table(experiment: str, profile: str = "standard", found: Sequence[Measured] | None = None) -> pd.DataFrame:
-    """Return one row per cell of an experiment: group, name, its settings, run_id, `measured` (has it a record?), and
-    `trained in`, the precision that its record names."""
-    found = read(experiment, profile) if found is None else found
-    runs = {m.network.name: m.record.run_id if m.record else "" for m in found}
-    precision = {m.network.name: trained_in(m.record.meta["settings"]) for m in found if m.record}
-    group = {n.name: g for g, part in reversed(protocol.groups(profile).items()) for n in part}
-    rows = [
-        {"group": group[n.name], "name": n.name, "kind": domain(n.domain).kind, **asdict(n),
-         "run_id": runs.get(n.name, ""), "measured": n.name in runs, "trained in": precision.get(n.name, "")}
-        for n in cells(experiment, profile)
-    ]  # fmt: skip
-    return pd.DataFrame(rows)
 
 
 def witness(measured: Sequence[Measured]) -> Record | None:
