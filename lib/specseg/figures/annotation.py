@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from specseg import figures
-from specseg.figures import COLORS, REGIME_COLORS, curves, legend_below, plain_ticks
+from specseg.figures import COLORS, REGIME_COLORS, curves, legend_below, plain_ticks, stacked
 
 NU_MAX = r"$\nu_{max}$ [cycles per frame]"
 
@@ -89,11 +89,10 @@ def truncation(rows: pd.DataFrame):
 
 def _a_panel_each(rows: pd.DataFrame, looks: Mapping[str, tuple[str, str, str]], ylabel: str):
     """Draw columns of each regime in a panel of its own against nu_max."""
-    parts = list(rows.groupby("regime", sort=False))
-    fig, axes = figures.subplots(len(parts), 1, size=(4.8, 7.6), sharex=True)
-    for ax, (regime, part) in zip(axes, parts, strict=True):
+    regimes = rows.groupby("regime", sort=False)
+    fig, axes = stacked([name for name, _ in regimes], 2.3, sharex=True)
+    for ax, (_, part) in zip(axes, regimes, strict=True):
         curves(ax, part["nu_max"], part, looks, ms=4)
-        ax.set_title(regime)
         plain_ticks(ax, sorted(set(rows["nu_max"])))
     axes[-1].set_xlabel(NU_MAX)
     axes[1].set_ylabel(ylabel)
@@ -126,16 +125,15 @@ def drop_predictors(rows: pd.DataFrame):
 def floors(rows: pd.DataFrame):
     """Draw R_F and its floor against the LRG size, a panel per domain (columns as `study.band_limit.units`)."""
     kinds = list(dict.fromkeys(rows["kind"]))
-    fig, axes = figures.subplots(len(kinds), 1, size=(4.8, 7.6), sharex=True)
+    fig, axes = stacked(kinds, 2.3, sharex=True)
     for label, color, mark, part in _domains(rows):
-        ax = np.atleast_1d(axes)[kinds.index(part["kind"].iloc[0])]
+        ax = axes[kinds.index(part["kind"].iloc[0])]
         ax.plot(part["lrg_size"], part["rate_fejer"], mark + "-", color=color, ms=4, label=label.split(", ")[1])
         ax.plot(part["lrg_size"], part["floor_fejer"], mark + "--", color=color, ms=4, fillstyle="none")
-        ax.set(title=part["kind"].iloc[0])
         ax.axhline(0, color=COLORS["grey"], lw=0.8)
         ax.legend(fontsize=9.8)
-    np.atleast_1d(axes)[1].set_ylabel(r"$R_F$ and its floor")
-    np.atleast_1d(axes)[-1].set_xlabel("LRG size")
+    axes[1].set_ylabel(r"$R_F$ and its floor")
+    axes[-1].set_xlabel("LRG size")
     return fig
 
 

@@ -81,15 +81,15 @@ def cost_of_half(table: pd.DataFrame, law: pd.DataFrame):
 
 def depth(table: pd.DataFrame):
     """Draw the row energies of stacks against their depth (columns as `layer_study.depth_table`)."""
-    fig, axes = figures.subplots(2, 1, size=(4.8, 5.6), sharex=True)
-    mean = table.groupby(["activation", "depth", "within"])["value"].mean().reset_index()
-    for ax, name in zip(axes, ("softplus", "ReLU"), strict=True):
+    names = ("softplus", "ReLU")
+    fig, axes = figures.stacked(names, 2.4, sharex=True)
+    mean = table.groupby(["activation", "depth", "within"])["value"].mean().unstack("within")
+    for ax, name in zip(axes, names, strict=True):
+        own = mean.loc[name]
         for within, color in reversed(SHADES.items()):
-            part = mean[(mean["activation"] == name) & (mean["within"] == within)]
-            label = f"within {within}" if within else "diagonal"
-            ax.plot(part["depth"], part["value"], "o-", color=color, label=label)
+            ax.plot(own[within], "o-", color=color, label=f"within {within}" if within else "diagonal")
         ax.axhline(0.5, color=COLORS["red"], lw=0.8, ls=":")
-        ax.set(ylabel="share of the row's energy", title=name, ylim=(0, 1), xticks=sorted(table["depth"].unique()))
+        ax.set(ylabel="share of the row's energy", ylim=(0, 1), xticks=own.index)
     axes[1].set_xlabel("layers")
     axes[1].legend(fontsize=9.8)
     return fig
@@ -113,17 +113,16 @@ def relu_spread(rows: pd.DataFrame):
 
 def cancellation(tables: Mapping[str, pd.DataFrame]):
     """Draw how a feature at nu_j moves L_ce(0), L_ce(nu_j) and L_CE (columns as `layer_study.observation4_table`)."""
-    fig, axes = figures.subplots(len(tables), 1, size=(4.8, 2.4 * len(tables) + 0.9), sharex=True)
-    styles = {"L_ce(0)": (COLORS["red"], "o-", r"$L_{ce}(0)$: Eq. 8 says $\ll 1$"),
-              "L_ce(nu_j)": (COLORS["blue"], "s-", r"$L_{ce}(\nu_j)$: Eq. 7"),
-              "L_CE": (COLORS["black"], "^-", r"$L_{CE}$: their sum over all $\nu_i$")}  # fmt: skip
-    for ax, (name, table) in zip(np.atleast_1d(axes), tables.items(), strict=True):
-        for part, (color, style, label) in styles.items():
-            line = table[table["part"] == part]
-            ax.plot(line["nu_j"], line["value"], style, color=color, ms=3, label=label)
-        ax.set(yscale="log", ylabel="size of the gradient", title=name)
-    ax.set_xlabel(r"$\nu_j$ [cycles per frame]")
-    figures.legend_below(fig, np.atleast_1d(axes)[:1], 1)
+    fig, axes = figures.stacked(tables, 2.4, sharex=True)
+    looks = {"L_ce(0)": (r"$L_{ce}(0)$: Eq. 8 says $\ll 1$", "red", "o-"),
+             "L_ce(nu_j)": (r"$L_{ce}(\nu_j)$: Eq. 7", "blue", "s-"),
+             "L_CE": (r"$L_{CE}$: their sum over all $\nu_i$", "black", "^-")}  # fmt: skip
+    for ax, table in zip(axes, tables.values(), strict=True):
+        wide = table.pivot(index="nu_j", columns="part", values="value")
+        figures.curves(ax, wide.index, wide, looks)
+        ax.set(yscale="log", ylabel="size of the gradient")
+    axes[-1].set_xlabel(r"$\nu_j$ [cycles per frame]")
+    figures.legend_below(fig, axes[:1], 1)
     return fig
 
 
@@ -131,15 +130,15 @@ def by_confidence(rows: pd.DataFrame):
     """Draw what removing features changes against confidence (columns as `loss_response.confidence_table`)."""
     panels = {"zero": (r"$L_{ce}(0)$, over itself", 0.05), "low": ("low frequencies, over themselves", 0.05),
               "unit": (r"$L_{ce}(0)$, over the whole loss", 1.0)}  # fmt: skip
-    fig, axes = figures.subplots(len(panels), 1, size=(4.8, 7.6))
-    for ax, (column, (title, bound)) in zip(axes, panels.items(), strict=True):
+    fig, axes = figures.stacked([title for title, _ in panels.values()], 2.4)
+    for ax, (column, (_, bound)) in zip(axes, panels.items(), strict=True):
         for (regime, part), color in zip(rows.groupby("regime"), figures.CYCLE, strict=False):
             mean = part.groupby("confidence")[column].mean()
             ax.plot(mean.index, mean, "o-", color=color, ms=4, fillstyle="none", label=regime)
             best = part[part["best"]]
             ax.plot(best["confidence"], best[column], "o", color=color, ms=6)
         ax.axhline(bound, color=COLORS["grey"], lw=0.8, ls=":")
-        ax.set(yscale="log", ylabel="change", title=title)
+        ax.set(yscale="log", ylabel="change")
         figures.plain_ticks(ax, (1, 2, 4, 8))
     ax.set_xlabel("confidence")
     figures.legend_below(fig, axes[:1], 3)

@@ -32,7 +32,7 @@ RIVALS = (
     "block ceiling, majority", "perimeter law, line",
 )  # fmt: skip
 RULES = (ADVISER, *RIVALS, WHOLE, HALF, SMALLEST)
-COSTS = ("loss", "extra_flops", "extra_drop", "saved", "kept", "near")
+COSTS = ("extra_flops", "extra_drop")
 
 
 def ceilings(cells: Cells, setup: str) -> pd.DataFrame:
@@ -65,12 +65,11 @@ def smallest(sizes: np.ndarray, drops: np.ndarray, tolerance: float) -> int:
 def advice(cells: Cells, tolerances: Sequence[float] = TOLERANCES) -> pd.DataFrame:
     """Return one row per setup, tolerance and rule: the size named and what it costs.
 
-    Columns setup, domain, kind, model, n, whole (the whole grid's size), tolerance, rule, lrg_size, best
-    (smallest tolerable by the measured drop), drop (measured at lrg_size), kept (drop within the tolerance), near
-    (there or one step larger), extra_flops (share of the best size's FLOPs paid too much, 0 where the size is not
-    above the best), extra_drop (drop above the tolerance), loss (their sum: a per cent of FLOPs for a per cent of mIoU,
-    the exchange that FPI makes), saved (share of the whole grid's FLOPs). Rules that cannot
-    be formed are left out.
+    Columns setup, domain, kind, model, whole (the whole grid's size), tolerance, rule, lrg_size, best (smallest
+    tolerable by the measured drop), drop (measured at lrg_size), kept (drop within the tolerance), extra_flops (share
+    of the best size's FLOPs paid too much, 0 where the size is not above the best), extra_drop (drop above the
+    tolerance), loss (their sum: a per cent of FLOPs for a per cent of mIoU, the exchange that FPI makes). Rules that
+    cannot be formed are left out.
     """
     values, rows = cells.values(), []
     predicted = {name: rules.held_out(values, rules.rule(name)) for name in RIVALS}
@@ -84,47 +83,40 @@ def advice(cells: Cells, tolerances: Sequence[float] = TOLERANCES) -> pd.DataFra
             found = recommend.choose(table, "band", tolerance)
             named |= {ADVISER: found["lrg_size"] if found else int(sizes.max()),
                       WHOLE: int(sizes.max()), HALF: int(sizes.max()) // 2 + 1, SMALLEST: int(sizes.min())}  # fmt: skip
-            about = {c: values[c][own[0]] for c in ("setup", "domain", "kind", "model", "n")}
-            costs = {name: _costs(cells, own, size, tolerance) for name, size in named.items()}
-            about |= {"whole": int(sizes.max())}
-            rows += [{**about, "tolerance": tolerance, "rule": name, "lrg_size": named[name],
-                      **{k: v[0] for k, v in cost.items()}} for name, cost in costs.items()]  # fmt: skip
+            about = {c: values[c][own[0]] for c in ("setup", "domain", "kind", "model")}
+            about |= {"whole": int(sizes.max()), "tolerance": tolerance}
+            for name, size in named.items():
+                costs = {k: v[0] for k, v in _costs(cells, setup, size, tolerance).items()}
+                rows.append({**about, "rule": name, "lrg_size": size, **costs})
     return pd.DataFrame(rows)
 
 
-def _costs(cells: Cells, own: np.ndarray, size: int, tolerance: float) -> dict[str, np.ndarray]:
-    """Return best, drop and COSTS of a named size: the measured values first, then in each draw of the pictures."""
-    sizes = cells.table["lrg_size"].to_numpy()[own].astype(int)
-    flops = cells.table["gflops"].to_numpy(float)[own]
-    drops = np.vstack([cells.table["drop"].to_numpy(float)[own], cells.drawn["drop"][:, own]])
-    order = np.argsort(-sizes)
-    at = int(np.flatnonzero(sizes[order] == size)[0])
-    sizes, flops, drops = sizes[order], flops[order], drops[:, order]
+def _costs(cells: Cells, setup: str, size: int, tolerance: float) -> dict[str, np.ndarray]:
+    """Return best, drop, kept and what a named size costs: the measured values first, then in each draw of pictures."""
+    own = cells.table[cells.table["setup"] == setup].sort_values("lrg_size", ascending=False)
+    sizes, flops = own["lrg_size"].to_numpy(int), own["gflops"].to_numpy(float)
+    drops = np.vstack([own["drop"].to_numpy(float), cells.drawn["drop"][:, own.index]])
+    at = int(np.flatnonzero(sizes == size)[0])
     good = np.cumprod(drops <= tolerance, axis=1).astype(bool)
     best = np.where(good.any(1), good.sum(1) - 1, 0)
-    kept = drops[:, at] <= tolerance
     flops_lost = np.where(at < best, flops[at] / flops[best] - 1, 0.0)
     drop_lost = np.maximum(drops[:, at] - tolerance, 0.0)
-    return {
-        "best": sizes[best], "drop": drops[:, at], "kept": kept, "loss": flops_lost + drop_lost,
-        "near": kept | (drops[:, max(at - 1, 0)] <= tolerance),
-        "extra_flops": flops_lost, "extra_drop": drop_lost, "saved": np.full(len(drops), 1 - flops[at] / flops[0]),
-    }  # fmt: skip
+    return {"best": sizes[best], "drop": drops[:, at], "kept": drops[:, at] <= tolerance,
+            "extra_flops": flops_lost, "extra_drop": drop_lost, "loss": flops_lost + drop_lost}  # fmt: skip
 
 
-def regrets(cells: Cells, table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+def regrets(cells: Cells, table: pd.DataFrame) -> pd.DataFrame:
     """Return rule, tolerance, metric (COSTS), value (mean over setups), low, high, setups.
 
     The interval resamples setups, and in each the pictures on which the drop was measured; what a rule named stays.
     """
-    rows, index = [], {s: np.flatnonzero(cells.table["setup"] == s) for s in dict.fromkeys(cells.table["setup"])}
+    rows = []
     for (rule, tolerance), part in table.groupby(["rule", "tolerance"], sort=False):
-        each = [_costs(cells, index[r.setup], r.lrg_size, tolerance) for r in part.itertuples()]
+        each = [_costs(cells, r.setup, r.lrg_size, tolerance) for r in part.itertuples()]
         for metric in COSTS:
-            drawn = np.stack([np.asarray(c[metric], float) for c in each])  # (setups, 1 + draws)
-            again = scores.mean_anew(drawn[:, 1:], seed=seed)
-            rows.append({"rule": rule, "tolerance": tolerance, "metric": metric, "setups": len(each),
-                         **scores.estimate(drawn[:, 0].mean(), again)})  # fmt: skip
+            drawn = np.stack([c[metric] for c in each])  # (setups, 1 + draws)
+            found = scores.estimate(drawn[:, 0].mean(), scores.mean_anew(drawn[:, 1:]))
+            rows.append({"rule": rule, "tolerance": tolerance, "metric": metric, "setups": len(each), **found})
     return pd.DataFrame(rows)
 
 
@@ -144,9 +136,7 @@ def whole_sets(found: Sequence[Record], table: pd.DataFrame, others: Sequence[Ou
         for tolerance, part in own.groupby("max_drop"):
             value = (part.set_index("metric")["value"] - 1) / steps
             best = here[here["tolerance"] == tolerance]
-            ends = [
-                (smallest(*net.cuts(), tolerance) - 1) / steps for net in others if net.dataset == name.split("_")[0]
-            ]
+            ends = [(smallest(*net.cuts(), tolerance) - 1) / steps for net in others if net.dataset == name]
             rows.append({"set": name, "tolerance": tolerance, "named": value["recommended"],
                          "every pixel": value["recommended_everywhere"],
                          "measured": (best["best"].max() - 1) / (best["whole"].max() - 1),
@@ -164,9 +154,8 @@ def open_question(cells: Cells) -> list[dict] | str:
     if not len(cells.table):
         return "no truncated network has a record yet"
     table, facts = advice(cells), []
-    index = {s: np.flatnonzero(cells.table["setup"] == s) for s in dict.fromkeys(cells.table["setup"])}
     for name, part in table.groupby("domain", sort=False):
-        each = {rule: np.mean([_costs(cells, index[r.setup], r.lrg_size, r.tolerance)["loss"]
+        each = {rule: np.mean([_costs(cells, r.setup, r.lrg_size, r.tolerance)["loss"]
                                for r in part[part["rule"] == rule].itertuples()], 0)
                 for rule in dict.fromkeys(part["rule"])}  # fmt: skip
         gap = each[ADVISER] - each[HALF]

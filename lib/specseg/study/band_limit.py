@@ -83,15 +83,13 @@ def ratios(found: pd.DataFrame, own: str = RULES[0].name) -> pd.Series:
     return found.loc[own] / found.drop(index=own).min()
 
 
-def order_of_others(
-    native: Sequence[third_party.Outside], metric: str = "band_cost", profile: str = "standard"
-) -> third_party.Order:
+def order_of_others(native: Sequence[third_party.Outside], metric: str) -> third_party.Order:
     """Return `third_party.order` on native crops by a number of third_party_cost instead of R_ce.
 
     At half, a quarter and an eighth of a grid of every fourth pixel.
     """
     rows = [r.rows[r.rows["metric"] == metric].assign(name=r.meta["settings"]["name"])
-            for r in records.find("third_party_cost", profile=profile)]  # fmt: skip
+            for r in records.find("third_party_cost", profile="standard")]  # fmt: skip
     costs = pd.concat(rows).set_index(["name", "lrg_size"])["value"].to_dict()
     side = {n.dataset: (int(n.record.meta["settings"]["size"]) - 1) // 4 for n in native}
     return third_party.order(native, sizes={d: [g // k + 1 for k in (2, 4, 8)] for d, g in side.items()}, costs=costs)

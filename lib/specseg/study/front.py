@@ -45,12 +45,12 @@ def photograph(size: int) -> np.ndarray:
 
 
 @torch.no_grad()
-def answers(network: Network, photo: np.ndarray, sizes: tuple[int, ...] = SIZES) -> np.ndarray:
+def answers(network: Network, photo: np.ndarray) -> np.ndarray:
     """Return where the network sees a person at each grid, (K, S, S) bool."""
     net = weights.load(network, sources=("published",))
     image = torch.tensor(photo).permute(2, 0, 1).float()[None] / 255
     masks = []
-    for size in sizes:
+    for size in SIZES:
         with net.truncated(size):
             masks.append((net(image).argmax(1)[0] == PERSON).numpy())
     return np.stack(masks)

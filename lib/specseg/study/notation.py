@@ -56,21 +56,16 @@ SYMBOLS: tuple[Symbol, ...] = (
 )  # fmt: skip
 
 
-def table() -> str:
-    """Return the notation as a MyST table: paper symbol, code name, meaning, place."""
+def render() -> str:
+    """Return the notation page of the book, a MyST table: paper symbol, code name, meaning, place."""
     rows = ["| Paper | Code | Meaning | Where |", "|---|---|---|---|"]
     for s in SYMBOLS:
-        code = s.code.removeprefix("column:")
-        meaning = s.meaning.replace("|", r"\|")
+        code, meaning = s.code.removeprefix("column:"), s.meaning.replace("|", r"\|")
         rows.append(f"| ${s.symbol}$ | `{code}` | {meaning} | {s.where} |")
-    return "\n".join(rows)
-
-
-def render() -> str:
-    """Return the notation page of the book."""
+    table = "\n".join(rows)
     return (
         "# Notation\n\n"
         "Upper case is a quantity in pixels, lower case its spectrum. Code names are those of the library; in the form "
         "`function(argument)` the symbol is that argument. Names without a dot are columns of our tables.\n\n"
-        f"{table()}\n"
+        f"{table}\n"
     )

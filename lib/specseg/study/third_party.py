@@ -61,10 +61,6 @@ class Outside:
         return self.record.probe()
 
     @cached_property
-    def rows(self) -> pd.DataFrame:
-        return self.record.rows
-
-    @cached_property
     def names(self) -> list[str]:
         return [str(n) for n in self.arrays["names"]]
 
@@ -91,7 +87,8 @@ class Outside:
     @cached_property
     def ratio(self) -> float:
         """mIoU over that of the better classifier by colour alone."""
-        found = self.rows[(self.rows["metric"] == "miou") & self.rows["predictor"].notna()]
+        rows = self.record.rows
+        found = rows[(rows["metric"] == "miou") & rows["predictor"].notna()]
         return float(self.miou()[0] / found["value"].max())
 
     @property
@@ -141,21 +138,17 @@ class Outside:
         at = {str(name): k for k, name in enumerate(self.arrays["loss_names"])}
         return [at[name] for name in self.names]
 
-    def rates(self, variant: str = PLAIN, average: str = "ratio_of_means") -> Drawn:
-        """Return R_ce at each of `limits`, (K,), and its draws (draws, K)."""
-        k = VARIANTS.index(variant)
-        total, tail = (self.arrays[a][k][self._place].astype(float) for a in ("total", "tail"))
-        return self._once((variant, average), lambda w: rates_of(total, tail, average=average, weights=w))
+    def rate(self, nu_max: int, variant: str = PLAIN, average: str = "ratio_of_means") -> Drawn:
+        """Return R_ce at one limit, and its draws."""
+        row, at = VARIANTS.index(variant), self.limits.index(nu_max)
+        total, tail = (self.arrays[a][row][self._place].astype(float) for a in ("total", "tail"))
+        value, drawn = self._once((variant, average), lambda w: rates_of(total, tail, average=average, weights=w))
+        return float(value[at]), drawn[..., at]
 
     def _once(self, key: Hashable, value: Callable[[np.ndarray | None], np.ndarray]) -> Drawn:
         if key not in self._known:
             self._known[key] = value(None), value(self.draws)
         return self._known[key]
-
-    def rate(self, nu_max: int, variant: str = PLAIN, average: str = "ratio_of_means") -> Drawn:
-        """Return R_ce at one limit, and its draws."""
-        (value, drawn), k = self.rates(variant, average), self.limits.index(nu_max)
-        return float(value[k]), drawn[..., k]
 
 
 def read(frame: str = "paper", profile: str = "standard") -> list[Outside]:

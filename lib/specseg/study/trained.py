@@ -75,7 +75,7 @@ Drawn = tuple[float | np.ndarray, np.ndarray]  # a value, and its draws
 class Pool:
     """The measurements of one setup: `by_seed` holds, for every seed, one measurement per fold, in the same order.
 
-    Seeds that lack a fold which another has are left out (`left_out` names them).
+    Seeds that lack a fold which another has are left out.
     """
 
     def __init__(self, measured: Sequence[Measured]) -> None:
@@ -84,7 +84,6 @@ class Pool:
         best = max(folds.values(), key=len)
         self.folds, self.seeds = best, [s for s in folds if folds[s] == best]
         self.by_seed = [[table[s, f] for f in best] for s in self.seeds]
-        self.left_out = [m.network.name for (s, _), m in table.items() if s not in self.seeds]
         self.setup = setup(self.by_seed[0][0].network)
 
     @cached_property
@@ -262,7 +261,7 @@ def shared(one: Pool, two: Pool) -> tuple[Pool, Pool]:
 def drops(found: Sequence[Measured] | None = None, profile: str = "standard", **where) -> pd.DataFrame:
     """Return one row per setup x method x lrg_size: relative mIoU-drop `value`, low, high, against its own full grid.
 
-    Beside them `grid` (prediction grid), `share` = (lrg_size - 1)/(grid - 1), miou, miou_low, miou_high and
+    Beside them `grid` (prediction grid), `share` = (lrg_size - 1)/(grid - 1), miou and
     boundary_miou (NaN where not measured), and the columns of `Pool.describe`.
     """
     rows = []
@@ -271,13 +270,13 @@ def drops(found: Sequence[Measured] | None = None, profile: str = "standard", **
         grid = dict(known)[FULL]
         for method, size in known:
             drawn = drop_draws(pool, pool, counts, under(method, size))
-            miou = scores.estimate(*miou_draws(pool, under(method, size)))
+            miou, _ = miou_draws(pool, under(method, size))
             edges = pool.stack(lambda m, c=(method, size): m.arrays["boundary"][condition(m, *c)])
             measured = min(e.max() for e in edges) >= 0
             edge = float(np.mean([boundary_miou(e, pool.scored) for e in edges])) if measured else float("nan")
             rows.append({**pool.describe(), "method": method, "lrg_size": size, "grid": grid,
-                         "share": (size - 1) / (grid - 1), **scores.estimate(*drawn), "miou": miou["value"],
-                         "miou_low": miou["low"], "miou_high": miou["high"], "boundary_miou": edge})  # fmt: skip
+                         "share": (size - 1) / (grid - 1), **scores.estimate(*drawn), "miou": miou,
+                         "boundary_miou": edge})  # fmt: skip
     return pd.DataFrame(rows)
 
 
