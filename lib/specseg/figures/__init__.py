@@ -24,29 +24,22 @@ COLORS = {
     "grey": "#7F7F7F",
 }
 CYCLE = [COLORS[c] for c in ("blue", "red", "green", "purple", "orange", "sky", "black")]
-DATASET_COLORS = {
-    "pascal": COLORS["blue"],
-    "voc2012": COLORS["blue"],
-    "deepglobe": COLORS["green"],
-    "dubai": COLORS["green"],
-    "cityscapes": COLORS["red"],
-    "camvid": COLORS["red"],
-    "synthetic": COLORS["grey"],
+_SETS = {
+    "pascal": ("PASCAL", "blue"),
+    "voc2012": ("PASCAL VOC 2012", "blue"),
+    "deepglobe": ("DeepGlobe", "green"),
+    "dubai": ("Dubai land cover", "green"),
+    "cityscapes": ("Cityscapes", "red"),
+    "cityscapes_512x256": ("Cityscapes, 512 × 256", "red"),
+    "camvid": ("CamVid", "red"),
+    "synthetic": ("synthetic", "grey"),
 }
+DATASET_NAMES = {key: name for key, (name, _) in _SETS.items()}
+DATASET_COLORS = {key: COLORS[color] for key, (_, color) in _SETS.items()}
 KIND_COLORS = {"objects": COLORS["blue"], "land cover": COLORS["green"], "streets": COLORS["red"]}
 REGIME_COLORS = {kind.replace(" ", ""): color for kind, color in KIND_COLORS.items()}
 MODEL_MARKERS = {"deeplabv3plus": "o", "dan": "s"}
 MODEL_NAMES = {"deeplabv3plus": "DeepLab v3+", "dan": "DAN"}
-DATASET_NAMES = {
-    "pascal": "PASCAL",
-    "deepglobe": "DeepGlobe",
-    "cityscapes": "Cityscapes",
-    "voc2012": "PASCAL VOC 2012",
-    "camvid": "CamVid",
-    "dubai": "Dubai land cover",
-    "synthetic": "synthetic",
-    "cityscapes_512x256": "Cityscapes, 512 × 256",
-}
 REGIME_NAMES = {kind.replace(" ", ""): f"{kind} (synthetic)" for kind in KIND_COLORS}
 SET_COLORS, SET_NAMES = {**DATASET_COLORS, **REGIME_COLORS}, {**DATASET_NAMES, **REGIME_NAMES}
 READABLE = 9.2  # pixels: the least height of letters on any screen, with a little for rounding

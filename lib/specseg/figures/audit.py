@@ -84,12 +84,12 @@ def line_5b(cells: pd.DataFrame, ours, slopes: tuple[float, float], printed: dic
 
 def lines_5a(cells: pd.DataFrame):
     """Draw Fig. 5a: drop against R_ce, one panel per data set, one line per model and pruning rate."""
-    fig, axes = subplots(3, 1, size=(4.9, 9.0))
+    fig, axes = figures.stacked(map(DATASET_NAMES.get, DATASETS), 2.6)
     for ax, dataset in zip(axes, DATASETS, strict=True):
         for model in MODELS:
             own = _own(cells, model, dataset)
             _by_rate(ax, own, "rce", "miou_drop", f"{MODEL_NAMES[model]}, ", ms=4, lw=1, **_line(model))
-        ax.set(title=DATASET_NAMES[dataset], ylabel="relative mIoU-drop", xlim=(0, None), ylim=(0, None))
+        ax.set(ylabel="relative mIoU-drop", xlim=(0, None), ylim=(0, None))
     axes[-1].set_xlabel(r"$R_{ce}$")
     legend_below(fig, [axes[0]])
     return fig
@@ -168,18 +168,17 @@ def slopes(ways: pd.DataFrame, own: pd.DataFrame, selections: pd.DataFrame, prin
 
 def by_threshold(rows: pd.DataFrame, printed: dict[str, float]):
     """Draw slope and R^2 of the line against the threshold on R_ce, with and without LRG 129."""
-    fig, (left, right) = subplots(2, 1, size=(4.9, 5.6), sharex=True)
-    for full, style, name in ((True, "-", "with LRG 129"), (False, ":", "without")):
-        g = rows[rows.full_grid == full]
-        left.step(g.threshold, g.slope, style, where="post", color=COLORS["blue"], label=name)
-        right.step(g.threshold, g.r2, style, where="post", color=COLORS["green"], label=name)
-    for ax, value, title in ((left, printed["slope"], "slope"), (right, printed["r2"], "$R^2$")):
-        ax.axhline(value, ls="--", color=COLORS["purple"], label="printed")
+    looks = {"slope": ("slope", "blue"), "r2": ("$R^2$", "green")}
+    fig, axes = figures.stacked([title for title, _ in looks.values()], 2.6, 0.4, sharex=True)
+    for ax, (column, (_, color)) in zip(axes, looks.items(), strict=True):
+        for full, style, name in ((True, "-", "with LRG 129"), (False, ":", "without")):
+            g = rows[rows.full_grid == full]
+            ax.step(g.threshold, g[column], style, where="post", color=COLORS[color], label=name)
+        ax.axhline(printed[column], ls="--", color=COLORS["purple"], label="printed")
         ax.axvline(printed["threshold"], color=COLORS["grey"], lw=1)
-        ax.set_title(title)
         figures.plain_ticks(ax, (0.05, 0.1, 0.2, 0.4))
-    right.set_xlabel("threshold on $R_{ce}$")
-    left.legend()
+    axes[1].set_xlabel("threshold on $R_{ce}$")
+    axes[0].legend()
     return fig
 
 
@@ -195,7 +194,7 @@ def products(table: pd.DataFrame):
 
 def frontier(saved: pd.DataFrame):
     """Draw lost mIoU against saved FLOPs (both against the unpruned network at LRG 129), one panel per model."""
-    fig, axes = subplots(2, 1, size=(4.9, 6.6), sharex=True, sharey=True)
+    fig, axes = figures.stacked(map(MODEL_NAMES.get, MODELS), 2.9, sharex=True, sharey=True)
     for ax, model in zip(axes, MODELS, strict=True):
         for dataset in DATASETS:
             g = _own(saved, model, dataset)
@@ -205,7 +204,7 @@ def frontier(saved: pd.DataFrame):
             ax.plot(steps, least, color=DATASET_COLORS[dataset], label=f"least loss, {DATASET_NAMES[dataset]}")
         ax.axvspan(0.65, 0.70, color=COLORS["grey"], alpha=0.2, lw=0)
         ax.axhline(0.05, color=COLORS["grey"], lw=1, ls="--")
-        ax.set(title=MODEL_NAMES[model], ylabel="lost share of mIoU", ylim=(-0.01, 1.05 * saved.loss.max()))
+        ax.set(ylabel="lost share of mIoU", ylim=(-0.01, 1.05 * saved.loss.max()))
     axes[-1].set_xlabel("saved share of FLOPs")
     legend_below(fig, [axes[0]])
     return fig
@@ -231,10 +230,9 @@ def _with_rce(names) -> list[str]:
 
 def errors(small: pd.Series, every: pd.Series):
     """Draw the predictors' mean absolute error with the data set held out: R_ce < 0.2 and all networks."""
-    fig, axes = subplots(2, 1, size=(4.9, 5.6), sharex=True)
-    for ax, mae, title in ((axes[0], small[::-1], "$R_{ce}$ < 0.2"), (axes[1], every[::-1], "all networks")):
+    fig, axes = figures.stacked(("$R_{ce}$ < 0.2", "all networks"), 2.6, 0.4, sharex=True)
+    for ax, mae in zip(axes, (small[::-1], every[::-1]), strict=True):
         ax.barh([fill(n, 24) for n in mae.index], mae, color=_with_rce(mae.index))
-        ax.set_title(title)
         ax.grid(axis="y", visible=False)
     axes[-1].set_xlabel("mean absolute error of the drop")
     return fig

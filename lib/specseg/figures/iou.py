@@ -104,13 +104,14 @@ def certificate(rows: pd.DataFrame):
 def bounds(rows: pd.DataFrame):
     """Draw soft and hard IoU of each class against their lower bounds (columns as `iou_laws.class_bounds`)."""
     fig, axes = figures.subplots(2, 1, size=(4.8, 6.4), sharex=True, sharey=True)
-    line, names = np.linspace(-0.2, 1, 2), {"first": "first", "best": "second", "hard": "third"}
-    for ax, score, kinds in ((axes[0], "soft_iou", ("first", "best")), (axes[1], "hard_iou", ("hard",))):
-        for kind, color in zip(kinds, (COLORS["orange"], COLORS["blue"]), strict=False):
-            x = rows[kind].clip(lower=-0.2)
-            ax.plot(x, rows[score], "o", ms=3, color=color, alpha=0.7, label=f"{names[kind]} bound")
-        ax.plot(line, line, color=COLORS["black"], lw=0.8)
-        ax.set(ylabel=score.replace("_iou", " IoU"), ylim=(-0.05, 1.05))
+    kinds = {"first": (0, "soft_iou", "first", "orange"), "best": (0, "soft_iou", "second", "blue"),
+             "hard": (1, "hard_iou", "third", "orange")}  # fmt: skip
+    for kind, (panel, score, name, color) in kinds.items():
+        x = rows[kind].clip(lower=-0.2)
+        axes[panel].plot(x, rows[score], "o", ms=3, color=COLORS[color], alpha=0.7, label=f"{name} bound")
+        axes[panel].set(ylabel=score.replace("_iou", " IoU"), ylim=(-0.05, 1.05))
+    for ax in axes:
+        ax.plot([-0.2, 1], [-0.2, 1], color=COLORS["black"], lw=0.8)
         ax.legend(loc="lower right")
     axes[1].set_xlabel("lower bound from the losses")
     return fig

@@ -32,8 +32,7 @@ def main_rows(rows: pd.DataFrame, metric: str, boundary: str = "mirrored", **whe
     keep = rows["metric"] == metric
     for column, value in where.items():
         if column in rows:
-            either = rows[column].isna() if column == "boundary" else False  # a ratio of both has none
-            keep &= (rows[column] == value) | either
+            keep &= (rows[column] == value) | (rows[column].isna() & (column == "boundary"))  # a ratio of both has none
     return rows[keep]
 
 
@@ -78,15 +77,15 @@ def overview(rows: pd.DataFrame) -> Figure:
 
 def against_record(found: pd.DataFrame, kept: pd.DataFrame) -> Figure:
     """Draw spectra computed on this page over those of the committed records of the same regimes."""
-    fig, axes = subplots(3, 1, size=(4.9, 7.2), sharex=True, sharey=True)
-    for ax, (name, part) in zip(axes, found.groupby("dataset", sort=False), strict=True):
-        for rows, style, label in (
-            (kept[kept["dataset"] == name], {"color": "black", "ls": ":", "lw": 1.2}, "record"),
-            (part, {"color": SET_COLORS[name], "lw": 1.6}, "this page"),
-        ):
-            power = main_rows(rows, "power").sort_values("nu")
-            ax.loglog(power["nu"][power["nu"] > 0].astype(float), power["value"][power["nu"] > 0], label=label, **style)
-        ax.set(title=SET_NAMES[name], ylabel=r"power $|b(\nu)|^2$")
+    groups = found.groupby("dataset", sort=False)
+    fig, axes = figures.stacked([SET_NAMES[name] for name, _ in groups], 2.4, 0.2, sharex=True, sharey=True)
+    for ax, (name, part) in zip(axes, groups, strict=True):
+        record = {"color": "black", "ls": ":", "lw": 1.2, "label": "record"}
+        page = {"color": SET_COLORS[name], "label": "this page"}
+        for rows, style in ((kept[kept["dataset"] == name], record), (part, page)):
+            power = main_rows(rows, "power").sort_values("nu").iloc[1:]
+            ax.loglog(power["nu"].astype(float), power["value"], **style)
+        ax.set_ylabel(r"power $|b(\nu)|^2$")
         ax.legend(loc="lower left")
     axes[-1].set_xlabel(r"$\nu$ (cycles per frame)")
     return fig
@@ -94,23 +93,20 @@ def against_record(found: pd.DataFrame, kept: pd.DataFrame) -> Figure:
 
 def frames(rows: pd.DataFrame) -> Figure:
     """Draw the energy beyond each band limit: periodic against mirrored, void masked or filled, padded frame."""
-    datasets = list(dict.fromkeys(rows["dataset"]))
-    fig, axes = subplots(len(datasets), 1, size=(4.9, 2.5 * len(datasets) + 0.8), sharex=True, sharey=True)
+    groups = rows.groupby("dataset", sort=False)
+    fig, axes = figures.stacked([SET_NAMES[name] for name, _ in groups], 2.5, sharex=True, sharey=True)
     variants = {
         "glued (periodic)": ("periodic", "crop", "masked", {"color": "black", "marker": "o"}),
         "mirrored": ("mirrored", "crop", "masked", {"color": COLORS["blue"], "marker": "s"}),
         "mirrored, void filled": ("mirrored", "crop", "filled", {"color": COLORS["sky"], "marker": "^"}),
         "glued, padded frame": ("periodic", "padded", "masked", {"color": COLORS["red"], "marker": "x"}),
     }
-    for ax, dataset in zip(axes, datasets, strict=True):
-        own = rows[rows["dataset"] == dataset]
+    for ax, (_, own) in zip(axes, groups, strict=True):
         for label, (boundary, frame, void, style) in variants.items():
             part = main_rows(own, "energy_share", boundary, frame=frame, void=void).sort_values("nu_max")
             ax.plot(part["nu_max"].astype(float), 1 - part["value"], label=label, ms=3.5, lw=1.2, **style)
-        ax.set_yscale("log")
-        _limits(ax, (8, 16, 32, 64))
-        ax.set(title=SET_NAMES[dataset], ylabel=r"energy beyond $\nu_{max}$")
-        ax.label_outer()
+        ax.set(yscale="log", ylabel=r"energy beyond $\nu_{max}$")
+    _limits(axes[-1], (8, 16, 32, 64))
     legend_below(fig, axes[:1])
     return fig
 

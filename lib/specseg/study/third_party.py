@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -215,11 +215,11 @@ class Order:
 
 def order(
     found: Sequence[Outside], method: str = LOGITS, variant: str = PLAIN,
-    sizes: Sequence[int] | dict[str, Sequence[int]] = SIZES, costs: dict[tuple[str, int], float] | None = None,
+    sizes: Mapping[str, Sequence[int]] | None = None, costs: Mapping[tuple[str, int], float] | None = None,
 ) -> Order:  # fmt: skip
     """Return the mean over sizes and data sets of the rank correlation of drops with R_ce at half the size.
 
-    `sizes` are those of every data set, or of each; `costs` (network, size) -> a number takes the place of R_ce.
+    `sizes` are those of each data set, where not SIZES; `costs` (network, size) -> a number takes the place of R_ce.
     Data sets with fewer than NETWORKS networks that pass the gate are left out. Raises ValueError where none has them.
     """
     sets = [d for d in TITLES if len(able(found, d)) >= NETWORKS]
@@ -228,7 +228,7 @@ def order(
     parts, chance = {}, []
     for dataset in sets:
         nets = able(found, dataset)
-        at = sizes[dataset] if isinstance(sizes, dict) else sizes
+        at = (sizes or {}).get(dataset, SIZES)
         drops = [[n.drop(method, s) for n in nets] for s in at]
         rates = [[n.rate((s - 1) // 2, variant) if costs is None
                   else (c := costs[n.name, s], np.full_like(d, c)) for n, (_, d) in zip(nets, line, strict=True)]
