@@ -26,10 +26,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from specseg.evidence import accepted, config, provenance
-from specseg.evidence import pages as ledger_pages
+from specseg.evidence import config, provenance
 from specseg.evidence.ledger import load_claims
-from steps import check, execute, html, pages, portable, sources, warm
+from steps import accepted, check, execute, html, ledger, pages, portable, sources, warm
 from steps.sources import BookError
 
 console = Console(stderr=False, highlight=False, soft_wrap=True)
@@ -142,7 +141,7 @@ def build(profile: str, *, jobs: int, force: bool, drift: str, given: dict, timi
                 clock.stage("Sphinx")
                 built = html.sphinx(root, work / "source", work / "out", parent)
                 clock.stage("checks of the built pages")
-                (built / "ledger.json").write_text(ledger_pages.as_json(judged, profile, found), encoding="utf-8")
+                (built / "ledger.json").write_text(ledger.as_json(judged, profile, found), encoding="utf-8")
                 html.single(built, list(staged))
                 count = html.verify(built, list(staged), len(judged))
             html.publish(built, target)
@@ -166,10 +165,10 @@ def _summary(runs, judged, count, profile, target, seconds) -> None:
         table.add_column(name, justify=justify)
     for run in runs:
         own = [j for j in judged if j.claim.chapter == run.chapter.slug]
-        words = ", ".join(f"{n} {v}" for v, n in ledger_pages.tally(own).items()) or "-"
+        words = ", ".join(f"{n} {v}" for v, n in ledger.tally(own).items()) or "-"
         table.add_row(run.chapter.slug, f"{run.seconds:.1f}", run.what, words)
     console.print(table)
-    counts = ", ".join(f"{n} {v}" for v, n in ledger_pages.tally(judged).items())
+    counts = ", ".join(f"{n} {v}" for v, n in ledger.tally(judged).items())
     console.print(f"{count} pages, {len(judged)} claims: {counts}")
     console.print(f"built in {seconds:.0f} s; front page: {target / 'index.html'}; to print it or save it as PDF, open "
                   f"{target / 'print.html'}, the whole book on one page")  # fmt: skip
@@ -214,7 +213,7 @@ def accept(profile: str, *, jobs: int, given: dict) -> int:
     _drift(profile, judged, "show")
     if profile == "smoke":  # the README's picture: the verdicts that every reader's first build gives
         picture = config.root() / "book" / "_static" / "front.svg"
-        picture.write_text(ledger_pages.bars_svg(judged), encoding="utf-8")
+        picture.write_text(ledger.bars_svg(judged), encoding="utf-8")
     return _drift(profile, judged, "accept")
 
 
