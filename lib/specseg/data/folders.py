@@ -41,13 +41,9 @@ class FolderDataSet(DataSet):
         return _files.read_image(self.paths(index)[0])
 
     def label(self, index: int) -> np.ndarray:
-        return self.classes_map(index).astype(np.int64)
-
-    def classes_map(self, index: int) -> np.ndarray:
-        """Label map number `index` as uint8 (H, W): the same numbers as `label` in an eighth of the memory."""
         path, manifest = self.paths(index)[1], self._homes[self.ids[index]][0]
         stored = _files.read_label(path, colors=manifest.labels.encoding == "color")
-        return encoding.decode(stored, manifest.labels, manifest.table, str(path))
+        return encoding.decode(stored, manifest.labels, manifest.table, str(path)).astype(np.int64)
 
 
 def joined(

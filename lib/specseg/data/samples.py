@@ -124,9 +124,5 @@ class Decoded(DataSet):
     def image(self, index: int) -> np.ndarray:
         return self._images[index]
 
-    def classes_map(self, index: int) -> np.ndarray:
-        """Label map number `index` as bytes (H, W): what `loading.TorchDataset` asks for."""
-        return self._labels[index]
-
     def label(self, index: int) -> np.ndarray:
         return self._labels[index].astype(np.int64)
