@@ -75,7 +75,9 @@ class DataSet(ABC):
     def __getitem__(self, index: int) -> Sample:
         if not -len(self) <= index < len(self):
             raise IndexError(f"{self.name}/{self.split}: index {index} outside 0 .. {len(self) - 1}")
-        index %= len(self)
+        return self._sample(index % len(self))
+
+    def _sample(self, index: int) -> Sample:
         return Sample(self.image(index), self.label(index), self.ids[index])
 
     def __iter__(self) -> Iterator[Sample]:

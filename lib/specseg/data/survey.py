@@ -12,6 +12,8 @@ import multiprocessing
 import os
 import signal
 import threading
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import connection
@@ -154,12 +156,8 @@ def _read(file: Path, items: Sequence[Item], only_state: bool = False):
             if told["state"] != _state(items):
                 return None
             arrays = {} if only_state else {key: kept[key] for key in kept.files if key != "told"}
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
-    except Exception as err:  # zipfile's and zlib's own errors share no base
-        if type(err).__name__ in ("BadZipFile", "error"):
-            return None
-        raise
     return arrays, told["names"], told["bad"]
 
 
@@ -196,7 +194,7 @@ class Sums:
         self.drawn: dict[str, np.ndarray] = {}
         self.count = 0
         self.groups: set[bytes] = set()
-        self._last = np.zeros(draws + 1)
+        self.maps = np.zeros(draws + 1)  # how many are in each bootstrap sample, the data itself first
 
     def add(self, numbers: dict[str, np.ndarray], groups: Sequence[str]) -> None:
         """Add the numbers of some maps, stacked over maps, and the bootstrap group of each."""
@@ -204,20 +202,10 @@ class Sums:
             return
         times = np.stack([weights(g, self.draws, self.seed) for g in groups], axis=1)
         for key, values in numbers.items():
-            total = values.sum(0, dtype=np.float64)
-            self.plain[key] = self.plain[key] + total if key in self.plain else total
+            self.plain[key] = self.plain.get(key, 0.0) + values.sum(0, dtype=np.float64)
             if key in self.keys:
                 flat = times @ values.reshape(len(values), -1).astype(np.float64)
-                flat = flat.reshape(self.draws + 1, *values.shape[1:])
-                if key in self.drawn:
-                    self.drawn[key] += flat
-                else:
-                    self.drawn[key] = flat
-        self._last += times.sum(1)
+                self.drawn[key] = self.drawn.get(key, 0.0) + flat.reshape(self.draws + 1, *values.shape[1:])
+        self.maps += times.sum(1)
         self.count += len(groups)
         self.groups |= {hashlib.sha256(g.encode()).digest()[:8] for g in groups}
-
-    @property
-    def maps(self) -> np.ndarray:
-        """Number of maps in each bootstrap sample, the data itself first."""
-        return self._last

@@ -102,9 +102,7 @@ class Synthetic(DataSet):
         super().__init__("synthetic", split, ids, count, CLASSES[regime], palette(regime))
         self._make = {"regime": regime, "size": size, "dose": dose, "void": void}
 
-    def __getitem__(self, index: int) -> Sample:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"{self.name}/{self.split}: index {index} outside 0 .. {len(self) - 1}")
+    def _sample(self, index: int) -> Sample:  # picture and label map are drawn together
         return scene(seed=self.seeds[index], **self._make)
 
     def image(self, index: int) -> np.ndarray:
