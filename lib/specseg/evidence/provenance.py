@@ -36,7 +36,7 @@ INSTRUCTIONS = (
 _PARSER = threading.Lock()  # Python 3.11's ast keeps one recursion counter for all threads and fails when they mix
 
 # Parts of specseg.sweep: they start the work and keep what it gives, but cannot change a number.
-SWEEP = ("", ".cells", ".command", ".energy", ".folder", ".launchers", ".slurm", ".work")
+SWEEP = ("", ".cells", ".command", ".folder", ".launchers", ".slurm", ".work")
 PLUMBING = (
     "specseg", "specseg.evidence", "specseg.evidence.config", "specseg.evidence.records", "specseg.evidence.renewal",
     "specseg.evidence.provenance", "specseg.evidence.schema", "specseg.data", "specseg.data._torchvision",
