@@ -38,7 +38,7 @@ def generate(
     profile: str, runs: list[Run], judged: list[Judgement], found: dict[str, Any], front: str
 ) -> dict[str, str]:
     """Return page name -> MyST text of every generated page; `front` is the front page's picture."""
-    slugs, every = [r.chapter.slug for r in runs], all_records()
+    slugs, every = [r.chapter.slug for r in runs], {name: records.find(name) for name in records.experiments()}
     made = {
         "ledger.md": ledger.ledger_md(judged, slugs),
         "errata.md": ledger.errata_md(judged),
@@ -147,13 +147,6 @@ def withdrawn() -> list[str]:
             raise BookError(f"{file}: {left[0]} is withdrawn, but lies under results/ still")
         lines.append(f"- {', '.join(f'`{r}`' for r in entry.records)}, withdrawn on {entry.date}: {entry.reason}")
     return lines
-
-
-def all_records() -> dict[str, list[Record]]:
-    """Return experiment -> records of every experiment under results/."""
-    home = records.home()
-    names = sorted(p.name for p in home.iterdir() if p.is_dir() and p.name != "accepted") if home.is_dir() else []
-    return {name: own for name in names if (own := records.find(name))}
 
 
 def _precision(record: Record) -> str:

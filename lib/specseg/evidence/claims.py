@@ -171,14 +171,12 @@ class Claims:
         return [c for c in self if c.chapter == chapter]
 
 
-def claims_file() -> Path:
-    """Return the path of paper/claims.toml."""
-    return config.root() / "paper" / "claims.toml"
-
-
 def load_claims(path: Path | None = None) -> Claims:
-    """Read and check all claims. Raises ClaimError that names the file, the claim's id and the field."""
-    path = path or claims_file()
+    """Read and check all claims, those of paper/claims.toml by default.
+
+    Raises ClaimError that names the file, the claim's id and the field.
+    """
+    path = path or config.root() / "paper" / "claims.toml"
     if not path.is_file():
         raise ClaimError(f"{path}: missing; the paper's claims are expected there")
     return _load(path, config.sha256(path))

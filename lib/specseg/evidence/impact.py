@@ -30,17 +30,18 @@ def touched(files: Iterable[Path]) -> dict[str, list[str]]:
     """
     root = config.root()
     own = {Path(f).resolve() for f in files}
-    chapters = [c for c in sorted((root / "chapters").glob("*.py")) if own & {c.resolve(), *_closure(c)}]
-    scripts = [e for e in sorted((root / "experiments").glob("*.py")) if own & {e.resolve(), *_closure(e)}]
+    chapters, scripts = (
+        [p for p in sorted((root / folder).glob("*.py")) if own & {f.resolve() for f in (p, *provenance.closure([p]))}]
+        for folder in ("chapters", "experiments")
+    )
     names = {
         provenance.module_name(f) for f in own if f.suffix == ".py" and provenance.library().resolve() in f.parents
     }
     stems = {c.stem for c in chapters}
     rest = [
-        f"{experiment.name}/{record.run_id}: {record.freshness()}"
-        for experiment in (sorted(records.home().iterdir()) if records.home().is_dir() else [])
-        if experiment.is_dir() and experiment.name != "accepted"
-        for record in records.find(experiment.name)
+        f"{experiment}/{record.run_id}: {record.freshness()}"
+        for experiment in records.experiments()
+        for record in records.find(experiment)
         if names & set(record.meta["modules"]) or own & {(root / record.meta.get("script", ".")).resolve()}
     ]
     return {
@@ -50,7 +51,3 @@ def touched(files: Iterable[Path]) -> dict[str, list[str]]:
         "records": rest,
         "claims": [f"{c.id} ({c.chapter})" for c in load_claims() if c.chapter in stems],
     }
-
-
-def _closure(path: Path) -> set[Path]:
-    return {f.resolve() for f in provenance.closure([path])}

@@ -13,7 +13,6 @@ import sys
 import threading
 import tokenize
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -62,26 +61,17 @@ def library() -> Path:
     return config.root() / "lib" / PACKAGE if config.in_checkout() else Path(__file__).resolve().parents[1]
 
 
-def module_file(name: str) -> Path | None:
+def module_file(name: str, home: str = "") -> Path | None:
     """Return the source file of a module such as "specseg.spectral.spectrum", or None when there is none."""
-    return next((Path(file) for file in _places(str(library().parent), name) if os.path.isfile(file)), None)
-
-
-@lru_cache(maxsize=4096)
-def _places(home: str, name: str) -> tuple[str, str]:
-    base = os.path.join(home, *name.split("."))
-    return f"{base}.py", os.path.join(base, "__init__.py")
+    base = os.path.join(home or str(library().parent), *name.split("."))
+    return next((Path(f) for f in (f"{base}.py", os.path.join(base, "__init__.py")) if os.path.isfile(f)), None)
 
 
 def current(names: Iterable[str]) -> dict[str, str | None]:
     """Return module name -> its code hash now, None where there is no such module; asked for at every record."""
-    home, found = str(library().parent), dict.fromkeys(names)
-    for name in found:
-        for file in _places(home, name):
-            with suppress(OSError):
-                found[name] = code_hash(file)
-                break
-    return found
+    home = str(library().parent)
+    files = {name: module_file(name, home) for name in names}
+    return {name: code_hash(file) if file else None for name, file in files.items()}
 
 
 def module_name(path: Path) -> str:
@@ -95,54 +85,26 @@ def _parse(source: str, name: str = "<unknown>") -> ast.Module:
         return ast.parse(source, filename=name)
 
 
-def imported(path: Path) -> set[str]:
+def imported(path: Path | str) -> set[str]:
     """Return the library modules that a file names in its import statements, those inside functions too.
-
-    `import_module` with a name or an f-string that starts with a package of the library counts: the module, or all
-    modules of that package.
 
     >>> "specseg.evidence.config" in imported(library() / "evidence" / "provenance.py")
     True
     """
-    path, package = Path(path), ""
-    if library().resolve() in path.resolve().parents:
-        own = module_name(path)
-        package = own if path.name == "__init__.py" else own.rpartition(".")[0]
-    stat = path.stat()
-    plain, computed = _named(path, package, (stat.st_mtime_ns, stat.st_size))
-    found = plain.union(*map(_dynamic, computed))
-    return {name for name in found if name.split(".")[0] == PACKAGE and module_file(name)}
+    named = _named(str(path), _stamp(path))
+    return {name for name in named if name.split(".")[0] == PACKAGE and module_file(name)}
 
 
 @lru_cache(maxsize=1024)
-def _named(path: Path, package: str, stamp: tuple[int, int]) -> tuple[frozenset[str], tuple[ast.expr, ...]]:
-    """Return the names in a file's import statements, with their package, and what `import_module` is given."""
+def _named(path: str, stamp: tuple[int, int]) -> frozenset[str]:
+    """Return the names in a file's import statements, with and without what is taken of a module; all are absolute."""
     found: set[str] = set()
-    computed: list[ast.expr] = []
-    for node in ast.walk(_parse(path.read_text(encoding="utf-8"), str(path))):
+    for node in ast.walk(_parse(Path(path).read_text(encoding="utf-8"), path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:  # relative: drop one package per extra dot
-                up = package.split(".")[: len(package.split(".")) - node.level + 1]
-                base = ".".join([*up, base] if base else up)
-            found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Call) and node.args and ast.unparse(node.func).endswith("import_module"):
-            computed.append(node.args[0])
-    return frozenset(found), tuple(computed)
-
-
-def _dynamic(name: ast.expr) -> set[str]:
-    """Return the modules that `import_module(name)` can mean, as far as the source says it."""
-    if isinstance(name, ast.JoinedStr):
-        start = name.values[0].value if isinstance(name.values[0], ast.Constant) else ""
-        package = str(start).rpartition(".")[0]
-        home = module_file(package) if package.split(".")[0] == PACKAGE else None
-        if home is None or home.name != "__init__.py":
-            return set()
-        return {f"{package}.{p.stem if p.is_file() else p.name}" for p in home.parent.iterdir()}
-    return {str(name.value)} if isinstance(name, ast.Constant) else set()
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(found)
 
 
 def closure(paths: list[Path]) -> list[Path]:

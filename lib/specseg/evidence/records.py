@@ -253,6 +253,11 @@ def _matching(experiment: str, root: Path | None, settings: Mapping[str, Any]) -
     return sorted(found, key=lambda r: (r.meta["created"], r.run_id))
 
 
+def experiments() -> list[str]:
+    """Return the names of all experiments that have records, sorted."""
+    return sorted({file.parents[1].name for file in home().glob("*/*/record.json")})
+
+
 def shown() -> list[Record]:
     """Return every record that `load` or `find` has given out in this process."""
     return list(_SHOWN.values())
