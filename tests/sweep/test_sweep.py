@@ -280,9 +280,9 @@ def test_what_a_job_asks_for():
 
 
 def test_the_sweep_itself_changes_no_number():
-    """Every part of the sweep is plumbing: a record does not become stale when only the sweep has changed."""
-    parts = {provenance.module_name(p) for p in (config.root() / "lib" / "specseg" / "sweep").glob("*.py")}
-    assert parts == {name for name in provenance.PLUMBING if name.startswith("specseg.sweep")}
+    """A record does not become stale when only the sweep has changed."""
+    assert provenance.plumbing("specseg.sweep") and provenance.plumbing("specseg.sweep.slurm")
+    assert not provenance.plumbing("specseg.sweeping") and not provenance.plumbing("specseg.spectral.iou")
 
 
 @pytest.mark.parametrize("terminal", [True, False])

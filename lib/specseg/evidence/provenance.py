@@ -34,15 +34,18 @@ INSTRUCTIONS = (
 
 _PARSER = threading.Lock()  # Python 3.11's ast keeps one recursion counter for all threads and fails when they mix
 
-# Parts of specseg.sweep: they start the work and keep what it gives, but cannot change a number.
-SWEEP = ("", ".cells", ".command", ".folder", ".launchers", ".slurm", ".work")
+# Modules that carry numbers and cannot change one; nor can any part of specseg.sweep, which starts work and keeps it.
 PLUMBING = (
     "specseg", "specseg.evidence", "specseg.evidence.config", "specseg.evidence.records", "specseg.evidence.renewal",
     "specseg.evidence.provenance", "specseg.evidence.schema", "specseg.data", "specseg.data._torchvision",
     "specseg.data.manifests.fetch",
     "specseg.spectral", "specseg.nets", "specseg.measure", "specseg.proofs", "specseg.study", "specseg.nets.protocol",
-    *(f"specseg.sweep{part}" for part in SWEEP),
 )  # fmt: skip
+
+
+def plumbing(name: str) -> bool:
+    """Say whether a module only carries numbers: a record does not become stale when it alone has changed."""
+    return name in PLUMBING or name.split(".")[:2] == [PACKAGE, "sweep"]
 
 
 def versions() -> dict[str, str]:
@@ -202,7 +205,7 @@ def module_hashes(paths: list[Path]) -> dict[str, str]:
     Modules that only carry numbers (paths, records, this one) are left out: they cannot change a measurement.
     """
     names = {module_name(file): file for file in closure(paths)}
-    return {name: code_hash(file) for name, file in names.items() if name not in PLUMBING}
+    return {name: code_hash(file) for name, file in names.items() if not plumbing(name)}
 
 
 def loaded() -> dict[str, str]:

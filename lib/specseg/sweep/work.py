@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import sys
 import traceback
@@ -201,7 +200,7 @@ def _finish(sweep: Sweep, folder: CellFolder, rows: Any, clock: Clock) -> State:
     folder.write("rows.csv", text)
     digest = config.sha256(folder.rows)
     # Loading torch only to ask it for the processor would take longer than some cells.
-    name = config.device_name(device()) if "torch" in sys.modules else f"cpu ({os.cpu_count()} cores)"
+    name = config.device_name(device() if "torch" in sys.modules else "cpu")
     context = Context(sweep.profile, sweep.command(folder.id), name, clock.wall_s, sweep.allow_dirty)
     record = _record_once(sweep, folder, rows, context, digest)
     modules, begun = dict(sweep.modules), folder.read("cell.json").get("modules", {})
