@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -35,20 +35,11 @@ class BadFile(ValueError):
         super().__init__(message.encode("utf-8", "backslashreplace").decode())  # a name may be in another encoding
 
 
-class Item(Protocol):
-    """One map of a walk: its name, and `key`, plain values that differ once its numbers would."""
-
-    name: str
-
-    @property
-    def key(self) -> tuple: ...
-
-
 Work = Callable[[Any, Any], dict[str, np.ndarray] | None]
 
 
 def run(
-    items: Sequence[Item],
+    items: Sequence[Any],
     folder: Path,
     work: Work,
     context: Any,
@@ -59,6 +50,7 @@ def run(
 ) -> Iterator[tuple[dict[str, np.ndarray], list[str], list[dict[str, str]]]]:
     """Yield (numbers stacked over maps, their names, bad files) of each chunk, in order.
 
+    An item is one map: its `name`, and its `key`, plain values that differ once its numbers would.
     `work(context, item)` gives one map's numbers, None for a map that says nothing; a BadFile it raises ends the run,
     or with `keep_going` is listed as {"file", "reason"}. `folder` keeps one file a chunk, which is used again when it
     holds the same files in the same state. `workers` > 1 starts that many processes.
@@ -76,7 +68,7 @@ def run(
         yield numbers, names, bad
 
 
-def _ready(jobs: list, work: Work, context: Any, workers: int, keep_going: bool) -> Iterator[tuple[Path, list[Item]]]:
+def _ready(jobs: list, work: Work, context: Any, workers: int, keep_going: bool) -> Iterator[tuple[Path, list]]:
     """Yield the jobs in order, each once its file is on disk."""
     todo = {file for file, part in jobs if _read(file, part, only_state=True) is None}
     if workers <= 1 or len(todo) <= 1:
@@ -121,7 +113,7 @@ def _start_worker() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def chunk(file: Path, items: Sequence[Item], work: Work, context: Any, keep_going: bool) -> None:
+def chunk(file: Path, items: Sequence[Any], work: Work, context: Any, keep_going: bool) -> None:
     """Measure some maps and write their numbers to `file`, whole or not at all. Raises BadFile unless `keep_going`."""
     found, names, bad = [], [], []
     for item in items:
@@ -142,11 +134,11 @@ def chunk(file: Path, items: Sequence[Item], work: Work, context: Any, keep_goin
     os.replace(partial, file)
 
 
-def _state(items: Sequence[Item]) -> list:
+def _state(items: Sequence[Any]) -> list:
     return [[item.name, *item.key] for item in items]
 
 
-def _read(file: Path, items: Sequence[Item], only_state: bool = False):
+def _read(file: Path, items: Sequence[Any], only_state: bool = False):
     """Return what a chunk's file holds, None where it is missing, damaged, or of other files."""
     if not file.is_file():
         return None

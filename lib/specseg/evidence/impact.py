@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,15 +11,10 @@ from specseg.evidence.ledger import load_claims
 
 def changed(since: str = "HEAD") -> list[Path]:
     """Return the files that differ from a git revision, untracked too. Raises ValueError outside a checkout."""
-    files: list[str] = []
-    for command in (["git", "diff", "--name-only", since, "--"], ["git", "ls-files", "--others", "--exclude-standard"]):
-        try:
-            run = subprocess.run(command, cwd=config.root(), capture_output=True, text=True, check=True)
-        except (OSError, subprocess.CalledProcessError) as err:
-            said = str(getattr(err, "stderr", None) or err).strip().splitlines()[0]  # outside a checkout git says pages
-            raise ValueError(f"git cannot compare with {since!r}: {said}") from None
-        files += run.stdout.splitlines()
-    return [config.root() / f for f in files]
+    told = provenance.git("diff", "--name-only", since, "--"), provenance.git("ls-files", "-o", "--exclude-standard")
+    if None in told:
+        raise ValueError(f"git cannot compare with {since!r}: no such revision, or {config.root()} is no checkout")
+    return [config.root() / file for file in "".join(told).splitlines()]
 
 
 def touched(files: Iterable[Path]) -> dict[str, list[str]]:

@@ -216,7 +216,7 @@ def loaded() -> dict[str, str]:
 
 def commit() -> tuple[str, bool]:
     """Return the checkout's commit and whether tracked files differ from it; ("unknown", False) outside a checkout."""
-    head, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--untracked-files=no")
+    head, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "--untracked-files=no")
     return (head.strip(), bool(changes.strip())) if head is not None and changes is not None else ("unknown", False)
 
 
@@ -226,12 +226,13 @@ def uncommitted() -> list[str]:
     Tracked files under `DECIDING_PATHS` that differ, and untracked .py files there: what is written under results/ or
     in the book decides no measured number. Empty outside a checkout, where no commit is named either.
     """
-    told = _git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *DECIDING_PATHS)
+    told = git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *DECIDING_PATHS)
     entries = [(e[:2], e[3:]) for e in (told or "").split("\0") if e]
     return sorted(path for state, path in entries if state != "??" or path.endswith(".py"))
 
 
-def _git(*words: str) -> str | None:
+def git(*words: str) -> str | None:
+    """Return what git says in the project's root; None where it fails."""
     try:
         run = dict(cwd=config.root(), capture_output=True, text=True, check=True, timeout=20)
         return subprocess.run(["git", *words], **run).stdout
