@@ -1,6 +1,6 @@
 """The book's one driver: chapters -> executed notebooks -> checks -> generated pages -> HTML -> checks -> published.
 
-Run it through `specseg book` or `make book`; `python book/build.py --help` lists its options.
+Run it through `specseg book` or `make book`; `specseg book --help` lists its options.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import nbformat
@@ -26,13 +26,21 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from specseg.evidence import accepted, config, provenance
-from specseg.evidence import pages as ledger_pages
+from specseg.evidence import config, provenance
 from specseg.evidence.ledger import load_claims
-from steps import check, execute, html, pages, portable, sources, warm
+from steps import accepted, check, execute, html, ledger, pages, portable, sources, warm
 from steps.sources import BookError
 
 console = Console(stderr=False, highlight=False, soft_wrap=True)
+
+
+COMMANDS = {
+    "book": "Execute the chapters that changed, build the HTML, verify it, publish it to _build/html.",
+    "chapter": "Run one chapter and print the verdicts on its claims.",
+    "accept": "Run the chapters, show the difference to the accepted facts, and accept what was found.",
+    "portable": "Run chapters under other kernels, threads and instruction sets: are facts and verdicts the same?",
+    "facts": "Run chapters and write what they found (`portable` starts this).",
+}
 
 
 def build_folder() -> Path:
@@ -59,8 +67,9 @@ def alone():
 
 
 def run_chapters(
-    profile: str, *, only: str | None, given: dict, jobs: int, force: bool, parent: warm.Parent | None = None
-) -> list[execute.Run]:
+    profile: str, *, only: str = "", given: dict | None = None, jobs: int = 1, force: bool = False,
+    parent: warm.Parent | None = None,
+) -> list[execute.Run]:  # fmt: skip
     """Execute the chapters of a profile (or one), with progress; raise BookError when one fails."""
     config.profile(profile)  # an unknown profile stops here
     root = config.root()
@@ -72,7 +81,7 @@ def run_chapters(
         if not chosen:
             raise BookError(f"no chapter {only!r}; there are {', '.join(c.slug for c in chapters)}")
         chapters = chosen
-    given = {"profile": profile, **given}
+    given = {"profile": profile, **(given or {})}
     out, failed = root / "book" / "chapters" / profile, build_folder() / "failed"
     shutil.rmtree(failed, ignore_errors=True)
     quiet = config.in_ci() or not console.is_terminal
@@ -116,7 +125,7 @@ class Clock:
         self._name, self._last = name, now
 
 
-def build(profile: str, *, jobs: int, force: bool, drift: str, given: dict, timings: bool = False) -> int:
+def build(profile: str, *, jobs: int, force: bool, drift: str, timings: bool) -> int:
     """Build, verify and publish the whole book; return the exit status."""
     clock = Clock()
     clock.stage("chapters")
@@ -126,7 +135,7 @@ def build(profile: str, *, jobs: int, force: bool, drift: str, given: dict, timi
     sources.check_toc(root / "book" / "_toc.yml", chapters)
     with warm.Parent() as parent, ThreadPoolExecutor(1) as beside:
         picture = beside.submit(pages.picture)  # loads torch: on a core that waits while the parent starts
-        runs = run_chapters(profile, only=None, given=given, jobs=jobs, force=force, parent=parent)
+        runs = run_chapters(profile, jobs=jobs, force=force, parent=parent)
         clock.stage("verdicts and generated pages")
         notebooks, judged, found = judge_all(runs)
         generated = pages.generate(profile, runs, judged, found, picture.result())
@@ -142,7 +151,7 @@ def build(profile: str, *, jobs: int, force: bool, drift: str, given: dict, timi
                 clock.stage("Sphinx")
                 built = html.sphinx(root, work / "source", work / "out", parent)
                 clock.stage("checks of the built pages")
-                (built / "ledger.json").write_text(ledger_pages.as_json(judged, profile, found), encoding="utf-8")
+                (built / "ledger.json").write_text(ledger.as_json(judged, profile, found), encoding="utf-8")
                 html.single(built, list(staged))
                 count = html.verify(built, list(staged), len(judged))
             html.publish(built, target)
@@ -166,10 +175,10 @@ def _summary(runs, judged, count, profile, target, seconds) -> None:
         table.add_column(name, justify=justify)
     for run in runs:
         own = [j for j in judged if j.claim.chapter == run.chapter.slug]
-        words = ", ".join(f"{n} {v}" for v, n in ledger_pages.tally(own).items()) or "-"
+        words = ", ".join(f"{n} {v}" for v, n in ledger.tally(own).items()) or "-"
         table.add_row(run.chapter.slug, f"{run.seconds:.1f}", run.what, words)
     console.print(table)
-    counts = ", ".join(f"{n} {v}" for v, n in ledger_pages.tally(judged).items())
+    counts = ", ".join(f"{n} {v}" for v, n in ledger.tally(judged).items())
     console.print(f"{count} pages, {len(judged)} claims: {counts}")
     console.print(f"built in {seconds:.0f} s; front page: {target / 'index.html'}; to print it or save it as PDF, open "
                   f"{target / 'print.html'}, the whole book on one page")  # fmt: skip
@@ -206,15 +215,15 @@ def _drift(profile: str, judged, mode: str) -> int:
     return 1 if lines and mode == "fail" else 0
 
 
-def accept(profile: str, *, jobs: int, given: dict) -> int:
+def accept(profile: str, *, jobs: int) -> int:
     """Run the chapters, show the difference to the accepted facts, and accept what was found."""
     sources.check_toc(config.root() / "book" / "_toc.yml", sources.discover(config.root()))
-    runs = run_chapters(profile, only=None, given=given, jobs=jobs, force=False)
+    runs = run_chapters(profile, jobs=jobs)
     _, judged, _ = judge_all(runs)
     _drift(profile, judged, "show")
     if profile == "smoke":  # the README's picture: the verdicts that every reader's first build gives
         picture = config.root() / "book" / "_static" / "front.svg"
-        picture.write_text(ledger_pages.bars_svg(judged), encoding="utf-8")
+        picture.write_text(ledger.bars_svg(judged), encoding="utf-8")
     return _drift(profile, judged, "accept")
 
 
@@ -235,43 +244,63 @@ def facts(chapters: list[str], target: Path, *, jobs: int, threads: int) -> int:
     return 0
 
 
+def _pair(text: str) -> tuple[str, object]:
+    """Return a parameter's name and its value, JSON or a word."""
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=VALUE")
+    with suppress(json.JSONDecodeError):
+        return name, json.loads(value)
+    return name, value
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the commands."""
+    out = argparse.ArgumentParser(prog="specseg", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    commands = out.add_subparsers(dest="what", required=True)
+    for name, words in COMMANDS.items():
+        command = commands.add_parser(name, help=words, description=words)
+        add = command.add_argument
+        if name == "chapter":
+            add("name", help="number, slug or file of the chapter")
+            add("-p", "--parameter", type=_pair, action="append", default=[], metavar="NAME=VALUE",
+                help="a papermill parameter of the chapter, VALUE as JSON or a word; repeatable")  # fmt: skip
+        else:
+            add("-j", "--jobs", type=int, default=2, help="chapters at a time")
+        if name in ("facts", "portable"):
+            add("--only", nargs="+", action="extend", metavar="NN", help="chapters, repeatable; default: all it is for")
+        else:
+            add("--profile", default="smoke", help="smoke, standard or paper (profiles.toml)")
+        if name in ("book", "chapter"):
+            add("--force", action="store_true", help="run chapters even when nothing changed")
+        if name == "book":
+            add("--drift", choices=("show", "fail"), default="fail" if config.in_ci() else "show",
+                help="what a drift from the accepted facts does")  # fmt: skip
+            add("--timings", action="store_true", help="say where the build's time goes")
+        elif name == "facts":
+            add("--out", type=Path, required=True, help="file that is written")
+            add("--threads", type=int, default=1, help="threads of each chapter")
+        elif name == "portable":
+            add("--setting", action="append", default=[], help="repeatable; default: all that this processor has")
+    return out
+
+
 def main(argv: list[str] | None = None) -> int:
     """Parse the command line and run; complaints go to stderr, without a Python traceback, with exit status 1."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", default="book", choices=("book", "chapter", "accept", "facts", "portable"))
-    parser.add_argument("--chapter", help="chapter's slug, number or file (with 'chapter')")
-    parser.add_argument("--profile", default="smoke")
-    parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
-                        help="a papermill parameter of the chapter, VALUE as JSON or a word")  # fmt: skip
-    parser.add_argument("-j", "--jobs", type=int, default=2)
-    parser.add_argument("--force", action="store_true", help="run chapters even when nothing changed")
-    parser.add_argument("--only", nargs="+", default=list(portable.SUBJECT), metavar="NN",
-                        help="chapters of 'facts' and 'portable'")  # fmt: skip
-    parser.add_argument("--setting", action="append", default=[], help="of 'portable'; default: all")
-    parser.add_argument("--out", type=Path, help="file that 'facts' writes")
-    parser.add_argument("--threads", type=int, default=1, help="threads of each chapter, with 'facts'")
-    parser.add_argument("--timings", action="store_true", help="say where the build's time goes")
-    parser.add_argument("--drift", choices=("show", "fail"), default="fail" if config.in_ci() else "show")
-    args = parser.parse_args(argv)
+    args = parser().parse_args((sys.argv[1:] if argv is None else argv) or ["book"])
     os.environ["PYTHONUNBUFFERED"] = "1"
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    given = {name: _value(text) for name, text in args.parameter}
     try:
         if args.what == "facts":
-            return facts(args.only, args.out, jobs=args.jobs, threads=args.threads)
+            return facts(args.only or list(portable.SUBJECT), args.out, jobs=args.jobs, threads=args.threads)
         if args.what == "portable":
-            return portable.compare(args.setting, args.only, args.jobs, console)
+            return portable.compare(args.setting, args.only or list(portable.SUBJECT), args.jobs, console)
         with alone():
             if args.what == "accept":
-                return accept(args.profile, jobs=args.jobs, given=given)
+                return accept(args.profile, jobs=args.jobs)
             if args.what == "chapter":
-                if not args.chapter:
-                    raise BookError("which chapter? give --chapter NN (make chapter CH=NN)")
-                return _one(args, given)
-            if given:
-                raise BookError("-p goes with one chapter; the whole book takes its sizes from --profile")
-            return build(args.profile, jobs=args.jobs, force=args.force, drift=args.drift, given=given,
-                         timings=args.timings)  # fmt: skip
+                return _one(args)
+            return build(args.profile, jobs=args.jobs, force=args.force, drift=args.drift, timings=args.timings)
     except (BookError, ValueError, FileNotFoundError) as err:
         print(f"book: {err}", file=sys.stderr)
         return 1
@@ -283,20 +312,13 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
-def _one(args, given: dict) -> int:
-    runs = run_chapters(args.profile, only=args.chapter, given=given, jobs=1, force=args.force)
+def _one(args) -> int:
+    runs = run_chapters(args.profile, only=args.name, given=dict(args.parameter), jobs=1, force=args.force)
     for run in runs:
         for judged in check.judge_one(load_claims(), run.chapter.slug, nbformat.read(run.path, 4)):
             console.print(f"  {judged.verdict:27} {judged.claim.id}")
         console.print(f"{run.what} in {run.seconds:.1f} s: {run.path.relative_to(config.root())}")
     return 0
-
-
-def _value(text: str):
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
 
 
 if __name__ == "__main__":

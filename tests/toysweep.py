@@ -79,7 +79,7 @@ def run(cell, folder, tell):
 
 
 def record(cell, folder, rows, context):
-    journal("contexts.txt", f"{context.profile}|{context.command}|{context.device}|{context.energy_kwh}")
+    journal("contexts.txt", f"{context.profile}|{context.command}|{context.device}")
     if not (config.root() / "recording").exists():
         return None
     path = records.write("toy_cells", rows, **context.told(), seed=cell.seed)

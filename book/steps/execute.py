@@ -53,7 +53,7 @@ def fingerprint(chapter: Chapter, parameters: dict[str, Any]) -> str:
         "profile": profile.values,
         "versions": provenance.versions(),
         "claims": [repr(c) for c in claims],
-        "data": config.has_data_root() if set(profile.values.get("data", [])) - {"synthetic"} else None,
+        "data": config.data_root().is_dir() if set(profile.values.get("data", [])) - {"synthetic"} else None,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import nbformat
 
-from specseg.evidence import config, coverage, provenance, records, schema
-from specseg.evidence import pages as ledger_pages
+from specseg.evidence import config, provenance, records, schema
 from specseg.evidence.ledger import Judgement
 from specseg.evidence.records import Record
-from specseg.evidence.rows import group, line, listing, raw, table
+from steps import coverage, ledger
 from steps.execute import Run
+from steps.rows import group, line, listing, raw, table
 from steps.sources import BookError
 
 
@@ -38,13 +38,13 @@ def generate(
     profile: str, runs: list[Run], judged: list[Judgement], found: dict[str, Any], front: str
 ) -> dict[str, str]:
     """Return page name -> MyST text of every generated page; `front` is the front page's picture."""
-    slugs, every = [r.chapter.slug for r in runs], all_records()
+    slugs, every = [r.chapter.slug for r in runs], {name: records.find(name) for name in records.experiments()}
     made = {
-        "ledger.md": ledger_pages.ledger_md(judged, slugs),
-        "errata.md": ledger_pages.errata_md(judged),
+        "ledger.md": ledger.ledger_md(judged, slugs),
+        "errata.md": ledger.errata_md(judged),
         "runs.md": runs_md(profile, runs, found, every),
-        "_generated/front.md": _orphan(ledger_pages.front_md(judged, front)),
-        "_generated/verdicts.md": _orphan(ledger_pages.verdicts_md(judged)),
+        "_generated/front.md": _orphan(ledger.front_md(judged, front)),
+        "_generated/verdicts.md": _orphan(ledger.verdicts_md(judged)),
         "_generated/built.md": _orphan(built_line(profile, runs)),
         "_generated/cost.md": _orphan(cost_md(profile, runs, every)),
     }
@@ -55,15 +55,15 @@ def _optional(judged: list[Judgement]) -> dict[str, str]:
     """Return the pages that this checkout's library and sources provide (a toy book has none of them)."""
     made = {}
     if (config.root() / "data_manifests").is_dir():
-        from specseg.data import page as data_page
+        from steps import data_sets
 
-        made["data.md"] = data_page.render()
+        made["data.md"] = data_sets.render()
     if (config.root() / "paper" / "inventory.toml").is_file():
         from specseg.evidence import paper
         from specseg.proofs import conventions
         from specseg.study import notation
 
-        made["changed_minds.md"] = ledger_pages.changed_md(judged)
+        made["changed_minds.md"] = ledger.changed_md(judged)
         made["coverage.md"] = coverage.page(judged, paper.inventory())
         made["conventions.md"] = conventions.render()
         made["notation.md"] = notation.render()
@@ -147,13 +147,6 @@ def withdrawn() -> list[str]:
             raise BookError(f"{file}: {left[0]} is withdrawn, but lies under results/ still")
         lines.append(f"- {', '.join(f'`{r}`' for r in entry.records)}, withdrawn on {entry.date}: {entry.reason}")
     return lines
-
-
-def all_records() -> dict[str, list[Record]]:
-    """Return experiment -> records of every experiment under results/."""
-    home = records.home()
-    names = sorted(p.name for p in home.iterdir() if p.is_dir() and p.name != "accepted") if home.is_dir() else []
-    return {name: own for name in names if (own := records.find(name))}
 
 
 def _precision(record: Record) -> str:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from specseg.evidence import accepted
 from specseg.evidence.ledger import load_claims
+from steps import accepted
 from steps.sources import BookError
 
 SUBJECT = ("20", "25", "30", "35", "40", "45", "50", "55", "75", "90")

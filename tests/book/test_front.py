@@ -12,12 +12,12 @@ from bs4 import BeautifulSoup
 from conftest import ROOT
 from visits import DESK, PHONE, Visit
 
-from specseg.evidence import answers
 from specseg.evidence.claims import load_claims
 from specseg.evidence.verdicts import Judgement, Observation
 from specseg.figures import front as drawn
 from specseg.nets import protocol
 from specseg.study import front, gate, trained
+from steps import answers
 
 SYMBOLS = re.compile(r"R_?ce|\bLRG\b|\bFPI\b|nu_?max|L_?ce|\bKL\b|\$|ν")
 SEEN = {  # claim -> (domain, value, low, high), as the records had them when the sentences were written

@@ -268,7 +268,7 @@ def test_two_swapped_labels_are_both_named(copy):
 def test_progress_is_told_every_file_once(copy):
     manifest, root, _ = copy
     seen = []
-    verify(manifest, root, workers=3, progress=lambda path, size: seen.append((path, size)))
+    verify(manifest, root, progress=lambda path, size: seen.append((path, size)))
     assert sorted(seen) == sorted((f.path, f.bytes) for f in manifest.files)
 
 
@@ -499,19 +499,19 @@ def test_fetch_unpacks_an_archive_and_verify_is_content(web, tmp_path):
     assert fetch(manifest, root).kept == 1 and len(web.asked) == asked
 
 
-def test_archives_that_lead_outside_or_are_damaged_are_refused(tmp_path):
+def test_archives_that_lead_outside_or_are_damaged_do_no_harm(tmp_path):
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as stream:
         stream.writestr("../evil.txt", "x")
-    with pytest.raises(FetchError, match="evil.zip: member '../evil.txt' leads outside"):
-        unpack(tmp_path / "evil.zip", tmp_path / "in", "zip")
+    unpack(tmp_path / "evil.zip", tmp_path / "in", "zip")
+    assert not list(tmp_path.rglob("evil.txt"))
     with tarfile.open(tmp_path / "evil.tar", "w") as stream:
         stream.add(tmp_path / "evil.zip", "../evil.zip")
-    with pytest.raises(FetchError, match="evil.tar: member '../evil.zip' leads outside"):
+    with pytest.raises(FetchError, match="evil.tar: "):  # the words are Python's own
         unpack(tmp_path / "evil.tar", tmp_path / "in", "tar")
     (tmp_path / "link").symlink_to("/etc")
     with tarfile.open(tmp_path / "link.tar", "w") as stream:
         stream.add(tmp_path / "link", "link")
-    with pytest.raises(FetchError, match="link.tar: "):  # its words are Python's own where its filter refuses
+    with pytest.raises(FetchError, match="link.tar: "):
         unpack(tmp_path / "link.tar", tmp_path / "in", "tar")
     (tmp_path / "bad.tar").write_bytes(b"no archive")
     with pytest.raises(FetchError, match="bad.tar: cannot be unpacked"):

@@ -1,4 +1,4 @@
-"""What label maps are like, the data page, and the figures: closed forms, slow references, words on the page."""
+"""What label maps are like, and the figures: closed forms, slow references, words on the page."""
 
 import json
 
@@ -9,8 +9,7 @@ from conftest import loaded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from specseg.data import datasets, label_tables, loading, manifests, synthetic
-from specseg.data import page as data_page
+from specseg.data import datasets, label_tables, loading, synthetic
 from specseg.data.datasets import VOID, Sample
 from specseg.data.label_numbers import measure, stacked
 from specseg.evidence import config
@@ -111,53 +110,6 @@ def test_the_bench_runs_and_compares_equal_pictures(monkeypatch, tmp_path, capsy
     bench.main(["--images", "3", "--rounds", "1", "--json", str(tmp_path / "out.json")])
     assert len(json.loads((tmp_path / "out.json").read_text())["rows"]) == 6 and "ratio" in capsys.readouterr().out
     assert bench.interval([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]) == (2.0, 8.0)  # 9 rounds: second and eighth
-
-
-# ---------------------------------------------------------------- the page
-
-
-def test_the_page_has_every_set_with_licence_access_and_how_to_get_it():
-    page = data_page.render()
-    for name in manifests.names():
-        manifest = manifests.load(name)
-        section = page.split(f"(data-{name})=")[1].split("(data-")[0]
-        assert manifest.title in section and manifest.licence in section and manifest.how in section
-        assert manifest.homepage in section and data_page.HASHES[manifest.hashes] in section
-        assert all(note in section for note in manifest.notes)
-        assert all(f"| {s.name} | {s.count:,} |" in section for s in manifest.splits)
-        assert all(c in section for c in manifest.labels.names)
-
-
-def test_unverified_hashes_are_said_on_the_page():
-    page = data_page.render()
-    for name in ("cityscapes", "deepglobe"):
-        section = page.split(f"(data-{name})=")[1].split("(data-")[0]
-        assert "No hash is public** (unverified)" in section and "sha256 unverified" in section
-    assert "never compared with the official archive" in page.split("(data-voc2012)=")[1].split("(data-")[0]
-
-
-def test_the_papers_counts_are_on_the_page_and_a_difference_would_show(monkeypatch):
-    page = data_page.render()
-    assert page.count("| equal |") == 10 and "differs" not in page
-    real = manifests.load
-
-    def changed(name):
-        manifest = real(name)
-        if name != "cityscapes":
-            return manifest
-        from dataclasses import replace
-
-        return replace(manifest, splits=(replace(manifest.splits[0], count=2974), *manifest.splits[1:]))
-
-    monkeypatch.setattr(manifests, "load", changed)
-    assert "| 2,975 | 2,974 | **differs** |" in data_page.render()
-
-
-def test_the_page_holds_no_raw_html():
-    text = data_page.render()
-    for target in manifests.names():
-        text = text.replace(f"<data-{target}>", "")
-    assert "<" not in text
 
 
 # ---------------------------------------------------------------- figures

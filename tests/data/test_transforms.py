@@ -102,19 +102,12 @@ def test_padded_frame_adds_void_at_the_end_and_crops_what_is_longer():
     assert np.array_equal(framed.label[:40], sample.label[:, 12:77])
 
 
-def test_whole_image_is_untouched():
-    sample = marked(40, 90)
-    framed = transforms.frame(sample, 65, "whole")
-    assert np.array_equal(framed.image, sample.image) and np.array_equal(framed.label, sample.label)
-
-
 @pytest.mark.parametrize(
     "call, words",
     [
         (lambda: transforms.training(512), "size 512: expected 64k"),
         (lambda: transforms.evaluation(1), "size 1: expected 64k"),
-        (lambda: transforms.evaluation(65, "pad"), "'pad': expected one of crop, padded, whole"),
-        (lambda: transforms.training(65, scale=(2.0, 0.5)), "scale"),
+        (lambda: transforms.evaluation(65, "pad"), "'pad': expected one of crop, padded"),
         (lambda: transforms.training(65, base="image"), "base 'image'"),
         (lambda: loading.Steps(7, 8, 0), "batch 8: expected 1 .. 7"),
     ],

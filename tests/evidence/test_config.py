@@ -58,9 +58,9 @@ def test_the_root_is_found_from_the_working_folder_when_installed_elsewhere(proj
 
 
 def test_the_data_folder(project, monkeypatch):
-    assert config.data_root() == project / "data" and not config.has_data_root()
+    assert config.data_root() == project / "data"
     monkeypatch.setenv("SPECSEG_DATA", str(project))
-    assert config.data_root() == project and config.has_data_root()
+    assert config.data_root() == project
 
 
 def test_profiles(project):

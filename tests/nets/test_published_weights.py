@@ -21,7 +21,7 @@ def test_published_weights_give_their_records_probe_again(name):
     assert np.abs(weights.probe_logits(net).numpy() - probe["probe_scene"]).max() < 1e-3 * scale
     if "probe_image" in probe:  # pictures that may travel do
         image = torch.from_numpy(probe["probe_image"]).float() / 255
-    elif config.has_data_root():
+    elif config.data_root().is_dir():
         image = next(iter(networks.test_batches(network, batch=1)))[0][0]
     else:
         pytest.skip(f"NOT RECOMPUTED on a real picture: no folder of data (SPECSEG_DATA) with {network.domain}")

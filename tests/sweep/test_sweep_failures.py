@@ -151,7 +151,7 @@ def test_damaged_files_are_put_aside_and_made_again(toy):
     table = toy.run("status").stdout
     assert len(re.findall(r"│ damaged ", table)) == 2 and not list(toy.home.glob("*/aside"))
     run = toy.run()
-    assert run.returncode == 0 and "done.json: unreadable" in run.stdout and "rows.csv: its sha256 is not" in run.stdout
+    assert run.returncode == 0 and "done.json: not JSON" in run.stdout and "rows.csv: its sha256 is not" in run.stdout
     assert [p.name for p in (toy.folder(0) / "aside" / "1").iterdir()] in (
         ["done.json", "rows.csv"],
         ["rows.csv", "done.json"],

@@ -29,8 +29,8 @@ app.add_typer(ledger_app, name="ledger")
 app.command("advise")(cli_advise.advise)
 console = Console(highlight=False)
 
-Profile = Annotated[str, typer.Option(help="smoke, standard or paper (profiles.toml)")]
-Jobs = Annotated[int, typer.Option(help="chapters at a time")]
+PASS = cli_sweep.PASS
+Options = Annotated[list[str] | None, typer.Argument(metavar="[OPTIONS]...", show_default=False)]
 
 
 @app.callback(invoke_without_command=True)
@@ -40,13 +40,14 @@ def _version(version: Annotated[bool, typer.Option("--version", help="print the 
         raise typer.Exit
 
 
-def _driver(*arguments: str) -> None:
-    """Start the book's driver as a child process and take its exit status."""
+def _driver(command: str, words: list[str] | None) -> None:
+    """Start the book's driver, which knows its options, as a child process and take its exit status."""
     driver = config.root() / "book" / "build.py"
     if not driver.is_file():
         console.print(f"{driver}: missing; run specseg inside a checkout of the project")
         raise typer.Exit(2)
-    with subprocess.Popen([sys.executable, str(driver), *arguments], cwd=config.root()) as child:
+    line = [sys.executable, str(driver), command, *map(_whole, words or [])]
+    with subprocess.Popen(line, cwd=config.root()) as child:
         while child.returncode is None:
             try:
                 child.wait()
@@ -55,54 +56,34 @@ def _driver(*arguments: str) -> None:
     raise typer.Exit(child.returncode)
 
 
-@app.command()
-def book(
-    profile: Profile = "smoke",
-    jobs: Jobs = 2,
-    force: Annotated[bool, typer.Option(help="run every chapter, changed or not")] = False,
-    drift: Annotated[str, typer.Option(help="show or fail: what a drift from the accepted facts does")] = "",
-    timings: Annotated[bool, typer.Option("--timings", help="say where the build's time goes")] = False,
-) -> None:
+def _whole(word: str) -> str:
+    """Return `folder=PLACE` with the place's whole path: a chapter runs in the project's root."""
+    name, _, value = word.partition("=")
+    return f"folder={Path(value).resolve()}" if name == "folder" and Path(value).is_dir() else word
+
+
+@app.command(context_settings=PASS)
+def book(words: Options = None) -> None:
     """Execute the chapters that changed, build the HTML, verify it, publish it to _build/html."""
-    extra = [*(["--force"] if force else []), *(["--drift", drift] if drift else [])]
-    extra += ["--timings"] if timings else []
-    _driver("book", "--profile", profile, "--jobs", str(jobs), *extra)
+    _driver("book", words)
 
 
-@app.command()
-def chapter(
-    name: Annotated[str, typer.Argument(help="number, slug or file of the chapter")],
-    profile: Profile = "smoke",
-    parameter: Annotated[list[str] | None, typer.Option("-p", "--parameter", help="NAME=VALUE, repeatable")] = None,
-    force: Annotated[bool, typer.Option(help="run it even when nothing changed")] = False,
-) -> None:
+@app.command(context_settings=PASS)
+def chapter(words: Options = None) -> None:
     """Run one chapter and print the verdicts on its claims."""
-    pairs = []
-    for text in parameter or []:
-        key, sign, value = text.partition("=")
-        if not sign:
-            raise typer.BadParameter(f"{text!r}: expected NAME=VALUE")
-        if key == "folder" and Path(value).is_dir():
-            value = str(Path(value).resolve())  # the chapter runs in the project's root
-        pairs += ["-p", key, value]
-    _driver("chapter", "--chapter", name, "--profile", profile, *pairs, *(["--force"] if force else []))
+    _driver("chapter", words)
 
 
-@ledger_app.command()
-def accept(profile: Profile = "smoke", jobs: Jobs = 2) -> None:
+@ledger_app.command(context_settings=PASS)
+def accept(words: Options = None) -> None:
     """Run the chapters, show the difference to the accepted facts, and accept what was found."""
-    _driver("accept", "--profile", profile, "--jobs", str(jobs))
+    _driver("accept", words)
 
 
-@ledger_app.command()
-def portable(
-    only: Annotated[list[str] | None, typer.Option(help="chapter's number, repeatable; default: all it is for")] = None,
-    setting: Annotated[list[str] | None, typer.Option(help="repeatable; default: all that this processor has")] = None,
-    jobs: Jobs = 2,
-) -> None:
+@ledger_app.command(context_settings=PASS)
+def portable(words: Options = None) -> None:
     """Run chapters under other kernels, threads and instruction sets: are the facts and verdicts the same?"""
-    extra = ["--only", *only] if only else []
-    _driver("portable", "--jobs", str(jobs), *(w for name in setting or [] for w in ("--setting", name)), *extra)
+    _driver("portable", words)
 
 
 @ledger_app.command()

@@ -122,10 +122,9 @@ def show(
     from specseg.data import datasets, manifests
 
     manifest, console = named(manifests.load, name), console_()
-    split = split or next(s.name for s in manifest.splits)
-    options = {} if manifest.access == "generated" else {"partial": True}
+    split = split or manifest.splits[0].name
     try:
-        data = datasets.open(name, split, need="label", **options)
+        data = datasets.open(name, split, need="label", partial=True)
     except (FileNotFoundError, ValueError) as err:
         console.print(str(err), style="red")
         raise typer.Exit(1) from None
@@ -142,7 +141,7 @@ def show(
     console.print(table)
     console.print(f"{data.coverage} labels of this split are present")
     try:
-        pairs = datasets.open(name, split, **options)
+        pairs = datasets.open(name, split, partial=True)
     except (FileNotFoundError, ValueError):
         console.print("no image of this split is present: no contact sheet")
         return
@@ -157,8 +156,7 @@ def spread(count: int, wanted: int) -> list[int]:
     >>> spread(10, 3)
     [0, 3, 6]
     """
-    if wanted <= 0 or wanted >= count:
-        return list(range(count))
+    wanted = min(wanted, count) if wanted > 0 else count
     return [k * count // wanted for k in range(wanted)]
 
 
@@ -180,7 +178,6 @@ def write_sheet(data: datasets.DataSet, path: Path, images: int = 8, size: int =
 @app.command("hash")
 def hash_(folder: Annotated[Path, typer.Argument(help="folder of a data set")], pattern: str = "**/*") -> None:
     """Print the file list of a folder (path, bytes, sha256): what a new manifest's file_list holds."""
-
     if not folder.is_dir():
         raise typer.BadParameter(f"{folder}: no such folder")
     print("path\tbytes\tsha256")
@@ -191,7 +188,3 @@ def hash_(folder: Annotated[Path, typer.Argument(help="folder of a data set")], 
 def _progress(console: Console) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     return Progress(*columns, console=console, transient=True, disable=config.in_ci() or not console.is_terminal)
-
-
-if __name__ == "__main__":
-    app()

@@ -14,34 +14,26 @@ def read_image(path: Path) -> np.ndarray:
     Grey and palette images become RGB; an EXIF rotation is applied; an alpha channel must be opaque.
     Raises ValueError that names the file for a damaged or foreign file, more than 8 bits, or real transparency.
     """
-    image = _load(path)
-    if image.mode != "RGB":
-        image = _rgb(image, path)
-    return np.asarray(image)
+    return np.asarray(_rgb(_load(path), path))
 
 
-def read_numbers(path: Path) -> np.ndarray:
-    """Return a stored map of numbers, uint8 (H, W): 8-bit grey or palette indices (never the palette's colours).
+def read_label(path: Path, *, colors: bool = False) -> np.ndarray:
+    """Return a stored label map: class numbers, uint8 (H, W), of an 8-bit grey or palette image (never the palette's
+    colours) or of SBD's .mat file; or with `colors` uint8 (H, W, 3) of an RGB, palette or opaque RGBA image.
 
     Raises ValueError that names the file and the mode found.
     """
+    if path.suffix == ".mat":
+        return _mat(path)
     image = _load(path)
-    if image.mode not in ("L", "P"):
-        raise ValueError(f"{path}: label of mode {image.mode}; expected 8-bit class numbers (grey or palette)")
-    return np.asarray(image)
-
-
-def read_colors(path: Path) -> np.ndarray:
-    """Return a stored colour map, uint8 (H, W, 3): RGB, palette or opaque RGBA. Raises as `read_image` does."""
-    image = _load(path)
-    if image.mode in ("L", "LA", "1"):
+    if colors and image.mode in ("L", "LA", "1"):
         raise ValueError(f"{path}: label of mode {image.mode}; expected colours")
-    if image.mode != "RGB":
-        image = _rgb(image, path)
-    return np.asarray(image)
+    if not colors and image.mode not in ("L", "P"):
+        raise ValueError(f"{path}: label of mode {image.mode}; expected 8-bit class numbers (grey or palette)")
+    return np.asarray(_rgb(image, path) if colors else image)
 
 
-def read_mat(path: Path) -> np.ndarray:
+def _mat(path: Path) -> np.ndarray:
     """Return SBD's class map of a .mat file (GTcls.Segmentation), uint8 (H, W). Raises ValueError naming the file."""
     import zlib
 
@@ -79,6 +71,8 @@ def _absent(path: Path) -> FileNotFoundError:
 
 
 def _rgb(image: Image.Image, path: Path) -> Image.Image:
+    if image.mode == "RGB":
+        return image
     if image.mode.startswith(("I", "F")):
         raise ValueError(f"{path}: image of mode {image.mode} (more than 8 bits a channel); expected 8 bits")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:

@@ -36,18 +36,9 @@ STREET_CLASSES, SEEN, SHOWN = zip(
 ) = range(19)  # fmt: skip
 # what stands in the street: class -> how many in a frame at dose 1
 MIX = {
-    POLE: 10.0,
-    SIGN: 5.0,
-    LIGHT: 2.5,
-    PERSON: 7.0,
-    CAR: 5.0,
-    BICYCLE: 1.5,
-    MOTORCYCLE: 0.7,
-    RIDER: 1.0,
-    TRUCK: 0.3,
-    BUS: 0.25,
-    TRAIN: 0.1,
-}
+    POLE: 10.0, SIGN: 5.0, LIGHT: 2.5, PERSON: 7.0, CAR: 5.0, BICYCLE: 1.5, MOTORCYCLE: 0.7, RIDER: 1.0, TRUCK: 0.3,
+    BUS: 0.25, TRAIN: 0.1,
+}  # fmt: skip
 
 
 def streets(stream: Stream, things: Things, size: int, dose: float) -> tuple[Canvas, np.ndarray]:
@@ -163,16 +154,9 @@ def _vehicle(stream: Stream, canvas: Canvas, things: Things, cls, x, foot, h, th
         waist, inset = foot - 0.5 * h, 0.2 * (right - left)
         canvas.box(left, waist, right, foot - 0.1 * h, cls, thing)
         canvas.convex([(left + inset, top), (right - inset, top), (right, waist), (left, waist)], cls, thing, 1.1)
-        canvas.convex(
-            [
-                (left + inset, top + 0.05 * h),
-                (right - inset, top + 0.05 * h),
-                (right - 0.5 * inset, waist),
-                (left + 0.5 * inset, waist),
-            ],
-            -1,
-            glass,
-        )
+        high, slope = top + 0.05 * h, 0.5 * inset
+        pane = [(left + inset, high), (right - inset, high), (right - slope, waist), (left + slope, waist)]
+        canvas.convex(pane, -1, glass)
     else:
         canvas.box(left, top, right, foot - 0.1 * h, cls, thing, 1.05)
         canvas.box(left + 0.1 * h, top + 0.25 * h, right - 0.1 * h, top + 0.7 * h, -1, glass)

@@ -27,7 +27,7 @@ def open(name: str, split: str = "train", *, root: Path | str | None = None, **o
     from specseg.data import camvid, deepglobe, dubai, folders, manifests, synthetic, voc
 
     if name == "synthetic":
-        return synthetic.open_split(split, **options)
+        return synthetic.Synthetic(split, **options)
     own = {"voc2012": voc, "sbd": voc, "deepglobe": deepglobe, "camvid": camvid, "dubai": dubai}
     opened = own[name].open_split if name in own else folders.listed
     return opened(manifests.load(name), split, config.data_root() if root is None else Path(root), **options)

@@ -47,6 +47,6 @@ def open_split(
         manifest = replace(manifest, labels=labels)
     held_out = set(val_ids(every))
     chosen = [i for i in every if split == "all" or (i in held_out) == (split == "val")]
-    data = folders.open_split(manifest, part, root, partial=partial, ids=chosen, **how)
+    data = folders.joined(manifest, split, root, [(manifest, part, chosen)], partial=partial, **how)
     data.listed = part.count
     return data

@@ -31,4 +31,4 @@ def open_split(manifest: Manifest, split: str, root: Path, fold: int = 0, **how)
     every = listed_ids(manifest, root, part)
     chosen = [i for i in every if split == "all" or (tile(i) in FOLDS[fold]) == (split == "val")]
     title = split if split == "all" else f"{split} (fold {fold})"
-    return folders.open_split(manifest, part, root, ids=chosen, name=title, **how)
+    return folders.joined(manifest, title, root, [(manifest, part, chosen)], **how)

@@ -255,9 +255,7 @@ def _bound(crossings: np.ndarray, area: np.ndarray, plan: Plan) -> np.ndarray:
     return np.minimum(per_pixel * factor[None, :], share * (1 - share))
 
 
-@lru_cache(maxsize=64)
-def _constant(n: int, nu_max: int) -> float:
-    return laws.bound_constant(n, nu_max)
+_constant = lru_cache(maxsize=64)(laws.bound_constant)
 
 
 def _coarse(filled: np.ndarray, void: np.ndarray, num_classes: int, nu_max: int) -> dict[str, np.ndarray]:

@@ -39,18 +39,14 @@ def rim_power(planes, *, boundary: str = "periodic") -> Tensor:
     return sp.rim_sums(torch.from_numpy(cosines).square().sum(0), (h, w), boundary=boundary)
 
 
+@lru_cache(maxsize=32)
 def rim_bins(size: int, *, boundary: str = "periodic") -> Tensor:
     """Return how many bins the rims of a size x size frame hold; mirrored bins, four times as dense, count a quarter.
 
     >>> rim_bins(5).tolist()
     [1.0, 8.0, 16.0]
     """
-    return _rim_bins(size, sp.check_boundary(boundary)).clone()
-
-
-@lru_cache(maxsize=32)
-def _rim_bins(size: int, boundary: str) -> Tensor:
-    scale = 2 if boundary == "mirrored" else 1
+    scale = 2 if sp.check_boundary(boundary) == "mirrored" else 1
     ones = torch.ones(scale * size, scale * size, dtype=torch.float64)
     return sp.box_profile(ones, boundary=boundary) / scale**2
 
@@ -82,17 +78,14 @@ def band_limited(planes, limits: Sequence[int] = LIMITS, *, boundary: str = "per
 
     Raises ValueError for a limit beyond Nyquist.
     """
-    rows, cols, coefficients = _coefficients(torch.as_tensor(planes).double(), limits, boundary)
-    for nu in limits:
-        k = 2 * nu + 1
-        yield rows[:, :k] @ coefficients[:, :k, :k] @ cols[:, :k].T
-
-
-def _coefficients(planes: Tensor, limits: Sequence[int], boundary: str) -> tuple[Tensor, Tensor, Tensor]:
+    planes = torch.as_tensor(planes).double()
     h, w = planes.shape[-2:]
     top = max(sp.check_nu_max(nu, (h, w)) for nu in limits)
     rows, cols = basis(h, top, boundary=boundary), basis(w, top, boundary=boundary)
-    return rows, cols, rows.T @ planes @ cols
+    coefficients = rows.T @ planes @ cols
+    for nu in limits:
+        k = 2 * nu + 1
+        yield rows[:, :k] @ coefficients[:, :k, :k] @ cols[:, :k].T
 
 
 def contour_distance(label, *, boundary: str = "periodic", reach: int = 64) -> Tensor:

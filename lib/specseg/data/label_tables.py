@@ -6,7 +6,7 @@ tile), one entry a map. Sums over maps first, ratios after.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -101,14 +101,20 @@ def spectra(stack: Stack, groups: Sequence, plan: Plan, *, draws: int = 1000, se
     return pd.DataFrame(rows).astype(dict.fromkeys(whole_numbers, "Int64"))
 
 
+def _limits(plan: Plan) -> Iterator[tuple[int, int, dict[str, object]]]:
+    """Yield of each band-limited label its place in `counts`, its boundary's, and its columns in a table."""
+    for v, (_, nu) in enumerate(plan.variants[: len(plan.boundaries) * len(plan.band)]):
+        b = v // len(plan.band)
+        yield v, b, {"boundary": plan.boundaries[b], "nu_max": nu, "lrg_size": sp.lrg_size(nu)}
+
+
 def single(stack: Stack, names: Sequence[str], plan: Plan) -> pd.DataFrame:
     """Return the rows of three single maps (first, middle, last), by which a reader with the data checks a record."""
     rows, rims, counts = [], _rims(stack, plan), class_scores(stack, plan)
     for k in sorted({0, len(names) // 2, len(names) - 1}):
-        for v, (_, nu) in enumerate(plan.variants[: len(plan.boundaries) * len(plan.band)]):
-            b = v // len(plan.band)
-            at = {"name": names[k], "boundary": plan.boundaries[b], "nu_max": nu, "lrg_size": sp.lrg_size(nu), "n": 1}
-            share = rims[k, b, : nu + 1].sum() / rims[k, b].sum()
+        for v, b, limit in _limits(plan):
+            at = {"name": names[k], **limit, "n": 1}
+            share = rims[k, b, : limit["nu_max"] + 1].sum() / rims[k, b].sum()
             rows += [{**at, "metric": "image_energy_share", "value": share},
                      {**at, "metric": "image_pixel_error", "value": float(pixel_error(counts[k, v]))}]  # fmt: skip
     return pd.DataFrame(rows)
@@ -117,8 +123,7 @@ def single(stack: Stack, names: Sequence[str], plan: Plan) -> pd.DataFrame:
 def class_iou(stack: Stack, classes: Sequence[str], plan: Plan) -> pd.DataFrame:
     """Return the IoU of each class's band-limited labels with the true ones: which classes a band limit costs."""
     rows, iou = [], statistics.iou(class_scores(stack, plan).sum(0))
-    for v, (_, nu) in enumerate(plan.variants[: len(plan.boundaries) * len(plan.band)]):
-        at = {"boundary": plan.boundaries[v // len(plan.band)], "nu_max": nu, "lrg_size": sp.lrg_size(nu)}
+    for v, _, at in _limits(plan):
         rows += [{**at, "metric": "class_iou", "name": c, "value": float(x), "n": len(stack["void"])}
                  for c, x in zip(classes, iou[v], strict=True) if x == x]  # fmt: skip
     return pd.DataFrame(rows)

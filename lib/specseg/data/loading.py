@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from specseg.data.samples import DataSet
 from specseg.data.transforms import Transform, to_pair
@@ -18,7 +19,7 @@ Item = tuple[Tensor, Tensor, str]
 class TorchDataset(Dataset):
     """A data set under a transform: item `i` or `(i, seed)` -> image uint8 (3, s, s), label uint8 (s, s), name.
 
-    Labels are bytes here: a worker hands over an eighth of what int64 would need (`Batches` makes them int64).
+    Labels are bytes here: a worker hands over an eighth of what int64 would need.
     Random transforms draw from torch's generator, seeded by `seed` for the item alone: neither the order of the items
     nor the number of workers changes what an item looks like.
     """
@@ -31,33 +32,19 @@ class TorchDataset(Dataset):
 
     def __getitem__(self, key: int | tuple[int, int]) -> Item:
         index, seed = key if isinstance(key, tuple) else (key, None)
-        if hasattr(self.data, "classes_map"):
-            image, label = self.data.image(index), self.data.classes_map(index)
-            if image.shape[:2] != label.shape:
-                name = self.data.ids[index]
-                raise ValueError(f"{name}: image is {image.shape[:2]} but label is {label.shape}; they must be equal")
-        else:
-            sample = self.data[index]
-            image, label = sample.image, sample.label
-        pair = to_pair(image, label)
+        sample = self.data[index]
+        pair = to_pair(sample.image, sample.label)
         if self.transform is not None:
-            if seed is None:
-                pair = self.transform(pair)
-            else:
-                with torch.random.fork_rng(devices=[]):
+            with torch.random.fork_rng(devices=[], enabled=seed is not None):
+                if seed is not None:
                     torch.manual_seed(seed)
-                    pair = self.transform(pair)
-        return pair[0].as_subclass(Tensor), pair[1].as_subclass(Tensor)[0], self.data.ids[index]
+                pair = self.transform(pair)
+        return pair[0].as_subclass(Tensor), pair[1].as_subclass(Tensor)[0], sample.name
 
 
 def order(count: int, seed: int, epoch: int) -> np.ndarray:
     """Return the order of an epoch: a permutation of 0 .. count - 1 that depends on seed and epoch alone."""
     return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(count)
-
-
-def item_seed(seed: int, epoch: int, index: int) -> int:
-    """Return the seed of one item's random transform, below 2^63."""
-    return int(np.random.SeedSequence([seed, epoch, index]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 class Steps(Sampler):
@@ -69,82 +56,50 @@ class Steps(Sampler):
         self.count, self.batch, self.seed, self.start = count, batch, seed, start
 
     def step(self, number: int) -> list[tuple[int, int]]:
-        """The batch of one step."""
-        per_epoch = self.count // self.batch
-        epoch, place = divmod(number, per_epoch)
-        chosen = order(self.count, self.seed, epoch)[place * self.batch : (place + 1) * self.batch]
-        return [(int(i), item_seed(self.seed, epoch, int(i))) for i in chosen]
+        """The batch of one step; an item's seed depends on seed, epoch and item alone, and is below 2^63."""
+        epoch, place = divmod(number, self.count // self.batch)
+        chosen = order(self.count, self.seed, epoch)[place * self.batch : (place + 1) * self.batch].tolist()
+        states = [np.random.SeedSequence([self.seed, epoch, i]).generate_state(1, np.uint64)[0] for i in chosen]
+        return [(i, int(state >> np.uint64(1))) for i, state in zip(chosen, states, strict=True)]
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        number = self.start
-        while True:
-            yield self.step(number)
-            number += 1
+        return map(self.step, itertools.count(self.start))
 
 
-class Batches:
-    """Batches of a DataLoader: images uint8 (B, 3, s, s), labels int64 (B, s, s), names."""
+def evaluation_loader(data: DataSet, transform: Transform, batch: int = 1) -> DataLoader:
+    """Return a loader over the whole split once, in its order.
 
-    def __init__(self, loader: DataLoader) -> None:
-        self.loader = loader
+    Its batches are images uint8 (B, 3, s, s), labels int64 (B, s, s) and names.
+    """
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, tuple[str, ...]]]:
-        return ((images, labels.long(), names) for images, labels, names in self.loader)
+    def together(items: list[Item]) -> tuple[Tensor, Tensor, tuple[str, ...]]:
+        images, labels, names = default_collate(items)
+        return images, labels.long(), names
 
-    def __len__(self) -> int:
-        return len(self.loader)
-
-
-def training_loader(
-    data: DataSet,
-    transform: Transform,
-    batch: int,
-    *,
-    seed: int = 0,
-    start: int = 0,
-    workers: int = 0,
-) -> Batches:
-    """Return an endless loader of training batches from step `start` on."""
-    steps = Steps(len(data), batch, seed, start)
-    return Batches(DataLoader(TorchDataset(data, transform), batch_sampler=steps, **_workers(workers, seed)))
-
-
-def evaluation_loader(data: DataSet, transform: Transform, batch: int = 1, *, workers: int = 0) -> Batches:
-    """Return a loader over the whole split once, in its order."""
-    items = TorchDataset(data, transform)
-    return Batches(DataLoader(items, batch_size=batch, shuffle=False, **_workers(workers, 0)))
+    own = torch.Generator().manual_seed(0)  # else the loader draws from torch's
+    return DataLoader(TorchDataset(data, transform), batch, collate_fn=together, generator=own)
 
 
 def draws(
-    data: DataSet,
-    transform: Transform,
-    batch: int,
-    *,
-    seed: int = 0,
-    workers: int = 0,
+    data: DataSet, transform: Transform, batch: int, *, seed: int = 0, workers: int = 0
 ) -> Callable[[int], tuple[Tensor, Tensor]]:
     """Return step -> (images float (B, 3, s, s) in [0, 1], labels int64 (B, s, s)): equal for equal steps.
 
     Steps asked for in a row come from one loader that works ahead; any other step starts it anew there.
     """
-    state: dict = {"next": None, "batches": None}
+    items, following, batches = TorchDataset(data, transform), None, iter(())
+    options = {"worker_init_fn": _start_worker, "prefetch_factor": 4} if workers else {}
 
     def draw(step: int) -> tuple[Tensor, Tensor]:
-        if state["next"] != step:
-            loader = training_loader(data, transform, batch, seed=seed, start=step, workers=workers)
-            state["batches"] = iter(loader)
-        images, labels, _ = next(state["batches"])
-        state["next"] = step + 1
-        return images.float() / 255.0, labels
+        nonlocal following, batches
+        if following != step:
+            sampler, own = Steps(len(data), batch, seed, step), torch.Generator().manual_seed(seed)
+            batches = iter(DataLoader(items, batch_sampler=sampler, num_workers=workers, generator=own, **options))
+        images, labels, _ = next(batches)
+        following = step + 1
+        return images.float() / 255.0, labels.long()
 
     return draw
-
-
-def _workers(count: int, seed: int) -> dict:
-    settings = {"num_workers": count, "generator": torch.Generator().manual_seed(seed)}
-    if count:
-        settings |= {"worker_init_fn": _start_worker, "prefetch_factor": 4}
-    return settings
 
 
 def _start_worker(number: int) -> None:

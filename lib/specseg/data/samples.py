@@ -75,7 +75,9 @@ class DataSet(ABC):
     def __getitem__(self, index: int) -> Sample:
         if not -len(self) <= index < len(self):
             raise IndexError(f"{self.name}/{self.split}: index {index} outside 0 .. {len(self) - 1}")
-        index %= len(self)
+        return self._sample(index % len(self))
+
+    def _sample(self, index: int) -> Sample:
         return Sample(self.image(index), self.label(index), self.ids[index])
 
     def __iter__(self) -> Iterator[Sample]:
@@ -139,10 +141,6 @@ class Decoded(DataSet):
 
     def image(self, index: int) -> np.ndarray:
         return self._images[index]
-
-    def classes_map(self, index: int) -> np.ndarray:
-        """Label map number `index` as bytes (H, W): what `loading.TorchDataset` asks for."""
-        return self._labels[index]
 
     def label(self, index: int) -> np.ndarray:
         return self._labels[index].astype(np.int64)

@@ -12,11 +12,13 @@ import multiprocessing
 import os
 import signal
 import threading
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -33,20 +35,11 @@ class BadFile(ValueError):
         super().__init__(message.encode("utf-8", "backslashreplace").decode())  # a name may be in another encoding
 
 
-class Item(Protocol):
-    """One map of a walk: its name, and `key`, plain values that differ once its numbers would."""
-
-    name: str
-
-    @property
-    def key(self) -> tuple: ...
-
-
 Work = Callable[[Any, Any], dict[str, np.ndarray] | None]
 
 
 def run(
-    items: Sequence[Item],
+    items: Sequence[Any],
     folder: Path,
     work: Work,
     context: Any,
@@ -57,6 +50,7 @@ def run(
 ) -> Iterator[tuple[dict[str, np.ndarray], list[str], list[dict[str, str]]]]:
     """Yield (numbers stacked over maps, their names, bad files) of each chunk, in order.
 
+    An item is one map: its `name`, and its `key`, plain values that differ once its numbers would.
     `work(context, item)` gives one map's numbers, None for a map that says nothing; a BadFile it raises ends the run,
     or with `keep_going` is listed as {"file", "reason"}. `folder` keeps one file a chunk, which is used again when it
     holds the same files in the same state. `workers` > 1 starts that many processes.
@@ -74,7 +68,7 @@ def run(
         yield numbers, names, bad
 
 
-def _ready(jobs: list, work: Work, context: Any, workers: int, keep_going: bool) -> Iterator[tuple[Path, list[Item]]]:
+def _ready(jobs: list, work: Work, context: Any, workers: int, keep_going: bool) -> Iterator[tuple[Path, list]]:
     """Yield the jobs in order, each once its file is on disk."""
     todo = {file for file, part in jobs if _read(file, part, only_state=True) is None}
     if workers <= 1 or len(todo) <= 1:
@@ -119,7 +113,7 @@ def _start_worker() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def chunk(file: Path, items: Sequence[Item], work: Work, context: Any, keep_going: bool) -> None:
+def chunk(file: Path, items: Sequence[Any], work: Work, context: Any, keep_going: bool) -> None:
     """Measure some maps and write their numbers to `file`, whole or not at all. Raises BadFile unless `keep_going`."""
     found, names, bad = [], [], []
     for item in items:
@@ -140,11 +134,11 @@ def chunk(file: Path, items: Sequence[Item], work: Work, context: Any, keep_goin
     os.replace(partial, file)
 
 
-def _state(items: Sequence[Item]) -> list:
+def _state(items: Sequence[Any]) -> list:
     return [[item.name, *item.key] for item in items]
 
 
-def _read(file: Path, items: Sequence[Item], only_state: bool = False):
+def _read(file: Path, items: Sequence[Any], only_state: bool = False):
     """Return what a chunk's file holds, None where it is missing, damaged, or of other files."""
     if not file.is_file():
         return None
@@ -154,12 +148,8 @@ def _read(file: Path, items: Sequence[Item], only_state: bool = False):
             if told["state"] != _state(items):
                 return None
             arrays = {} if only_state else {key: kept[key] for key in kept.files if key != "told"}
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
-    except Exception as err:  # zipfile's and zlib's own errors share no base
-        if type(err).__name__ in ("BadZipFile", "error"):
-            return None
-        raise
     return arrays, told["names"], told["bad"]
 
 
@@ -196,7 +186,7 @@ class Sums:
         self.drawn: dict[str, np.ndarray] = {}
         self.count = 0
         self.groups: set[bytes] = set()
-        self._last = np.zeros(draws + 1)
+        self.maps = np.zeros(draws + 1)  # how many are in each bootstrap sample, the data itself first
 
     def add(self, numbers: dict[str, np.ndarray], groups: Sequence[str]) -> None:
         """Add the numbers of some maps, stacked over maps, and the bootstrap group of each."""
@@ -204,20 +194,10 @@ class Sums:
             return
         times = np.stack([weights(g, self.draws, self.seed) for g in groups], axis=1)
         for key, values in numbers.items():
-            total = values.sum(0, dtype=np.float64)
-            self.plain[key] = self.plain[key] + total if key in self.plain else total
+            self.plain[key] = self.plain.get(key, 0.0) + values.sum(0, dtype=np.float64)
             if key in self.keys:
                 flat = times @ values.reshape(len(values), -1).astype(np.float64)
-                flat = flat.reshape(self.draws + 1, *values.shape[1:])
-                if key in self.drawn:
-                    self.drawn[key] += flat
-                else:
-                    self.drawn[key] = flat
-        self._last += times.sum(1)
+                self.drawn[key] = self.drawn.get(key, 0.0) + flat.reshape(self.draws + 1, *values.shape[1:])
+        self.maps += times.sum(1)
         self.count += len(groups)
         self.groups |= {hashlib.sha256(g.encode()).digest()[:8] for g in groups}
-
-    @property
-    def maps(self) -> np.ndarray:
-        """Number of maps in each bootstrap sample, the data itself first."""
-        return self._last

@@ -94,17 +94,26 @@ def _landcover(stream: Stream, things: Things, size: int, dose: float) -> tuple[
 
 
 class Synthetic(DataSet):
-    """Scenes of one regime as a data set: split "train" starts at seed 0, "val" at 1,000,000, "test" at 2,000,000."""
+    """`count` scenes of one regime: split "train" starts at seed 0, "val" at 1,000,000, "test" at 2,000,000.
 
-    def __init__(self, split: str, regime: str, size: int, count: int, dose: float, void: bool) -> None:
+    `partial` and `need` have no meaning here: all scenes are there, and a label is drawn with its picture.
+    """
+
+    def __init__(
+        self, split: str, *, regime: str = "objects", size: int = 513, count: int = 100, dose: float = 1.0,
+        void: bool = True, partial: bool = False, need: str = "both",
+    ) -> None:  # fmt: skip
+        for what, word, known in (("split", split, SPLIT_SEEDS), ("regime", regime, CLASSES)):
+            if word not in known:
+                raise ValueError(f"synthetic: unknown {what} {word!r}: expected one of {', '.join(known)}")
+        if not 0 < count <= 1_000_000:
+            raise ValueError(f"synthetic: count {count}: expected 1 .. 1000000")
         self.seeds = [SPLIT_SEEDS[split] + k for k in range(count)]
         ids = [f"{regime}-{seed:07d}" for seed in self.seeds]
         super().__init__("synthetic", split, ids, count, CLASSES[regime], palette(regime))
         self._make = {"regime": regime, "size": size, "dose": dose, "void": void}
 
-    def __getitem__(self, index: int) -> Sample:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"{self.name}/{self.split}: index {index} outside 0 .. {len(self) - 1}")
+    def _sample(self, index: int) -> Sample:  # picture and label map are drawn together
         return scene(seed=self.seeds[index], **self._make)
 
     def image(self, index: int) -> np.ndarray:
@@ -136,24 +145,3 @@ def voc_palette(count: int) -> np.ndarray:
         color |= ((index >> np.arange(3)) & 1) << (7 - bit)
         index >>= 3
     return color.astype(np.uint8)
-
-
-def open_split(
-    split: str,
-    *,
-    regime: str = "objects",
-    size: int = 513,
-    count: int = 100,
-    dose: float = 1.0,
-    void: bool = True,
-    partial: bool = False,
-    need: str = "both",
-) -> Synthetic:
-    """Return `count` scenes of a regime as a data set (`partial` and `need` have no meaning here)."""
-    if split not in SPLIT_SEEDS:
-        raise ValueError(f"synthetic: unknown split {split!r}: expected one of {', '.join(SPLIT_SEEDS)}")
-    if regime not in CLASSES:
-        raise ValueError(f"synthetic: unknown regime {regime!r}: expected one of {', '.join(REGIMES)}")
-    if not 0 < count <= 1_000_000:
-        raise ValueError(f"synthetic: count {count}: expected 1 .. 1000000")
-    return Synthetic(split, regime, size, count, dose, void)

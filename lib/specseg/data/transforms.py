@@ -1,7 +1,7 @@
 """From a sample of any size to a square frame: torchvision's v2 operators on (image, mask) pairs.
 
 Training: random scale, random crop to s = 64k+1, flip. Evaluation: short side to s and centre crop, so that no void
-padding enters a spectrum; beside it the padded frame and the whole image.
+padding enters a spectrum; beside it the padded frame.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import Tensor
 from specseg.data.samples import VOID, Sample
 
 MEAN = (124, 116, 104)  # ImageNet's mean colour: what padding shows
+SCALE = (0.5, 2.0)  # of the random factor in training
 Pair = tuple[Tensor, Tensor]
 Transform = Callable[[Pair], Pair]
 
@@ -50,68 +51,55 @@ def to_pair(image: np.ndarray, label: np.ndarray) -> Pair:
 
 
 class ScaleCrop:
-    """Scale by a random factor in `scale`, crop a random s x s window, pad with mean colour and void where it is short.
+    """Scale by a random factor in SCALE, crop a random s x s window, pad with mean colour and void where it is short.
 
     The factor is relative to the evaluation's (short side = s) when `base` is "frame", to the stored pixels when it is
     "native". The window is cut before it is scaled: the same distribution as scaling the whole image, and far faster.
     """
 
-    def __init__(self, size: int, scale: tuple[float, float] = (0.5, 2.0), base: str = "frame") -> None:
+    def __init__(self, size: int, base: str) -> None:
         check_size(size)
-        if not 0 < scale[0] <= scale[1]:
-            raise ValueError(f"scale {scale}: expected 0 < low <= high")
         if base not in ("frame", "native"):
             raise ValueError(f"base {base!r}: expected 'frame' or 'native'")
-        self.size, self.scale, self.base = size, scale, base
+        self.size, self.base = size, base
 
     def __call__(self, pair: Pair) -> Pair:
-        params = self.make_params(*pair[0].shape[-2:])
-        return _both(pair, lambda part, mask: self.transform(part, params, mask))
-
-    def make_params(self, height: int, width: int) -> dict:
-        """Draw factor and window: the window in stored pixels and its size after scaling."""
-        low, high = self.scale
-        factor = low + (high - low) * torch.rand(()).item()
+        height, width = pair[0].shape[-2:]
+        factor = SCALE[0] + (SCALE[1] - SCALE[0]) * torch.rand(()).item()
         if self.base == "frame":
             factor *= self.size / min(height, width)
-        params = {}
-        for name, length in (("y", height), ("x", width)):
-            window = min(length, max(1, round(self.size / factor)))
-            start = int(torch.randint(0, length - window + 1, ()).item())
-            after = min(self.size, max(1, round(window * factor)))
-            before = int(torch.randint(0, self.size - after + 1, ()).item())
-            params[name] = (start, window, after, before)
-        return params
-
-    def transform(self, part: Tensor, params: dict, mask: bool) -> Tensor:
-        """Cut, scale (bilinear with antialiasing; nearest for the mask) and pad one of the pair."""
-        (top, rows, tall, above), (left, cols, wide, before) = params["y"], params["x"]
-        cut = _crop(part, top, left, rows, cols)
+        # the window in stored pixels, its size after scaling, and what is padded before it
+        (top, rows, tall, above), (left, cols, wide, before) = (self._window(n, factor) for n in (height, width))
         edges = [before, above, self.size - wide - before, self.size - tall - above]
-        return _pad(_resize(cut, (tall, wide), mask), edges, mask)
+
+        def change(part: Tensor, mask: bool) -> Tensor:
+            return _pad(_resize(_crop(part, top, left, rows, cols), (tall, wide), mask), edges, mask)
+
+        return _both(pair, change)
+
+    def _window(self, length: int, factor: float) -> tuple[int, int, int, int]:
+        window = min(length, max(1, round(self.size / factor)))
+        start = int(torch.randint(0, length - window + 1, ()).item())
+        after = min(self.size, max(1, round(window * factor)))
+        before = int(torch.randint(0, self.size - after + 1, ()).item())
+        return start, window, after, before
 
 
-def training(
-    size: int,
-    *,
-    scale: tuple[float, float] = (0.5, 2.0),
-    flip: float = 0.5,
-    base: str = "frame",
-) -> Transform:
+def training(size: int, *, base: str = "frame") -> Transform:
     """Return the training transform: random scale, random crop to `size` = 64k + 1, horizontal flip (A.9)."""
     _, v2 = _operators()
-    return v2.Compose([ScaleCrop(size, scale, base), v2.RandomHorizontalFlip(flip)])
+    return v2.Compose([ScaleCrop(size, base), v2.RandomHorizontalFlip(0.5)])
 
 
 def evaluation(size: int, mode: str = "crop") -> Transform:
     """Return the evaluation transform of a mode.
 
     "crop" (main): short side to `size`, centre crop. "padded": stored pixels; a side that is longer than `size` is
-    centre-cropped, a shorter one padded at its end with mean colour and void. "whole": the image as it is.
+    centre-cropped, a shorter one padded at its end with mean colour and void.
     Raises ValueError for another mode or a size that is not 64k + 1.
     """
     check_size(size)
-    modes = {"crop": _short_side_crop, "padded": _padded, "whole": _whole}
+    modes = {"crop": _short_side_crop, "padded": _padded}
     if mode not in modes:
         raise ValueError(f"evaluation mode {mode!r}: expected one of {', '.join(modes)}")
     return partial(modes[mode], size=size)
@@ -159,10 +147,6 @@ def _padded(pair: Pair, size: int) -> Pair:
     top, left = (height - rows) // 2, (width - cols) // 2
     edges = [0, 0, size - cols, size - rows]
     return _both(pair, lambda part, mask: _pad(_crop(part, top, left, rows, cols), edges, mask))
-
-
-def _whole(pair: Pair, size: int) -> Pair:
-    return pair
 
 
 def _both(pair: Pair, change: Callable[[Tensor, bool], Tensor]) -> Pair:

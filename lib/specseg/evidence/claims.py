@@ -13,10 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from specseg.evidence import config, schema
 from specseg.evidence.schema import FieldError, Model, Must
 
-KINDS = ("identity", "number", "ordering", "trend", "fit")
-TIERS = ("R0", "R1", "R2", "R3", "R4")
 FORMS = ("printed", "convention", "approximation", "corrected")
-IF_FAILS = ("refuted", "paper inconsistent")
 CORRECTION = ("printed", "corrected", "why", "conclusion")
 NO_NULL = "none: "  # how a measured claim says why nothing ignorant can be compared; the reason follows
 CHECKED_BY = "checked_by"  # optional in a correction: the claim whose check judged the corrected form, if not this one
@@ -116,16 +113,16 @@ class Claim(Model):
     id: Annotated[str, Must("kebab-case such as eq02-decomposition", re.compile(r"[a-z0-9]+(-[a-z0-9]+)+").fullmatch)]
     locator: Text
     section: Literal[*SECTIONS]
-    kind: Literal[*KINDS]
+    kind: Literal["identity", "number", "ordering", "trend", "fit"]
     statement: Text
-    tier: Literal[*TIERS]
+    tier: Literal["R0", "R1", "R2", "R3", "R4"]
     chapter: Text
     checks: dict[Literal[*FORMS], Check] = field(default_factory=dict)
     covers: tuple[str, ...] = ()
     quote: str = ""
     tables: tuple[str, ...] = ()
     unit: str = "1"
-    if_fails: Literal[*IF_FAILS] = "refuted"
+    if_fails: Literal["refuted", "paper inconsistent"] = "refuted"
     blocked: str = ""
     correction: dict[str, str] | None = None
     drift: float = 1e-6
@@ -171,14 +168,12 @@ class Claims:
         return [c for c in self if c.chapter == chapter]
 
 
-def claims_file() -> Path:
-    """Return the path of paper/claims.toml."""
-    return config.root() / "paper" / "claims.toml"
-
-
 def load_claims(path: Path | None = None) -> Claims:
-    """Read and check all claims. Raises ClaimError that names the file, the claim's id and the field."""
-    path = path or claims_file()
+    """Read and check all claims, those of paper/claims.toml by default.
+
+    Raises ClaimError that names the file, the claim's id and the field.
+    """
+    path = path or config.root() / "paper" / "claims.toml"
     if not path.is_file():
         raise ClaimError(f"{path}: missing; the paper's claims are expected there")
     return _load(path, config.sha256(path))

@@ -68,11 +68,6 @@ def nets_root() -> Path:
     return Path(env).expanduser().resolve() if env else root() / "runs" / "third_party"
 
 
-def has_data_root() -> bool:
-    """Say whether the folder of real data sets exists."""
-    return data_root().is_dir()
-
-
 def in_ci() -> bool:
     """Say whether this is a continuous-integration run (CI set and not empty): no live progress, no quiet skips."""
     return bool(os.environ.get("CI"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,15 +11,10 @@ from specseg.evidence.ledger import load_claims
 
 def changed(since: str = "HEAD") -> list[Path]:
     """Return the files that differ from a git revision, untracked too. Raises ValueError outside a checkout."""
-    files: list[str] = []
-    for command in (["git", "diff", "--name-only", since, "--"], ["git", "ls-files", "--others", "--exclude-standard"]):
-        try:
-            run = subprocess.run(command, cwd=config.root(), capture_output=True, text=True, check=True)
-        except (OSError, subprocess.CalledProcessError) as err:
-            said = str(getattr(err, "stderr", None) or err).strip().splitlines()[0]  # outside a checkout git says pages
-            raise ValueError(f"git cannot compare with {since!r}: {said}") from None
-        files += run.stdout.splitlines()
-    return [config.root() / f for f in files]
+    told = provenance.git("diff", "--name-only", since, "--"), provenance.git("ls-files", "-o", "--exclude-standard")
+    if None in told:
+        raise ValueError(f"git cannot compare with {since!r}: no such revision, or {config.root()} is no checkout")
+    return [config.root() / file for file in "".join(told).splitlines()]
 
 
 def touched(files: Iterable[Path]) -> dict[str, list[str]]:
@@ -30,17 +24,18 @@ def touched(files: Iterable[Path]) -> dict[str, list[str]]:
     """
     root = config.root()
     own = {Path(f).resolve() for f in files}
-    chapters = [c for c in sorted((root / "chapters").glob("*.py")) if own & {c.resolve(), *_closure(c)}]
-    scripts = [e for e in sorted((root / "experiments").glob("*.py")) if own & {e.resolve(), *_closure(e)}]
+    chapters, scripts = (
+        [p for p in sorted((root / folder).glob("*.py")) if own & {f.resolve() for f in (p, *provenance.closure([p]))}]
+        for folder in ("chapters", "experiments")
+    )
     names = {
         provenance.module_name(f) for f in own if f.suffix == ".py" and provenance.library().resolve() in f.parents
     }
     stems = {c.stem for c in chapters}
     rest = [
-        f"{experiment.name}/{record.run_id}: {record.freshness()}"
-        for experiment in (sorted(records.home().iterdir()) if records.home().is_dir() else [])
-        if experiment.is_dir() and experiment.name != "accepted"
-        for record in records.find(experiment.name)
+        f"{experiment}/{record.run_id}: {record.freshness()}"
+        for experiment in records.experiments()
+        for record in records.find(experiment)
         if names & set(record.meta["modules"]) or own & {(root / record.meta.get("script", ".")).resolve()}
     ]
     return {
@@ -50,7 +45,3 @@ def touched(files: Iterable[Path]) -> dict[str, list[str]]:
         "records": rest,
         "claims": [f"{c.id} ({c.chapter})" for c in load_claims() if c.chapter in stems],
     }
-
-
-def _closure(path: Path) -> set[Path]:
-    return {f.resolve() for f in provenance.closure([path])}

@@ -13,7 +13,6 @@ import sys
 import threading
 import tokenize
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -35,15 +34,18 @@ INSTRUCTIONS = (
 
 _PARSER = threading.Lock()  # Python 3.11's ast keeps one recursion counter for all threads and fails when they mix
 
-# Parts of specseg.sweep: they start the work and keep what it gives, but cannot change a number.
-SWEEP = ("", ".cells", ".command", ".energy", ".folder", ".launchers", ".slurm", ".work")
+# Modules that carry numbers and cannot change one; nor can any part of specseg.sweep, which starts work and keeps it.
 PLUMBING = (
     "specseg", "specseg.evidence", "specseg.evidence.config", "specseg.evidence.records", "specseg.evidence.renewal",
     "specseg.evidence.provenance", "specseg.evidence.schema", "specseg.data", "specseg.data._torchvision",
     "specseg.data.manifests.fetch",
     "specseg.spectral", "specseg.nets", "specseg.measure", "specseg.proofs", "specseg.study", "specseg.nets.protocol",
-    *(f"specseg.sweep{part}" for part in SWEEP),
 )  # fmt: skip
+
+
+def plumbing(name: str) -> bool:
+    """Say whether a module only carries numbers: a record does not become stale when it alone has changed."""
+    return name in PLUMBING or name.split(".")[:2] == [PACKAGE, "sweep"]
 
 
 def versions() -> dict[str, str]:
@@ -62,26 +64,17 @@ def library() -> Path:
     return config.root() / "lib" / PACKAGE if config.in_checkout() else Path(__file__).resolve().parents[1]
 
 
-def module_file(name: str) -> Path | None:
+def module_file(name: str, home: str = "") -> Path | None:
     """Return the source file of a module such as "specseg.spectral.spectrum", or None when there is none."""
-    return next((Path(file) for file in _places(str(library().parent), name) if os.path.isfile(file)), None)
-
-
-@lru_cache(maxsize=4096)
-def _places(home: str, name: str) -> tuple[str, str]:
-    base = os.path.join(home, *name.split("."))
-    return f"{base}.py", os.path.join(base, "__init__.py")
+    base = os.path.join(home or str(library().parent), *name.split("."))
+    return next((Path(f) for f in (f"{base}.py", os.path.join(base, "__init__.py")) if os.path.isfile(f)), None)
 
 
 def current(names: Iterable[str]) -> dict[str, str | None]:
     """Return module name -> its code hash now, None where there is no such module; asked for at every record."""
-    home, found = str(library().parent), dict.fromkeys(names)
-    for name in found:
-        for file in _places(home, name):
-            with suppress(OSError):
-                found[name] = code_hash(file)
-                break
-    return found
+    home = str(library().parent)
+    files = {name: module_file(name, home) for name in names}
+    return {name: code_hash(file) if file else None for name, file in files.items()}
 
 
 def module_name(path: Path) -> str:
@@ -95,54 +88,26 @@ def _parse(source: str, name: str = "<unknown>") -> ast.Module:
         return ast.parse(source, filename=name)
 
 
-def imported(path: Path) -> set[str]:
+def imported(path: Path | str) -> set[str]:
     """Return the library modules that a file names in its import statements, those inside functions too.
-
-    `import_module` with a name or an f-string that starts with a package of the library counts: the module, or all
-    modules of that package.
 
     >>> "specseg.evidence.config" in imported(library() / "evidence" / "provenance.py")
     True
     """
-    path, package = Path(path), ""
-    if library().resolve() in path.resolve().parents:
-        own = module_name(path)
-        package = own if path.name == "__init__.py" else own.rpartition(".")[0]
-    stat = path.stat()
-    plain, computed = _named(path, package, (stat.st_mtime_ns, stat.st_size))
-    found = plain.union(*map(_dynamic, computed))
-    return {name for name in found if name.split(".")[0] == PACKAGE and module_file(name)}
+    named = _named(str(path), _stamp(path))
+    return {name for name in named if name.split(".")[0] == PACKAGE and module_file(name)}
 
 
 @lru_cache(maxsize=1024)
-def _named(path: Path, package: str, stamp: tuple[int, int]) -> tuple[frozenset[str], tuple[ast.expr, ...]]:
-    """Return the names in a file's import statements, with their package, and what `import_module` is given."""
+def _named(path: str, stamp: tuple[int, int]) -> frozenset[str]:
+    """Return the names in a file's import statements, with and without what is taken of a module; all are absolute."""
     found: set[str] = set()
-    computed: list[ast.expr] = []
-    for node in ast.walk(_parse(path.read_text(encoding="utf-8"), str(path))):
+    for node in ast.walk(_parse(Path(path).read_text(encoding="utf-8"), path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:  # relative: drop one package per extra dot
-                up = package.split(".")[: len(package.split(".")) - node.level + 1]
-                base = ".".join([*up, base] if base else up)
-            found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Call) and node.args and ast.unparse(node.func).endswith("import_module"):
-            computed.append(node.args[0])
-    return frozenset(found), tuple(computed)
-
-
-def _dynamic(name: ast.expr) -> set[str]:
-    """Return the modules that `import_module(name)` can mean, as far as the source says it."""
-    if isinstance(name, ast.JoinedStr):
-        start = name.values[0].value if isinstance(name.values[0], ast.Constant) else ""
-        package = str(start).rpartition(".")[0]
-        home = module_file(package) if package.split(".")[0] == PACKAGE else None
-        if home is None or home.name != "__init__.py":
-            return set()
-        return {f"{package}.{p.stem if p.is_file() else p.name}" for p in home.parent.iterdir()}
-    return {str(name.value)} if isinstance(name, ast.Constant) else set()
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(found)
 
 
 def closure(paths: list[Path]) -> list[Path]:
@@ -240,7 +205,7 @@ def module_hashes(paths: list[Path]) -> dict[str, str]:
     Modules that only carry numbers (paths, records, this one) are left out: they cannot change a measurement.
     """
     names = {module_name(file): file for file in closure(paths)}
-    return {name: code_hash(file) for name, file in names.items() if name not in PLUMBING}
+    return {name: code_hash(file) for name, file in names.items() if not plumbing(name)}
 
 
 def loaded() -> dict[str, str]:
@@ -251,7 +216,7 @@ def loaded() -> dict[str, str]:
 
 def commit() -> tuple[str, bool]:
     """Return the checkout's commit and whether tracked files differ from it; ("unknown", False) outside a checkout."""
-    head, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--untracked-files=no")
+    head, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "--untracked-files=no")
     return (head.strip(), bool(changes.strip())) if head is not None and changes is not None else ("unknown", False)
 
 
@@ -261,12 +226,13 @@ def uncommitted() -> list[str]:
     Tracked files under `DECIDING_PATHS` that differ, and untracked .py files there: what is written under results/ or
     in the book decides no measured number. Empty outside a checkout, where no commit is named either.
     """
-    told = _git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *DECIDING_PATHS)
+    told = git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *DECIDING_PATHS)
     entries = [(e[:2], e[3:]) for e in (told or "").split("\0") if e]
     return sorted(path for state, path in entries if state != "??" or path.endswith(".py"))
 
 
-def _git(*words: str) -> str | None:
+def git(*words: str) -> str | None:
+    """Return what git says in the project's root; None where it fails."""
     try:
         run = dict(cwd=config.root(), capture_output=True, text=True, check=True, timeout=20)
         return subprocess.run(["git", *words], **run).stdout

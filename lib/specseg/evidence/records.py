@@ -98,7 +98,7 @@ class Record:
 
         A module that was moved or renamed as it stands is not changed, nor is one that can change no number.
         """
-        now = provenance.current(name for name in modules if name not in provenance.PLUMBING)
+        now = provenance.current(name for name in modules if not provenance.plumbing(name))
         if "script" in now and (script := self.script()).is_file():
             now["script"] = provenance.code_hash(script)
         changed = {k: k if code else f"{k} (gone)" for k, code in now.items() if code != modules[k]}
@@ -162,7 +162,7 @@ def write(
     head, dirty = provenance.commit()[0], bool(provenance.uncommitted())
     modules = {"script": provenance.code_hash(script), **provenance.module_hashes([script])}
     if script == _script(None):  # what the running program imported under a name that its source does not show
-        modules = {**{k: v for k, v in provenance.loaded().items() if k not in provenance.PLUMBING}, **modules}
+        modules = {**{k: v for k, v in provenance.loaded().items() if not provenance.plumbing(k)}, **modules}
         for name in modules:  # a hash must stand for the code that ran, not for an edit made meanwhile
             file = script if name == "script" else provenance.module_file(name)
             if file and file.stat().st_mtime > _STARTED:
@@ -251,6 +251,11 @@ def _matching(experiment: str, root: Path | None, settings: Mapping[str, Any]) -
     found = [read(p) for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith(".")]
     found = [r for r in found if all(_value(r.meta, k) == v for k, v in settings.items())]
     return sorted(found, key=lambda r: (r.meta["created"], r.run_id))
+
+
+def experiments() -> list[str]:
+    """Return the names of all experiments that have records, sorted."""
+    return sorted({file.parents[1].name for file in home().glob("*/*/record.json")})
 
 
 def shown() -> list[Record]:

@@ -142,23 +142,13 @@ def code_of(record: Record) -> dict[str, str]:
     return {**kept, **provenance.module_hashes([script]), "script": provenance.code_hash(script)}
 
 
-def experiment_of(record: Record) -> ModuleType:
-    """Return the record's experiment as a module: the file that its `script` names."""
-    script = record.script()
-    spec = importlib.util.spec_from_file_location(f"renewed_{script.stem}", script)
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # its dataclasses look themselves up there
-    spec.loader.exec_module(module)
-    return module
-
-
 def renew(only: Sequence[str] = (), *, dry_run: bool = False, allow_dirty: bool = False) -> Iterator[Outcome]:
     """Renew the stale records of some experiments (none named: all), and yield what became of each.
 
     A renewed record gets its line at once, so that an interrupted run goes on. `dry_run` writes nothing. Raises
     ValueError for an unknown experiment and Uncommitted as `records.write` does.
     """
-    home = records.home()
-    known = sorted(p.name for p in home.iterdir() if any(p.glob("*/record.json"))) if home.is_dir() else []
+    known = records.experiments()
     if unknown := [name for name in only if name not in known]:
         raise ValueError(f"no records of {unknown[0]!r}: expected one of {', '.join(known) or '(there are none)'}")
     records.require_committed(allow_dirty or dry_run)
@@ -176,7 +166,10 @@ def _experiment(found: list[Record], dry_run: bool) -> Iterator[Outcome]:
         try:
             code = code_of(record)
             recompute = _recompute(record, modules)
-            checks = _take(recompute(record), checks)
+            for check in recompute(record):  # one by one: what was found before Unable counts
+                checks.append(check)
+                if not check.agrees:
+                    break
         except (Unable, FileNotFoundError) as err:
             if not (wrong := _wrong(checks)):
                 left.append((record, checks, str(err).splitlines()[0]))
@@ -198,21 +191,16 @@ def _experiment(found: list[Record], dry_run: bool) -> Iterator[Outcome]:
 
 
 def _recompute(record: Record, modules: dict[Path, ModuleType]) -> Callable[[Record], Iterable[Check]]:
+    """Return what its experiment, the file that `script` names, computes again; each file is loaded once."""
     script = record.script()
     if script not in modules:
-        modules[script] = experiment_of(record)
-    recompute = getattr(modules[script], "recompute", None)
-    if recompute is None:
+        spec = importlib.util.spec_from_file_location(f"renewed_{script.stem}", script)
+        module = importlib.util.module_from_spec(spec)
+        modules[script] = sys.modules[spec.name] = module  # its dataclasses look themselves up there
+        spec.loader.exec_module(module)
+    if not hasattr(modules[script], "recompute"):
         raise Unable(f"{record.meta['script']} does not say how it is computed again")
-    return recompute
-
-
-def _take(found: Iterable[Check], into: list[Check]) -> list[Check]:
-    for check in found:  # one by one: what was found before Unable counts
-        into.append(check)
-        if not check.agrees:
-            break
-    return into
+    return modules[script].recompute
 
 
 def _wrong(checks: Iterable[Check]) -> str:

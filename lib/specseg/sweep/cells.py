@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +20,19 @@ SLUG = 60  # letters of an id before its hash: short enough for a table's column
 
 @dataclass(frozen=True)
 class Context:
-    """What a record says about how it was made: profile, command line, device, seconds (over interruptions), energy;
-    `allow_dirty`, whether it may be made by code that is not committed.
+    """What a record says about how it was made: profile, command line, device, seconds (over interruptions), and
+    whether it may be made by code that is not committed.
     """
 
     profile: str
     command: str
     device: str
     wall_s: float
-    energy_kwh: float | None
     allow_dirty: bool = False
 
     def told(self) -> dict[str, Any]:
         """Return what `records.write` takes of it."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "energy_kwh"}
+        return asdict(self)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ import json
 import os
 import shutil
 import socket
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,11 +24,12 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from specseg.evidence import config
+from specseg.evidence import config, schema
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NEEDED = ("cell_id", "rows_sha256", "n_rows", "wall_s", "modules", "record")
 PATIENCE_S = 0.05  # a glance at the state takes the lock too, for microseconds
+TICK_S = 1.0  # between two notes of a clock
 RESERVE = 16384  # bytes kept free in every folder under work, so that a full disk can still be told of
 
 
@@ -123,13 +126,7 @@ class CellFolder:
 
     def _read_done(self) -> dict[str, Any]:
         file = self.path / "done.json"
-        try:
-            done = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as err:
-            raise ValueError(f"{file}: unreadable ({err})") from None
-        missing = [k for k in NEEDED if not isinstance(done, dict) or k not in done]
-        if missing:
-            raise ValueError(f"{file}: field(s) {', '.join(missing)} missing")
+        done = schema.parse_json(file.read_text(encoding="utf-8", errors="replace"), str(file), NEEDED)
         if done["cell_id"] != self.id:
             raise ValueError(f"{file}: cell_id is {done['cell_id']!r}, expected the folder's name {self.id!r}")
         if not self.rows.is_file():
@@ -199,6 +196,42 @@ class CellFolder:
             with suppress(FileNotFoundError):
                 shutil.move(self.path / name, home / name)
         return home
+
+
+class Clock:
+    """Seconds of a cell over all attempts, kept in clock.json by a thread, so that a killed one counts too.
+
+    `wall_s` is right to about a second an attempt.
+    """
+
+    def __init__(self, folder: CellFolder) -> None:
+        self.folder, before = folder, folder.read("clock.json")
+        self.attempts = int(before.get("attempts", 0)) + 1
+        self._start = time.monotonic() - float(before.get("wall_s", 0.0))
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> Clock:
+        self._keep()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._keep()
+
+    @property
+    def wall_s(self) -> float:
+        return time.monotonic() - self._start
+
+    def _beat(self) -> None:
+        while not self._stop.wait(TICK_S):
+            self._keep()
+
+    def _keep(self) -> None:
+        with suppress(OSError):  # a full disk fails the cell where its work is written, not here
+            self.folder.write("clock.json", {"attempts": self.attempts, "wall_s": round(self.wall_s, 3)})
 
 
 def full_disk(err: BaseException, folder: Path) -> str:

@@ -19,7 +19,6 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from specseg.evidence import config
-from specseg.sweep.energy import gpu_names
 from specseg.sweep.folder import State
 from specseg.sweep.work import Sweep, work
 
@@ -204,11 +203,15 @@ def _after(state: State, status: int) -> State:
 
 
 def gpus(count: int) -> list[str]:
-    """Return the names of this machine's GPUs. Raises RuntimeError when there are fewer than `count`."""
+    """Return the GPUs that this process sees, by names that hold in every process; RuntimeError below `count`."""
     if not count:
         return []
+    import torch
+
     config.device("cuda")
-    if len(names := gpu_names()) < count:
+    uuids = [str(torch.cuda.get_device_properties(i).uuid) for i in range(torch.cuda.device_count())]
+    names = [name if name.startswith(("GPU-", "MIG-")) else f"GPU-{name}" for name in uuids]
+    if len(names) < count:
         raise RuntimeError(f"{count} GPUs are needed (--jobs times --gpus-per-cell), but torch sees {len(names)}")
     return names
 

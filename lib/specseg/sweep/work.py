@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import sys
 import traceback
@@ -19,8 +18,7 @@ import pandas as pd
 
 from specseg.evidence import config, provenance, records
 from specseg.sweep.cells import Context, Experiment, Tell, canonical
-from specseg.sweep.energy import Clock
-from specseg.sweep.folder import PATIENCE_S, RESERVE, CellFolder, Held, State, full_disk, here, now
+from specseg.sweep.folder import PATIENCE_S, RESERVE, CellFolder, Clock, Held, State, full_disk, here, now
 
 _CHOICE = {"device": "auto", "precision": "auto"}
 
@@ -202,9 +200,8 @@ def _finish(sweep: Sweep, folder: CellFolder, rows: Any, clock: Clock) -> State:
     folder.write("rows.csv", text)
     digest = config.sha256(folder.rows)
     # Loading torch only to ask it for the processor would take longer than some cells.
-    name = config.device_name(device()) if "torch" in sys.modules else f"cpu ({os.cpu_count()} cores)"
-    energy = None if clock.joules is None else clock.joules / 3.6e6
-    context = Context(sweep.profile, sweep.command(folder.id), name, clock.wall_s, energy, sweep.allow_dirty)
+    name = config.device_name(device() if "torch" in sys.modules else "cpu")
+    context = Context(sweep.profile, sweep.command(folder.id), name, clock.wall_s, sweep.allow_dirty)
     record = _record_once(sweep, folder, rows, context, digest)
     modules, begun = dict(sweep.modules), folder.read("cell.json").get("modules", {})
     for module, old in begun.items():  # a cell that was begun by other code is nobody's measurement
@@ -213,7 +210,7 @@ def _finish(sweep: Sweep, folder: CellFolder, rows: Any, clock: Clock) -> State:
     done = {
         **_about(sweep, folder.id), "rows_sha256": digest, "n_rows": len(rows),
         "record": record, "command": context.command, "attempts": clock.attempts, "wall_s": round(context.wall_s, 3),
-        "energy_kwh": energy, "device": name, "host": socket.gethostname(), "finished": now(), "modules": modules,
+        "device": name, "host": socket.gethostname(), "finished": now(), "modules": modules,
     }  # fmt: skip
     folder.tell(f"done in {context.wall_s:.1f} s, {len(rows)} rows")
     folder.write("done.json", done)

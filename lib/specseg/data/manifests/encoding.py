@@ -33,16 +33,8 @@ def decode(stored: np.ndarray, labels: Labels, lut: np.ndarray, where: str) -> n
 
     Raises ValueError that names the file (`where`), the commonest unknown value and how many pixels have it.
     """
-    if labels.encoding == "color":
-        found = pack(stored, labels.threshold)
-        classes = lut[found]
-    elif not labels.map and labels.ignore == (VOID,):  # stored as they are meant: only look for unknown numbers
-        if not ((stored >= len(labels.names)) & (stored != VOID)).any():
-            return stored
-        found, classes = stored, lut[stored]
-    else:  # bytes.translate is the fastest lookup of 256 entries
-        found = stored
-        classes = np.frombuffer(bytearray(stored.tobytes().translate(lut.tobytes())), np.uint8).reshape(stored.shape)
+    found = pack(stored, labels.threshold) if labels.encoding == "color" else stored
+    classes = lut[found]
     if classes.max(initial=0) >= UNKNOWN and (unknown := classes == UNKNOWN).any():
         values, counts = np.unique(found[unknown], return_counts=True)
         top = int(values[counts.argmax()])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from specseg.data.manifests.schema import File, Manifest
 from specseg.data.manifests.verify import find_file, present_ids
@@ -26,21 +27,18 @@ class RegistrationNeeded(RuntimeError):
     """The set's owner asks for a registration; the message says what to do and where to put the files."""
 
 
-@dataclass(frozen=True)
-class Fetched:
-    """How many files were downloaded, how many were there already, and the bytes downloaded."""
+class Fetched(NamedTuple):
+    """How many files were downloaded, and how many were there already."""
 
     new: int
     kept: int
-    bytes: int
 
 
 def fetch(
     manifest: Manifest,
     root: Path | None = None,
     *,
-    workers: int = 4,
-    progress: Callable[[str, int], None] | None = None,
+    progress: Callable[[str, int], object] = lambda path, size: None,
 ) -> Fetched:
     """Download a set's absent or wrong files below `root` (default: the data root) and unpack its archives.
 
@@ -62,25 +60,21 @@ def fetch(
     if manifest.archives:
         results = [_archive(manifest, root, file, progress) for file in manifest.archives]
     else:
-        home = root / manifest.prefixes[0]
-        with ThreadPoolExecutor(workers) as pool:
-            results = list(pool.map(lambda f: _one(f, _target(manifest, root, home, f), progress), manifest.files))
-    return Fetched(sum(n > 0 for n in results), sum(n == 0 for n in results), sum(results))
+        targets = [find_file(manifest, root, f.path) or root / manifest.prefixes[0] / f.path for f in manifest.files]
+        with ThreadPoolExecutor(4) as pool:
+            results = list(pool.map(lambda file, target: _one(file, target, progress), manifest.files, targets))
+    return Fetched(sum(results), len(results) - sum(results))
 
 
-def _target(manifest: Manifest, root: Path, home: Path, file: File) -> Path:
-    return find_file(manifest, root, file.path) or home / file.path
-
-
-def _one(file: File, target: Path, progress) -> int:
-    """Download one file unless the right one is there; return the bytes downloaded (0: kept)."""
+def _one(file: File, target: Path, progress) -> bool:
+    """Download one file unless the right one is there; say whether it was needed."""
     import pooch
 
     if target.is_file() and target.stat().st_size == file.bytes and config.sha256(target) == file.sha256:
-        return 0
+        return False
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{file.sha256[:8]}.part")
-    resume = Resume(part, file.bytes, lambda n: progress and progress(file.path, n))
+    resume = Resume(part, file.bytes, lambda n: progress(file.path, n))
     answers = []
     for url in file.urls:
         try:
@@ -88,7 +82,7 @@ def _one(file: File, target: Path, progress) -> int:
         except (OSError, ValueError) as err:  # requests' errors are OSErrors; a wrong hash is a ValueError
             answers.append(f"{url}: {str(err).splitlines()[0][:160]}")
             continue
-        return file.bytes
+        return True
     raise FetchError(f"{file.path}: no address gave it: " + "; ".join(answers or ["the manifest has none"]))
 
 
@@ -118,55 +112,27 @@ class Resume:
         os.replace(self.part, output_file)
 
 
-def _archive(manifest: Manifest, root: Path, file: File, progress) -> int:
+def _archive(manifest: Manifest, root: Path, file: File, progress) -> bool:
     """Download an archive below downloads/ and unpack it; nothing to do when its unpacked files are all there."""
-    if _unpacked(manifest, root):
-        return 0
+    whole = (s for s in manifest.splits if not s.part_of)
+    if all(len(present_ids(manifest, root, s)) == s.count for s in whole):
+        return False
     target = root / "downloads" / file.path
     target.parent.mkdir(parents=True, exist_ok=True)
-    got = _one(file, target, progress)
+    _one(file, target, progress)
     with tempfile.TemporaryDirectory(dir=root, prefix=f".unpack-{manifest.name}-") as inside:
         unpack(target, Path(inside), file.unpack)
-        merge(Path(inside), root)
-    return max(got, 1)
-
-
-def _unpacked(manifest: Manifest, root: Path) -> bool:
-    """Say whether every split is there in full."""
-    splits = [s for s in manifest.splits if not s.part_of]
-    return all(len(present_ids(manifest, root, s)) == s.count for s in splits)
+        for path in [p for p in Path(inside).rglob("*") if p.is_file()]:  # one atomic rename a file
+            place = root / path.relative_to(inside)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, place)
+    return True
 
 
 def unpack(archive: Path, target: Path, kind: str) -> None:
-    """Unpack a tar or zip below `target`. Raises FetchError that names the archive and a member that leads outside."""
+    """Unpack a tar or zip, one whose hash is known, below `target`. Raises FetchError that names the archive."""
+    safe = {"filter": "data"} if kind == "tar" and hasattr(tarfile, "data_filter") else {}  # from Python 3.11.4 on
     try:
-        if kind == "zip":
-            with zipfile.ZipFile(archive) as stream:
-                _inside(archive, target, stream.namelist())
-                stream.extractall(target)
-        else:
-            with tarfile.open(archive) as stream:
-                _inside(archive, target, stream.getnames())
-                if hasattr(tarfile, "data_filter"):  # not in Python 3.11.0 to 3.11.3
-                    stream.extractall(target, filter="data")
-                elif odd := [m.name for m in stream if not (m.isfile() or m.isdir())]:
-                    raise FetchError(f"{archive.name}: member {odd[0]!r} is neither a file nor a folder")
-                else:
-                    stream.extractall(target)
-    except (tarfile.TarError, zipfile.BadZipFile) as err:
+        shutil.unpack_archive(archive, target, kind, **safe)
+    except (shutil.ReadError, tarfile.TarError, zipfile.BadZipFile) as err:
         raise FetchError(f"{archive.name}: cannot be unpacked: {err}") from None
-
-
-def _inside(archive: Path, target: Path, names: Sequence[str]) -> None:
-    for name in names:
-        if not (target / name).resolve().is_relative_to(target.resolve()):
-            raise FetchError(f"{archive.name}: member {name!r} leads outside the folder")
-
-
-def merge(source: Path, target: Path) -> None:
-    """Move every file below `source` to the same place below `target`, one atomic rename each."""
-    for path in sorted(source.rglob("*")):
-        if path.is_file():
-            place = target / path.relative_to(source)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(path, place)

@@ -178,14 +178,6 @@ class Manifest(Model):
         """The lookup table from stored label values to classes."""
         return encoding.table(self.labels)
 
-    def locate(self, root: Path, path: str) -> Path | None:
-        """Where `path` of this set lies below `root`: the first prefix whose folder has it, else None."""
-        for prefix in self.prefixes:
-            candidate = root / prefix / path
-            if candidate.exists():
-                return candidate
-        return None
-
     def alias(self, path: str) -> str:
         """The path of the same file in the set's other published layout ("" where there is none)."""
         for other in self.aliases:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,14 +16,11 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from specseg.data.manifests import encoding
-from specseg.data.manifests.schema import Check, File, Manifest, Split
+from specseg.data.manifests.schema import UNVERIFIED, Check, File, Manifest, Split
 from specseg.evidence import config
 
-Progress = Callable[[str, int], None]
 
-
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """One bad file: its path below the data root and what is wrong with it."""
 
     path: str
@@ -44,14 +42,12 @@ class Have(NamedTuple):
 class Report:
     """What `verify` found. `state` is "complete", "partial", "missing" or "bad"."""
 
-    name: str
     state: str
     present: int
     expected: int
     bytes: int
     problems: tuple[Problem, ...]
     splits: dict[str, Have] = field(default_factory=dict)
-    fast: bool = False
 
 
 def verify(
@@ -59,8 +55,7 @@ def verify(
     root: Path | None = None,
     *,
     fast: bool = False,
-    workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Callable[[str, int], None] = lambda path, size: None,
 ) -> Report:
     """Compare the files below `root` (default: the data root) with the manifest.
 
@@ -70,38 +65,41 @@ def verify(
     root = config.data_root() if root is None else Path(root)
     if manifest.access == "generated":
         return _generated(manifest, fast)
-    pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
-    with pool:
-        found = list(pool.map(lambda file: _file(manifest, root, file, fast, progress), manifest.files))
-        problems = [p for _, _, p in found if p]
-        size = sum(n for _, n, _ in found)
-        present = sum(there for there, _, _ in found)
-        hashed = {file.path for file in manifest.files}
-        rest = _unlisted(manifest, root, hashed) if hashed else {}
-        present += sum(rest.values())
-        expected = len(hashed) + len(rest)
-        for check in manifest.checks:
-            paths = [p for p in _matches(manifest, root, check.pattern) if p[0] not in hashed]
-            listed = sum(1 for path in hashed if Path(path).match(check.pattern))
-            results = list(pool.map(lambda p, c=check: _opened(manifest, root, p, c, fast, progress), paths))
-            problems += [p for _, p in results if p]
-            size += sum(n for n, _ in results)
-            if not check.count:
-                continue
-            present += len(paths)
-            expected += check.count - listed
+    hashed = {file.path: find_file(manifest, root, file.path) for file in manifest.files}
+    jobs = [(f.path, hashed[f.path], partial(_differs, manifest, f, fast)) for f in manifest.files if hashed[f.path]]
+    unlisted = _unlisted(manifest, hashed, root) if hashed else set()
+    present, expected = len(jobs) + len(_there(manifest, root, unlisted)), len(hashed) + len(unlisted)
+    problems = [p for s in manifest.splits if (p := _wrong_list(manifest, root, s))]
+    for check in manifest.checks:
+        paths = [p for p in _matches(manifest, root, check.pattern) if p[0] not in hashed]
+        jobs += [(*p, partial(_unfit, manifest, check, fast)) for p in paths]
+        if check.count:
+            listed = sum(Path(path).match(check.pattern) for path in hashed)
+            present, expected = present + len(paths), expected + check.count - listed
             if len(paths) + listed > check.count:
                 extra = f"{len(paths) + listed} files; expected {check.count}"
                 problems.append(Problem(check.pattern, extra))
-    splits = {s.name: have(manifest, root, s) for s in manifest.splits if not s.part_of}
-    problems += [p for s in manifest.splits if (p := _wrong_list(manifest, root, s))]
-    complete = present == expected and all(there.pairs == there.listed for there in splits.values())
+
+    def looked_at(job: tuple[str, Path, Callable[[Path, int], str]]) -> tuple[int, str]:
+        name, path, wrong = job
+        size = path.stat().st_size
+        what = wrong(path, size)
+        progress(name, size)
+        return size, what
+
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(looked_at, jobs))
+    bad = [
+        Problem(job[1].relative_to(root).as_posix(), what) for job, (_, what) in zip(jobs, found, strict=True) if what
+    ]
+    problems = [*bad, *problems]
+    splits = {s.name: _have(manifest, root, s) for s in manifest.splits if not s.part_of}
+    complete = present == expected and all(have.pairs == have.listed for have in splits.values())
     state = "bad" if problems else "complete" if complete else "partial" if present else "missing"
-    return Report(manifest.name, state, present, expected, size, tuple(problems), splits, fast)
+    return Report(state, present, expected, sum(size for size, _ in found), tuple(problems), splits)
 
 
-def have(manifest: Manifest, root: Path, split: Split) -> Have:
-    """Return how much of a split lies below `root`."""
+def _have(manifest: Manifest, root: Path, split: Split) -> Have:
     pairs, labels = (len(present_ids(manifest, root, split, need)) for need in ("both", "label"))
     return Have(pairs, labels, split.count)
 
@@ -124,7 +122,7 @@ def read_ids(path: Path) -> list[str]:
 def listed_ids(manifest: Manifest, root: Path, split: Split) -> list[str]:
     """Return all names of a split that its list, the manifest's files or (last) the folder know, in order."""
     if split.list:
-        path = list_path(manifest, root, split)
+        path = _list_path(manifest, root, split)
         return read_ids(path) if path else []
     head, tail = split.label.split("{id}")
     paths = [f.path for f in manifest.files] or [p for p, _ in _matches(manifest, root, f"{head}**/*{tail}")]
@@ -140,30 +138,26 @@ def present_ids(
 ) -> list[str]:
     """Return the names (the split's, or `ids`) whose label (and image, if `need` is "both") is there, in order."""
     parts = [split.label] if need == "label" else [split.image, split.label]
-    lookup = _Lookup(manifest, root)
     every = listed_ids(manifest, root, split) if ids is None else ids
-    return [i for i in every if all(lookup.has(part.format(id=i)) for part in parts)]
+    there = _there(manifest, root, (part.format(id=i) for i in every for part in parts))
+    return [i for i in every if all(part.format(id=i) in there for part in parts)]
 
 
-class _Lookup:
-    """Which files are there, asked once per folder instead of once per file."""
+def _there(manifest: Manifest, root: Path, paths: Iterable[str]) -> set[str]:
+    """Return which of these files are there, in either layout: each folder is asked once, not each file."""
+    folders: dict[str, set[str]] = {}
 
-    def __init__(self, manifest: Manifest, root: Path) -> None:
-        self._manifest, self._root, self._folders = manifest, root, {}
-
-    def has(self, path: str) -> bool:
-        return any(self._there(p) for p in (path, self._manifest.alias(path)) if p)
-
-    def _there(self, path: str) -> bool:
+    def has(path: str) -> bool:
         parent, _, name = path.rpartition("/")
-        if parent not in self._folders:
-            homes = [self._root / prefix / parent for prefix in self._manifest.prefixes]
-            home = next((h for h in homes if h.is_dir()), None)
-            self._folders[parent] = set(os.listdir(home)) if home else set()
-        return name in self._folders[parent]
+        if parent not in folders:
+            home = next((h for prefix in manifest.prefixes if (h := root / prefix / parent).is_dir()), None)
+            folders[parent] = set(os.listdir(home)) if home else set()
+        return name in folders[parent]
+
+    return {path for path in paths if any(has(p) for p in (path, manifest.alias(path)) if p)}
 
 
-def list_path(manifest: Manifest, root: Path, split: Split) -> Path | None:
+def _list_path(manifest: Manifest, root: Path, split: Split) -> Path | None:
     """Return the file that lists a split's names: in the set's folder, or ("manifest:...") beside the manifest."""
     if split.list.startswith("manifest:"):
         return Path(manifest.source).parent / split.list.removeprefix("manifest:")
@@ -172,31 +166,18 @@ def list_path(manifest: Manifest, root: Path, split: Split) -> Path | None:
 
 def find_file(manifest: Manifest, root: Path, path: str) -> Path | None:
     """Return where a file of the set lies, in its first layout or in the other one; None when it is absent."""
-    for candidate in (path, manifest.alias(path)):
-        if candidate and (found := manifest.locate(root, candidate)):
-            return found
-    return None
+    places = (root / prefix / p for p in (path, manifest.alias(path)) if p for prefix in manifest.prefixes)
+    return next((place for place in places if place.exists()), None)
 
 
-def _shown(root: Path, path: Path) -> str:
-    return path.relative_to(root).as_posix()
-
-
-def _file(manifest: Manifest, root: Path, file: File, fast: bool, progress: Progress | None):
-    """(is it there, bytes, problem) of one listed file."""
-    path = find_file(manifest, root, file.path)
-    if path is None:
-        return False, 0, None
-    size, what = path.stat().st_size, ""
+def _differs(manifest: Manifest, file: File, fast: bool, path: Path, size: int) -> str:
+    """Return what is wrong with a file whose hash is known."""
     if size != file.bytes:
-        what = f"{size} bytes; expected {file.bytes}"
-    elif not fast and (digest := config.sha256(path)) != file.sha256:
-        what = f"sha256 {digest[:12]}...; expected {file.sha256[:12]}..."
-        if manifest.hashes == "mirrors":
-            what += " (that hash is a mirror's, never compared with the official archive)"
-    if progress:
-        progress(file.path, size)
-    return True, size, Problem(_shown(root, path), what) if what else None
+        return f"{size} bytes; expected {file.bytes}"
+    if fast or (digest := config.sha256(path)) == file.sha256:
+        return ""
+    mirrors = " (that hash is a mirror's, never compared with the official archive)" * (manifest.hashes == "mirrors")
+    return f"sha256 {digest[:12]}...; expected {file.sha256[:12]}...{mirrors}"
 
 
 def _matches(manifest: Manifest, root: Path, pattern: str) -> list[tuple[str, Path]]:
@@ -208,31 +189,22 @@ def _matches(manifest: Manifest, root: Path, pattern: str) -> list[tuple[str, Pa
     return []
 
 
-def _opened(manifest: Manifest, root: Path, item: tuple[str, Path], check: Check, fast: bool, progress):
-    """(bytes, problem) of one file without a hash: an image must open and have its size; a label, known values too."""
-    path, size = item[1], item[1].stat().st_size
-    what = "empty file" if size == 0 else ""
-    if not what and not fast and check.kind != "mat":
-        what = _look(manifest, path, check)
-    if progress:
-        progress(item[0], size)
-    return size, Problem(_shown(root, path), what) if what else None
-
-
-def _look(manifest: Manifest, path: Path, check: Check) -> str:
+def _unfit(manifest: Manifest, check: Check, fast: bool, path: Path, size: int) -> str:
+    """Return what is wrong with a file without a hash: an image must open and have its size; a label, known values."""
+    if fast or not size or check.kind == "mat":
+        return "" if size else "empty file"
     try:
         with Image.open(path) as image:
             if check.size and image.size != check.size:
                 return f"{image.size[0]} x {image.size[1]} pixels; expected {check.size[0]} x {check.size[1]}"
             image.load()
-            if check.kind == "label":
-                return _values(manifest, image)
+            return _unknown(manifest, image) if check.kind == "label" else ""
     except (UnidentifiedImageError, OSError, SyntaxError) as err:
         return f"not a readable image ({str(err).splitlines()[0][:80]})"
-    return ""
 
 
-def _values(manifest: Manifest, image: Image.Image) -> str:
+def _unknown(manifest: Manifest, image: Image.Image) -> str:
+    """Return which stored value of a label map is none of the manifest's."""
     labels = manifest.labels
     if labels.encoding != "color" and image.mode not in ("L", "P"):
         return f"mode {image.mode}; expected an 8-bit map of class numbers"
@@ -244,18 +216,15 @@ def _values(manifest: Manifest, image: Image.Image) -> str:
     return ""
 
 
-def _unlisted(manifest: Manifest, root: Path, hashed: set[str]) -> dict[str, bool]:
-    """The images and labels that the splits name and no hash is known of -> whether they are there."""
-    lookup = _Lookup(manifest, root)
+def _unlisted(manifest: Manifest, hashed: Iterable[str], root: Path) -> set[str]:
+    """Return the images and labels that the splits name and no hash is known of."""
     splits = [s for s in manifest.splits if not s.part_of]
     paths = {part.format(id=i) for s in splits for i in listed_ids(manifest, root, s) for part in (s.image, s.label)}
-    return {path: lookup.has(path) for path in paths - hashed}
+    return paths - set(hashed)
 
 
 def _wrong_list(manifest: Manifest, root: Path, split: Split) -> Problem | None:
-    if not split.list or not split.list_sha256 or split.list_sha256 == "unverified":
-        return None
-    path = list_path(manifest, root, split)
+    path = _list_path(manifest, root, split) if split.list and split.list_sha256 not in ("", UNVERIFIED) else None
     if path is None or list_hash(ids := read_ids(path)) == split.list_sha256:
         return None
     return Problem(split.list, f"a list of {len(ids)} names with another hash; expected the {split.count} published")
@@ -267,9 +236,8 @@ def _generated(manifest: Manifest, fast: bool) -> Report:
     rows = manifest.generator["arrays"][: 1 if fast else None]
     problems = []
     if module.VERSION != manifest.generator["version"]:
-        problems.append(
-            Problem(manifest.name, f"generator version {module.VERSION}; manifest has {manifest.generator['version']}")
-        )
+        told = f"generator version {module.VERSION}; manifest has {manifest.generator['version']}"
+        problems.append(Problem(manifest.name, told))
     for row in rows:
         sample = module.scene(row["regime"], row["seed"], row["size"])
         for part, array in (("image", sample.image), ("label", sample.label.astype(np.uint8))):
@@ -277,4 +245,4 @@ def _generated(manifest: Manifest, fast: bool) -> Report:
                 problems.append(Problem(f"{sample.name} at {row['size']}", f"{part} differs from the manifest's"))
     splits = {s.name: Have(s.count, s.count, s.count) for s in manifest.splits}
     state = "bad" if problems else "complete"
-    return Report(manifest.name, state, len(rows), len(rows), 0, tuple(problems), splits, fast)
+    return Report(state, len(rows), len(rows), 0, tuple(problems), splits)

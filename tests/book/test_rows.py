@@ -5,9 +5,9 @@ from __future__ import annotations
 import ledgers
 from bs4 import BeautifulSoup
 
-from specseg.evidence import coverage
-from specseg.evidence.rows import listing, numbers
 from specseg.evidence.verdicts import Observation, judge
+from steps import coverage
+from steps.rows import listing, numbers
 
 CHECK = {"checks": {"printed": {"kind": "at_most", "max": 0.1, "basis": "by hand"}}}
 

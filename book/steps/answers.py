@@ -103,13 +103,13 @@ def told(answer: Answer, judged: dict[str, Judgement]) -> str:
         if (now := judged[claim].verdict) != verdict:
             raise AnswerError(
                 f"front page, {answer.question!r}: written for {claim} being {verdict!r}, it is {now!r}: "
-                "say in evidence/answers.py what holds now"
+                "say in book/steps/answers.py what holds now"
             )
     lead = judged[answer.rests_on[0][0]]
     if (kinds := by_domain(lead.claim, lead.used)) != dict(answer.kinds):
         raise AnswerError(
             f"front page, {answer.question!r}: written for {lead.claim.id} being {dict(answer.kinds)}, found {kinds}: "
-            "say in evidence/answers.py what holds now"
+            "say in book/steps/answers.py what holds now"
         )
     seen = next(o for o in lead.used if answer.domain in ("", o.domain))
     sentence = answer.sentence.format(**numbers(seen))

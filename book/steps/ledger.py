@@ -9,10 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from specseg.evidence.answers import answers_html
 from specseg.evidence.claims import CHECKED_BY, SECTIONS
 from specseg.evidence.findings import LOOKS, aside, badge, sign
-from specseg.evidence.rows import group, line, listing, numbers, raw
 from specseg.evidence.verdicts import (
     CONFIRMED,
     CORRECTED,
@@ -23,6 +21,8 @@ from specseg.evidence.verdicts import (
     Judgement,
     Observation,
 )
+from steps.answers import answers_html
+from steps.rows import group, line, listing, numbers, raw
 
 
 def tally(judged: Sequence[Judgement]) -> dict[str, int]:

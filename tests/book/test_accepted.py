@@ -8,8 +8,9 @@ from dataclasses import replace
 import ledgers
 import pytest
 
-from specseg.evidence import accepted, provenance
+from specseg.evidence import provenance
 from specseg.evidence.ledger import Observation, judge
+from steps import accepted
 
 NUMBER = {"kind": "number", "checks": {"printed": {"kind": "between", "min": 0, "max": 10, "basis": "by hand"}}}
 

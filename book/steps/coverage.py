@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from specseg.evidence.findings import badge, sign
-from specseg.evidence.rows import group, line, listing, raw, table
 from specseg.evidence.verdicts import NOT_RUN, Judgement
+from steps.rows import group, line, listing, raw, table
 
 NAMES = {
     "equation": "Equations", "theorem": "Theorems", "lemma": "Lemmas", "observation": "Key observations",
