@@ -87,7 +87,7 @@ table.astype(float).style.format("{:.4f}")
 # 43 and 47. This book uses one: the forward transform carries $1/N$, frequencies are signed, an integral over $t$ is a
 # mean over pixels and an integral over $\nu$ a plain sum. Then nearly every formula stands without a factor:
 # %% tags=["remove-input"]
-conventions.table().rename(columns={"forward": "forward 1/N (here)"}).drop(columns="note").style.hide(axis="index")
+conventions.table().rename(columns={"forward": "forward 1/N (here)"}).style.hide(axis="index")
 # %% [markdown]
 # Each cell is the factor that the printed right-hand side needs. Each was checked on numbers: Gaussians for the
 # continuous conventions, random signals for the discrete ones. The largest residual is {glue:text}`ce_conventions`.
@@ -188,7 +188,7 @@ Math(symbolic.aligned({
 # and without void (pixels that carry no label and count in no class). Beside each residual stands that of a rival,
 # another reading or a version broken on purpose: it must be large, or the check could not have failed.
 # %%
-results = identities.run_all(identities.CROSS_ENTROPY, draws=sizes.draws)
+results = identities.run(identities.CROSS_ENTROPY, draws=sizes.draws)
 residuals = [r for r in results if r.check != "eq02-small-factor"]  # a ratio of two sides, not their difference
 table = identities.frame(residuals).rename(columns={"mutant": "rival"})
 table.style.format(precision=1, na_rep="").format("{:.1e}", na_rep="", subset=[

@@ -163,7 +163,7 @@ print(f"mIoU   by hand {hard:.3f}, this page {page['hard']:.3f}")
 # that is what rounding leaves in sums of a thousand terms. *Mended* is the form that the errata give. *Broken* is a
 # plausible slip (a lost sign, a factor, the Dice score in place of IoU), which must not come out equal.
 # %% tags=["remove-input"]
-results = identities.run_all(identities_iou.IOU, draws=sizes.draws)
+results = identities.run(identities_iou.IOU, draws=sizes.draws)
 named = {"printed": "as printed", "corrected": "mended", "mutant": "broken"}
 table = identities.frame(results).rename(columns=named).assign(
     equation=[findings.claims[r.check].locator for r in results]).set_index("equation")[list(named.values())]

@@ -33,10 +33,3 @@ def test_table_covers_the_equations_and_has_one_home_convention():
     rows = table[table["equation"] == "46"][list(conventions.NAMES)]
     assert not (rows == "1").all(axis=0).any()
     assert all(sp.sympify(f).is_positive for factors, _ in conventions.CELLS.values() for f in factors)
-
-
-def test_bad_input_is_named():
-    with pytest.raises(ValueError, match="24 samples or more"):
-        conventions.checks(n=9)
-    with pytest.raises(ValueError, match="convention 'radial'"):
-        conventions.transform("radial")
