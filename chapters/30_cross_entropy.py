@@ -136,14 +136,12 @@ _ = findings.observe("lem4-mean", value=by_hand.loc["16", "without"], mutant=ort
 # left. For {ref}`Eq. 14 <eq-14>` it shows a limit that does not exist: over $-T \ldots T$ the integral is
 # $\sin(2\pi\nu T)/(\pi\nu)$, whose area is 1 for every $T$, but which at a fixed $\nu \ne 0$ only oscillates.
 # %%
-derived = {name: symbolic.DERIVATIONS[name]() for name in
-           ("Lemma 3, Gaussians", "Lemmas 3 and 4, N = 4", "Lemma 4, Gaussian", "Eq. 14")}
-left_over = {name: symbolic.left_over(found) for name, found in derived.items()}
-assert not any(left_over.values()), left_over
+gaussians, discrete, delta = symbolic.gaussians(), symbolic.lemmas_discrete(4), symbolic.dirac()
+assert not any(symbolic.left_over(found) for found in (gaussians, discrete, delta))
 Math(symbolic.aligned({
-    r"\int Y B \, dt \text{ (Gaussians)}": derived["Lemma 3, Gaussians"]["left"],
-    r"\overline{Y B} - \textstyle\sum_z y(z) b(+z) \; (N = 4)": derived["Lemmas 3 and 4, N = 4"]["mutant"],
-    r"\textstyle\int_{-T}^{T} e^{2 j \pi \nu t} dt": derived["Eq. 14"]["kernel"],
+    r"\int Y B \, dt \text{ (Gaussians)}": gaussians["overlap"],
+    r"\overline{Y B} - \textstyle\sum_z y(z) b(+z) \; (N = 4)": discrete["mutant"],
+    r"\textstyle\int_{-T}^{T} e^{2 j \pi \nu t} dt": delta["kernel"],
 }))
 # %% [markdown]
 # ## Theorem 1

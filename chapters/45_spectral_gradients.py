@@ -35,7 +35,6 @@ from specseg.proofs import identities_gradient as ig
 from specseg.proofs import layer_study as study
 from specseg.proofs import loss_response as response
 from specseg.proofs import symbolic_gradient as sym
-from specseg.proofs import symbolic_layers as sl
 from specseg.spectral import gradient as sg
 from specseg.spectral import spectrum
 
@@ -198,13 +197,15 @@ for name, fn in (("softplus", torch.nn.functional.softplus), ("ReLU", torch.relu
 # %% tags=["remove-input"]
 z = np.linspace(-8, 8, 1601)
 z = z[np.abs(z) > 0.05]
-bound, power = sym.softplus_remainder(2)
-glue("grad_remainder", f"Z^{power}/{1 / bound}", display=False)
-rest, broken = (np.abs(np.logaddexp(0, z) - np.log(2) - z / 2 - z**2 / n) / (float(bound) * z**power) for n in (8, 6))
+Z = sp.Symbol("Z", real=True)
+series = sp.series(sp.log(1 + sp.exp(Z)), Z, 0, 9).removeO()
+bound = abs(series.coeff(Z, 4))  # the largest fourth derivative over 4!
+glue("grad_remainder", f"Z^4/{1 / bound}", display=False)
+rest, broken = (np.abs(np.logaddexp(0, z) - np.log(2) - z / 2 - z**2 / n) / (float(bound) * z**4) for n in (8, 6))
 findings.observe("eq45-taylor", value=rest.max(), mutant=broken.max(), note=(
     "No cubic term; next is -Z^4/192, then Z^6/2880; the remainder after order 6 is at most "
-    f"{sym.softplus_remainder(6)[0]} Z^8."))
-sp.Eq(sp.Function("sigma")(sym.Z), sym.softplus_series(6) + sp.Order(sym.Z**8))
+    f"{abs(series.coeff(Z, 8))} Z^8."))
+sp.Eq(sp.Function("sigma")(Z), series + sp.Order(Z**8))
 # %% [markdown]
 # ## The identities
 # For symbols, sympy differentiates the quadratic layer ({ref}`Eq. 48 <eq-48>`), $y_p$ ({ref}`Eq. 52 <eq-52>`) and the
@@ -330,8 +331,10 @@ figures.show_plotly(
 # diagonal is $g(0) = a$, the active fraction; a row's energy is $\sum_j |P_{ij}|^2 = (PP^*)_{ii} = P_{ii} = a$; so the
 # diagonal has $a^2/a = a$ of it, about one half, for every size of $Z$. Sympy agrees for any mask of three pixels.
 # %% tags=["remove-cell"]
-_, square, adjoint, energy = sl.relu_projection(3)
-assert square == sp.zeros(3) == adjoint and energy == 0
+mask = sp.symbols("a:3", real=True)  # 0 or 1 at each pixel, so that its square is itself
+waves = sp.Matrix(3, 3, lambda i, t: sp.expand(sp.exp(-2 * sp.pi * sp.I * sp.Rational(i * t, 3)), complex=True))
+P = waves * sp.diag(*mask) * waves.H / 3
+assert sp.simplify((P * P).expand().subs({a**2: a for a in mask}) - P) == sp.zeros(3) == sp.simplify(P - P.H)
 # %% [markdown]
 # A kernel weighs the columns by $|k(\nu_j)|^2$: the share $a$ stays that of every column, and of the whole matrix, but
 # no longer of a row. *Where* the other half goes is the features' own spectrum. For a stationary Gaussian field $Z$
@@ -342,8 +345,11 @@ assert square == sp.zeros(3) == adjoint and energy == 0
 # $\langle|g(\nu)|^2\rangle$: smooth features spread the half over near frequencies, white ones over all. That is what
 # is true of "near frequency".
 # %% tags=["remove-input"]
-plackett, together = sl.arcsine_law()
-assert plackett == 0
+x, y, r, rho = sp.symbols("x y r rho", real=True)
+exponent = -(x**2 - 2 * rho * x * y + y**2) / (2 * (1 - rho**2))
+phi = sp.exp(exponent) / (2 * sp.pi * sp.sqrt(1 - rho**2))
+assert sp.simplify((sp.diff(phi, rho) - sp.diff(phi, x, y)) / phi) == 0
+together = sp.Rational(1, 4) + sp.integrate(phi.subs({x: 0, y: 0, rho: r}), (r, 0, rho))
 sp.Eq(sp.Symbol("P(Z(t) > 0, Z(t + tau) > 0)"), together)
 # %% tags=["remove-input"]
 spread = study.relu_spread_table([0, 1, 2], size, seeds=3 * seeds)

@@ -38,7 +38,6 @@ from specseg.figures import annotation as draw
 from specseg.proofs import annotation_study as study
 from specseg.proofs import identities_gradient as ig
 from specseg.proofs import layer_study, symbolic
-from specseg.proofs import symbolic_layers as sl
 from specseg.spectral import cost as tc
 from specseg.spectral import gradient as sg
 from specseg.spectral import labels as an
@@ -106,12 +105,18 @@ figures.show(draw.tail(tails), label="fig-tail",
 # $|u| > \nu_{max}$ (as an integral) that is the tail below; its limit for a fine grid is $\frac1{2\pi^2\nu_{max}}$, and
 # the grid's factor is $x \cot x$, $x = \pi\nu_{max}/N$. Sympy:
 # %% tags=["remove-input"]
-difference, edge = sl.edge_spectrum(6)
-assert difference == 0  # two edges of six pixels, from the sum itself
-tail, limit, grid_factor = sl.edge_tail()
+N, u, x, nu_max, theta = sp.symbols("N u x nu_max theta", positive=True)
+edge = 1 / (2 * N * sp.sin(sp.pi * u / N)) ** 2
+b = sum(sp.exp(-2 * sp.pi * sp.I * sp.Rational(t, 6)) for t in range(3)) / 6  # two edges on six pixels, in phase
+assert sp.simplify(sp.expand(b * sp.conjugate(b), complex=True) - 4 * edge.subs({u: 1, N: 6})) == 0
+primitive = -sp.cot(sp.pi * u / N) / (4 * sp.pi * N)
+assert sp.simplify((sp.diff(primitive, u) - edge).rewrite(sp.cos)) == 0
+tail = sp.simplify(2 * (primitive.subs(u, N / 2) - primitive.subs(u, nu_max)))
+limit, box = sp.limit(tail, N, sp.oo), sp.integrate(sp.cos(theta), (theta, -sp.pi / 4, sp.pi / 4)) * 2 / sp.pi
 Math(symbolic.aligned({
     r"\text{an edge}": edge, r"\text{its tail}": tail, r"\text{on a fine grid}": limit,
-    r"\text{ratio}": grid_factor, r"\text{mean of } \max(|\cos|, |\sin|)": sl.box_factor(),
+    r"\text{ratio}": sp.simplify((tail / limit).subs(nu_max, x * N / sp.pi)),
+    r"\text{mean of } \max(|\cos|, |\sin|)": sp.simplify(box),
 }))
 # %% [markdown]
 # Per unit of length (lengths in frame sides) a straight edge with normal $n$ has its energy on the line through 0 along
@@ -218,7 +223,11 @@ findings.observe("bey-block-spectral", value=worst, mutant=mutant, note=(
 # \frac13 \int_0^{\pi/4} \sec^3\theta\,d\theta = \frac13 \int_0^1 \sqrt{1 + t^2}\,dt$. Sympy gives both and their
 # product:
 # %% tags=["remove-input"]
-mean_distance, turned, constant = sl.block_constant()
+t, r = sp.symbols("t r", positive=True)
+inner = sp.integrate(r**2, (r, 0, sp.sqrt(1 + t**2) / 2)) / (1 + t**2)  # t = tan(theta)
+mean_distance = sp.simplify(8 * sp.integrate(sp.simplify(inner), (t, 0, 1)))
+turned = sp.integrate(sp.cos(theta), (theta, -sp.pi / 2, sp.pi / 2)) / sp.pi
+constant = sp.simplify(mean_distance * turned)
 glue("bey_constant", f"{float(constant):.4f}", display=False)
 x, y, half = *sp.symbols("x y", real=True), sp.Rational(1, 2)
 on_axis = 2 * sp.integrate(x, (x, 0, half))  # mean |d . n| over the displacements d of a block of side 1

@@ -7,10 +7,13 @@ from scipy.integrate import quad
 
 from specseg.proofs import symbolic, symbolic_iou
 
+DERIVATIONS = [symbolic_iou.additivity, symbolic_iou.log_series, symbolic_iou.iou_series, symbolic_iou.relative_drop,
+               symbolic_iou.drop_from_losses, symbolic_iou.drop_limit, symbolic_iou.iou_threshold]  # fmt: skip
 
-@pytest.mark.parametrize("name", symbolic_iou.DERIVATIONS)
-def test_derivation_closes(name):
-    found = symbolic_iou.DERIVATIONS[name]()
+
+@pytest.mark.parametrize("derive", DERIVATIONS)
+def test_derivation_closes(derive):
+    found = derive()
     assert any(key.startswith("zero") for key in found)
     assert symbolic.left_over(found) == []
 
@@ -41,21 +44,20 @@ def test_the_terms_of_iou_add_up_where_they_converge_and_not_beyond():
 
 def test_the_drop_is_increasing_and_concave_and_starts_with_one_plus_q():
     found = symbolic_iou.relative_drop()
-    q = sp.Symbol("q", positive=True)
+    q, r = sp.symbols("q r", positive=True)
     assert found["slope"].is_positive and found["curvature"].is_negative
-    assert found["slope_at_zero"] == 1 + q
+    assert found["slope"].subs(r, 0) == 1 + q
 
 
 def test_eq_32_keeps_its_sign_and_exceeds_the_mended_form_without_bound():
     """A class of area 0.3 with S of the same area: the smaller its loss, the more Eq. 32 overstates."""
     found = symbolic_iou.drop_from_losses()
-    b, s, loss, kept, rate = sp.symbols("b s L K R", positive=True)
+    b, s, loss, kept = sp.symbols("b s L K", positive=True)
     at = {b: 0.3, s: 0.3, loss: 0.01, kept: 0.02}
     assert float(found["mended"].subs(at)) == pytest.approx(0.6 / 0.32 * 0.01 / 0.29)
     assert float(found["printed"].subs(at)) == pytest.approx(0.3 / 0.32)  # R_ce = 1 times s/(s + K)
     assert float(found["ratio"].subs(at)) == pytest.approx(14.5)
     assert sp.limit(found["ratio"] * loss, loss, 0) == b * s / (b + s)
-    assert sp.limit(found["lost_sign"].subs(s, sp.Rational(3, 10)), kept, sp.Rational(3, 10), "-") == sp.oo
 
 
 def test_threshold_is_overlap_over_area():

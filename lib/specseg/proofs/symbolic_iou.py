@@ -7,8 +7,6 @@ added falsely, L = -int B log S >= 0 its loss, K the same inside the band.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import sympy as sp
 
 from specseg.proofs.symbolic import Derivation
@@ -83,7 +81,7 @@ def relative_drop() -> Derivation:
     closed = (1 + q) * r / (1 + q * r)
     return found | {
         "drop": drop, "zero_closed": sp.simplify(drop - closed), "slope": sp.factor(sp.diff(closed, r)),
-        "curvature": sp.factor(sp.diff(closed, r, 2)), "slope_at_zero": sp.diff(closed, r).subs(r, 0),
+        "curvature": sp.factor(sp.diff(closed, r, 2)),
         "zero_dice": sp.simplify(1 - (2 * p2 / c) / (2 * p1 / c) - (1 - p2 / p1)),  # a Dice score would lose r itself
     }  # fmt: skip
 
@@ -93,7 +91,6 @@ def drop_from_losses() -> Derivation:
 
     `mended` keeps the area b: (b + s)/(s + K) (K - L)/(b - L), where (K - L)/L is R_ce up to its sign. `printed` is its
     modulus with b = 0, which is Eq. 32 with the printed (negative) truncated loss -K; `ratio` = printed over mended.
-    `lost_sign` puts +K for -K into Eq. 32: it has a pole at K = s, which neither the paper nor Eq. 29 has.
     """
     b, s, loss, kept, rate = sp.symbols("b s L K R", positive=True)
     c, p1, p2 = sp.symbols("c p1 p2", positive=True)
@@ -103,10 +100,9 @@ def drop_from_losses() -> Derivation:
     eq32 = 1 / (1 - (-kept) / s) * rate
     ratio = sp.factor(sp.simplify(printed / mended))
     return {
-        "mended": mended, "in_rate": sp.factor(mended.subs(kept, loss * (1 + rate))), "printed": printed,
+        "mended": mended, "printed": printed, "ratio": ratio,
         "zero_printed": sp.simplify(printed.subs(kept, loss * (1 + rate)) - eq32.subs(kept, loss * (1 + rate))),
         "zero_mended": sp.simplify(mended - (b + s) / (s + kept) * (kept - loss) / (b - loss)),
-        "lost_sign": 1 / (1 - kept / s) * rate, "ratio": ratio,
         "zero_ratio": sp.simplify(ratio - s * (b - loss) / (loss * (b + s))),
     }  # fmt: skip
 
@@ -132,9 +128,3 @@ def iou_threshold() -> Derivation:
     at_rest = sp.solve(sp.numer(sp.together(slope)), f)[0]
     return {"slope": slope, "threshold": sp.simplify(at_rest),
             "zero": sp.simplify(at_rest.subs(c, p * (1 + q) / q) - q / (1 + q))}  # fmt: skip
-
-
-DERIVATIONS: dict[str, Callable[[], Derivation]] = {
-    "Eqs 23, 25": additivity, "Eq. 26": log_series, "IoU around S = B": iou_series, "Eq. 29": relative_drop,
-    "Eqs 30 to 32": drop_from_losses, "the drop's limit": drop_limit, "IoU's threshold": iou_threshold,
-}  # fmt: skip
