@@ -212,7 +212,7 @@ for claim, note in notes.items():
 # even depends on the unit of length: {glue:text}`bou_units`.
 # %% tags=["remove-input"]
 perfect, true = bb.score((0, 80), (0, 80), 2.0).real, bb.true_score((0, 80), (0, 80), 4)
-printed = [bb.score((0, 160), (0, 160), s, form="printed").real for s in (1.0, 2.0, 4.0)]
+printed = [bb.score((0, 160), (0, 160), s, printed=True).real for s in (1.0, 2.0, 4.0)]
 glue("bou_perfect", f"{perfect:.3f}", display=False)
 glue("bou_units", f"{printed[0]:.2f} for σ = 1 pixel and {printed[2]:.2f} for 4", display=False)
 findings.observe("bey-perfect-boundary-score", value=perfect, mutant=true, note=(
@@ -266,14 +266,17 @@ head_share
 # and the terms grow with $\cosh nC$: the largest is near $n = 2C$. **Picture**: the true term (broad), the printed one,
 # the head with its sign mended, and the series cut after four terms. Four terms are good to $C = 1$.
 # %% tags=["remove-input"]
-found = bb.expansion_table([0.5, 1, 2], np.linspace(0, 3, 121), terms=(0, 4))
+nus, cs = (v.ravel() for v in np.meshgrid([0.5, 1, 2], np.linspace(0, 3, 121), indexing="ij"))
+forms = {"true": special.erf(nus - 1j * cs), "printed": bb.expansion(nus, cs, printed=True),
+         "sign mended": bb.expansion(nus, cs, terms=0), "mended, 4 terms": bb.expansion(nus, cs, terms=4)}
+found = pd.concat([pd.DataFrame({"x": nus, "c": cs, "form": f, "value": v}) for f, v in forms.items()])
 figures.show(draw.expansion(found), label="fig-expansion",
     caption="One pair's term of Eq. 38, exp(-C²) erf(νσ - jC): true, as Eq. 40 prints it, mended, as Eq. 39 has it.",
     alt="Real part: the printed form and Eq. 39 fall off early. Imaginary part: the printed form has the wrong sign.")
 # %% tags=["remove-cell"]
 glue("bou_head_share", f"{float(head_share):.0%}", display=False)
 exact = complex(bb.expansion(1.0, 0.5))
-off, seen = abs(complex(bb.expansion(1.0, 0.5, form="printed")) - exact) / abs(exact), results["eq40-erf-expansion"]
+off, seen = abs(complex(bb.expansion(1.0, 0.5, printed=True)) - exact) / abs(exact), results["eq40-erf-expansion"]
 note = f"Wrong sign and a dropped series: {off:.0%} off at nu sigma = 1, C = 0.5."
 findings.observe("eq40-erf-expansion", value=off, note=note)
 findings.observe("eq40-erf-expansion", value=seen.value, mutant=seen.mutant, form="corrected", note=note)
@@ -316,7 +319,12 @@ findings.observe("eq39-approximation", value=small, mutant=next_step, form="appr
 # the region is not.
 # %% tags=["remove-input"]
 model = float(bb.shift_sensitivity(1.0))
-figures.show(draw.built_up(bb.built_up_table([0, 1, 2], np.linspace(0, 3, 121))), label="fig-built-up",
+nus = np.linspace(0, 3, 121)
+built = pd.concat([
+    pd.DataFrame({"c": c, "x": nus, "exact": bb.pair_term(nus, c).real, "matched": special.erf(nus),
+                  "approximate": np.exp(-(c**2)) * special.erf(nus), "sensitivity": bb.shift_sensitivity(nus)})
+    for c in (0, 1, 2)])
+figures.show(draw.built_up(built), label="fig-built-up",
     caption="The Gaussian model. Above: the overlap of one pair of edges as the band grows. Below: shares of a matched "
             "pair's overlap and of its answer to a small shift that lie below a band limit.",
     alt="Curves for C = 0, 1, 2 start together; those of C = 1 and 2 turn down. The answer rises after the overlap.")

@@ -37,6 +37,7 @@ from specseg.proofs import loss_response as response
 from specseg.proofs import symbolic_gradient as sym
 from specseg.spectral import gradient as sg
 from specseg.spectral import spectrum
+from specseg.spectral.labels import one_hot
 
 sizes, size, seeds = config.profile(profile), 33, 8 if profile == "smoke" else 32
 findings = ledger.open("45_spectral_gradients", profile=profile)
@@ -299,7 +300,8 @@ findings.observe("eq45-negligible", value=soft["second"][0.3], mutant=two["secon
 # {ref}`Eq. 49 <eq-49>` drops stays too: the last column weighs the two matrices, $\|k(\nu_j) z(\nu_i-\nu_j)/4\|$
 # against $\|k(\nu_j)\delta_{ij}/2\|$.
 # %% tags=["remove-input"]
-small, layers = ({c: f(c) for c in (16, 64, 256)} for f in (study.small_kernel, study.he_layer))
+layers = {c: study.he_layer(c) for c in (16, 64, 256)}  # kernels and pre-activations
+small = {c: [float(k.abs().max()), float(z.square().mean().sqrt())] for c, (k, z) in layers.items()}
 dropped = pd.DataFrame({c: [study.dropped_over_kept(k[0], z) for k, z in zip(*layer, strict=True)]
                         for c, layer in layers.items()})
 kernels = pd.DataFrame(small, index=["largest |K|", "rms Z"]).T.assign(**{"dropped over kept": dropped.mean()})
@@ -319,8 +321,12 @@ findings.observe("eq42-lemma5", value=soft["error"][0.1], mutant=error, form="ap
 # %% [markdown]
 # Move the slider: the row at $\nu_i = (M/4, M/4)$ of one softplus layer, as its pre-activation grows.
 # %% tags=["remove-input"]
+at = (size // 4, size // 4)
+rows = {r: sg.layer_row(torch.nn.functional.softplus, study.feature_field(size, rms=r), at)[0]
+        for r in (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)}
+images = {r: np.fft.fftshift(row.abs().numpy()) / float(row.abs().max()) for r, row in rows.items()}
 figures.show_plotly(
-    draw.layer_slider(*study.softplus_rows([0.1, 0.3, 1.0, 2.0, 4.0, 8.0], size)), label="fig-layer-slider",
+    draw.layer_slider(images, {r: sg.row_energy(row, at) for r, row in rows.items()}, at), label="fig-layer-slider",
     caption="One row of a softplus layer's spectral gradient, relative to its maximum, in decibels.",
     alt="Heat map with one bright point on a floor that rises as the slider grows.")
 # %% [markdown]
@@ -411,7 +417,7 @@ findings.observe("fig3-largest-entry", value=hits, n=len(three), note=(
 # {glue:text}`grad_misfit`.) So its rows are no delta at any bin but 0. Zero padding adds a cross, stride folds, and
 # an atrous convolution on a grid of 33 mostly sees its own padding.
 # %% tags=["remove-cell"]
-stretch = study.upsampled_frequency(1, size, 4 * size - 3)
+stretch = (4 * size - 3) * (size - 1) / (size * (4 * size - 4))  # L (M - 1)/(M (L - 1))
 glue("grad_lands", f"{16 * stretch:.3f}", display=False)
 assert study.upsampling_fit(16, size, 4, stretch) < 1e-9
 glue("grad_misfit", f"{study.upsampling_fit(16, size, 4, (size - 1) / size):.0%}", display=False)
@@ -449,8 +455,8 @@ findings.observe("obs3-softplus-layer", value=kept, mutant=means["softplus", 8],
 # The printed ½ is softplus' slope at 0, right where the last layer is a softplus and $Z$ small; a classifier has none.
 # %% tags=["remove-input"]
 rng = np.random.default_rng(0)
-errors = {s: np.mean([ig.softplus_tail(rng, (6, 7), scale=s) for _ in range(seeds)]) for s in (0.1, 1.0)}
-offs = [ig.eq07_softplus(rng, (6, 7), scale=1.0) for _ in range(4 * seeds)]
+errors = {s: np.mean([ig.softplus_tail(rng, (6, 7), scale=s)[0] for _ in range(seeds)]) for s in (0.1, 1.0)}
+offs = [ig.softplus_tail(rng, (6, 7), scale=1.0)[1] for _ in range(4 * seeds)]
 off, margin = np.mean(offs), 2 * np.std(offs) / np.sqrt(len(offs))
 checked, tail, algebra = (ig.worst(f, draws=sizes.draws) for f in (ig.eq07, ig.linear_tail, ig.eq54))
 pd.Series({
@@ -512,7 +518,7 @@ findings.observe(
 # %% tags=["remove-cell"]
 for void in (False, True):
     planes = ig.random_tail(rng, (5, 6), void=void)
-    hot = sg.one_hot(planes.labels, 3).double()
+    hot = one_hot(planes.labels, 3).double()
     at_minus = spectrum.spectrum(hot.sum(0) * planes.probabilities - hot).conj()  # of real maps: the value at -nu
     total, rows = (planes.kernels * at_minus).sum(0), ig.all_rows(planes)[0].sum(0)
     findings.observe("bey-row-sum", value=ig.relative(rows, total), mutant=ig.relative(rows, -total),

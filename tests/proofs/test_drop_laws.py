@@ -76,11 +76,10 @@ def test_drop_rows_vanish_at_nyquist_and_match_the_metrics():
     logits, labels = case.logits[None], case.labels[None]
     nyquist = max(case.shape) // 2
     rows = drop_laws.drop_rows(logits, labels, [2, nyquist])
-    for name in ("rce", "hard", "soft", "overlap", "eq29", "printed", "sign_mended"):
+    for name in ("rce", "hard", "soft", "eq29", "printed", "sign_mended"):
         assert rows[name].iloc[1] == pytest.approx(0, abs=1e-10)
     q = metrics.soft_iou(logits.softmax(1), labels)
     banded = metrics.spectral_iou(logits.softmax(1), labels, nu_max=2)
-    assert rows["overlap"].iloc[0] == pytest.approx(float(1 - banded.nanmean() / q.nanmean()))
     assert rows["eq29"].iloc[0] == pytest.approx(float((1 - banded / q).nanmean()))
 
 
@@ -167,15 +166,6 @@ def test_without_an_undershoot_the_rate_grows_without_bound():
         )
         rates = [float(ce.relative_loss_rate(s * way[None], case.labels[None], [0])[0]) for s in (20, 40, 60)]
         assert rates[0] < rates[1] < rates[2] and rates[2] > 1e3
-
-
-def test_with_rate_refuses_void_and_signs():
-    case = identities.draw(1)
-    for bad in ({"scale": 0, "rce": 1}, {"scale": 1, "rce": -1}):
-        with pytest.raises(ValueError, match="scale > 0, rce >= 0"):
-            drop_laws.with_rate(case.labels[None], 2, len(case.onehot), **bad)
-    with pytest.raises(ValueError, match="without void"):
-        drop_laws.with_rate(torch.full((1, 8, 8), 255), 2, 2, scale=1, rce=1)
 
 
 def test_near_rows_keep_their_bound_and_the_straight_law_does_not():

@@ -5,7 +5,7 @@ One measurement a line; every function takes label maps by name of their kind (a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -26,19 +26,23 @@ Maps = Mapping[str, Sequence[Tensor]]
 BAND_COSTS = ["regime", "nu_max", "cost", "bound", "again", "plain", "eighth"]
 
 
+def _tidy(
+    maps: Maps, nu_max: Sequence[int], kinds: Callable[[str, Sequence[Tensor]], Mapping[str, Iterable]]
+) -> pd.DataFrame:
+    """Return regime, nu_max, kind, value; `kinds` gives by kind a value for each limit, of one regime's maps."""
+    lines = [(regime, n, kind, float(v)) for regime, labels in maps.items()
+             for kind, values in kinds(regime, labels).items() for n, v in zip(nu_max, values, strict=True)]  # fmt: skip
+    return pd.DataFrame(lines, columns=["regime", "nu_max", "kind", "value"])
+
+
 def _mean(fn: Callable[..., Tensor], maps: Sequence[Tensor], nu_max: Sequence[int], classes: int) -> Tensor:
     return torch.stack([fn(m, nu_max, classes, boundary="mirrored").sum(0) for m in maps]).mean(0)
 
 
 def tail_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int]) -> pd.DataFrame:
-    """Return sum_c E_c as a mean over maps: regime, nu_max, kind ("fft", "law", "bound"), value."""
-    lines = []
-    for regime, labels in maps.items():
-        kinds = {"fft": laws.tail_energy, "law": laws.tail_law, "bound": laws.tail_bound}
-        for kind, fn in kinds.items():
-            values = _mean(fn, labels, nu_max, classes[regime])
-            lines += [(regime, n, kind, float(v)) for n, v in zip(nu_max, values, strict=True)]
-    return pd.DataFrame(lines, columns=["regime", "nu_max", "kind", "value"])
+    """Return sum_c E_c as a mean over maps, by FFT, by its law and its bound: regime, nu_max, kind, value."""
+    ways = {"fft": laws.tail_energy, "law": laws.tail_law, "bound": laws.tail_bound}
+    return _tidy(maps, nu_max, lambda r, labels: {k: _mean(f, labels, nu_max, classes[r]) for k, f in ways.items()})
 
 
 def shapes_table(size: int, count: int, nu_max: Sequence[int]) -> pd.DataFrame:
@@ -58,14 +62,18 @@ def shapes_table(size: int, count: int, nu_max: Sequence[int]) -> pd.DataFrame:
 
 def argmax_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int]) -> pd.DataFrame:
     """Return the share of wrong pixels of band-limited labels and two bounds: regime, nu_max, kind, value."""
-    lines = []
-    for regime, labels in maps.items():
+
+    def kinds(regime: str, labels: Sequence[Tensor]) -> dict[str, Iterable]:
         energy, count = (_mean(f, labels, nu_max, classes[regime]) for f in (laws.tail_energy, laws.tail_bound))
-        for k, n in enumerate(nu_max):
-            wrong = [float((an.band_limited_labels(m, n, "mirrored") != m).double().mean()) for m in labels]
-            lines += [(regime, n, "actual", sum(wrong) / len(wrong)), (regime, n, "2E", 2 * float(energy[k])),
-                      (regime, n, "count", 2 * float(count[k]))]  # fmt: skip
-    return pd.DataFrame(lines, columns=["regime", "nu_max", "kind", "value"])
+        wrong = [_changed(labels, lambda m, n=n: an.band_limited_labels(m, n, "mirrored")) for n in nu_max]
+        return {"actual": wrong, "2E": 2 * energy, "count": 2 * count}
+
+    return _tidy(maps, nu_max, kinds)
+
+
+def _changed(maps: Sequence[Tensor], weak: Callable[[Tensor], Tensor]) -> float:
+    """Return the share of pixels that differ in weak labels, a mean over maps."""
+    return float(np.mean([float((weak(m) != m).double().mean()) for m in maps]))
 
 
 def block_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int]) -> pd.DataFrame:
@@ -78,17 +86,17 @@ def block_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int]) -
     lines = []
     for regime, labels in maps.items():
         filled = [an.fill_void(m) for m in labels]
-        size = filled[0].shape[-1]
-        length = sum(float(an.perimeter(m, classes[regime]).sum()) / 2 for m in filled) / len(filled) / size**2
-        sides = sum(float(an.transitions(m, classes[regime])[:, :2].sum()) / 2 for m in filled) / len(filled) / size**2
+        size, number = filled[0].shape[-1], classes[regime]
+        counts = [an.transitions(m, number) for m in filled]
+        length, sides = (np.mean([float(c.sum()) / 2 for c in by_class]) / size**2
+                         for by_class in (map(an.crofton, counts), (c[:, :2] for c in counts)))  # fmt: skip
         for n in nu_max:
             block = (size - 1) / (2 * n)
-            for kind in an.MODES:
-                changed = [float((an.block_labels(m, n, kind) != m).double().mean()) for m in filled]
-                lines.append((regime, block, length, sides, kind, sum(changed) / len(changed)))
+            values = {kind: _changed(filled, lambda m, n=n, k=kind: an.block_labels(m, n, k)) for kind in an.MODES}
             if block == int(block):
-                exact = [laws.block_error_spectral(m, int(block), classes[regime]) for m in filled]
-                lines.append((regime, block, length, sides, "spectral", sum(exact) / len(exact)))
+                exact = [laws.block_error_spectral(m, int(block), number) for m in filled]
+                values["spectral"] = sum(exact) / len(exact)
+            lines += [(regime, block, length, sides, kind, value) for kind, value in values.items()]
     return pd.DataFrame(lines, columns=["regime", "block", "density", "sides", "kind", "value"])
 
 
@@ -98,20 +106,18 @@ def ceiling_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int],
     `fill` gives void pixels their nearest class first; without it a void ribbon hides the contours' errors. The kind
     "all classes alike" is the rival prediction from the changed share e of all pixels, (1 - e)/(1 + e).
     """
-    parts = []
-    for regime, labels in maps.items():
-        used = [an.fill_void(m) if fill else m for m in labels]
-        for kind in (*an.MODES, "band"):
-            parts.append(laws.ceiling(used, classes[regime], nu_max, kind=kind).assign(regime=regime))
-        stack = torch.stack(list(used))
-        values = [float(laws.predicted_ceiling(stack, classes[regime], n).nanmean()) for n in nu_max]
-        parts.append(pd.DataFrame({"regime": regime, "nu_max": nu_max, "kind": "predicted", "value": values}))
-        length = float(an.perimeter(an.fill_void(stack), classes[regime]).sum()) / 2
+
+    def kinds(regime: str, labels: Sequence[Tensor]) -> dict[str, Iterable]:
+        number, used = classes[regime], [an.fill_void(m) if fill else m for m in labels]
+        stack = torch.stack(used)
+        length = an.perimeter(an.fill_void(stack), number).sum() / 2
         blocks = [(stack.shape[-1] - 1) / (2 * n) for n in nu_max]
-        changed = [float(laws.block_error_law(torch.tensor(length), h, stack.numel())) * (h > 1) for h in blocks]
-        whole = [(1 - e) / (1 + e) for e in changed]
-        parts.append(pd.DataFrame({"regime": regime, "nu_max": nu_max, "kind": "all classes alike", "value": whole}))
-    return pd.concat(parts, ignore_index=True)[["regime", "nu_max", "kind", "value", "error"]]
+        changed = [float(laws.block_error_law(length, h, stack.numel())) * (h > 1) for h in blocks]
+        weak = {kind: laws.ceiling(used, number, nu_max, kind=kind)["value"] for kind in (*an.MODES, "band")}
+        return weak | {"predicted": [laws.predicted_ceiling(stack, number, n).nanmean() for n in nu_max],
+                       "all classes alike": [(1 - e) / (1 + e) for e in changed]}  # fmt: skip
+
+    return _tidy(maps, nu_max, kinds)
 
 
 def narrowest(labels: Sequence[Tensor], classes: int) -> float:
@@ -144,24 +150,25 @@ def band_cost_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int
     again: the cost of the logits times 3. plain, eighth: CE(PY) - CE(Y) and mean range(D)^2/8, without fitted gains.
     First map of each kind, every third pixel, logits as `truncation_table`.
     """
-    lines = []
+    rows = []
     for regime, labels in maps.items():
-        logits = _noisy(labels[0], classes[regime], 0)
-        known = labels[0][::3, ::3] != 255
-        target = labels[0][::3, ::3][known]
+        logits, known = _noisy(labels[0], classes[regime], 0), labels[0][::3, ::3] != 255
         for n in nu_max:
             low = band_limit(logits, n)
-            a, b = (x[:, ::3, ::3][:, known].T for x in (low, logits - low))
-            one, two = band_cost(a, b, target), band_cost(3 * a, 3 * b, target)
-            plain = float(F.cross_entropy(a, target) - F.cross_entropy(a + b, target))
-            eighth = float((b.amax(1) - b.amin(1)).pow(2).mean()) / 8
-            lines.append((regime, n, one.cost, one.bound, two.cost, plain, eighth))
-    return pd.DataFrame(lines, columns=BAND_COSTS)
+            kept, lost = (x[:, ::3, ::3][:, known].T for x in (low, logits - low))
+            rows.append([regime, n, *_band_costs(kept, lost, labels[0][::3, ::3][known], 3)])
+    return pd.DataFrame(rows, columns=BAND_COSTS)
+
+
+def _band_costs(low: Tensor, high: Tensor, target: Tensor, times: float) -> list[float]:
+    one, two = band_cost(low, high, target), band_cost(times * low, times * high, target)
+    plain = float(F.cross_entropy(low, target) - F.cross_entropy(low + high, target))
+    return [one.cost, one.bound, two.cost, plain, float((high.amax(1) - high.amin(1)).pow(2).mean()) / 8]
 
 
 def _noisy(labels: Tensor, classes: int, seed: int, confidence: float = 4.0) -> Tensor:
-    size = (labels.shape[-1] + 1) // 2
-    features, tail = loss_response.lrg_prediction(labels, classes, size, confidence=confidence)
+    half = (labels.shape[-1] + 1) // 2
+    features, tail = loss_response.lrg_prediction(labels, classes, half, confidence=confidence)
     logits = tail(features)[0]
     white = torch.randn(logits.shape, generator=torch.Generator().manual_seed(seed), dtype=logits.dtype)
     return logits + 0.5 * white
@@ -174,15 +181,14 @@ def truncation_table(
 
     Logits: `loss_response.lrg_prediction` on a grid of half the frame, up-sampled, with normal noise (white, seeded).
     """
-    lines = []
-    for regime, labels in maps.items():
-        for k, m in enumerate(labels):
-            logits = _noisy(m, classes[regime], k, confidence)
-            for n in nu_max:
-                cost = truncation_cost(logits, m, n, boundary="mirrored")
-                lines.append({"regime": regime, "nu_max": n, "map": k, **cost._asdict()})
-    table = pd.DataFrame(lines)
-    return table.groupby(["regime", "nu_max"], sort=False).mean(numeric_only=True).drop(columns="map").reset_index()
+    lines = [
+        {"regime": regime, "nu_max": n, **truncation_cost(logits, m, n, boundary="mirrored")._asdict()}
+        for regime, labels in maps.items()
+        for k, m in enumerate(labels)
+        for logits in [_noisy(m, classes[regime], k, confidence)]
+        for n in nu_max
+    ]
+    return pd.DataFrame(lines).groupby(["regime", "nu_max"], sort=False).mean().reset_index()
 
 
 def noise_tails(rng: np.random.Generator, draws: int) -> Tensor:
@@ -242,11 +248,8 @@ def noise_band_costs(draws: int) -> pd.DataFrame:
     rows = []
     for seed in range(draws):
         rng = np.random.default_rng(seed)
-        low, high, target = ig.normal(rng, 80, 3), ig.normal(rng, 80, 3), torch.arange(80) % 3
-        one, two = band_cost(low, high, target), band_cost(9 * low, 9 * high, target)
-        plain = [float(F.cross_entropy(y, target)) for y in (low, low + high)]
-        eighth = float((high.amax(1) - high.amin(1)).pow(2).mean()) / 8
-        rows.append(["random", 0, one.cost, one.bound, two.cost, plain[0] - plain[1], eighth])
+        low, high = ig.normal(rng, 80, 3), ig.normal(rng, 80, 3)
+        rows.append(["random", 0, *_band_costs(low, high, torch.arange(80) % 3, 9)])
     return pd.DataFrame(rows, columns=BAND_COSTS)
 
 

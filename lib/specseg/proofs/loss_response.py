@@ -135,10 +135,10 @@ def confidence_table(
 def zero_table(
     labels: Mapping[str, Tensor], classes: Mapping[str, int], size: int, confidences: Sequence[float] = CONFIDENCES
 ) -> pd.DataFrame:
-    """Return for each kind of labels and confidence: regime, confidence, fall, early, own, whole.
+    """Return for each kind of labels and confidence: regime, confidence, fall, own, whole.
 
-    Medians of |dL_ce(0)/dx(nu_j)|: fall, over the upper quarter of nu_j against nu_j = 1; early, over nu_j = 2 to 4
-    against the same; own, from M/4 on over |dL_ce(nu_j)/dx(nu_j)|; whole, |dL_CE| over the latter.
+    Medians of |dL_ce(0)/dx(nu_j)|: fall, over the upper quarter of nu_j against nu_j = 1; own, from M/4 on over
+    |dL_ce(nu_j)/dx(nu_j)|; whole, |dL_CE| over the latter.
     """
     lines = []
     for regime, one in labels.items():
@@ -147,7 +147,7 @@ def zero_table(
             by = by.pivot(index="nu_j", columns="part", values="value")
             zero, upper = by["L_ce(0)"] / by["L_ce(0)"][1], by.loc[size // 4 :]
             lines.append((
-                regime, confidence, zero.loc[3 * (size // 8) :].median(), zero.loc[2:4].median(),
+                regime, confidence, zero.loc[3 * (size // 8) :].median(),
                 (upper["L_ce(0)"] / upper["L_ce(nu_j)"]).median(), (upper["L_CE"] / upper["L_ce(nu_j)"]).median(),
             ))  # fmt: skip
-    return pd.DataFrame(lines, columns=["regime", "confidence", "fall", "early", "own", "whole"])
+    return pd.DataFrame(lines, columns=["regime", "confidence", "fall", "own", "whole"])
