@@ -31,7 +31,7 @@ def _tidy(
 ) -> pd.DataFrame:
     """Return regime, nu_max, kind, value; `kinds` gives by kind a value for each limit, of one regime's maps."""
     lines = [(regime, n, kind, float(v)) for regime, labels in maps.items()
-             for kind, values in kinds(regime, labels).items() for n, v in zip(nu_max, values, strict=True)]  # fmt: skip
+             for kind, own in kinds(regime, labels).items() for n, v in zip(nu_max, own, strict=True)]  # fmt: skip
     return pd.DataFrame(lines, columns=["regime", "nu_max", "kind", "value"])
 
 
