@@ -21,17 +21,15 @@ def table(sizes: Sequence[int], size: int, num_classes: int) -> pd.DataFrame:
     `time_saved` are fractions of the network that is not truncated; the time is a committed record's median of paired
     runs with its quartiles (21 classes, frame 513), NaN where no record has this frame and LRG size.
     """
-    full = prediction_grid(size)
-    clock = measured(size)
-    lines = []
+    full, clock, lines = prediction_grid(size), measured(size), []
     for model in MODELS:
         whole = _flops(model, None, size, num_classes)
         for lrg_size in sizes:
-            own = whole if lrg_size >= full else _flops(model, lrg_size, size, num_classes)
-            at = clock[(clock["model"] == model) & (clock["lrg_size"] == lrg_size)] if lrg_size < full else clock[:0]
-            time = [1 - float(at[c].iloc[0]) for c in ("value", "high", "low")] if len(at) else [float("nan")] * 3
-            if lrg_size >= full:
-                time = [0.0, 0.0, 0.0]
+            own, time = whole, [0.0] * 3
+            if lrg_size < full:
+                own = _flops(model, lrg_size, size, num_classes)
+                at = clock[(clock["model"] == model) & (clock["lrg_size"] == lrg_size)]
+                time = [1 - float(at[c].iloc[0]) for c in ("value", "high", "low")] if len(at) else [float("nan")] * 3
             lines.append((model, lrg_size, own, 1 - own / whole, *time))
     columns = ["model", "lrg_size", "flops", "flops_saved", "time_saved", "time_low", "time_high"]
     return pd.DataFrame(lines, columns=columns)
@@ -52,4 +50,4 @@ def measured(size: int) -> pd.DataFrame:
         return pd.DataFrame(columns=["model", "lrg_size", "value", "low", "high"])
     rows = found[-1].rows
     keep = (rows["form"] == "full") & (rows["metric"] == "time_ratio") & (rows["precision"] == "fp32")
-    return rows[keep & (rows["batch"] == 1)].assign(run_id=found[-1].run_id)
+    return rows[keep & (rows["batch"] == 1)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import gcd
 
@@ -196,11 +196,9 @@ def _refuse(looks: Sequence[Look], classes: int | None) -> None:
                          f"class numbers, give --classes {top + 1}; if the folder holds pictures, give that of the "
                          "labels, or --pattern")  # fmt: skip
     colors: Counter[int] = Counter()
-    places: dict[int, set[int]] = {}
     for one in looks:
         for place, color in one.palette.items():
             colors[color] += one.values.get(place, 0)
-            places.setdefault(place, set()).add(color)
     if sum(one.color for one in looks) * 2 > len(looks):
         for one in looks:
             colors.update(one.values if one.color else {})
@@ -208,10 +206,10 @@ def _refuse(looks: Sequence[Look], classes: int | None) -> None:
             raise NoDecision("labels: colours as many as in pictures; give the labels' own folder, or --pattern")
         raise NoDecision(f"labels are colours, {_shares(colors)}: which class each is must be told by --map",
                          _draft(colors, True))  # fmt: skip
-    if any(len(found) > 1 for found in places.values()):
-        bad = min(place for place, found in places.items() if len(found) > 1)
+    if several := unlike(looks):
+        bad = min(several)
         raise NoDecision(
-            f"palettes differ between the files: {bad} is {' and '.join(f'{c:06X}' for c in sorted(places[bad])[:3])}. "
+            f"palettes differ between the files: {bad} is {' and '.join(f'{c:06X}' for c in several[bad][:3])}. "
             "So the colours say what is what; a --map with ids in place of colours reads the numbers all the same",
             _draft(colors, True))  # fmt: skip
     totals = _totals([one for one in looks if not one.color])
@@ -223,6 +221,15 @@ def _refuse(looks: Sequence[Look], classes: int | None) -> None:
             f"values 0 and 255 with {between} greys between them ({1 - ends / totals.total():.1%} of the pixels), as "
             "smoothed edges have: --map can take each for the nearer one",
             maps.draft({0: "background", VOID: "object"}, [], False, 127))  # fmt: skip
+
+
+def unlike(looks: Iterable[Look]) -> dict[int, list[int]]:
+    """Return the places of palettes that have several colours in these files, and which."""
+    places: dict[int, set[int]] = {}
+    for one in looks:
+        for place, color in one.palette.items():
+            places.setdefault(place, set()).add(color)
+    return {place: sorted(found) for place, found in places.items() if len(found) > 1}
 
 
 def _words(seen: Sequence[int], void: Sequence[int], totals: Counter) -> str:

@@ -47,6 +47,11 @@ def ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
     return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom != 0)
 
 
+def miou(hit: np.ndarray, *areas: np.ndarray) -> np.ndarray:
+    """Return the mean IoU over the last axis, the classes; the areas together count the hits twice."""
+    return mean_iou(ratio(hit, sum(areas) - hit))
+
+
 def scores(counts: np.ndarray, truths: np.ndarray) -> dict[str, np.ndarray]:
     """Return IoU by class of every weak label, (..., V, C): labelled pixels, all pixels, boundary region; and the
     share of wrong pixels (..., V): error, error_everywhere.
@@ -99,7 +104,7 @@ def block_px(size: int, nu_max: int) -> float:
 def classes(sums: Sums, grid: Plan, names: tuple[str, ...]) -> pd.DataFrame:
     """Return one line a class: index, name, maps, share (of labelled pixels), contour (frame sides a map), width_px
     (mean width 2A/P), energy_beyond (share of its varying energy above the largest band limit), lost_at (the largest
-    grid at which its IoU ceiling is below LOST, 0: at none), and its IoU at every grid (band_17, majority_33, ...)."""
+    grid at which its IoU ceiling is below LOST, 0: at none), and iou, its IoU by kind and grid."""
     total = sums.plain
     pixels, labelled = grid.size**2, total["truths"][0]
     area, length = total["truths"][1], crofton(total["crossings"])
@@ -108,8 +113,10 @@ def classes(sums: Sums, grid: Plan, names: tuple[str, ...]) -> pd.DataFrame:
     share = area / pixels
     lines = []
     for c, name in enumerate(names):
-        at = {f"{kind}_{sp.lrg_size(nu)}": float(iou[v, c]) for v, (kind, nu) in enumerate(grid.variants)}
-        here = [sp.lrg_size(nu) for v, (kind, nu) in enumerate(grid.variants) if kind == "band" and iou[v, c] < LOST]
+        at: dict[str, dict[int, float]] = {kind: {} for kind in ("band", "majority", "nearest")}
+        for (kind, nu), value in sorted(zip(grid.variants, iou[:, c], strict=True)):
+            at[kind][sp.lrg_size(nu)] = float(value)
+        here = [size for size, value in at["band"].items() if value < LOST]
         varying = share[c] - total["rims"][0][c, 0]
         lines.append({
             "index": c, "name": name, "maps": int(total["regions"][c]),
@@ -117,7 +124,7 @@ def classes(sums: Sums, grid: Plan, names: tuple[str, ...]) -> pd.DataFrame:
             "contour": float(length[c] / grid.size / sums.count),
             "width_px": float(2 * area[c] / length[c]) if length[c] else float("nan"),
             "energy_beyond": float((share[c] - kept[c]) / varying) if varying > 0 else float("nan"),
-            "lost_at": max(here, default=0), **at})  # fmt: skip
+            "lost_at": max(here, default=0), "iou": at})  # fmt: skip
     return pd.DataFrame(lines)
 
 
