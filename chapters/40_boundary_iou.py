@@ -400,12 +400,25 @@ closed
 # $3\pi/4$, and the same integral comes out with a sine for the cosine, from $V$ to $\infty$, and $L = 2R$: the same
 # size. The rest is not derived here but measured. Without a pixel grid, $d$ = 15 px, largest differences:
 # %% tags=["remove-input"]
-bc.annulus_table((154, 77, 40, 20), 15).rename_axis(None).rename("R = {} px".format).style.format("{:.3f}")
+nus, rows = 2 * np.pi * np.linspace(8, 64, 225) / bc.FRAME, {}
+for radius in (154, 77, 40, 20):
+    exact = bb.steps_share_below([0, 15], [1, -1], nus) - bc.annulus_share_below(radius, 15, nus)
+    b = np.array([[2 * radius - 15], [2 * radius], [2 * radius - 30]])
+    tails = np.sin(b * nus) / nus - b * special.sici(b * nus)[1]  # integral of sin(bk)/k^2 from nu on
+    sine = np.array([2, -1, -1]) @ tails / (np.pi * 15)
+    rows[f"R = {radius} px"] = [abs(exact).max(), abs(sine).max(), 15 / (np.pi * (2 * radius - 15))]
+names = ["exact, Bessel functions", "the sine's integral", "d/π(2R - d)"]
+pd.DataFrame(rows, index=names).T.style.format("{:.3f}")
 # %% [markdown]
 # So one dimension is good to a share $\epsilon$ where $L \ge d + d/\pi\epsilon$: for 0.05, where objects are
 # {glue:text}`bou_thick` times as thick as the region is wide ({glue:text}`bou_thick_px` px for 15 px).
 # %% tags=["remove-input"]
-points = bc.against_the_law(units, own)
+thickness = {name: c.thickness for name, c in units.items() if c.thickness}
+points = own.rename_axis("unit").reset_index().melt("unit", var_name="width", value_name="difference")
+points = points.astype({"width": float}).assign(thickness=points["unit"].map(thickness))
+points = points.query("width >= 3 and thickness > 2 * width")
+points = points.assign(law=points["width"] / (np.pi * (points["thickness"] - points["width"])),
+                       kind=points["unit"].str.extract("^(disc|pole)", expand=False).fillna("polygon"))
 figures.show(draw.reduction(points), label="fig-reduction",
     caption="How far a straight strip of the right direction is from an object's. Dots: FFT, 513 px, widths 3, 5, 15, "
             "objects thicker than two widths. Line: the law.",

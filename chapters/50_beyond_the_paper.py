@@ -22,6 +22,7 @@
 profile = "smoke"
 # %% tags=["remove-cell"]
 import functools
+import itertools
 from unittest import mock
 
 import numpy as np
@@ -39,9 +40,10 @@ from specseg.proofs import annotation_study as study
 from specseg.proofs import identities_gradient as ig
 from specseg.proofs import layer_study, symbolic
 from specseg.spectral import cost as tc
+from specseg.spectral import floor, laws
 from specseg.spectral import gradient as sg
 from specseg.spectral import labels as an
-from specseg.spectral import laws
+from specseg.spectral.spectrum import band_limit
 from specseg.study import band_limit as limited
 from specseg.study import trained
 
@@ -163,7 +165,13 @@ glue("bey_scenes", f"{on_scenes.max():.2f}", display=False)
 # %% tags=["remove-cell"]
 rng = np.random.default_rng(0)
 of_scenes = torch.tensor(wide[["fft", "bound", "law"]].to_numpy().T)
-energy, bound, as_bound = torch.cat([study.noise_tails(rng, sizes.draws), of_scenes], dim=1)
+cases = [of_scenes]
+for shape in [(9, 9), (12, 12), (15, 15)] * (sizes.draws // 4):
+    noise = ig.random_labels(rng, shape, 3, void=True)
+    cases += [torch.stack([f(noise, [0, 1, 3], 3, boundary=frame).flatten()
+                           for f in (laws.tail_energy, laws.tail_bound, laws.tail_law)])
+              for frame in ("periodic", "mirrored")]
+energy, bound, as_bound = torch.cat(cases, dim=1)
 holds, times_energy = int((bound >= energy - 1e-12).sum()), (wide["bound"] / wide["fft"]).median()
 findings.observe("bey-tail-bound", value=holds, n=len(energy), mutant=int((as_bound >= energy - 1e-12).sum()), note=(
     f"Holds in {holds} of {len(energy)} cases; on the scenes it is {times_energy:.1f} times the energy."))
@@ -175,7 +183,13 @@ glue("bey_holds", f"{holds} of {len(energy)}", display=False)
 # so no $f$ below $n/(8(\nu_{max} + 1))$ is possible. On stripes the bound
 # is at most {glue:text}`bey_sharp` times the tail, so that little can be gained.
 # %% tags=["remove-cell"]
-table = study.stripes_table((8, 16, 32, 64))
+rows = {}
+for n in (8, 16, 32, 64):
+    side = 2 * (n + 1) * round(513 / (2 * (n + 1)))  # a frame next to 513 pixels that holds whole stripes
+    stripes = (2 * (n + 1) * torch.arange(side) // side % 2).expand(side, side)
+    reached = float(laws.tail_energy(stripes, [n], 2)[1])
+    rows[n] = [2 * (n + 1) * laws.bound_constant(side, n, period=half) / side / reached for half in (None, 0.5)]
+table = pd.DataFrame(rows, index=["best H", "H of half a period"]).T
 ratio = table["best H"]
 glue("bey_sharp", f"{ratio.max():.2f}", display=False)
 # %% tags=["remove-cell"]
@@ -197,7 +211,12 @@ figures.show(draw.argmax_error(wrong), label="fig-argmax",
 # %% tags=["remove-cell"]
 table = wrong.pivot_table("value", ["regime", "nu_max"], "kind")
 good = (table["actual"] <= table["2E"]) & (table["2E"] <= table["count"])
-bound, single, cases = study.noise_argmax(sizes.draws)
+bound = single = 0
+for seed, n in itertools.product(range(sizes.draws), (0, 1, 3)):
+    noise = ig.random_labels(np.random.default_rng(seed), (12, 12), 3 - seed % 2, void=False)
+    off, energies = (an.band_limited_labels(noise, n) != noise).double().mean(), laws.tail_energy(noise, [n], 3)
+    bound, single = bound + int(off <= laws.argmax_bound(energies)), single + int(off <= energies.max())
+cases = 3 * sizes.draws
 findings.observe("bey-argmax-bound", value=good.sum() + bound, n=len(good) + cases, mutant=single + len(good), note=(
     f"Holds in {good.sum()} of {len(good)} cases of scenes and {bound} of {cases} of noise; on scenes the actual share "
     f"is {(table['actual'] / table['2E']).median():.0%} of 2 sum E in the median."))
@@ -214,7 +233,15 @@ findings.observe("bey-argmax-bound", value=good.sum() + bound, n=len(good) + cas
 # ```
 # :::
 # %% tags=["remove-cell"]
-worst, mutant = study.noise_blocks(rng)
+right, wrong = [], []
+for block in (2, 3, 4, 6):
+    noise = ig.random_labels(rng, (12, 12), 3, void=False)
+    point = (torch.arange(12) // block) * block + (block - 1) // 2
+    moved = (torch.roll(noise, (dy, dx), (0, 1)) for dy in range(block) for dx in range(block))
+    slow = np.mean([float((m[point[:, None], point] != m).double().mean()) for m in moved])
+    right.append(abs(laws.block_error_spectral(noise, block, 3, boundary="periodic") - slow))
+    wrong.append(abs(laws.block_error_spectral(noise, block, 3) - slow))
+worst, mutant = max(right), max(wrong)
 findings.observe("bey-block-spectral", value=worst, mutant=mutant, note=(
     f"All phases one by one against the formula: {worst:.0e}; the wrong frame: {mutant:.0e}."))
 # %% [markdown]
@@ -394,8 +421,10 @@ figures.show(draw.drop_predictors(units), label="fig-drop-predictors",
         "its own; over R_ce the three lie closer together.",
     source=f"{len(found)} records of band_limit_cost and of truncation")
 # %% tags=["remove-cell"]
-made_up = pd.concat([study.band_cost_table(scenes, classes, [8, 16, 32]), study.noise_band_costs(2 * sizes.draws)],
-                    ignore_index=True)
+draws = [np.random.default_rng(seed) for seed in range(2 * sizes.draws)]
+noise = [["random", 0, *study.band_costs(*(ig.normal(r, 80, 3) for _ in "PD"), torch.arange(80) % 3, 9)] for r in draws]
+made_up = pd.concat([study.band_cost_table(scenes, classes, [8, 16, 32]),
+                     pd.DataFrame(noise, columns=study.BAND_COSTS)], ignore_index=True)
 level = made_up["cost"].between(-1e-9, made_up["bound"] + 1e-9)
 level &= (made_up["cost"] - made_up["again"]).abs() < 1e-6
 of_bound = units["band_cost"] / units["band_cost_bound"]
@@ -440,7 +469,17 @@ figures.show(draw.floors(units), source=f"{len(found)} records of band_limit_cos
             "against the LRG size. Below 0 the floor says nothing.",
     alt="Three panels, one per domain. The rates fall with the grid; the floors lie far below them.")
 # %% tags=["remove-cell"]
-good, boxes, count = study.noise_floors(2 * sizes.draws)
+good = boxes = count = 0
+for seed in range(2 * sizes.draws):  # logits that are loud noise, and logits that know the smoothed labels
+    noise = ig.random_labels(np.random.default_rng(seed), (12, 13), 3, void=bool(seed % 2))
+    hot = an.one_hot(noise, 3).double()
+    loud = (1 + seed % 5) * (hot + ig.normal(np.random.default_rng(seed), 3, 12, 13) / 4)
+    for n, known in itertools.product((0, 2, 4), (False, True)):
+        low = band_limit(hot, n)
+        y = low.clamp(min=1e-9).log() if known else loud
+        one, count = floor.annotation_floor(y, noise, [n])[0], count + 1
+        good += int(one.rate >= one.floor - 1e-12)
+        boxes += int(-(low * y.log_softmax(0)).sum(0).mean() >= floor.label_entropy(low))
 findings.observe("bey-annotation-floor", value=good, n=count, mutant=boxes,
                  note=f"Holds in {good} of {count} cases; with the box's weights in {boxes}.")
 # %% tags=["remove-cell"]

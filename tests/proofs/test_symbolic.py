@@ -6,7 +6,7 @@ import sympy as sp
 from specseg.proofs import symbolic
 
 
-@pytest.mark.parametrize("derive", [symbolic.gaussians, symbolic.dirac, symbolic.ramp, symbolic.truncation_cost])
+@pytest.mark.parametrize("derive", [symbolic.gaussians, symbolic.dirac])
 def test_derivation_closes(derive):
     found = derive()
     assert any(key.startswith("zero") for key in found)
@@ -17,12 +17,6 @@ def test_derivation_closes(derive):
 def test_lemma_3_for_small_n_and_its_mutant(n):
     found = symbolic.lemmas_discrete(n)
     assert symbolic.left_over(found) == [] and found["mutant"] != 0
-
-
-@pytest.mark.parametrize(("classes", "pixels", "void"), [(2, 2, 0), (2, 3, 1), (3, 2, 1)])
-def test_the_zero_frequency_with_and_without_void_and_its_mutant(classes, pixels, void):
-    found = symbolic.zero_frequency(classes, pixels, void)
-    assert symbolic.left_over(found) == [] and (found["mutant"] == 0) == (void == 0)
 
 
 def test_left_over_names_what_is_left():

@@ -13,11 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from specseg.proofs import identities_gradient as ig
 from specseg.proofs import loss_response
 from specseg.proofs.shapes import closed_shapes
-from specseg.spectral import floor, laws
 from specseg.spectral import labels as an
+from specseg.spectral import laws
 from specseg.spectral.cost import band_cost, truncation_cost
 from specseg.spectral.labels import one_hot
 from specseg.spectral.spectrum import band_limit
@@ -156,11 +155,12 @@ def band_cost_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int
         for n in nu_max:
             low = band_limit(logits, n)
             kept, lost = (x[:, ::3, ::3][:, known].T for x in (low, logits - low))
-            rows.append([regime, n, *_band_costs(kept, lost, labels[0][::3, ::3][known], 3)])
+            rows.append([regime, n, *band_costs(kept, lost, labels[0][::3, ::3][known], 3)])
     return pd.DataFrame(rows, columns=BAND_COSTS)
 
 
-def _band_costs(low: Tensor, high: Tensor, target: Tensor, times: float) -> list[float]:
+def band_costs(low: Tensor, high: Tensor, target: Tensor, times: float) -> list[float]:
+    """Return `BAND_COSTS` from cost on, of logits kept and cut, (n, C) each, and their classes; again: times that."""
     one, two = band_cost(low, high, target), band_cost(times * low, times * high, target)
     plain = float(F.cross_entropy(low, target) - F.cross_entropy(low + high, target))
     return [one.cost, one.bound, two.cost, plain, float((high.amax(1) - high.amin(1)).pow(2).mean()) / 8]
@@ -189,84 +189,3 @@ def truncation_table(
         for n in nu_max
     ]
     return pd.DataFrame(lines).groupby(["regime", "nu_max"], sort=False).mean().reset_index()
-
-
-def noise_tails(rng: np.random.Generator, draws: int) -> Tensor:
-    """Return tail energy, bound and law (3, cases) of random maps with void, in both frames, at nu_max 0, 1 and 3."""
-    cases = []
-    for shape in [(9, 9), (12, 12), (15, 15)] * (draws // 4):
-        noise = ig.random_labels(rng, shape, 3, void=True)
-        for frame in ("periodic", "mirrored"):
-            three = (laws.tail_energy, laws.tail_bound, laws.tail_law)
-            cases.append(torch.stack([f(noise, [0, 1, 3], 3, boundary=frame).flatten() for f in three]))
-    return torch.cat(cases, dim=1)
-
-
-def stripes_table(limits: Sequence[int]) -> pd.DataFrame:
-    """Return the tail bound over the tail of stripes of frequency nu_max + 1, with the best H and with half a period.
-
-    The frame is the one next to 513 pixels that holds whole stripes.
-    """
-    rows = {}
-    for n in limits:
-        size = 2 * (n + 1) * round(513 / (2 * (n + 1)))
-        stripes = (2 * (n + 1) * torch.arange(size) // size % 2).expand(size, size)
-        reached = float(laws.tail_energy(stripes, [n], 2)[1])
-        constants = laws.bound_constant(size, n), laws.bound_constant(size, n, period=0.5)
-        rows[n] = [2 * (n + 1) * f / size / reached for f in constants]
-    return pd.DataFrame(rows, index=["best H", "H of half a period"]).T
-
-
-def noise_argmax(draws: int) -> tuple[int, int, int]:
-    """Return in how many cases the argmax bound holds on random maps, in how many the largest energy alone, of all."""
-    held = []
-    for seed in range(draws):
-        noise = ig.random_labels(np.random.default_rng(seed), (12, 12), 3 - seed % 2, void=False)
-        for n in (0, 1, 3):
-            off = float((an.band_limited_labels(noise, n) != noise).double().mean())
-            energies = laws.tail_energy(noise, [n], 3)
-            held.append((off <= float(laws.argmax_bound(energies)), off <= float(energies.max())))
-    bound, single = np.array(held).sum(0)
-    return int(bound), int(single), len(held)
-
-
-def noise_blocks(rng: np.random.Generator) -> tuple[float, float]:
-    """Return the largest difference of `laws.block_error_spectral` from all phases, right and wrong frame."""
-    right, wrong = [], []
-    for block in (2, 3, 4, 6):
-        noise = ig.random_labels(rng, (12, 12), 3, void=False)
-        point = (torch.arange(12) // block) * block + (block - 1) // 2
-        moved = [torch.roll(noise, (dy, dx), (0, 1)) for dy in range(block) for dx in range(block)]
-        slow = np.mean([float((m[point[:, None], point] != m).double().mean()) for m in moved])
-        right.append(abs(laws.block_error_spectral(noise, block, 3, boundary="periodic") - slow))
-        wrong.append(abs(laws.block_error_spectral(noise, block, 3) - slow))
-    return float(max(right)), float(max(wrong))
-
-
-def noise_band_costs(draws: int) -> pd.DataFrame:
-    """Return rows as `band_cost_table` for random logits, kept and cut, of three classes."""
-    rows = []
-    for seed in range(draws):
-        rng = np.random.default_rng(seed)
-        low, high = ig.normal(rng, 80, 3), ig.normal(rng, 80, 3)
-        rows.append(["random", 0, *_band_costs(low, high, torch.arange(80) % 3, 9)])
-    return pd.DataFrame(rows, columns=BAND_COSTS)
-
-
-def noise_floors(draws: int) -> tuple[int, int, int]:
-    """Return in how many cases the annotation's floor holds, in how many with the box's weights, and of how many.
-
-    Random maps, with and without void; logits that are loud noise, and logits that know the smoothed labels.
-    """
-    good, boxes, count = 0, 0, 0
-    for seed in range(draws):
-        noise = ig.random_labels(np.random.default_rng(seed), (12, 13), 3, void=bool(seed % 2))
-        hot = one_hot(noise, 3).double()
-        loud = (1 + seed % 5) * (hot + ig.normal(np.random.default_rng(seed), 3, 12, 13) / 4)
-        for n in (0, 2, 4):
-            low = band_limit(hot, n)
-            for logits in (loud, low.clamp(min=1e-9).log()):
-                one, count = floor.annotation_floor(logits, noise, [n])[0], count + 1
-                good += int(one.rate >= one.floor - 1e-12)
-                boxes += int(-float((low * torch.log_softmax(logits, 0)).sum(0).mean()) >= floor.label_entropy(low))
-    return good, boxes, count

@@ -8,7 +8,7 @@ Sources: Chen, Chiu and Wu, arXiv 2012.14123, A.6; Cheng et al., Boundary IoU, C
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -170,33 +170,3 @@ def answer_table(found: Mapping[str, Contour], width: float, shifts: ArrayLike, 
             below = share_below(planes)[limits]
             rows += [(unit, shift, n, b, x) for n, b, x in zip(limits, below, law, strict=True)]
     return pd.DataFrame(rows, columns=["unit", "shift", "nu_max", "below", "law"])
-
-
-def annulus_table(radii: Sequence[float], width: float) -> pd.DataFrame:
-    """Return how far a disc's strip is from a straight one, the largest difference of a share over nu_max 8 to 64.
-
-    One line a radius: by Bessel functions, by the integral of sin(k(2 R - d)) (1 - cos kd)/k^2 from nu_max on, and the
-    bound d/pi(2 R - d).
-    """
-    v, rows = 2 * np.pi * np.linspace(8, 64, 225) / FRAME, {}
-    for radius in radii:
-        exact = bb.steps_share_below([0, width], [1, -1], v) - annulus_share_below(radius, width, v)
-        b = np.array([[2 * radius - width], [2 * radius], [2 * radius - 2 * width]])
-        tails = np.sin(b * v) / v - b * special.sici(b * v)[1]  # integral of sin(bk)/k^2 from v on
-        sine = np.array([2, -1, -1]) @ tails / (np.pi * width)
-        rows[radius] = [abs(exact).max(), abs(sine).max(), width / (np.pi * (2 * radius - width))]
-    return pd.DataFrame(rows, index=["exact, Bessel functions", "the sine's integral", "d/π(2R - d)"]).T
-
-
-def against_the_law(found: Mapping[str, Contour], differences: pd.DataFrame) -> pd.DataFrame:
-    """Return the contours thicker than two widths (of 3 px or more) beside the law d/pi(L - d), L their thickness.
-
-    `differences`: a line a contour, a column a width. Columns unit, width, difference, thickness, law, kind.
-    """
-    thickness = {name: c.thickness for name, c in found.items() if c.thickness}
-    rows = differences.rename_axis("unit").reset_index().melt("unit", var_name="width", value_name="difference")
-    rows = rows[rows["unit"].isin(thickness) & (rows["width"] >= 3)]
-    rows = rows.assign(thickness=rows["unit"].map(thickness))
-    rows = rows[rows["thickness"] > 2 * rows["width"]]
-    kind = rows["unit"].str.extract("^(disc|pole)", expand=False).fillna("polygon")
-    return rows.assign(law=rows["width"] / (np.pi * (rows["thickness"] - rows["width"])), kind=kind)

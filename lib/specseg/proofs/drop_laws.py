@@ -187,20 +187,3 @@ def rising_pairs(rows: pd.DataFrame, column: str, *, apart: float = 1.1) -> tupl
     rce, value = rows["rce"].to_numpy(), rows[column].to_numpy()
     pairs = rce[None, :] >= apart * rce[:, None]
     return int((pairs & (value[None, :] > value[:, None])).sum()), int(pairs.sum())
-
-
-def slopes_held(logits: Tensor, labels: Tensor, nu_max: Sequence[int]) -> tuple[int, int, int]:
-    """Return in how many steps between neighbouring band limits, and classes, the law's slope is met, and of how many.
-
-    Along r, the lost share of the overlap, the drop of Eq. 29 has the slope (1 + q)/(1 + q r)^2, which falls: so the
-    measured one lies between those at the two ends. Second, the same count for Dice's score, whose drop is r itself.
-    """
-    onehot, soft = one_hot(labels, logits.shape[1]).double(), logits.softmax(1)
-    p1, q = (soft * onehot).mean((0, 2, 3)), metrics.soft_iou(soft, labels)
-    lost = [1 - (soft * sp.band_limit(onehot, nu)).mean((0, 2, 3)) / p1 for nu in nu_max]
-    drop = torch.stack([1 - metrics.spectral_iou(soft, labels, nu_max=nu) / q for nu in nu_max])
-    r = torch.stack(lost)
-    slope, step = (1 + q) / (1 + q * r) ** 2, r.diff(dim=0)
-    low, high = torch.minimum(slope[1:], slope[:-1]), torch.maximum(slope[1:], slope[:-1])
-    law, dice = (int(((low < x / step) & (x / step < high)).sum()) for x in (drop.diff(dim=0), step))
-    return law, dice, step.numel()

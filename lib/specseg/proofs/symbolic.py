@@ -62,61 +62,6 @@ def dirac() -> Derivation:
     return {"kernel": kernel, "zero": sp.simplify(direct - kernel), "zero_area": sp.simplify(area - 1)}
 
 
-def zero_frequency(classes: int = 2, pixels: int = 3, void: int = 1) -> Derivation:
-    """L_ce(0) = m [H(pi/m) + KL(pi/m || p) + mean KL(p || S_t)] for free logits y[t, c] and free class shares pi_c.
-
-    `void` of the pixels have no label: the shares sum to m = 1 - void/pixels, while the means of the logits, of Y_p
-    and of KL run over all pixels. `mutant` is what is left where KL runs over the labelled pixels alone.
-    """
-    y = [sp.symbols(f"y{t}_0:{classes}", real=True) for t in range(pixels)]
-    m = 1 - sp.Rational(void, pixels)
-    pi = sp.symbols(f"pi0:{classes - 1}", positive=True)
-    pi = (*pi, m - sum(pi))
-    y_p = [sp.log(sum(sp.exp(a) for a in row)) for row in y]
-    mean = [sum(row[c] for row in y) / pixels for c in range(classes)]
-    left = sum(w * (sum(y_p) / pixels - a) for w, a in zip(pi, mean, strict=True))
-    log_p = [a - sp.log(sum(sp.exp(b) for b in mean)) for a in mean]
-    p = [sp.exp(a) / sum(sp.exp(b) for b in mean) for a in mean]
-    entropy = -sum(w / m * sp.log(w / m) for w in pi)
-    mismatch = sum(w / m * (sp.log(w / m) - a) for w, a in zip(pi, log_p, strict=True))
-    kl = [sum(q * (a - (row[c] - z)) for c, (q, a) in enumerate(zip(p, log_p, strict=True)))
-          for row, z in zip(y, y_p, strict=True)]  # fmt: skip
-    right = m * (entropy + mismatch + sum(kl) / pixels)
-    labelled = m * (entropy + mismatch + sum(kl[void:]) / (pixels - void))
-    return {"zero": sp.simplify(sp.expand(left - right)), "mutant": sp.simplify(left - labelled)}
-
-
-def ramp() -> Derivation:
-    """The ramp t/N: x(nu) (1 - e^(-2 pi j nu/N)) = -1/N by summation by parts, so |x|^2 = 1/(4 N^2 sin^2(pi nu/N)).
-
-    Checked for all nu of N = 3, 4 and 6 in exact arithmetic.
-    """
-    found: Derivation = {}
-    for n in (3, 4, 6):
-        for k in range(1, n):
-            x = sum(sp.Rational(t, n) * sp.exp(-2 * sp.pi * sp.I * sp.Rational(k * t, n)) for t in range(n)) / n
-            power = sp.simplify(sp.expand(x * sp.conjugate(x), complex=True))
-            law = 1 / (4 * n**2 * sp.sin(sp.pi * sp.Rational(k, n)) ** 2)
-            found[f"zero_{n}_{k}"] = sp.nsimplify(sp.simplify(power - law))
-    return found
-
-
-def truncation_cost() -> Derivation:
-    """CE(Y - D) - CE(Y) to second order in D for three classes: <S - B, -D> + Var_S(D)/2.
-
-    The gradient of log-sum-exp is S, its Hessian diag(S) - S S^T, whose form in D is the variance of D under S.
-    """
-    y, d = sp.symbols("y0:3", real=True), sp.symbols("d0:3", real=True)
-    h = sp.Symbol("h", real=True)
-    lse = sp.log(sum(sp.exp(a) for a in y))
-    soft = [sp.exp(a) / sum(sp.exp(b) for b in y) for a in y]
-    along = lse.subs({a: a - h * b for a, b in zip(y, d, strict=True)}, simultaneous=True)
-    first, second = (sp.diff(along, h, k).subs(h, 0) for k in (1, 2))
-    mean = sum(s * b for s, b in zip(soft, d, strict=True))
-    variance = sum(s * b**2 for s, b in zip(soft, d, strict=True)) - mean**2
-    return {"zero_first": sp.simplify(first + mean), "zero_second": sp.simplify(second - variance)}
-
-
 def left_over(found: Derivation) -> list[str]:
     """Return the names of the expressions that should be zero and are not (empty when the derivation holds).
 
