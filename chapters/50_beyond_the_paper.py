@@ -529,7 +529,7 @@ findings.close()
 # 1. A chessboard of one-pixel fields: what do the tail law and the bound say, and which is right?
 # 2. Turn a square by 45 degrees. By which factor does its box tail fall, and its radial tail?
 # 3. Give `annotation_floor` a network that is right everywhere, of confidence $\kappa$. How does its rate grow?
-# 4. Which $\nu_{max}$ would your own labels need? `specseg.ceiling` and `choose_nu_max` take any label maps.
+# 4. Which $\nu_{max}$ would your own labels need? `specseg.ceiling` takes any label maps.
 #
 # :::{admonition} Answers
 # :class: dropdown

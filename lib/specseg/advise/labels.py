@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import gcd
 
 import numpy as np
@@ -50,6 +50,9 @@ class Look:
     def picture(self) -> bool:
         return self.distinct > MANY and self.alike < ALIKE
 
+    def told(self) -> dict[str, np.ndarray]:
+        return {"look": np.array(json.dumps(asdict(self)))}
+
     @staticmethod
     def of(text: str) -> Look:
         told = json.loads(text)
@@ -63,9 +66,8 @@ def look(context, item: Item) -> dict[str, np.ndarray]:
     if item.path.suffix.lower() == ".json":
         from specseg.advise import polygons
 
-        told = {"what": "polygons", "color": False, "values": {}, "distinct": 0, "alike": 1.0, "palette": {}}
         shape, names = polygons.read(item.path, item.part)[:2]
-        return {"look": np.array(json.dumps({**told, "shape": shape, "names": names}))}
+        return Look(shape, "polygons", False, {}, 0, 1.0, {}, tuple(names)).told()
     stored = files.read(item.path)
     codes = maps.codes_of(stored, stored.color)
     if not codes.size:
@@ -77,9 +79,8 @@ def look(context, item: Item) -> dict[str, np.ndarray]:
     if stored.palette is not None:
         hexed = maps.codes_of(stored, True)
         palette = {int(v): int(hexed[codes == v][0]) for v in values}
-    told = {"shape": codes.shape, "what": stored.what, "color": stored.color, "distinct": len(values), "alike": alike,
-            "values": {int(values[k]): int(counts[k]) for k in order}, "palette": palette, "names": ()}  # fmt: skip
-    return {"look": np.array(json.dumps(told))}
+    kept = {int(values[k]): int(counts[k]) for k in order}
+    return Look(codes.shape, stored.what, stored.color, kept, len(values), alike, palette).told()
 
 
 def numbered(count: int, ignore: Sequence[int] = (VOID,)) -> Reader:
@@ -134,7 +135,7 @@ def decide(looks: Sequence[Look], ignore: Sequence[int | str] | None, classes: i
     if words := [v for v in ignore or () if not isinstance(v, int)]:
         raise NoDecision(f"--ignore {words[0]}: expected stored numbers, 'none', or names with a map file")
     looks = [one for one in looks if not one.color]  # a few colours among numbers are bad files
-    totals = _totals(looks)
+    totals = sum((Counter(one.values) for one in looks), Counter())
     void = (VOID,) if ignore is None else tuple(ignore)
     if ignore is None and (set(totals) == {0, VOID} and classes in (None, 2) or _all_classes(totals, classes)):
         void = ()
@@ -181,13 +182,6 @@ def _outlier(seen: Sequence[int], void: Sequence[int], looks: Sequence[Look], ig
     )
 
 
-def _totals(looks: Sequence[Look]) -> Counter[int]:
-    totals: Counter[int] = Counter()
-    for one in looks:
-        totals.update(one.values)
-    return totals
-
-
 def _refuse(looks: Sequence[Look], classes: int | None) -> None:
     """Raise NoDecision for pictures, colours, palettes that differ, and grey edges between black and white."""
     if all(one.picture for one in looks) and not (classes or looks[0].color):
@@ -212,7 +206,7 @@ def _refuse(looks: Sequence[Look], classes: int | None) -> None:
             f"palettes differ between the files: {bad} is {' and '.join(f'{c:06X}' for c in several[bad][:3])}. "
             "So the colours say what is what; a --map with ids in place of colours reads the numbers all the same",
             _draft(colors, True))  # fmt: skip
-    totals = _totals([one for one in looks if not one.color])
+    totals = sum((Counter(one.values) for one in looks if not one.color), Counter())
     ends = totals[0] + totals[VOID]
     between = len(totals) - 2
     grey = max((v for v in totals if v != VOID), default=0) > VOID / 2 and max(totals) == VOID and between >= 8

@@ -23,6 +23,7 @@ from specseg.data import label_spectra
 from specseg.data.datasets import VOID
 from specseg.data.label_numbers import Plan
 from specseg.data.survey import Sums
+from specseg.evidence.statistics import class_counts
 from specseg.spectral import cross_entropy
 from specseg.spectral import spectrum as sp
 
@@ -171,18 +172,12 @@ def measure(context: Context, item: Item) -> dict[str, np.ndarray] | None:
         out["soft_hit"].append(hit)
         out["soft_area"].append(area)
         out["sure"].append(float(probabilities.amax(0).sum(dtype=torch.float64)))
-    guess = logits.argmax(0)
-    hard = _hard(guess[known], label[known], context.num_classes)
-    low = label_spectra.band_limited(logits, limits, boundary="mirrored")
-    cut = [_hard(x.argmax(0)[known], label[known], context.num_classes)[:2] for x in low]
     numbers = {key: np.asarray(value, np.float64) for key, value in out.items()}
-    right = np.array(float((guess == label)[known].sum()))
-    return {**numbers, "hard": hard, "cut": np.stack(cut), "right": right, "pixels": np.array(float(known.sum()))}
-
-
-def _hard(guess: Tensor, label: Tensor, num_classes: int) -> np.ndarray:
-    hit = guess[guess == label]
-    return np.stack([torch.bincount(x, minlength=num_classes).numpy() for x in (guess, hit, label)]).astype(np.float64)
+    low = label_spectra.band_limited(logits, limits, boundary="mirrored")
+    guesses = torch.stack([logits.argmax(0), *(x.argmax(0) for x in low)])
+    counts = class_counts(guesses, label.expand_as(guesses), context.num_classes).astype(np.float64)  # hit, true, made
+    hard, cut = counts[0].T[[2, 0, 1]], counts[1:].transpose(0, 2, 1)[:, [2, 0]]
+    return {**numbers, "hard": hard, "cut": cut, "right": hard[1].sum(), "pixels": hard[2].sum()}
 
 
 def _overlap(probabilities: Tensor, label: Tensor, limits: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -90,21 +90,15 @@ def cautions(
 
 
 def _about_logits(logits: Mapping, grid: Mapping | None) -> list[str]:
-    out = []
-    nu = grid["nu_max"] if grid else None
-    high = [r["value"] for r in logits["r_ce"] if r["nu_max"] == nu and r["scale"] == "raw"]
-    if high and max(high) > THIN_EVIDENCE:
-        out.append(
-            f"R_ce is up to {max(high):.2f} at the recommended grid. Beyond {THIN_EVIDENCE} the paper's relation to "
-            "the drop is no line, and none is known."
-        )
-    t = logits["temperature"]
+    out, nu, t = [], grid["nu_max"] if grid else None, logits["temperature"]
+    high = max((r["value"] for r in logits["r_ce"] if r["nu_max"] == nu and r["scale"] == "raw"), default=0.0)
+    if high > THIN_EVIDENCE:
+        out.append(f"R_ce is up to {high:.2f} at the recommended grid. Beyond {THIN_EVIDENCE} the paper's relation to "
+                   "the drop is no line, and none is known.")  # fmt: skip
     if not 1 / CONFIDENT <= t <= CONFIDENT:
         word = "over-confident" if t > 1 else "under-confident"
-        out.append(
-            f"The network is {word}: its calibrated temperature is {t:.2f}. R_ce moves with the logits' scale, so "
-            "trust the calibrated variant, or neither."
-        )
+        out.append(f"The network is {word}: its calibrated temperature is {t:.2f}. R_ce moves with the logits' scale, "
+                   "so trust the calibrated variant, or neither.")  # fmt: skip
     if logits["temperature_at_end"]:
         out.append(f"The calibrated temperature is at the end of the range tried ({t:g}).")
     return out

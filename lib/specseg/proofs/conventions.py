@@ -107,16 +107,8 @@ def _overlap(f: Transform, seed: int):
     return f.space(y * b), f.overlap(y, b)
 
 
-def _loss(f: Transform, seed: int):
-    """Several classes at once: -sum_c integral of B (Y - Y_p) against the frequency side."""
-    return tuple(map(sum, zip(*(_overlap(f, seed + 31 * c) for c in range(3)), strict=True)))
-
-
 def _product(f: Transform, seed: int):
-    return _convolved(f, *_signals(f, 2, seed))
-
-
-def _convolved(f: Transform, y: np.ndarray, b: np.ndarray):
+    y, b = _signals(f, 2, seed)
     left, right = f.forward(y * b), f.convolve(f.forward(y), f.forward(b), f.nu, f.dnu)
     middle = slice(len(f.nu) // 4, -len(f.nu) // 4) if f.continuous else slice(None)  # the grid's ends are cut
     return left[middle], right[middle]
@@ -162,28 +154,18 @@ def _delta(f: Transform, seed: int):
     return ((nu[1] - nu[0]) * spec.sum()).real, 1.0
 
 
-def _delta_of_46(f: Transform, seed: int):
-    return np.log(2) * _delta(f, seed)[0], 2 * np.pi * np.log(2)
-
-
-def _log_sum_slope(f: Transform, seed: int):
-    """Eq. 52 along a direction h of one class's logits: d F(Y_p) = F(S H) against s * h, S a softmax of two logits."""
-    y, h = _signals(f, 2, seed)
-    return _convolved(f, 0.4 * np.exp(-2 * (f.t - 0.3) ** 2) if f.continuous else 1 / (1 + np.exp(-y)), h)
-
-
 # One factor per convention: the printed right-hand side (or the part named) times the factor is the left-hand side;
 # then the two sides by numbers.
 _OVERLAP = (1, 1 / (2 * PI), 1 / N, 1, 1)
 _PRODUCT = (1, 1 / (2 * PI), 1 / N, 1 / sp.sqrt(N), 1)
 CELLS: dict[tuple[str, str], tuple[tuple, Callable]] = {
-    ("2", "sum over all frequencies"): (_OVERLAP, _loss),
+    ("2", "sum over all frequencies"): (_OVERLAP, _overlap),
     ("11", "Lemma 3: overlap"): (_OVERLAP, _overlap),
     ("12", "convolution y * b"): (_PRODUCT, _product),
     ("16", "Lemma 4: value at 0"): ((1, 1, 1, sp.sqrt(N), 1), _value),
-    ("20", "integral over frequencies"): (_OVERLAP, _loss),
-    ("21", "sum over all frequencies"): (_OVERLAP, _loss),
-    ("22", "component, so that 21 holds"): (_OVERLAP, _loss),
+    ("20", "integral over frequencies"): (_OVERLAP, _overlap),
+    ("21", "sum over all frequencies"): (_OVERLAP, _overlap),
+    ("22", "component, so that 21 holds"): (_OVERLAP, _overlap),
     ("24", "overlap"): (_OVERLAP, _overlap),
     ("24", "areas"): ((1, 1, 1, sp.sqrt(N), 1), _value),
     ("25", "overlap against areas"): ((1, 1 / (2 * PI), 1 / N, 1 / sp.sqrt(N), 1), _iou),
@@ -194,13 +176,13 @@ CELLS: dict[tuple[str, str], tuple[tuple, Callable]] = {
     ("43", "kernel: z = k x"): ((1, 1, 1, sp.sqrt(N), N), _kernel),
     ("46", "constant: 2 pi log 2 at 0"): (
         (1 / (2 * PI), 1, N / (2 * PI), sp.sqrt(N) / (2 * PI), 1 / (2 * PI)),
-        _delta_of_46,
+        lambda f, seed: (_delta(f, seed)[0], 2 * np.pi),
     ),
     ("46", "convolution z * z / 8"): (_PRODUCT, _product),
     ("47", "z(nu_i - nu_j)/4"): (_PRODUCT, _product),
     ("48", "z(nu_i - nu_j)/4"): (_PRODUCT, _product),
     ("48", "kernel k(nu_j)"): ((1, 1, 1, sp.sqrt(N), N), _kernel),
-    ("52", "s(nu_i - nu_j)"): (_PRODUCT, _log_sum_slope),
+    ("52", "s(nu_i - nu_j)"): (_PRODUCT, _product),
     ("53", "delta of the constant 1"): ((1, 2 * PI, N, sp.sqrt(N), 1), _delta),
 }
 

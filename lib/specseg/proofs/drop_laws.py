@@ -50,20 +50,18 @@ def drop_rows(logits: Tensor, labels: Tensor, nu_max: Sequence[int]) -> pd.DataF
     eq29, printed, sign_mended: class means of `class_drops`.
     """
     logits, labels = ce.check_inputs(logits, labels)
-    classes = logits.shape[1]
-    there = torch.stack([(labels == c).any() for c in range(classes)])
-    q = metrics.soft_iou(logits.softmax(1), labels)[there]
-    hard = metrics.mean_iou(metrics.confusion_matrix(logits.argmax(1), labels, classes))
-    rates, rows = ce.relative_loss_rate(logits, labels, list(nu_max)), []
-    for k, nu in enumerate(nu_max):
-        low = sp.band_limit(logits, nu)
-        hard_low = metrics.mean_iou(metrics.confusion_matrix(low.argmax(1), labels, classes))
-        soft_low = metrics.soft_iou(low.softmax(1), labels)[there]
+    there = one_hot(labels, logits.shape[1]).sum((0, 2, 3)) > 0
+
+    def scores(y: Tensor) -> tuple[float, float]:
+        return rce_laws.hard_miou(y, labels), float(metrics.soft_iou(y.softmax(1), labels)[there].mean())
+
+    (hard, soft), rates, rows = scores(logits), ce.relative_loss_rate(logits, labels, list(nu_max)), []
+    for nu, rate in zip(nu_max, rates.tolist(), strict=True):
+        hard_low, soft_low = scores(sp.band_limit(logits, nu))
         by_class = class_drops(logits, labels, nu)
         rows.append({
-            "nu_max": nu, "rce": float(rates[k]), "hard": metrics.relative_drop(hard, hard_low),
-            "soft": float(metrics.relative_drop(q.mean(), soft_low.mean())),
-            "eq29": by_class["drop"].mean(),
+            "nu_max": nu, "rce": rate, "hard": metrics.relative_drop(hard, hard_low),
+            "soft": metrics.relative_drop(soft, soft_low), "eq29": by_class["drop"].mean(),
             "printed": by_class["printed"].mean(), "sign_mended": by_class["sign_mended"].mean(),
         })  # fmt: skip
     return pd.DataFrame(rows)

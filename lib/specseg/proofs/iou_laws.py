@@ -123,21 +123,14 @@ def ordering(draws: int, seed: int = 0, pixels: int = 64) -> dict[str, float]:
     from scipy.stats import spearmanr
 
     rng = np.random.default_rng(seed)
-    agree, loss_all, iou_all = 0, [], []
-    truth = rng.random(pixels) < 0.4
-    for _ in range(draws):
-        pair = []
-        for _ in range(2):
-            scale, shift = rng.uniform(0.2, 4), rng.uniform(0, 1.5)
-            logit = scale * rng.standard_normal(pixels) + shift * np.where(truth, 1, -1)
-            s = 1 / (1 + np.exp(-logit))
-            loss = -np.where(truth, np.log(s), np.log1p(-s)).mean()
-            p = (truth * s).mean()
-            pair.append((loss, p / (truth.mean() + s.mean() - p)))
-        loss_all += [q[0] for q in pair]
-        iou_all += [q[1] for q in pair]
-        agree += (pair[0][0] < pair[1][0]) == (pair[0][1] > pair[1][1])
-    x, y = -np.array(loss_all), np.array(iou_all)
+    truth, scored = rng.random(pixels) < 0.4, []
+    for _ in range(2 * draws):
+        scale, shift = rng.uniform(0.2, 4), rng.uniform(0, 1.5)
+        s = 1 / (1 + np.exp(-scale * rng.standard_normal(pixels) - shift * np.where(truth, 1, -1)))
+        p = (truth * s).mean()
+        scored.append((np.where(truth, np.log(s), np.log1p(-s)).mean(), p / (truth.mean() + s.mean() - p)))
+    x, y = np.array(scored).T  # minus the losses, and the scores
+    agree = ((x[::2] > x[1::2]) == (y[::2] > y[1::2])).sum()
     again = [spearmanr(x[k], y[k])[0] for k in rng.integers(0, len(x), (200, len(x)))]
     low, high = np.quantile(again, [0.025, 0.975])
     dealt = [spearmanr(rng.permutation(x), y)[0] for _ in range(200)]

@@ -83,6 +83,11 @@ def cancellation(logits: Tensor, labels: Tensor, *, nu_max: int) -> dict[str, fl
     }  # fmt: skip
 
 
+def hard_miou(logits: Tensor, labels: Tensor) -> float:
+    """Return the mIoU of the argmax."""
+    return metrics.mean_iou(metrics.confusion_matrix(logits.argmax(1), labels, logits.shape[1]))
+
+
 def temperature_sweep(logits: Tensor, labels: Tensor, taus: Sequence[float], *, nu_max: int) -> pd.DataFrame:
     """Return one row for each tau of the logits tau Y: loss, R_ce, mIoU, mIoU after truncation, relative drop.
 
@@ -90,18 +95,15 @@ def temperature_sweep(logits: Tensor, labels: Tensor, taus: Sequence[float], *, 
     mIoU and drop stay. Without void the tail is exactly tau times that of Y, since Y_p drops out for nu != 0.
     """
     low, rows = sp.band_limit(logits, nu_max), []
-
-    def scores(tau: float) -> list[float]:
-        guesses = ((tau * y).argmax(1) for y in (logits, low))
-        return [metrics.mean_iou(metrics.confusion_matrix(g, labels, logits.shape[1])) for g in guesses]
-
+    scores = [hard_miou(y, labels) for y in (logits, low)]
     for tau in taus:
-        parts, same = ce.truncated_cross_entropy(tau * logits, labels, nu_max), scores(tau)
+        parts, same = ce.truncated_cross_entropy(tau * logits, labels, nu_max), [
+            hard_miou(tau * y, labels) for y in (logits, low)]  # fmt: skip
         rows.append({
             "tau": tau, "nu_max": nu_max, "loss": float(parts.total.mean()),
             "tail": float((parts.total - parts.kept[:, 0]).mean()), "rce": float(ce.loss_rate(parts)[0]),
             "miou": same[0], "miou_truncated": same[1], "drop": metrics.relative_drop(*same),
-            "drop_at_one": metrics.relative_drop(*scores(1)),
+            "drop_at_one": metrics.relative_drop(*scores),
         })  # fmt: skip
     return pd.DataFrame(rows)
 

@@ -130,8 +130,6 @@ def displacement_spectrum(n: int, block: int) -> Tensor:
     >>> displacement_spectrum(4, 1).real.tolist()
     [1.0, 1.0, 1.0, 1.0]
     """
-    if not 1 <= block <= n:
-        raise ValueError(f"block {block}: expected 1 .. {n} pixels")
     d = torch.arange(block, dtype=torch.float64) - (block - 1) // 2
     phase = -2 * torch.pi / n * sp.signed_frequencies(n).double()[:, None] * d[None, :]
     return torch.polar(torch.ones_like(phase), phase).mean(dim=1)
@@ -239,21 +237,3 @@ def ceiling(
          "value": float(metrics.class_iou(m)[:-1].nanmean()), "error": 1 - float(m.diagonal().sum() / m.sum()),
          "n": count} for n, m in confusion.items()
     ])  # fmt: skip
-
-
-def choose_nu_max(table: pd.DataFrame, max_drop: float) -> int:
-    """Return the smallest nu_max whose ceiling lies at most `max_drop` (relative) below a perfect score of 1.
-
-    `table` as `ceiling` gives it, one kind. Raises ValueError where no nu_max of the table is good enough.
-
-    >>> rows = pd.DataFrame({"kind": ["band"] * 3, "nu_max": [8, 16, 32], "value": [0.7, 0.9, 0.97]})
-    >>> choose_nu_max(rows, 0.1)
-    16
-    """
-    if table["kind"].nunique() != 1:
-        raise ValueError(f"table: expected one kind, got {sorted(table['kind'].unique())}")
-    good = table[table["value"] >= 1 - max_drop]
-    if good.empty:
-        best = table["value"].max()
-        raise ValueError(f"max_drop {max_drop}: the best ceiling of the table is {best:.3f}; add a larger nu_max")
-    return int(good["nu_max"].min())
