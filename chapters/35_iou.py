@@ -33,7 +33,6 @@ from specseg.evidence import config, ledger
 from specseg.figures import iou as draw
 from specseg.nets import tiny
 from specseg.proofs import drop_laws, identities, identities_iou, iou_laws, symbolic
-from specseg.proofs import symbolic_iou as derive
 from specseg.spectral import cross_entropy as ce
 from specseg.spectral import iou as metrics
 from specseg.spectral import spectrum as sp
@@ -188,8 +187,8 @@ for r in results:
 # The loss is a sum of one term per frequency; IoU is not. Split the overlap into two bands, $p = p_a + p_b$: a sum of
 # separate terms has no mixed derivative, and IoU has one. Sympy:
 # %% tags=["remove-input"]
-parts, series, iou_terms = derive.additivity(), derive.log_series(4), derive.iou_series(3)
-assert not any(symbolic.left_over(found) for found in (parts, series, iou_terms, derive.iou_threshold()))
+parts, series, iou_terms = symbolic.additivity(), symbolic.log_series(4), symbolic.iou_series(3)
+assert not any(symbolic.left_over(found) for found in (parts, series, iou_terms, symbolic.iou_threshold()))
 Math(symbolic.aligned({r"\frac{\partial^2}{\partial p_a \, \partial p_b} \, \frac{p_a + p_b}{c - p_a - p_b}":
                        parts["mixed"], r"\text{at } p_a = p_b = 0": parts["least"]}))
 # %% [markdown]
@@ -343,7 +342,7 @@ figures.show(draw.bounds(rows), label="fig-bounds",
 # {ref}`Eq. 29 <eq-29>` is right. The areas are $c = p_1 (1 + q)/q$, with $q$ the IoU before. In terms of the lost share
 # $r$ of the overlap it reads $\frac{\Delta IoU}{IoU} = \frac{(1 + q) \, r}{1 + q \, r}$: increasing and concave.
 # %% tags=["remove-input"]
-law, mend, limit = derive.relative_drop(), derive.drop_from_losses(), derive.drop_limit()
+law, mend, limit = symbolic.relative_drop(), symbolic.drop_from_losses(), symbolic.drop_limit()
 assert not any(symbolic.left_over(found) for found in (law, mend, limit))
 Math(symbolic.aligned({
     r"\Delta IoU / IoU": law["drop"], r"\tfrac{d}{dr} \, \Delta IoU / IoU": law["slope"],

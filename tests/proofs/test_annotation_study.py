@@ -13,7 +13,7 @@ from specseg.figures import boundary as draw_boundary
 from specseg.figures import gradients as draw_gradients
 from specseg.proofs import annotation_study as study
 from specseg.proofs import boundary_contours as bc
-from specseg.proofs import layer_study, loss_response, shapes
+from specseg.proofs import layer_study, loss_response
 from specseg.spectral import boundary as bb
 from specseg.spectral import labels as an
 from specseg.spectral import laws
@@ -26,17 +26,17 @@ def maps():
     rng = np.random.default_rng(0)
     return {
         "a": [torch.from_numpy(np.kron(rng.integers(0, 3, (5, 5)), np.ones((7, 7), int))[:33, :33]) for _ in range(2)],
-        "b": [shapes.disc(33, 10.0), shapes.polygon(33, 5, 12.0, angle=0.3)],
+        "b": [torch.from_numpy(x.astype(int)) for x in (bc.disc(33, 10.0), bc.polygon(33, 5, 12.0, angle=0.3))],
     }
 
 
 def test_shapes_have_their_areas():
-    assert int(shapes.disc(257, 100).sum()) == pytest.approx(math.pi * 100**2, rel=2e-3)
+    assert int(bc.disc(257, 100).sum()) == pytest.approx(math.pi * 100**2, rel=2e-3)
     for corners in (3, 4, 7):
         area = corners / 2 * 100**2 * math.sin(2 * math.pi / corners)
-        assert int(shapes.polygon(257, corners, 100, angle=0.7).sum()) == pytest.approx(area, rel=5e-3)
-    drawn = shapes.closed_shapes(65, 6, seed=3)
-    assert all((a == b).all() for a, b in zip(drawn, shapes.closed_shapes(65, 6, seed=3), strict=True))
+        assert int(bc.polygon(257, corners, 100, angle=0.7).sum()) == pytest.approx(area, rel=5e-3)
+    drawn = bc.closed_shapes(65, 6, seed=3)
+    assert all((a == b).all() for a, b in zip(drawn, bc.closed_shapes(65, 6, seed=3), strict=True))
     assert all(not m[0].any() and not m[:, 0].any() for m in drawn)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specseg.nets import tiny
-from specseg.proofs import drop_laws, identities, symbolic_iou
+from specseg.proofs import drop_laws, identities, symbolic
 from specseg.spectral import cross_entropy as ce
 from specseg.spectral import iou as metrics
 
@@ -62,7 +62,7 @@ def test_the_page_s_network_has_the_refereed_values(page):
 def test_the_sympy_forms_are_what_class_drops_computes():
     import sympy
 
-    found, case = symbolic_iou.drop_from_losses(), identities.draw(3)
+    found, case = symbolic.drop_from_losses(), identities.draw(3)
     row = drop_laws.class_drops(case.logits[None], case.labels[None], 2).iloc[0]
     c = int(row["class"])
     names = sympy.symbols("b s L K", positive=True)
@@ -129,7 +129,7 @@ def test_the_bound_is_the_derived_one(distance, ringing):
     iou = 1 - distance
     assert drop_laws.limit_bound(distance, ringing) == pytest.approx(banded / iou + 1 / iou - 1)
     d, m = sympy.symbols("d M", positive=True)
-    shown = symbolic_iou.drop_limit()["bound"].subs({d: distance, m: ringing})
+    shown = symbolic.drop_limit()["bound"].subs({d: distance, m: ringing})
     assert drop_laws.limit_bound(distance, ringing) == pytest.approx(float(shown))
     assert drop_laws.limit_bound(1 / (1 + ringing), ringing) == np.inf
 

@@ -5,10 +5,10 @@ import pytest
 import sympy as sp
 from scipy.integrate import quad
 
-from specseg.proofs import symbolic, symbolic_iou
+from specseg.proofs import symbolic
 
-DERIVATIONS = [symbolic_iou.additivity, symbolic_iou.log_series, symbolic_iou.iou_series, symbolic_iou.relative_drop,
-               symbolic_iou.drop_from_losses, symbolic_iou.drop_limit, symbolic_iou.iou_threshold]  # fmt: skip
+DERIVATIONS = [symbolic.additivity, symbolic.log_series, symbolic.iou_series, symbolic.relative_drop,
+               symbolic.drop_from_losses, symbolic.drop_limit, symbolic.iou_threshold]  # fmt: skip
 
 
 @pytest.mark.parametrize("derive", DERIVATIONS)
@@ -21,7 +21,7 @@ def test_derivation_closes(derive):
 @pytest.mark.parametrize("s", [0.05, 0.3, 0.9, 0.999])
 @pytest.mark.parametrize("n", [1, 2, 7])
 def test_the_remainder_of_the_logarithm_lies_between_its_bounds(s, n):
-    found = symbolic_iou.log_series()
+    found = symbolic.log_series()
     values = {sp.Symbol("x", positive=True): 1 - s, sp.Symbol("n", positive=True, integer=True): n}
     low, high = (float(found[k].subs(values)) for k in ("low", "high"))
     x, k = 1 - s, np.arange(n + 1, n + 4000)
@@ -33,7 +33,7 @@ def test_the_remainder_of_the_logarithm_lies_between_its_bounds(s, n):
 
 def test_the_terms_of_iou_add_up_where_they_converge_and_not_beyond():
     xi, eta = sp.symbols("xi eta", positive=True)
-    found = symbolic_iou.iou_series(4)
+    found = symbolic.iou_series(4)
     at = {xi: 0.2, eta: 0.3}
     partial = 1 + sum(float(found[f"term_{k}"].subs(at)) for k in range(1, 5))
     assert partial + float(found["rest_4"].subs(at)) == pytest.approx(0.8 / 1.3)
@@ -43,7 +43,7 @@ def test_the_terms_of_iou_add_up_where_they_converge_and_not_beyond():
 
 
 def test_the_drop_is_increasing_and_concave_and_starts_with_one_plus_q():
-    found = symbolic_iou.relative_drop()
+    found = symbolic.relative_drop()
     q, r = sp.symbols("q r", positive=True)
     assert found["slope"].is_positive and found["curvature"].is_negative
     assert found["slope"].subs(r, 0) == 1 + q
@@ -51,7 +51,7 @@ def test_the_drop_is_increasing_and_concave_and_starts_with_one_plus_q():
 
 def test_eq_32_keeps_its_sign_and_exceeds_the_mended_form_without_bound():
     """A class of area 0.3 with S of the same area: the smaller its loss, the more Eq. 32 overstates."""
-    found = symbolic_iou.drop_from_losses()
+    found = symbolic.drop_from_losses()
     b, s, loss, kept = sp.symbols("b s L K", positive=True)
     at = {b: 0.3, s: 0.3, loss: 0.01, kept: 0.02}
     assert float(found["mended"].subs(at)) == pytest.approx(0.6 / 0.32 * 0.01 / 0.29)
@@ -62,4 +62,4 @@ def test_eq_32_keeps_its_sign_and_exceeds_the_mended_form_without_bound():
 
 def test_threshold_is_overlap_over_area():
     p, c = sp.symbols("p c", positive=True)
-    assert sp.simplify(symbolic_iou.iou_threshold()["threshold"] - p / c) == 0
+    assert sp.simplify(symbolic.iou_threshold()["threshold"] - p / c) == 0

@@ -37,7 +37,7 @@ def percent(value: float | None, digits: int = 1) -> str:
     return "-" if value is None else f"{100 * value:.{digits}f} %"
 
 
-def between(score: Mapping, digits: int = 3) -> str:
+def between(score: Mapping) -> str:
     """Return a score with its interval.
 
     >>> between({"value": 0.5, "low": 0.4, "high": 0.6})
@@ -45,7 +45,7 @@ def between(score: Mapping, digits: int = 3) -> str:
     """
     if score["value"] is None:
         return "-"
-    return f"{score['value']:.{digits}f} [{score['low']:.{digits}f}, {score['high']:.{digits}f}]"
+    return f"{score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"
 
 
 def worth(data: Mapping) -> list[str]:
@@ -173,19 +173,19 @@ def steps(data: Mapping) -> list[str]:
     return out
 
 
-def lost(score: Mapping, digits: int = 1) -> str:
+def lost(score: Mapping) -> str:
     """Return a relative loss with its interval in per cent.
 
     >>> lost({"value": 0.021, "low": 0.015, "high": 0.03})
     '2.1 [1.5, 3.0] %'
     """
-    return f"{_lost(score, digits)} %"
+    return f"{_lost(score)} %"
 
 
-def _lost(score: Mapping, digits: int = 1) -> str:
+def _lost(score: Mapping) -> str:
     if score["value"] is None:
         return "-"
-    value, low, high = (f"{100 * score[k]:.{digits}f}" for k in ("value", "low", "high"))
+    value, low, high = (f"{100 * score[k]:.1f}" for k in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
 
 

@@ -136,16 +136,16 @@ def _scales(run: Survey, max_drop: float, lrg: dict | None) -> list[dict]:
 
 def seen_badly(frame: dict) -> list[str]:
     """Return what makes the frames a poor view of the maps, in sentences."""
-    out = []
-    if frame["seen"] < 0.7:
-        out.append(f"{frame['seen']:.0%} of the maps' pixels are seen; what stands at the sides may be missing "
-                   "(--frame tiles sees all).")  # fmt: skip
-    if frame["enlarged"] and frame["scale"]["low"] < frame["scale"]["high"]:
-        out.append(f"{frame['enlarged']} map(s) are smaller than the frame and were enlarged.")
-    if frame["tiny"]:
-        out.append(f"{len(frame['tiny'])} map(s) of a few pixels ({frame['tiny'][0]}) weigh as much as whole ones; "
-                   "take them out of the folder.")  # fmt: skip
-    return out
+    tiny, scale = frame["tiny"], frame["scale"]
+    said = {
+        f"{frame['seen']:.0%} of the maps' pixels are seen; what stands at the sides may be missing (--frame tiles "
+        "sees all).": frame["seen"] < 0.7,
+        f"{frame['enlarged']} map(s) are smaller than the frame and were enlarged.":
+            frame["enlarged"] and scale["low"] < scale["high"],
+        f"{len(tiny)} map(s) of a few pixels ({tiny[0] if tiny else ''}) weigh as much as whole ones; take them out of "
+        "the folder.": tiny,
+    }  # fmt: skip
+    return [sentence for sentence, so in said.items() if so]
 
 
 def lost_first(classes: pd.DataFrame, most: int = 5) -> list[str]:

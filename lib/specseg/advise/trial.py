@@ -29,9 +29,7 @@ MOST = 40  # frames: minutes on one core, for a network that takes a second a fr
 def layer_of(model: nn.Module, name: str = "") -> str:
     """Return the module whose input is truncated: `name`, or the first of LAYERS. Raises ValueError listing some."""
     known = dict(model.named_modules())
-    if name in known and name:
-        return name
-    found = next((layer for layer in LAYERS if layer in known), "") if not name else ""
+    found = next((layer for layer in ([name] if name else LAYERS) if layer in known), "")
     if not found:
         inner = [n for n in known if n and n.count(".") < 2][:12]
         raise ValueError(f"--layer {name or '(none of ' + ', '.join(LAYERS) + ')'}: no such module in "

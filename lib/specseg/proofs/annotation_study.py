@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from specseg.proofs import loss_response
-from specseg.proofs.shapes import closed_shapes
+from specseg.proofs.boundary_contours import closed_shapes
 from specseg.spectral import labels as an
 from specseg.spectral import laws
 from specseg.spectral.cost import band_cost, truncation_cost

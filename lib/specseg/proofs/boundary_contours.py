@@ -17,7 +17,6 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy import integrate, ndimage, special
 
-from specseg.proofs import shapes
 from specseg.spectral import boundary as bb
 from specseg.spectral.spectrum import rim_products
 
@@ -38,19 +37,58 @@ class Contour:
     thickness: float | None = None
 
 
+def disc(n: int, radius: float) -> NDArray:
+    """Return a disc in the middle of an (n, n) frame, bool.
+
+    >>> int(disc(5, 1.0).sum())
+    5
+    """
+    y, x = np.mgrid[:n, :n] - (n - 1) / 2
+    return y**2 + x**2 <= radius**2
+
+
+def polygon(n: int, corners: int, radius: float, *, angle: float = 0.0) -> NDArray:
+    """Return a regular polygon in the middle of an (n, n) frame, bool; `angle` turns it, in radians.
+
+    `radius` reaches to the corners; at angle 0 a side's normal points along an axis.
+
+    >>> int(polygon(9, 4, 2 * 2**0.5).sum())                            # a square of 5 x 5 pixels
+    25
+    """
+    y, x = np.mgrid[:n, :n] - (n - 1) / 2
+    turns = angle + 2 * math.pi * np.arange(corners) / corners
+    within = [x * math.cos(t) + y * math.sin(t) <= radius * math.cos(math.pi / corners) + 1e-9 for t in turns]
+    return np.all(within, axis=0)
+
+
+def closed_shapes(n: int, count: int, *, seed: int = 0) -> list[torch.Tensor]:
+    """Return `count` shapes as label maps: a disc, a square, the square on its corner, then discs and polygons drawn.
+
+    Those drawn by `seed` have 3 to 8 corners, any angle, and radii of 0.15 to 0.45 frames.
+
+    >>> len(closed_shapes(33, 4))
+    4
+    """
+    out = [disc(n, 0.3 * n), polygon(n, 4, 0.35 * n), polygon(n, 4, 0.35 * n, angle=math.pi / 4)]
+    rng = np.random.default_rng(seed)
+    for k in range(count):
+        radius, corners, angle = rng.uniform(0.15, 0.45) * n, int(rng.integers(3, 9)), rng.uniform(0, 2 * math.pi)
+        out.append(disc(n, radius) if k % 4 == 0 else polygon(n, corners, radius, angle=angle))
+    return [torch.from_numpy(shape.astype(np.int64)) for shape in out[:count]]
+
+
 def contours(scenes: Mapping[str, ArrayLike] | None = None) -> dict[str, Contour]:
     """Return the stated set: discs, a square, the same on its corner, a triangle, a hexagon, poles, then label maps.
 
     `scenes`: label maps (FRAME, FRAME) by name; each class is one binary map, 255 (void) is none.
     """
-    found = {f"disc, radius {r}": Contour((_mask(shapes.disc(FRAME, r)),), None, 2 * r) for r in (154, 77, 40, 20)}
-    for name, corners, turn in (("square", 4, 0), ("square on its corner", 4, 45), ("hexagon turned by 15°", 6, 15)):
+    found = {f"disc, radius {r}": Contour((disc(FRAME, r),), None, 2 * r) for r in (154, 77, 40, 20)}
+    for name, corners, turn in (("square", 4, 0), ("square on its corner", 4, 45), ("hexagon turned by 15°", 6, 15),
+                                ("triangle", 3, 0)):  # fmt: skip
         angle, radius = math.radians(turn), 180.0
         normals = tuple(angle + 2 * math.pi * k / corners for k in range(corners))
-        drawn = _mask(shapes.polygon(FRAME, corners, radius, angle=angle))
-        found[name] = Contour((drawn,), normals, 2 * radius * math.cos(math.pi / corners))
-    turns = tuple(2 * math.pi * k / 3 for k in range(3))
-    found["triangle"] = Contour((_mask(shapes.polygon(FRAME, 3, 180.0)),), turns)
+        thickness = 2 * radius * math.cos(math.pi / corners) if corners % 2 == 0 else None
+        found[name] = Contour((polygon(FRAME, corners, radius, angle=angle),), normals, thickness)
     for thickness in (96, 48, 24, 12, 6):
         pole = np.zeros((FRAME, FRAME), dtype=bool)
         pole[56:456, 200 : 200 + thickness] = True
@@ -58,10 +96,6 @@ def contours(scenes: Mapping[str, ArrayLike] | None = None) -> dict[str, Contour
     for name, label in (scenes or {}).items():
         found[name] = Contour(tuple(label == c for c in np.unique(label) if c != 255))
     return found
-
-
-def _mask(label: torch.Tensor) -> NDArray:
-    return label.numpy() == 1
 
 
 def inner_region(mask: NDArray, width: float) -> NDArray:
@@ -139,11 +173,9 @@ def one_dimension_table(found: Mapping[str, Contour], widths: ArrayLike, limits:
     for unit, contour in found.items():
         for d in np.asarray(widths, dtype=float):
             above = 1 - share_below(inner_region(m, d) for m in contour.masks)[limits]
-            known = [{}, {"normals": contour.normals}, {"normals": contour.normals, "thickness": contour.thickness}]
-            if contour.thickness is None:
-                known = known[: 1 if contour.normals is None else 2]
+            own, both = {"normals": contour.normals}, (contour.thickness or 0) / FRAME
+            known = [{}, own, {**own, "thickness": both}][: 3 if both else 2 if contour.normals else 1]
             for reading, kwargs in zip(READINGS, known, strict=False):
-                kwargs = {k: v / FRAME if k == "thickness" else v for k, v in kwargs.items()}
                 law = bb.straight_band_energy_above(d / FRAME, limits + 0.5, **kwargs)
                 rows += [(unit, d, reading, n, a, x - a) for n, a, x in zip(limits, above, law, strict=True)]
     return pd.DataFrame(rows, columns=["unit", "width", "reading", "nu_max", "above", "difference"])

@@ -116,20 +116,18 @@ def confidence_table(
     zero, low: `moved` of L_ce(0) and of the low part in `removal_table`; unit = |change of L_ce(0)| over L_CE; rise of
     L_CE over itself; best: whether this confidence has the least loss of those given, as a trained network's has.
     """
-    lines = []
+    parts = []
     for regime, labels in maps.items():
         for k, one in enumerate(labels):
             table = removal_table(one, classes[regime], size, nu_max, confidences=confidences)
-            for confidence, part in table.groupby("confidence"):
-                part = part.set_index("part")
-                before, after = part["before"], part["after"]
-                lines.append((regime, k, confidence, before["L_CE"], part["moved"]["L_ce(0)"], part["moved"]["low"],
-                              abs(after["L_ce(0)"] - before["L_ce(0)"]) / before["L_CE"],
-                              after["L_CE"] / before["L_CE"] - 1))  # fmt: skip
-    columns = ["regime", "map", "confidence", "loss", "zero", "low", "unit", "rise"]
-    table = pd.DataFrame(lines, columns=columns)
-    table["best"] = table["loss"] == table.groupby(["regime", "map"])["loss"].transform("min")
-    return table
+            before, after, moved = (table.pivot(index="confidence", columns="part", values=v)
+                                    for v in ("before", "after", "moved"))  # fmt: skip
+            loss, unit = before["L_CE"], (after["L_ce(0)"] - before["L_ce(0)"]).abs() / before["L_CE"]
+            parts.append(pd.DataFrame({
+                "regime": regime, "map": k, "confidence": loss.index, "loss": loss, "zero": moved["L_ce(0)"],
+                "low": moved["low"], "unit": unit, "rise": after["L_CE"] / loss - 1, "best": loss == loss.min(),
+            }))  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
 
 
 def zero_table(

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from scipy import optimize
 from torch import Tensor
 
 from specseg.spectral import cost
@@ -108,21 +109,17 @@ def temperature_sweep(logits: Tensor, labels: Tensor, taus: Sequence[float], *, 
     return pd.DataFrame(rows)
 
 
-def calibrated_temperature(logits: Tensor, labels: Tensor, *, low: float = 0.05, high: float = 20.0) -> float:
-    """Return the tau that minimises L_CE of tau Y (convex in tau), sought in log tau.
+def calibrated_temperature(logits: Tensor, labels: Tensor) -> float:
+    """Return the tau that minimises L_CE of tau Y (convex in tau), sought in log tau between 0.05 and 20.
 
-    Raises ValueError where the minimum lies at an end of [low, high]: the argmax is always right, or carries nothing.
+    Raises ValueError where the minimum lies at an end: the argmax is always right, or carries nothing.
     """
-
-    from scipy import optimize
-
-    def loss(x: float) -> float:
-        return float(ce.cross_entropy(np.exp(x) * logits, labels).mean())
-
-    ends = np.log(low), np.log(high)
-    best = optimize.minimize_scalar(loss, bounds=ends, method="bounded", options={"xatol": 1e-7}).x
-    if min(abs(best - e) for e in ends) < 1e-3:
-        raise ValueError(f"logits: no minimum of L_CE for tau in {low:g} .. {high:g}")
+    ends = np.log([0.05, 20.0])
+    best = optimize.minimize_scalar(
+        lambda x: float(ce.cross_entropy(np.exp(x) * logits, labels).mean()), bounds=ends, method="bounded",
+        options={"xatol": 1e-7}).x  # fmt: skip
+    if np.abs(best - ends).min() < 1e-3:
+        raise ValueError("logits: no minimum of L_CE for tau in 0.05 .. 20")
     return float(np.exp(best))
 
 
