@@ -240,8 +240,13 @@ Math(symbolic.aligned({
 # %% tags=["remove-input"]
 at_label = logits.softmax(1).gather(1, labels[:, None])[:, 0]
 typical = float((at_label * -at_label.log()).sum() / -at_label.log().sum())
+s = np.linspace(0.02, 1 - 1e-6, 99)
+terms = {n: -sum((1 - s) ** k / k for k in range(1, n + 1)) for n in (1, 2, 4, 16)}  # of log S
+logs = pd.concat([pd.DataFrame({"s": s, "terms": n, "log": np.log(s), "partial": sum_n,
+                                "relative": (sum_n - np.log(s)) / -np.log(s)}) for n, sum_n in terms.items()])
 figures.show(
-    draw.expansion(iou_laws.expansion(np.linspace(0.02, 1 - 1e-6, 99), [1, 2, 4, 16]), typical, iou_laws.iou_partial),
+    draw.expansion(logs, typical, lambda missed, added, n: 1 + sum(
+        (-1) ** k * (missed + added) * added ** (k - 1) for k in range(1, n + 1))),
     label="fig-expansion",
     caption="Log S and its Taylor polynomials; the share of the loss that they leave out; IoU and its polynomials.",
     alt="The polynomials leave log S as S falls, and near S = 0 leave out nearly all of the loss. A dotted line marks "
@@ -554,9 +559,13 @@ glue("iou_scale_soft", f"{scale['soft'].min():.2f} to {scale['soft'].max():.2f}"
 # %% tags=["remove-cell"]
 scenes = {regime: tiny.scenes(regime, sizes.images, sizes.size, split="val")[1]
           for regime in ("objects", "landcover", "streets")}
+mixed = {}  # the same pixels, dealt anew in each map
+for regime, maps in scenes.items():
+    g = torch.Generator().manual_seed(0)
+    mixed[regime] = torch.stack([x.flatten()[torch.randperm(x.numel(), generator=g)].view_as(x) for x in maps])
 shares, dealt = (
-    pd.concat([iou_laws.overlap_share(change(maps), 16).assign(regime=regime) for regime, maps in scenes.items()])
-    for change in (torch.as_tensor, iou_laws.shuffle_pixels))
+    pd.concat([iou_laws.overlap_share(maps, 16).assign(regime=regime) for regime, maps in kind.items()])
+    for kind in (scenes, mixed))
 pooled, bare = (rows.assign(part=rows["box"] * rows["share"]).groupby("regime")[["part", "share"]].sum()
                 for rows in (shares, dealt))
 pooled, bare = (x["part"] / x["share"] for x in (pooled, bare))

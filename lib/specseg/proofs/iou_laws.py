@@ -19,40 +19,6 @@ from specseg.spectral import spectrum as sp
 from specseg.spectral.labels import one_hot
 
 
-def expansion(values: Sequence[float], terms: Sequence[int] = (1,)) -> pd.DataFrame:
-    """Return log S beside its Taylor polynomials at S = 1, the errors and their bounds, one row a value and a degree.
-
-    With x = 1 - S, -log S = x + ... + x^n/n + R_n (Eq. 26 keeps n = 1) and x^(n+1)/(n+1) <= R_n <= x^(n+1)/((n+1) S).
-    log, partial (the polynomial of log S), error (R_n), low and high (its bounds), relative = R_n/(-log S).
-
-    >>> expansion([0.5]).round(4).iloc[0].to_dict()
-    {'s': 0.5, 'terms': 1.0, 'log': -0.6931, 'partial': -0.5, 'error': 0.1931, 'low': 0.125, 'high': 0.25, 'relative': 0.2787}
-    """  # noqa: E501
-    s, rows = np.asarray(values, dtype=float), []
-    x, log = 1 - s, np.log(s)
-    loss = np.where(s < 1, -log, 1.0)  # at S = 1 nothing is lost and nothing missed
-    for n in terms:
-        partial = -sum(x**k / k for k in range(1, n + 1))
-        low = x ** (n + 1) / (n + 1)
-        rows.append(pd.DataFrame({
-            "s": s, "terms": n, "log": log, "partial": partial, "error": partial - log, "low": low, "high": low / s,
-            "relative": (partial - log) / loss,
-        }))  # fmt: skip
-    return pd.concat(rows, ignore_index=True)
-
-
-def iou_partial(missed: np.ndarray | float, added: np.ndarray | float, terms: int) -> np.ndarray | float:
-    """Return the Taylor polynomial of IoU around S = B: 1 + sum_(k <= terms) (-1)^k (xi + eta) eta^(k-1).
-
-    xi = int B (1 - S)/b(0) is what is `missed`, eta = int (1 - B) S/b(0) what is `added`; IoU = (1 - xi)/(1 + eta).
-    The error is (-1)^(n+1) (xi + eta) eta^n/(1 + eta), so the series converges for eta < 1 alone.
-
-    >>> [round(iou_partial(0.1, 0.2, n), 4) for n in (1, 2, 50)], round(0.9 / 1.2, 4)
-    ([0.7, 0.76, 0.75], 0.75)
-    """
-    return 1 + sum((-1) ** k * (missed + added) * added ** (k - 1) for k in range(1, terms + 1))
-
-
 def orders(onehot: Tensor, other: Tensor, nu_max: int, steps: Sequence[float] = (1e-2, 1e-3, 1e-4)) -> dict[str, float]:
     """Return how fast the errors of Eqs 26, 30 and 31 vanish as S = (1 - e) B + e U comes near B: fitted powers of e.
 
@@ -162,16 +128,6 @@ def block_optimum(shares: Sequence[float], fractions: Sequence[float]) -> dict[s
     best = max(iou(np.isin(np.arange(len(f)), taken[: k + 1]).astype(float)) for k in range(len(f)))
     return {"loss_iou": iou(f), "argmax_iou": iou((f > 0.5).astype(float)), "best_iou": best,
             "threshold": best / (1 + best)}  # fmt: skip
-
-
-def shuffle_pixels(labels: Tensor, seed: int = 0) -> Tensor:
-    """Return label maps (B, H, W) with the pixels of each dealt anew: the areas of all classes stay, no shape is left.
-
-    >>> shuffle_pixels(torch.tensor([[[0, 0, 1, 255]]])).flatten().sort().values.tolist()
-    [0, 0, 1, 255]
-    """
-    g = torch.Generator().manual_seed(seed)
-    return torch.stack([x.flatten()[torch.randperm(x.numel(), generator=g)].view_as(x) for x in labels])
 
 
 def overlap_share(labels: Tensor, nu_max: int) -> pd.DataFrame:

@@ -198,23 +198,6 @@ def relu_layers(size: int, *, seeds: int = 4) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["active", "columns", "rows", "largest"])
 
 
-def upsampling_fit(nu: int, coarse: int, factor: int, stretch: float) -> float:
-    """Return what is left of an up-sampled wave when its four images at (stretch nu + q L)/L are fitted, relative.
-
-    Corners on corners, one axis: L = factor (coarse - 1) + 1 points. Zero to rounding when `stretch` is right, as every
-    output lies between two inputs: no edge enters.
-    """
-    fine = factor * (coarse - 1) + 1
-    m = torch.arange(coarse).double()
-    parts = [f(2 * torch.pi * nu * m / coarse)[None, None] for f in (torch.cos, torch.sin)]
-    real, imag = (F.interpolate(p, fine, mode="linear", align_corners=True)[0, 0] for p in parts)
-    wave = torch.complex(real, imag)
-    t = torch.arange(fine).double()
-    basis = torch.stack([torch.exp(2j * torch.pi * (stretch * nu / fine + q / factor) * t) for q in range(factor)], 1)
-    left = wave - basis @ torch.linalg.lstsq(basis, wave[:, None]).solution[:, 0]
-    return float(left.norm() / wave.norm())
-
-
 def dropped_over_kept(kernel: Tensor, z: Tensor) -> float:
     """Return the size of what Eq. 49 drops over what it keeps: ||k(j) z(i - j)/4|| / ||k(j) delta_ij/2||, Frobenius.
 

@@ -53,16 +53,6 @@ def log_sum_gradient(n: int = 3, classes: int = 2) -> sp.Matrix:
     return sp.Matrix(n, n, lambda i, j: sp.expand(sp.diff(y_p[i], y[0][j]) - s[0][(i - j) % n]))
 
 
-def one_hot_spectrum(n: int = 3, classes: int = 3) -> list[sp.Expr]:
-    """Return sum_c b(-nu_i, c) for symbolic labels that sum to one at each pixel: Eq. 53, a Kronecker delta.
-
-    >>> one_hot_spectrum(3)
-    [1, 0, 0]
-    """
-    weights = [sp.symbols(f"B{t}_:{classes - 1}") for t in range(n)]
-    return [sp.simplify(v / n) for v in _sums([sum(w) + (1 - sum(w)) for w in weights], 1)]
-
-
 def loss_gradient(n: int = 2, classes: int = 2) -> sp.Matrix:
     """Return dL_ce(nu_i)/dx(nu_j) - sum_c k(nu_j, c) [m(-nu_i) s(nu_i - nu_j, c) - delta_ij b(-nu_i, c)]: zero.
 
