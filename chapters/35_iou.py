@@ -32,7 +32,7 @@ from specseg.data import synthetic
 from specseg.evidence import config, ledger
 from specseg.figures import iou as draw
 from specseg.nets import tiny
-from specseg.proofs import drop_laws, identities, identities_iou, iou_laws, symbolic
+from specseg.proofs import identities, identities_iou, iou_laws, symbolic
 from specseg.spectral import cross_entropy as ce
 from specseg.spectral import iou as metrics
 from specseg.spectral import spectrum as sp
@@ -45,8 +45,8 @@ findings = ledger.open("35_iou", profile=profile)
 net = tiny.probed("landcover", steps=200)
 logits, labels = net.logits[-1], net.labels
 classes = logits.shape[1]
-drops = drop_laws.drop_rows(logits, labels, [2, 3, 4, 6, 8, 12, 16])
-at4 = drop_laws.class_drops(logits, labels, 4)
+drops = iou_laws.drop_rows(logits, labels, [2, 3, 4, 6, 8, 12, 16])
+at4 = iou_laws.class_drops(logits, labels, 4)
 by_limit = drops.set_index("nu_max")
 page = by_limit.loc[4]
 glue("iou_printed", f"{page['printed']:.1%}", display=False)
@@ -389,13 +389,13 @@ glue("iou_worst", f"{(at4['printed'] - at4['drop']).abs().max():.0%}", display=F
 # %% tags=["remove-input"]
 sharp = 8 * torch.nn.functional.one_hot(labels, classes).movedim(-1, 1).double()
 rate = float(ce.relative_loss_rate(sharp, labels, [4])[0])
-blunt = drop_laws.with_rate(labels, 4, classes, scale=6, rce=3 * rate)
+blunt = iou_laws.with_rate(labels, 4, classes, scale=6, rce=3 * rate)
 two = {"sharper, R_ce as it comes": sharp, "blunter, R_ce tripled": blunt}
-pair = {name: drop_laws.class_drops(y, labels, 4) for name, y in two.items()}
-glue("iou_pair_missed", f"{max(drop_laws.missed(rows) for rows in pair.values()):.2%}", display=False)
+pair = {name: iou_laws.class_drops(y, labels, 4) for name, y in two.items()}
+glue("iou_pair_missed", f"{max(iou_laws.missed(rows) for rows in pair.values()):.2%}", display=False)
 pd.DataFrame([
     {"network": name, "R_ce": f"{float(ce.relative_loss_rate(two[name], labels, [4])[0]):.0f}",
-     "Eq. 26 off by": f"{drop_laws.missed(rows):.2%}", "soft drop, mean over classes": f"{rows['drop'].mean():.4f}"}
+     "Eq. 26 off by": f"{iou_laws.missed(rows):.2%}", "soft drop, mean over classes": f"{rows['drop'].mean():.4f}"}
     for name, rows in pair.items()]).set_index("network")
 # %% [markdown]
 # The second has the larger rate and the smaller drop, in {glue:text}`iou_less` classes.
@@ -437,20 +437,20 @@ pd.DataFrame([
 # %% tags=["remove-input"]
 Math(symbolic.aligned({r"\lim \Delta IoU/IoU": limit["limit"], r"\text{bound } (d = \delta)": limit["bound"]}))
 # %% tags=["remove-input"]
-near = drop_laws.near_rows(labels[:7], 4, classes, [3, 5, 7, 10, 12, 14], [0.1, 1, 10, 100, 1000])
+near = iou_laws.near_rows(labels[:7], 4, classes, [3, 5, 7, 10, 12, 14], [0.1, 1, 10, 100, 1000])
 figures.show(draw.independence(near), label="fig-independence",
     caption="Networks made so that the distance to the labels and R_ce are set one by one. Above: the largest distance "
             "of a class's drop from its limit, with the bound of the theorem. Below: the drop against R_ce.",
     alt="Above, points for all values of R_ce coincide, below the dashed bound. Below, lines that flatten and meet.")
 # %% tags=["remove-cell"]
-trained = drop_laws.scaled_rows(logits, labels, np.geomspace(0.1, 10, 13), 4)
-right = drop_laws.scaled_rows(sharp / 8, labels, np.geomspace(7, 14, 7), 4)
-count = {c: np.sum([drop_laws.rising_pairs(rows, c) for rows in (trained, right)], 0) for c in ("soft", "hard")}
+trained = iou_laws.scaled_rows(logits, labels, np.geomspace(0.1, 10, 13), 4)
+right = iou_laws.scaled_rows(sharp / 8, labels, np.geomspace(7, 14, 7), 4)
+count = {c: np.sum([iou_laws.rising_pairs(rows, c) for rows in (trained, right)], 0) for c in ("soft", "hard")}
 glue("iou_scaled", "{} of {}".format(*count["soft"]), display=False)
 less = int((pair["blunter, R_ce tripled"]["drop"] < pair["sharper, R_ce as it comes"]["drop"]).sum())
 glue("iou_less", f"{less} of {len(at4)}", display=False)
 valid = [rows[rows["missed"] < 0.01] for rows in (right, near)]
-rising, pairs = np.sum([drop_laws.rising_pairs(rows, "soft") for rows in valid], 0)
+rising, pairs = np.sum([iou_laws.rising_pairs(rows, "soft") for rows in valid], 0)
 findings.observe("eq32-positive-slope", value=rising, n=pairs, note=(
     f"Right everywhere, Eq. 26 off by less than 1 %: the soft drop rises in {rising} of {pairs} pairs; with R_ce "
     f"tripled it falls in {less} of {len(at4)} classes. Scaled logits alone rise in {count['soft'][0]} of "
@@ -588,7 +588,7 @@ figures.show(draw.shares(shares, 16), label="fig-shares",
 # %% tags=["remove-cell"]
 glue("iou_tau_least", f"{scale.loc[scale['loss'].idxmin(), 'tau']:.1f}", display=False)
 glue("iou_tau_close", f"{scale.loc[(scale['hard'] - scale['soft']).abs().idxmin(), 'tau']:.0f}", display=False)
-glue("iou_zero_rate", f"{drop_laws.near_rows(labels[:7], 4, classes, [7], [0.0])['off'].iloc[0]:.3f}", display=False)
+glue("iou_zero_rate", f"{iou_laws.near_rows(labels[:7], 4, classes, [7], [0.0])['off'].iloc[0]:.3f}", display=False)
 two = torch.randn(8, 2, 33, 33, generator=torch.Generator().manual_seed(0)).double()
 may_change, does = changed_share_bound(two, sp.band_limit(two, 4))
 glue("iou_does", f"{float(does.mean() / may_change.mean()):.0%}", display=False)
@@ -601,7 +601,7 @@ findings.close()
 # 1. In the block model, find shares and fractions for which the argmax of the least loss has IoU zero.
 # 2. Which $\tau$ makes soft and hard IoU agree best? Is it the one of least loss?
 # 3. Take $q = 1$ and $r = 1/2$: how much IoU is lost when half of a perfect overlap goes?
-# 4. With `drop_laws.with_rate`, make a network whose $R_{ce}$ is zero. How far is its soft drop from the limit?
+# 4. With `iou_laws.with_rate`, make a network whose $R_{ce}$ is zero. How far is its soft drop from the limit?
 # 5. Draw random logits of two classes: how often does a pixel change where the certificate says that it may?
 #
 # :::{admonition} Answers

@@ -36,7 +36,6 @@ from specseg.data import synthetic
 from specseg.evidence import config, ledger
 from specseg.figures import boundary as draw
 from specseg.proofs import boundary_contours as bc
-from specseg.proofs import identities_boundary as ib
 from specseg.proofs import identities_gradient as ig
 from specseg.spectral import boundary as bb
 
@@ -188,8 +187,8 @@ eq38
 # interval centred as in the continuum for {ref}`Eq. 34 <eq-34>`.
 # %% tags=["remove-input"]
 checks = {
-    "eq33-bands-in-frequency": ib.eq33, "eq34-interval-spectrum": ib.eq34, "eq36-gaussian-transform": ib.eq36,
-    "eq37-score": ib.eq37, "eq38-overlap": ib.eq38, "eq40-erf-expansion": ib.eq40}
+    "eq33-bands-in-frequency": bc.eq33, "eq34-interval-spectrum": bc.eq34, "eq36-gaussian-transform": bc.eq36,
+    "eq37-score": bc.eq37, "eq38-overlap": bc.eq38, "eq40-erf-expansion": bc.eq40}
 results = {claim: ig.worst(check, draws=sizes.draws) for claim, check in checks.items()}
 pd.DataFrame({findings.claims[k].locator: {"right form": "equal" if r.value < 1e-6 else f"off by {r.value:.0%}",
                                            "printed or rival": f"off by {r.mutant:.0%}"} for k, r in results.items()}).T

@@ -34,7 +34,7 @@ from specseg.figures import gradients as draw
 from specseg.proofs import identities_gradient as ig
 from specseg.proofs import layer_study as study
 from specseg.proofs import loss_response as response
-from specseg.proofs import symbolic_gradient as sym
+from specseg.proofs import symbolic as sym
 from specseg.spectral import gradient as sg
 from specseg.spectral import spectrum
 from specseg.spectral.labels import one_hot

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specseg.evidence.ledger import load_claims
-from specseg.proofs import identities_boundary as ib
+from specseg.proofs import boundary_contours as ib
 from specseg.proofs import identities_gradient as ig
 
 EXACT = {

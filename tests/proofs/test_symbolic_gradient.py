@@ -5,7 +5,7 @@ import math
 import pytest
 import sympy as sp
 
-from specseg.proofs import symbolic_gradient as sg
+from specseg.proofs import symbolic as sg
 
 
 def test_the_remainder_of_softplus_is_its_next_term_at_most():
