@@ -168,10 +168,10 @@ def survey(
 
 def _writable(out: Path) -> None:
     try:
-        (out / "work").mkdir(parents=True, exist_ok=True)
-        for name in ("work", "."):
-            (out / name / ".try").touch()
-            (out / name / ".try").unlink()
+        for folder in (out, out / "work"):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / ".try").touch()
+            (folder / ".try").unlink()
     except OSError as err:
         raise ValueError(f"{out}: nothing can be written there ({err.strerror}); --out names another folder") from None
 
