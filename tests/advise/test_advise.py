@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from scipy import ndimage
 
-from specseg.advise import costs, logits, page, recommend, relation, summary
+from specseg.advise import logits, page, recommend, relation, summary
 from specseg.advise import settings as st
 from specseg.data import label_spectra, survey
 from specseg.data.datasets import VOID
@@ -183,8 +183,8 @@ def test_what_weakens_the_advice_is_said():
 
 
 def test_costs_are_the_counted_ones_and_the_clock_s():
-    table = costs.table([129, 65, 17], 513, 21)
-    assert set(table.model) == set(costs.MODELS) and (table[table.lrg_size == 129].flops_saved == 0).all()
+    table = relation.costs([129, 65, 17], 513, 21)
+    assert set(table.model) == set(relation.MODELS) and (table[table.lrg_size == 129].flops_saved == 0).all()
     for _, part in table.groupby("model"):
         assert part.flops_saved.is_monotonic_increasing and part.flops_saved.max() < 0.5
         assert part.time_low.le(part.time_saved).all() and part.time_saved.le(part.time_high).all()
@@ -193,7 +193,7 @@ def test_costs_are_the_counted_ones_and_the_clock_s():
                 & (clock.metric == "time_ratio")]  # fmt: skip
     told = table[(table.model == "dan") & (table.lrg_size == 65)].time_saved.item()
     assert told == pytest.approx(1 - own.value.item())
-    assert costs.table([33, 17], 257, 21).query("lrg_size == 17").time_saved.isna().all()  # no clock of this frame
+    assert relation.costs([33, 17], 257, 21).query("lrg_size == 17").time_saved.isna().all()  # no clock of this frame
 
 
 def test_settings_are_checked_and_grids_scale():
@@ -216,7 +216,7 @@ def write_relation(root, **more):
     values = {"slope": 0.6, "intercept": 0.01, "residual_sd": 0.02, "x_low": 0.0, "x_high": 0.2, "n": 40, **more}
     rows = [("r_ce", "periodic", "ratio_of_means", "raw", k, float(v)) for k, v in values.items()]
     return records.write("relation", pd.DataFrame(rows, columns=COLUMNS), command="x", profile="smoke", root=root,
-                         script=costs.__file__)  # fmt: skip
+                         script=relation.__file__)  # fmt: skip
 
 
 @pytest.fixture
@@ -248,7 +248,7 @@ def test_the_advice_says_first_what_labels_alone_are_worth(home):
              "n": 9}]  # fmt: skip
     frame = pd.DataFrame(rows).reindex(columns=[*COLUMNS, "kind", "share", "low", "high", "n"])
     records.write("relation", frame.assign(value=[r["value"] for r in rows]), command="x", profile="smoke", root=home,
-                  script=costs.__file__)  # fmt: skip
+                  script=relation.__file__)  # fmt: skip
     told = page.worth({"evidence": relation.evidence()})
     assert told[0].startswith("On trained networks, advice from labels alone was no better than always half of the "
                               "grid on streets (B), and better on objects (A)")  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
@@ -39,9 +39,8 @@ def choose(ceilings: pd.DataFrame, kind: str, max_drop: float, metric: str = "dr
     >>> choose(rows, "band", 0.05)["lrg_size"], choose(rows, "band", 0.02)["lrg_size"]
     (33, 65)
     """
-    part = ceilings[(ceilings["kind"] == kind) & (ceilings["metric"] == metric)]
     best, failed = None, None
-    for row in part.sort_values("nu_max", ascending=False).itertuples():
+    for row in _from_the_largest(ceilings, kind, metric):
         if not row.high <= max_drop:
             failed = _grid(row)
             break
@@ -49,10 +48,14 @@ def choose(ceilings: pd.DataFrame, kind: str, max_drop: float, metric: str = "dr
     return None if best is None else {**best, "next_smaller": failed}
 
 
-def finest(ceilings: pd.DataFrame, kind: str, metric: str = "drop") -> dict:
+def finest(ceilings: pd.DataFrame, kind: str) -> dict:
     """Return the largest grid of a kind with its drop: what remains to be said where none holds the tolerance."""
+    return _grid(next(_from_the_largest(ceilings, kind, "drop")))
+
+
+def _from_the_largest(ceilings: pd.DataFrame, kind: str, metric: str) -> Iterator:
     part = ceilings[(ceilings["kind"] == kind) & (ceilings["metric"] == metric)]
-    return _grid(next(part.sort_values("nu_max", ascending=False).itertuples()))
+    return part.sort_values("nu_max", ascending=False).itertuples()
 
 
 def _grid(row) -> dict:

@@ -13,7 +13,7 @@ import pandas as pd
 from torch import nn
 
 from specseg import __version__
-from specseg.advise import costs, logits, recommend, relation, summary, trial
+from specseg.advise import logits, recommend, relation, summary, trial
 from specseg.advise import settings as st
 from specseg.advise.folder import Item
 from specseg.advise.settings import Settings
@@ -74,7 +74,7 @@ def advise(
     if int((run.tables["classes"]["maps"] > 0).sum()) < 2:
         raise ValueError(f"{folder}: one class alone is labelled; mIoU compares classes: there is nothing to advise on")
     sizes = [2 * nu + 1 for nu in run.context.grid.band]
-    tables = run.tables | {"costs": costs.table(sizes, run.settings.size, run.context.num_classes)}
+    tables = run.tables | {"costs": relation.costs(sizes, run.settings.size, run.context.num_classes)}
     told = None if where is None else logits.measured(run, where, probabilities)
     data = _assemble(title or Path(folder).resolve().name, run, tables, told)
     data["code"] = trial.lines(data)

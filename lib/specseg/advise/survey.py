@@ -128,8 +128,7 @@ def survey(
         from specseg.advise import polygons
 
         every = polygons.expanded(every)
-    own = maps.beside(folder) if reading is None and classes is None else None
-    if own:
+    if reading is None and classes is None and (own := maps.beside(folder)):
         reading = maps.from_map(own)
         told.append(f"Read: as {own} says, classes {', '.join(reading.names[:6])}; --ignore NAME leaves one out.")
     items = listing.choose(every, settings.sample, settings.seed, st.BIG, st.SAMPLE)

@@ -86,9 +86,8 @@ def block_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int]) -
     for regime, labels in maps.items():
         filled = [an.fill_void(m) for m in labels]
         size, number = filled[0].shape[-1], classes[regime]
-        counts = [an.transitions(m, number) for m in filled]
-        length, sides = (np.mean([float(c.sum()) / 2 for c in by_class]) / size**2
-                         for by_class in (map(an.crofton, counts), (c[:, :2] for c in counts)))  # fmt: skip
+        counts = torch.stack([an.transitions(m, number) for m in filled]).mean(0)
+        length, sides = (float(x.sum()) / 2 / size**2 for x in (an.crofton(counts), counts[:, :2]))
         for n in nu_max:
             block = (size - 1) / (2 * n)
             values = {kind: _changed(filled, lambda m, n=n, k=kind: an.block_labels(m, n, k)) for kind in an.MODES}

@@ -78,9 +78,10 @@ def render() -> str:
     for (eq, part), factors in FACTORS.items():
         cells = " | ".join(f"${sp.latex(sp.sympify(f))}$" for f in factors)
         rows.append(f"| {{ref}}`{eq} <eq-{eq}>` | {part} | {cells} | {NOTES.get(eq, '')} |")
-    return (
-        "# Conventions\n\nWhich Fourier convention makes which equation true: the printed right-hand side times the "
-        "factor is the left-hand side. This book and its library use the last column, 1/N forward: no factor but in "
-        "Eqs 36 and 46, and none for the kernel once its transform alone is left unnormalised. Every cell is derived "
-        "symbolically and checked by numbers in the project's tests.\n\n" + "\n".join(rows) + "\n"
+    text = (
+        "Which Fourier convention makes which equation true: the printed right-hand side times the factor is the "
+        "left-hand side. This book and its library use the last column, 1/N forward: no factor but in Eqs 36 and 46, "
+        "and none for the kernel once its transform alone is left unnormalised. Every cell is derived symbolically "
+        "and checked by numbers in the project's tests."
     )
+    return "\n".join(["# Conventions", "", text, "", *rows, ""])

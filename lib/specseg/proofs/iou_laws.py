@@ -55,17 +55,13 @@ def class_bounds(logits: Tensor, labels: Tensor) -> pd.DataFrame:
     soft = metrics.soft_iou(logits.softmax(1), labels)
     hard = metrics.class_iou(metrics.confusion_matrix(logits.argmax(1), labels, classes))
     onehot = one_hot(labels, classes).double()
-    pi, log_overlap, overlap = (
-        (onehot * x).mean((0, 2, 3)) for x in (onehot, logits.log_softmax(1), logits.softmax(1))
-    )
-    loss = -log_overlap
+    pi, loss, overlap = ((onehot * x).mean((0, 2, 3)) for x in (onehot, -logits.log_softmax(1), logits.softmax(1)))
     total, log2 = loss.sum(), float(np.log(2))
     wrong = torch.where(pi > 0, pi * (1 - (-loss / pi.clamp(min=1e-300)).exp()), 0.0)
     rows = pd.DataFrame({
         "class": range(classes), "share": pi, "class_loss": loss, "overlap": overlap, "soft_iou": soft,
-        "hard_iou": hard,
-        "first": (pi - loss) / (pi + total - loss), "best": (pi - wrong) / (pi + wrong.sum() - wrong),
-        "hard": (pi - loss / log2) / (pi + (total - loss) / log2),
+        "hard_iou": hard, "first": (pi - loss) / (pi + total - loss),
+        "best": (pi - wrong) / (pi + wrong.sum() - wrong), "hard": (pi - loss / log2) / (pi + (total - loss) / log2),
     })  # fmt: skip
     return rows[rows["share"] > 0].reset_index(drop=True)
 

@@ -29,9 +29,8 @@ def lrg_prediction(labels: Tensor, num_classes: int, size: int, *, confidence: f
     to the labels' grid, as decoders do. Logits: float64 (1, C, size, size).
     """
     planes = one_hot(labels, num_classes).double()[None]
-    shape = (labels.shape[0], labels.shape[1])
     logits = confidence * (2 * F.interpolate(planes, (size, size), mode="bilinear", antialias=True) - 1)
-    return logits, lambda x: F.interpolate(x, shape, mode="bilinear", align_corners=True)
+    return logits, lambda x: F.interpolate(x, labels.shape, mode="bilinear", align_corners=True)
 
 
 def observation4_table(labels: Tensor, num_classes: int, size: int, *, confidence: float) -> pd.DataFrame:

@@ -98,8 +98,8 @@ def temperature_sweep(logits: Tensor, labels: Tensor, taus: Sequence[float], *, 
     low, rows = sp.band_limit(logits, nu_max), []
     scores = [hard_miou(y, labels) for y in (logits, low)]
     for tau in taus:
-        parts, same = ce.truncated_cross_entropy(tau * logits, labels, nu_max), [
-            hard_miou(tau * y, labels) for y in (logits, low)]  # fmt: skip
+        parts = ce.truncated_cross_entropy(tau * logits, labels, nu_max)
+        same = [hard_miou(tau * y, labels) for y in (logits, low)]
         rows.append({
             "tau": tau, "nu_max": nu_max, "loss": float(parts.total.mean()),
             "tail": float((parts.total - parts.kept[:, 0]).mean()), "rce": float(ce.loss_rate(parts)[0]),
@@ -207,13 +207,9 @@ def boundary_and_average(logits: Tensor, labels: Tensor, nu_max: Sequence[int]) 
     for boundary in sp.BOUNDARIES:
         parts = ce.truncated_cross_entropy(logits, labels, list(nu_max), boundary=boundary)
         tails = (parts.total[:, None] - parts.kept).mean(0) / parts.total.mean()
-        for average in ce.AVERAGES:
-            both = zip(nu_max, ce.loss_rate(parts, average=average).tolist(), tails.tolist(), strict=True)
-            rows += [
-                {"boundary": boundary, "average": average, "nu_max": nu, "rce": rate, "tail": tail}
-                for nu, rate, tail in both
-            ]
-    loss = float(ce.cross_entropy(logits, labels).mean())
-    wrap = [{"boundary": "frame alone", "average": "ratio_of_means", "nu_max": nu,
-             "tail": sum(wrap_tail(logits, labels, nu)) / loss} for nu in nu_max]  # fmt: skip
-    return pd.DataFrame(rows + [w | {"rce": abs(w["tail"])} for w in wrap])
+        rows += [pd.DataFrame({"boundary": boundary, "average": average, "nu_max": nu_max, "tail": tails,
+                               "rce": ce.loss_rate(parts, average=average)}) for average in ce.AVERAGES]  # fmt: skip
+    wrap = np.array([sum(wrap_tail(logits, labels, nu)) for nu in nu_max]) / float(parts.total.mean())
+    rows.append(pd.DataFrame({"boundary": "frame alone", "average": "ratio_of_means", "nu_max": nu_max,
+                              "tail": wrap, "rce": abs(wrap)}))  # fmt: skip
+    return pd.concat(rows, ignore_index=True)

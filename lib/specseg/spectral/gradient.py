@@ -104,9 +104,7 @@ def kernel_spectrum(kernel: Tensor, shape: tuple[int, int], *, correlation: bool
     padded = kernel.new_zeros(shape)
     kh, kw = kernel.shape
     rows, cols = (torch.arange(kh) - kh // 2) % shape[0], (torch.arange(kw) - kw // 2) % shape[1]
-    index = (rows[:, None] * shape[1] + cols[None, :]).flatten()
-    padded = padded.flatten().index_add(0, index, kernel.flatten()).reshape(shape)
-    k = torch.fft.fft2(padded)
+    k = torch.fft.fft2(padded.index_put_((rows[:, None], cols[None, :]), kernel, accumulate=True))
     return k.conj().resolve_conj() if correlation else k
 
 
