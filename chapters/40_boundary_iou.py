@@ -210,7 +210,8 @@ for claim, note in notes.items():
 # $1/(2\sqrt2 - 1)$ = {glue:text}`bou_perfect`, for every $\sigma$ small beside the object. With the printed factors it
 # even depends on the unit of length: {glue:text}`bou_units`.
 # %% tags=["remove-input"]
-perfect, true = bb.score((0, 80), (0, 80), 2.0).real, bb.true_score((0, 80), (0, 80), 4)
+perfect = bb.score((0, 80), (0, 80), 2.0).real
+true = float(specseg.boundary_iou(disc_map, disc_map, 4))
 printed = [bb.score((0, 160), (0, 160), s, printed=True).real for s in (1.0, 2.0, 4.0)]
 glue("bou_perfect", f"{perfect:.3f}", display=False)
 glue("bou_units", f"{printed[0]:.2f} for σ = 1 pixel and {printed[2]:.2f} for 4", display=False)

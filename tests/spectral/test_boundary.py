@@ -71,24 +71,6 @@ def test_scores():
     printed = [bb.score((0, 99), (0, 99), sigma, printed=True).real for sigma in (1.0, 3.0)]
     assert printed[0] != pytest.approx(printed[1], rel=0.5)  # it depends on the unit of length
     assert printed[0] == pytest.approx(1 / (4 / math.sqrt(math.pi) - 1))
-    assert bb.true_score((0, 99), (0, 99), 7) == 1.0
-    assert bb.true_score((0, 99), (50, 60), 7) == 0.0
-    assert bb.true_score((0, 10), (0, 10), 7) == 1.0
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.integers(2, 30), st.integers(0, 12), st.integers(1, 8))
-def test_true_score_agrees_with_the_pixel_metric(length, shift, width):
-    n = 100  # 20 + 12 + 2 * 30 pixels and some outside
-    pred, label = (torch.zeros(1, n, dtype=torch.bool) for _ in range(2))
-    label[0, 20 : 20 + 2 * length] = True
-    pred[0, 20 + shift : 20 + shift + 2 * length] = True
-    pad = 2 * width + 1  # rows above and below, so that only the ends are contour
-    pred, label = pred.repeat(2 * pad + 1, 1), label.repeat(2 * pad + 1, 1)
-    inner = [metrics.inner_boundary(m, width)[pad] for m in (pred, label)]
-    expected = float((inner[0] & inner[1]).sum() / (inner[0] | inner[1]).sum())
-    ours = bb.true_score((20 + shift, 20 + shift + 2 * length), (20, 20 + 2 * length), width)
-    assert ours == pytest.approx(expected)
 
 
 def test_shift_sensitivity_is_the_nu_squared_share():

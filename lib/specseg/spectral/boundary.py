@@ -81,23 +81,6 @@ def score(
     return complex(1 / (zero / whole - 1))
 
 
-def true_score(s_edges: tuple[float, float], b_edges: tuple[float, float], width: float) -> float:
-    """Return the boundary IoU of Eq. 33 for two intervals of the line with inner bands of `width` pixels, exactly.
-
-    >>> true_score((0, 99), (0, 99), 5), round(true_score((0, 99), (1, 100), 5), 4)
-    (1.0, 0.6667)
-    """
-
-    def bands(edges: tuple[float, float]) -> list[tuple[float, float]]:
-        if edges[1] - edges[0] <= 2 * width:
-            return [edges]
-        return [(edges[0], edges[0] + width), (edges[1] - width, edges[1])]
-
-    s, b = bands(s_edges), bands(b_edges)
-    common = sum(max(0.0, min(p[1], q[1]) - max(p[0], q[0])) for p in s for q in b)
-    return float(common / (sum(q - p for p, q in s) + sum(q - p for p, q in b) - common))
-
-
 def expansion(x: ArrayLike, c: ArrayLike, *, printed: bool = False, terms: int = 40) -> NDArray:
     """Return the expansion of erf(x - jC) of Eq. 40, x > 0: corrected as Abramowitz and Stegun 7.1.29 have it.
 
