@@ -32,12 +32,12 @@ from specseg.data import synthetic
 from specseg.evidence import config, ledger
 from specseg.figures import iou as draw
 from specseg.nets import tiny
-from specseg.proofs import drop_laws, identities, identities_iou, iou_laws, symbolic
-from specseg.proofs import symbolic_iou as derive
+from specseg.proofs import identities, identities_iou, iou_laws, symbolic
 from specseg.spectral import cross_entropy as ce
 from specseg.spectral import iou as metrics
 from specseg.spectral import spectrum as sp
 from specseg.spectral.cost import changed_share_bound
+from specseg.spectral.labels import one_hot
 
 sizes = config.profile(profile)
 findings = ledger.open("35_iou", profile=profile)
@@ -45,8 +45,8 @@ findings = ledger.open("35_iou", profile=profile)
 net = tiny.probed("landcover", steps=200)
 logits, labels = net.logits[-1], net.labels
 classes = logits.shape[1]
-drops = drop_laws.drop_rows(logits, labels, [2, 3, 4, 6, 8, 12, 16])
-at4 = drop_laws.class_drops(logits, labels, 4)
+drops = iou_laws.drop_rows(logits, labels, [2, 3, 4, 6, 8, 12, 16])
+at4 = iou_laws.class_drops(logits, labels, 4)
 by_limit = drops.set_index("nu_max")
 page = by_limit.loc[4]
 glue("iou_printed", f"{page['printed']:.1%}", display=False)
@@ -163,7 +163,7 @@ print(f"mIoU   by hand {hard:.3f}, this page {page['hard']:.3f}")
 # that is what rounding leaves in sums of a thousand terms. *Mended* is the form that the errata give. *Broken* is a
 # plausible slip (a lost sign, a factor, the Dice score in place of IoU), which must not come out equal.
 # %% tags=["remove-input"]
-results = identities.run_all(identities_iou.IOU, draws=sizes.draws)
+results = identities.run(identities_iou.IOU, draws=sizes.draws)
 named = {"printed": "as printed", "corrected": "mended", "mutant": "broken"}
 table = identities.frame(results).rename(columns=named).assign(
     equation=[findings.claims[r.check].locator for r in results]).set_index("equation")[list(named.values())]
@@ -187,8 +187,8 @@ for r in results:
 # The loss is a sum of one term per frequency; IoU is not. Split the overlap into two bands, $p = p_a + p_b$: a sum of
 # separate terms has no mixed derivative, and IoU has one. Sympy:
 # %% tags=["remove-input"]
-parts, series, iou_terms = derive.additivity(), derive.log_series(4), derive.iou_series(3)
-assert not any(symbolic.left_over(found) for found in (parts, series, iou_terms, derive.iou_threshold()))
+parts, series, iou_terms = symbolic.additivity(), symbolic.log_series(4), symbolic.iou_series(3)
+assert not any(symbolic.left_over(found) for found in (parts, series, iou_terms, symbolic.iou_threshold()))
 Math(symbolic.aligned({r"\frac{\partial^2}{\partial p_a \, \partial p_b} \, \frac{p_a + p_b}{c - p_a - p_b}":
                        parts["mixed"], r"\text{at } p_a = p_b = 0": parts["least"]}))
 # %% [markdown]
@@ -240,8 +240,13 @@ Math(symbolic.aligned({
 # %% tags=["remove-input"]
 at_label = logits.softmax(1).gather(1, labels[:, None])[:, 0]
 typical = float((at_label * -at_label.log()).sum() / -at_label.log().sum())
+s = np.linspace(0.02, 1 - 1e-6, 99)
+terms = {n: -sum((1 - s) ** k / k for k in range(1, n + 1)) for n in (1, 2, 4, 16)}  # of log S
+logs = pd.concat([pd.DataFrame({"s": s, "terms": n, "log": np.log(s), "partial": sum_n,
+                                "relative": (sum_n - np.log(s)) / -np.log(s)}) for n, sum_n in terms.items()])
 figures.show(
-    draw.expansion(iou_laws.expansion(np.linspace(0.02, 1 - 1e-6, 99), [1, 2, 4, 16]), typical, iou_laws.iou_partial),
+    draw.expansion(logs, typical, lambda missed, added, n: 1 + sum(
+        (-1) ** k * (missed + added) * added ** (k - 1) for k in range(1, n + 1))),
     label="fig-expansion",
     caption="Log S and its Taylor polynomials; the share of the loss that they leave out; IoU and its polynomials.",
     alt="The polynomials leave log S as S falls, and near S = 0 leave out nearly all of the loss. A dotted line marks "
@@ -279,7 +284,9 @@ findings.observe(
 # ## Does the least loss give the largest IoU?
 # Two predictions for two pixels of one class: the even one has the smaller loss, the uneven one the larger overlap.
 # %% tags=["remove-input"]
-iou_laws.two_pixels().rename(columns={"soft_iou": "soft IoU"}).style.hide(axis="index").format(precision=3)
+two = {"even": np.array([0.5, 0.5]), "uneven": np.array([0.99, 0.2])}  # of one class alone IoU is the overlap
+pd.DataFrame([{"prediction": name, "loss": -np.log(s).mean(), "overlap": s.mean(), "soft IoU": s.mean()}
+              for name, s in two.items()]).style.hide(axis="index").format(precision=3)
 # %% tags=["remove-cell"]
 random = iou_laws.ordering(20 * sizes.draws)
 other = random["draws"] - random["agree"]
@@ -340,7 +347,7 @@ figures.show(draw.bounds(rows), label="fig-bounds",
 # {ref}`Eq. 29 <eq-29>` is right. The areas are $c = p_1 (1 + q)/q$, with $q$ the IoU before. In terms of the lost share
 # $r$ of the overlap it reads $\frac{\Delta IoU}{IoU} = \frac{(1 + q) \, r}{1 + q \, r}$: increasing and concave.
 # %% tags=["remove-input"]
-law, mend, limit = derive.relative_drop(), derive.drop_from_losses(), derive.drop_limit()
+law, mend, limit = symbolic.relative_drop(), symbolic.drop_from_losses(), symbolic.drop_limit()
 assert not any(symbolic.left_over(found) for found in (law, mend, limit))
 Math(symbolic.aligned({
     r"\Delta IoU / IoU": law["drop"], r"\tfrac{d}{dr} \, \Delta IoU / IoU": law["slope"],
@@ -382,13 +389,13 @@ glue("iou_worst", f"{(at4['printed'] - at4['drop']).abs().max():.0%}", display=F
 # %% tags=["remove-input"]
 sharp = 8 * torch.nn.functional.one_hot(labels, classes).movedim(-1, 1).double()
 rate = float(ce.relative_loss_rate(sharp, labels, [4])[0])
-blunt = drop_laws.with_rate(labels, 4, classes, scale=6, rce=3 * rate)
+blunt = iou_laws.with_rate(labels, 4, classes, scale=6, rce=3 * rate)
 two = {"sharper, R_ce as it comes": sharp, "blunter, R_ce tripled": blunt}
-pair = {name: drop_laws.class_drops(y, labels, 4) for name, y in two.items()}
-glue("iou_pair_missed", f"{max(drop_laws.missed(rows) for rows in pair.values()):.2%}", display=False)
+pair = {name: iou_laws.class_drops(y, labels, 4) for name, y in two.items()}
+glue("iou_pair_missed", f"{max(iou_laws.missed(rows) for rows in pair.values()):.2%}", display=False)
 pd.DataFrame([
     {"network": name, "R_ce": f"{float(ce.relative_loss_rate(two[name], labels, [4])[0]):.0f}",
-     "Eq. 26 off by": f"{drop_laws.missed(rows):.2%}", "soft drop, mean over classes": f"{rows['drop'].mean():.4f}"}
+     "Eq. 26 off by": f"{iou_laws.missed(rows):.2%}", "soft drop, mean over classes": f"{rows['drop'].mean():.4f}"}
     for name, rows in pair.items()]).set_index("network")
 # %% [markdown]
 # The second has the larger rate and the smaller drop, in {glue:text}`iou_less` classes.
@@ -430,26 +437,34 @@ pd.DataFrame([
 # %% tags=["remove-input"]
 Math(symbolic.aligned({r"\lim \Delta IoU/IoU": limit["limit"], r"\text{bound } (d = \delta)": limit["bound"]}))
 # %% tags=["remove-input"]
-near = drop_laws.near_rows(labels[:7], 4, classes, [3, 5, 7, 10, 12, 14], [0.1, 1, 10, 100, 1000])
+near = iou_laws.near_rows(labels[:7], 4, classes, [3, 5, 7, 10, 12, 14], [0.1, 1, 10, 100, 1000])
 figures.show(draw.independence(near), label="fig-independence",
     caption="Networks made so that the distance to the labels and R_ce are set one by one. Above: the largest distance "
             "of a class's drop from its limit, with the bound of the theorem. Below: the drop against R_ce.",
     alt="Above, points for all values of R_ce coincide, below the dashed bound. Below, lines that flatten and meet.")
 # %% tags=["remove-cell"]
-trained = drop_laws.scaled_rows(logits, labels, np.geomspace(0.1, 10, 13), 4)
-right = drop_laws.scaled_rows(sharp / 8, labels, np.geomspace(7, 14, 7), 4)
-count = {c: np.sum([drop_laws.rising_pairs(rows, c) for rows in (trained, right)], 0) for c in ("soft", "hard")}
+trained = iou_laws.scaled_rows(logits, labels, np.geomspace(0.1, 10, 13), 4)
+right = iou_laws.scaled_rows(sharp / 8, labels, np.geomspace(7, 14, 7), 4)
+count = {c: np.sum([iou_laws.rising_pairs(rows, c) for rows in (trained, right)], 0) for c in ("soft", "hard")}
 glue("iou_scaled", "{} of {}".format(*count["soft"]), display=False)
 less = int((pair["blunter, R_ce tripled"]["drop"] < pair["sharper, R_ce as it comes"]["drop"]).sum())
 glue("iou_less", f"{less} of {len(at4)}", display=False)
 valid = [rows[rows["missed"] < 0.01] for rows in (right, near)]
-rising, pairs = np.sum([drop_laws.rising_pairs(rows, "soft") for rows in valid], 0)
+rising, pairs = np.sum([iou_laws.rising_pairs(rows, "soft") for rows in valid], 0)
 findings.observe("eq32-positive-slope", value=rising, n=pairs, note=(
     f"Right everywhere, Eq. 26 off by less than 1 %: the soft drop rises in {rising} of {pairs} pairs; with R_ce "
     f"tripled it falls in {less} of {len(at4)} classes. Scaled logits alone rise in {count['soft'][0]} of "
     f"{count['soft'][1]}."))
 # %% tags=["remove-cell"]
-good, dice, n = drop_laws.slopes_held(logits, labels, range(17))
+planes, soft = one_hot(labels, classes).double(), logits.softmax(1)
+q, p1 = metrics.soft_iou(soft, labels), (soft * planes).mean((0, 2, 3))
+r = torch.stack([1 - (soft * sp.band_limit(planes, nu)).mean((0, 2, 3)) / p1 for nu in range(17)])
+drop = torch.stack([1 - metrics.spectral_iou(soft, labels, nu_max=nu) / q for nu in range(17)])
+slope, step = (1 + q) / (1 + q * r) ** 2, r.diff(dim=0)
+low, high = torch.minimum(slope[1:], slope[:-1]), torch.maximum(slope[1:], slope[:-1])
+good, dice = (int(((low < x / step) & (x / step < high)).sum()) for x in (drop.diff(dim=0), step))
+n = step.numel()
+# %% tags=["remove-cell"]
 findings.observe("eq32-positive-slope", value=good, n=n, form="corrected", mutant=dice, note=(
     f"From one band limit to the next the measured slope in r lies between the law's at the two: {good} of {n} steps, "
     f"{dice} for the Dice score."))
@@ -544,9 +559,13 @@ glue("iou_scale_soft", f"{scale['soft'].min():.2f} to {scale['soft'].max():.2f}"
 # %% tags=["remove-cell"]
 scenes = {regime: tiny.scenes(regime, sizes.images, sizes.size, split="val")[1]
           for regime in ("objects", "landcover", "streets")}
+mixed = {}  # the same pixels, dealt anew in each map
+for regime, maps in scenes.items():
+    g = torch.Generator().manual_seed(0)
+    mixed[regime] = torch.stack([x.flatten()[torch.randperm(x.numel(), generator=g)].view_as(x) for x in maps])
 shares, dealt = (
-    pd.concat([iou_laws.overlap_share(change(maps), 16).assign(regime=regime) for regime, maps in scenes.items()])
-    for change in (torch.as_tensor, iou_laws.shuffle_pixels))
+    pd.concat([iou_laws.overlap_share(maps, 16).assign(regime=regime) for regime, maps in kind.items()])
+    for kind in (scenes, mixed))
 pooled, bare = (rows.assign(part=rows["box"] * rows["share"]).groupby("regime")[["part", "share"]].sum()
                 for rows in (shares, dealt))
 pooled, bare = (x["part"] / x["share"] for x in (pooled, bare))
@@ -569,7 +588,7 @@ figures.show(draw.shares(shares, 16), label="fig-shares",
 # %% tags=["remove-cell"]
 glue("iou_tau_least", f"{scale.loc[scale['loss'].idxmin(), 'tau']:.1f}", display=False)
 glue("iou_tau_close", f"{scale.loc[(scale['hard'] - scale['soft']).abs().idxmin(), 'tau']:.0f}", display=False)
-glue("iou_zero_rate", f"{drop_laws.near_rows(labels[:7], 4, classes, [7], [0.0])['off'].iloc[0]:.3f}", display=False)
+glue("iou_zero_rate", f"{iou_laws.near_rows(labels[:7], 4, classes, [7], [0.0])['off'].iloc[0]:.3f}", display=False)
 two = torch.randn(8, 2, 33, 33, generator=torch.Generator().manual_seed(0)).double()
 may_change, does = changed_share_bound(two, sp.band_limit(two, 4))
 glue("iou_does", f"{float(does.mean() / may_change.mean()):.0%}", display=False)
@@ -582,7 +601,7 @@ findings.close()
 # 1. In the block model, find shares and fractions for which the argmax of the least loss has IoU zero.
 # 2. Which $\tau$ makes soft and hard IoU agree best? Is it the one of least loss?
 # 3. Take $q = 1$ and $r = 1/2$: how much IoU is lost when half of a perfect overlap goes?
-# 4. With `drop_laws.with_rate`, make a network whose $R_{ce}$ is zero. How far is its soft drop from the limit?
+# 4. With `iou_laws.with_rate`, make a network whose $R_{ce}$ is zero. How far is its soft drop from the limit?
 # 5. Draw random logits of two classes: how often does a pixel change where the certificate says that it may?
 #
 # :::{admonition} Answers

@@ -36,7 +36,6 @@ from specseg.data import synthetic
 from specseg.evidence import config, ledger
 from specseg.figures import boundary as draw
 from specseg.proofs import boundary_contours as bc
-from specseg.proofs import identities_boundary as ib
 from specseg.proofs import identities_gradient as ig
 from specseg.spectral import boundary as bb
 
@@ -188,8 +187,8 @@ eq38
 # interval centred as in the continuum for {ref}`Eq. 34 <eq-34>`.
 # %% tags=["remove-input"]
 checks = {
-    "eq33-bands-in-frequency": ib.eq33, "eq34-interval-spectrum": ib.eq34, "eq36-gaussian-transform": ib.eq36,
-    "eq37-score": ib.eq37, "eq38-overlap": ib.eq38, "eq40-erf-expansion": ib.eq40}
+    "eq33-bands-in-frequency": bc.eq33, "eq34-interval-spectrum": bc.eq34, "eq36-gaussian-transform": bc.eq36,
+    "eq37-score": bc.eq37, "eq38-overlap": bc.eq38, "eq40-erf-expansion": bc.eq40}
 results = {claim: ig.worst(check, draws=sizes.draws) for claim, check in checks.items()}
 pd.DataFrame({findings.claims[k].locator: {"right form": "equal" if r.value < 1e-6 else f"off by {r.value:.0%}",
                                            "printed or rival": f"off by {r.mutant:.0%}"} for k, r in results.items()}).T
@@ -211,8 +210,9 @@ for claim, note in notes.items():
 # $1/(2\sqrt2 - 1)$ = {glue:text}`bou_perfect`, for every $\sigma$ small beside the object. With the printed factors it
 # even depends on the unit of length: {glue:text}`bou_units`.
 # %% tags=["remove-input"]
-perfect, true = bb.score((0, 80), (0, 80), 2.0).real, bb.true_score((0, 80), (0, 80), 4)
-printed = [bb.score((0, 160), (0, 160), s, form="printed").real for s in (1.0, 2.0, 4.0)]
+perfect = bb.score((0, 80), (0, 80), 2.0).real
+true = float(specseg.boundary_iou(disc_map, disc_map, 4))
+printed = [bb.score((0, 160), (0, 160), s, printed=True).real for s in (1.0, 2.0, 4.0)]
 glue("bou_perfect", f"{perfect:.3f}", display=False)
 glue("bou_units", f"{printed[0]:.2f} for σ = 1 pixel and {printed[2]:.2f} for 4", display=False)
 findings.observe("bey-perfect-boundary-score", value=perfect, mutant=true, note=(
@@ -266,14 +266,17 @@ head_share
 # and the terms grow with $\cosh nC$: the largest is near $n = 2C$. **Picture**: the true term (broad), the printed one,
 # the head with its sign mended, and the series cut after four terms. Four terms are good to $C = 1$.
 # %% tags=["remove-input"]
-found = bb.expansion_table([0.5, 1, 2], np.linspace(0, 3, 121), terms=(0, 4))
+nus, cs = (v.ravel() for v in np.meshgrid([0.5, 1, 2], np.linspace(0, 3, 121), indexing="ij"))
+forms = {"true": special.erf(nus - 1j * cs), "printed": bb.expansion(nus, cs, printed=True),
+         "sign mended": bb.expansion(nus, cs, terms=0), "mended, 4 terms": bb.expansion(nus, cs, terms=4)}
+found = pd.concat([pd.DataFrame({"x": nus, "c": cs, "form": f, "value": v}) for f, v in forms.items()])
 figures.show(draw.expansion(found), label="fig-expansion",
     caption="One pair's term of Eq. 38, exp(-C²) erf(νσ - jC): true, as Eq. 40 prints it, mended, as Eq. 39 has it.",
     alt="Real part: the printed form and Eq. 39 fall off early. Imaginary part: the printed form has the wrong sign.")
 # %% tags=["remove-cell"]
 glue("bou_head_share", f"{float(head_share):.0%}", display=False)
 exact = complex(bb.expansion(1.0, 0.5))
-off, seen = abs(complex(bb.expansion(1.0, 0.5, form="printed")) - exact) / abs(exact), results["eq40-erf-expansion"]
+off, seen = abs(complex(bb.expansion(1.0, 0.5, printed=True)) - exact) / abs(exact), results["eq40-erf-expansion"]
 note = f"Wrong sign and a dropped series: {off:.0%} off at nu sigma = 1, C = 0.5."
 findings.observe("eq40-erf-expansion", value=off, note=note)
 findings.observe("eq40-erf-expansion", value=seen.value, mutant=seen.mutant, form="corrected", note=note)
@@ -316,7 +319,12 @@ findings.observe("eq39-approximation", value=small, mutant=next_step, form="appr
 # the region is not.
 # %% tags=["remove-input"]
 model = float(bb.shift_sensitivity(1.0))
-figures.show(draw.built_up(bb.built_up_table([0, 1, 2], np.linspace(0, 3, 121))), label="fig-built-up",
+nus = np.linspace(0, 3, 121)
+built = pd.concat([
+    pd.DataFrame({"c": c, "x": nus, "exact": bb.pair_term(nus, c).real, "matched": special.erf(nus),
+                  "approximate": np.exp(-(c**2)) * special.erf(nus), "sensitivity": bb.shift_sensitivity(nus)})
+    for c in (0, 1, 2)])
+figures.show(draw.built_up(built), label="fig-built-up",
     caption="The Gaussian model. Above: the overlap of one pair of edges as the band grows. Below: shares of a matched "
             "pair's overlap and of its answer to a small shift that lie below a band limit.",
     alt="Curves for C = 0, 1, 2 start together; those of C = 1 and 2 turn down. The answer rises after the overlap.")
@@ -392,12 +400,25 @@ closed
 # $3\pi/4$, and the same integral comes out with a sine for the cosine, from $V$ to $\infty$, and $L = 2R$: the same
 # size. The rest is not derived here but measured. Without a pixel grid, $d$ = 15 px, largest differences:
 # %% tags=["remove-input"]
-bc.annulus_table((154, 77, 40, 20), 15).rename_axis(None).rename("R = {} px".format).style.format("{:.3f}")
+nus, rows = 2 * np.pi * np.linspace(8, 64, 225) / bc.FRAME, {}
+for radius in (154, 77, 40, 20):
+    exact = bb.steps_share_below([0, 15], [1, -1], nus) - bc.annulus_share_below(radius, 15, nus)
+    b = np.array([[2 * radius - 15], [2 * radius], [2 * radius - 30]])
+    tails = np.sin(b * nus) / nus - b * special.sici(b * nus)[1]  # integral of sin(bk)/k^2 from nu on
+    sine = np.array([2, -1, -1]) @ tails / (np.pi * 15)
+    rows[f"R = {radius} px"] = [abs(exact).max(), abs(sine).max(), 15 / (np.pi * (2 * radius - 15))]
+names = ["exact, Bessel functions", "the sine's integral", "d/π(2R - d)"]
+pd.DataFrame(rows, index=names).T.style.format("{:.3f}")
 # %% [markdown]
 # So one dimension is good to a share $\epsilon$ where $L \ge d + d/\pi\epsilon$: for 0.05, where objects are
 # {glue:text}`bou_thick` times as thick as the region is wide ({glue:text}`bou_thick_px` px for 15 px).
 # %% tags=["remove-input"]
-points = bc.against_the_law(units, own)
+thickness = {name: c.thickness for name, c in units.items() if c.thickness}
+points = own.rename_axis("unit").reset_index().melt("unit", var_name="width", value_name="difference")
+points = points.astype({"width": float}).assign(thickness=points["unit"].map(thickness))
+points = points.query("width >= 3 and thickness > 2 * width")
+points = points.assign(law=points["width"] / (np.pi * (points["thickness"] - points["width"])),
+                       kind=points["unit"].str.extract("^(disc|pole)", expand=False).fillna("polygon"))
 figures.show(draw.reduction(points), label="fig-reduction",
     caption="How far a straight strip of the right direction is from an object's. Dots: FFT, 513 px, widths 3, 5, 15, "
             "objects thicker than two widths. Line: the law.",

@@ -34,10 +34,10 @@ from specseg.figures import gradients as draw
 from specseg.proofs import identities_gradient as ig
 from specseg.proofs import layer_study as study
 from specseg.proofs import loss_response as response
-from specseg.proofs import symbolic_gradient as sym
-from specseg.proofs import symbolic_layers as sl
+from specseg.proofs import symbolic as sym
 from specseg.spectral import gradient as sg
 from specseg.spectral import spectrum
+from specseg.spectral.labels import one_hot
 
 sizes, size, seeds = config.profile(profile), 33, 8 if profile == "smoke" else 32
 findings = ledger.open("45_spectral_gradients", profile=profile)
@@ -198,21 +198,23 @@ for name, fn in (("softplus", torch.nn.functional.softplus), ("ReLU", torch.relu
 # %% tags=["remove-input"]
 z = np.linspace(-8, 8, 1601)
 z = z[np.abs(z) > 0.05]
-bound, power = sym.softplus_remainder(2)
-glue("grad_remainder", f"Z^{power}/{1 / bound}", display=False)
-rest, broken = (np.abs(np.logaddexp(0, z) - np.log(2) - z / 2 - z**2 / n) / (float(bound) * z**power) for n in (8, 6))
+Z = sp.Symbol("Z", real=True)
+series = sp.series(sp.log(1 + sp.exp(Z)), Z, 0, 9).removeO()
+bound = abs(series.coeff(Z, 4))  # the largest fourth derivative over 4!
+glue("grad_remainder", f"Z^4/{1 / bound}", display=False)
+rest, broken = (np.abs(np.logaddexp(0, z) - np.log(2) - z / 2 - z**2 / n) / (float(bound) * z**4) for n in (8, 6))
 findings.observe("eq45-taylor", value=rest.max(), mutant=broken.max(), note=(
     "No cubic term; next is -Z^4/192, then Z^6/2880; the remainder after order 6 is at most "
-    f"{sym.softplus_remainder(6)[0]} Z^8."))
-sp.Eq(sp.Function("sigma")(sym.Z), sym.softplus_series(6) + sp.Order(sym.Z**8))
+    f"{abs(series.coeff(Z, 8))} Z^8."))
+sp.Eq(sp.Function("sigma")(Z), series + sp.Order(Z**8))
 # %% [markdown]
 # ## The identities
-# For symbols, sympy differentiates the quadratic layer ({ref}`Eq. 48 <eq-48>`), $y_p$ ({ref}`Eq. 52 <eq-52>`) and the
-# label sum ({ref}`Eq. 53 <eq-53>`) at $N = 3$: all differences are zero. For {ref}`Eq. 54 <eq-54>` see "From features
+# For symbols, sympy differentiates the quadratic layer ({ref}`Eq. 48 <eq-48>`) and $y_p$ ({ref}`Eq. 52 <eq-52>`) at
+# $N = 3$: all differences are zero. For {ref}`Eq. 54 <eq-54>` see "From features
 # to the loss".
 # %% tags=["remove-cell"]
 left, right = sym.layer_gradient(3)
-assert sp.simplify(left - right) == sp.zeros(3) == sym.log_sum_gradient(3) and sym.one_hot_spectrum(3) == [1, 0, 0]
+assert sp.simplify(left - right) == sp.zeros(3) == sym.log_sum_gradient(3)
 assert sym.loss_gradient(2) == sp.zeros(2)  # B are free symbols: void and soft labels included
 # %% [markdown]
 # For numbers, random tensors of one and two dimensions, odd and even sizes, with and without void (pixels that carry no
@@ -298,7 +300,8 @@ findings.observe("eq45-negligible", value=soft["second"][0.3], mutant=two["secon
 # {ref}`Eq. 49 <eq-49>` drops stays too: the last column weighs the two matrices, $\|k(\nu_j) z(\nu_i-\nu_j)/4\|$
 # against $\|k(\nu_j)\delta_{ij}/2\|$.
 # %% tags=["remove-input"]
-small, layers = ({c: f(c) for c in (16, 64, 256)} for f in (study.small_kernel, study.he_layer))
+layers = {c: study.he_layer(c) for c in (16, 64, 256)}  # kernels and pre-activations
+small = {c: [float(k.abs().max()), float(z.square().mean().sqrt())] for c, (k, z) in layers.items()}
 dropped = pd.DataFrame({c: [study.dropped_over_kept(k[0], z) for k, z in zip(*layer, strict=True)]
                         for c, layer in layers.items()})
 kernels = pd.DataFrame(small, index=["largest |K|", "rms Z"]).T.assign(**{"dropped over kept": dropped.mean()})
@@ -318,8 +321,12 @@ findings.observe("eq42-lemma5", value=soft["error"][0.1], mutant=error, form="ap
 # %% [markdown]
 # Move the slider: the row at $\nu_i = (M/4, M/4)$ of one softplus layer, as its pre-activation grows.
 # %% tags=["remove-input"]
+at = (size // 4, size // 4)
+rows = {r: sg.layer_row(torch.nn.functional.softplus, study.feature_field(size, rms=r), at)[0]
+        for r in (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)}
+images = {r: np.fft.fftshift(row.abs().numpy()) / float(row.abs().max()) for r, row in rows.items()}
 figures.show_plotly(
-    draw.layer_slider(*study.softplus_rows([0.1, 0.3, 1.0, 2.0, 4.0, 8.0], size)), label="fig-layer-slider",
+    draw.layer_slider(images, {r: sg.row_energy(row, at) for r, row in rows.items()}, at), label="fig-layer-slider",
     caption="One row of a softplus layer's spectral gradient, relative to its maximum, in decibels.",
     alt="Heat map with one bright point on a floor that rises as the slider grows.")
 # %% [markdown]
@@ -330,8 +337,10 @@ figures.show_plotly(
 # diagonal is $g(0) = a$, the active fraction; a row's energy is $\sum_j |P_{ij}|^2 = (PP^*)_{ii} = P_{ii} = a$; so the
 # diagonal has $a^2/a = a$ of it, about one half, for every size of $Z$. Sympy agrees for any mask of three pixels.
 # %% tags=["remove-cell"]
-_, square, adjoint, energy = sl.relu_projection(3)
-assert square == sp.zeros(3) == adjoint and energy == 0
+mask = sp.symbols("a:3", real=True)  # 0 or 1 at each pixel, so that its square is itself
+waves = sp.Matrix(3, 3, lambda i, t: sp.expand(sp.exp(-2 * sp.pi * sp.I * sp.Rational(i * t, 3)), complex=True))
+P = waves * sp.diag(*mask) * waves.H / 3
+assert sp.simplify((P * P).expand().subs({a**2: a for a in mask}) - P) == sp.zeros(3) == sp.simplify(P - P.H)
 # %% [markdown]
 # A kernel weighs the columns by $|k(\nu_j)|^2$: the share $a$ stays that of every column, and of the whole matrix, but
 # no longer of a row. *Where* the other half goes is the features' own spectrum. For a stationary Gaussian field $Z$
@@ -342,8 +351,11 @@ assert square == sp.zeros(3) == adjoint and energy == 0
 # $\langle|g(\nu)|^2\rangle$: smooth features spread the half over near frequencies, white ones over all. That is what
 # is true of "near frequency".
 # %% tags=["remove-input"]
-plackett, together = sl.arcsine_law()
-assert plackett == 0
+x, y, r, rho = sp.symbols("x y r rho", real=True)
+exponent = -(x**2 - 2 * rho * x * y + y**2) / (2 * (1 - rho**2))
+phi = sp.exp(exponent) / (2 * sp.pi * sp.sqrt(1 - rho**2))
+assert sp.simplify((sp.diff(phi, rho) - sp.diff(phi, x, y)) / phi) == 0
+together = sp.Rational(1, 4) + sp.integrate(phi.subs({x: 0, y: 0, rho: r}), (r, 0, rho))
 sp.Eq(sp.Symbol("P(Z(t) > 0, Z(t + tau) > 0)"), together)
 # %% tags=["remove-input"]
 spread = study.relu_spread_table([0, 1, 2], size, seeds=3 * seeds)
@@ -401,14 +413,11 @@ findings.observe("fig3-largest-entry", value=hits, n=len(three), note=(
 # Up-sampling is no delta in its columns either: it keeps images of a wave at $\nu + qM$, $q$ a whole number. With
 # `align_corners=True` coarse points stand $(L-1)/(M-1)$ fine pixels apart, so a wave of $\nu$ cycles per frame of $M$
 # has $\nu\,\frac{L(M-1)}{M(L-1)}$ per frame of $L$: from 33 to 129 a factor of 129/132, and bin 16 falls at
-# {glue:text}`grad_lands`. (Fitted with it, the up-sampled wave leaves nothing; with $(M-1)/M$,
-# {glue:text}`grad_misfit`.) So its rows are no delta at any bin but 0. Zero padding adds a cross, stride folds, and
+# {glue:text}`grad_lands`. So its rows are no delta at any bin but 0. Zero padding adds a cross, stride folds, and
 # an atrous convolution on a grid of 33 mostly sees its own padding.
 # %% tags=["remove-cell"]
-stretch = study.upsampled_frequency(1, size, 4 * size - 3)
+stretch = (4 * size - 3) * (size - 1) / (size * (4 * size - 4))  # L (M - 1)/(M (L - 1))
 glue("grad_lands", f"{16 * stretch:.3f}", display=False)
-assert study.upsampling_fit(16, size, 4, stretch) < 1e-9
-glue("grad_misfit", f"{study.upsampling_fit(16, size, 4, (size - 1) / size):.0%}", display=False)
 # %% [markdown]
 # Features are real, so $x(-\nu) = \overline{x(\nu)}$, and $dy(\nu_i) = J_{ij}\,dx(\nu_j) + J_{i,-j}\,
 # \overline{dx(\nu_j)}$: two real numbers answer to two. The printed rows have no $J_{i,-i}$. It lets the effect of a
@@ -443,8 +452,8 @@ findings.observe("obs3-softplus-layer", value=kept, mutant=means["softplus", 8],
 # The printed ½ is softplus' slope at 0, right where the last layer is a softplus and $Z$ small; a classifier has none.
 # %% tags=["remove-input"]
 rng = np.random.default_rng(0)
-errors = {s: np.mean([ig.softplus_tail(rng, (6, 7), scale=s) for _ in range(seeds)]) for s in (0.1, 1.0)}
-offs = [ig.eq07_softplus(rng, (6, 7), scale=1.0) for _ in range(4 * seeds)]
+errors = {s: np.mean([ig.softplus_tail(rng, (6, 7), scale=s)[0] for _ in range(seeds)]) for s in (0.1, 1.0)}
+offs = [ig.softplus_tail(rng, (6, 7), scale=1.0)[1] for _ in range(4 * seeds)]
 off, margin = np.mean(offs), 2 * np.std(offs) / np.sqrt(len(offs))
 checked, tail, algebra = (ig.worst(f, draws=sizes.draws) for f in (ig.eq07, ig.linear_tail, ig.eq54))
 pd.Series({
@@ -506,7 +515,7 @@ findings.observe(
 # %% tags=["remove-cell"]
 for void in (False, True):
     planes = ig.random_tail(rng, (5, 6), void=void)
-    hot = sg.one_hot(planes.labels, 3).double()
+    hot = one_hot(planes.labels, 3).double()
     at_minus = spectrum.spectrum(hot.sum(0) * planes.probabilities - hot).conj()  # of real maps: the value at -nu
     total, rows = (planes.kernels * at_minus).sum(0), ig.all_rows(planes)[0].sum(0)
     findings.observe("bey-row-sum", value=ig.relative(rows, total), mutant=ig.relative(rows, -total),

@@ -22,6 +22,7 @@
 profile = "smoke"
 # %% tags=["remove-cell"]
 import functools
+import itertools
 from unittest import mock
 
 import numpy as np
@@ -38,11 +39,11 @@ from specseg.figures import annotation as draw
 from specseg.proofs import annotation_study as study
 from specseg.proofs import identities_gradient as ig
 from specseg.proofs import layer_study, symbolic
-from specseg.proofs import symbolic_layers as sl
 from specseg.spectral import cost as tc
+from specseg.spectral import floor, laws
 from specseg.spectral import gradient as sg
 from specseg.spectral import labels as an
-from specseg.spectral import laws
+from specseg.spectral.spectrum import band_limit
 from specseg.study import band_limit as limited
 from specseg.study import trained
 
@@ -107,12 +108,18 @@ figures.show(draw.tail(tails), label="fig-tail",
 # $|u| > \nu_{max}$ (as an integral) that is the tail below; its limit for a fine grid is $\frac1{2\pi^2\nu_{max}}$, and
 # the grid's factor is $x \cot x$, $x = \pi\nu_{max}/N$. Sympy:
 # %% tags=["remove-input"]
-difference, edge = sl.edge_spectrum(6)
-assert difference == 0  # two edges of six pixels, from the sum itself
-tail, limit, grid_factor = sl.edge_tail()
+N, u, x, nu_max, theta = sp.symbols("N u x nu_max theta", positive=True)
+edge = 1 / (2 * N * sp.sin(sp.pi * u / N)) ** 2
+b = sum(sp.exp(-2 * sp.pi * sp.I * sp.Rational(t, 6)) for t in range(3)) / 6  # two edges on six pixels, in phase
+assert sp.simplify(sp.expand(b * sp.conjugate(b), complex=True) - 4 * edge.subs({u: 1, N: 6})) == 0
+primitive = -sp.cot(sp.pi * u / N) / (4 * sp.pi * N)
+assert sp.simplify((sp.diff(primitive, u) - edge).rewrite(sp.cos)) == 0
+tail = sp.simplify(2 * (primitive.subs(u, N / 2) - primitive.subs(u, nu_max)))
+limit, box = sp.limit(tail, N, sp.oo), sp.integrate(sp.cos(theta), (theta, -sp.pi / 4, sp.pi / 4)) * 2 / sp.pi
 Math(symbolic.aligned({
     r"\text{an edge}": edge, r"\text{its tail}": tail, r"\text{on a fine grid}": limit,
-    r"\text{ratio}": grid_factor, r"\text{mean of } \max(|\cos|, |\sin|)": sl.box_factor(),
+    r"\text{ratio}": sp.simplify((tail / limit).subs(nu_max, x * N / sp.pi)),
+    r"\text{mean of } \max(|\cos|, |\sin|)": sp.simplify(box),
 }))
 # %% [markdown]
 # Per unit of length (lengths in frame sides) a straight edge with normal $n$ has its energy on the line through 0 along
@@ -159,7 +166,13 @@ glue("bey_scenes", f"{on_scenes.max():.2f}", display=False)
 # %% tags=["remove-cell"]
 rng = np.random.default_rng(0)
 of_scenes = torch.tensor(wide[["fft", "bound", "law"]].to_numpy().T)
-energy, bound, as_bound = torch.cat([study.noise_tails(rng, sizes.draws), of_scenes], dim=1)
+cases = [of_scenes]
+for shape in [(9, 9), (12, 12), (15, 15)] * (sizes.draws // 4):
+    noise = ig.random_labels(rng, shape, 3, void=True)
+    cases += [torch.stack([f(noise, [0, 1, 3], 3, boundary=frame).flatten()
+                           for f in (laws.tail_energy, laws.tail_bound, laws.tail_law)])
+              for frame in ("periodic", "mirrored")]
+energy, bound, as_bound = torch.cat(cases, dim=1)
 holds, times_energy = int((bound >= energy - 1e-12).sum()), (wide["bound"] / wide["fft"]).median()
 findings.observe("bey-tail-bound", value=holds, n=len(energy), mutant=int((as_bound >= energy - 1e-12).sum()), note=(
     f"Holds in {holds} of {len(energy)} cases; on the scenes it is {times_energy:.1f} times the energy."))
@@ -171,7 +184,13 @@ glue("bey_holds", f"{holds} of {len(energy)}", display=False)
 # so no $f$ below $n/(8(\nu_{max} + 1))$ is possible. On stripes the bound
 # is at most {glue:text}`bey_sharp` times the tail, so that little can be gained.
 # %% tags=["remove-cell"]
-table = study.stripes_table((8, 16, 32, 64))
+rows = {}
+for n in (8, 16, 32, 64):
+    side = 2 * (n + 1) * round(513 / (2 * (n + 1)))  # a frame next to 513 pixels that holds whole stripes
+    stripes = (2 * (n + 1) * torch.arange(side) // side % 2).expand(side, side)
+    reached = float(laws.tail_energy(stripes, [n], 2)[1])
+    rows[n] = [2 * (n + 1) * laws.bound_constant(side, n, period=half) / side / reached for half in (None, 0.5)]
+table = pd.DataFrame(rows, index=["best H", "H of half a period"]).T
 ratio = table["best H"]
 glue("bey_sharp", f"{ratio.max():.2f}", display=False)
 # %% tags=["remove-cell"]
@@ -193,7 +212,12 @@ figures.show(draw.argmax_error(wrong), label="fig-argmax",
 # %% tags=["remove-cell"]
 table = wrong.pivot_table("value", ["regime", "nu_max"], "kind")
 good = (table["actual"] <= table["2E"]) & (table["2E"] <= table["count"])
-bound, single, cases = study.noise_argmax(sizes.draws)
+bound = single = 0
+for seed, n in itertools.product(range(sizes.draws), (0, 1, 3)):
+    noise = ig.random_labels(np.random.default_rng(seed), (12, 12), 3 - seed % 2, void=False)
+    off, energies = (an.band_limited_labels(noise, n) != noise).double().mean(), laws.tail_energy(noise, [n], 3)
+    bound, single = bound + int(off <= laws.argmax_bound(energies)), single + int(off <= energies.max())
+cases = 3 * sizes.draws
 findings.observe("bey-argmax-bound", value=good.sum() + bound, n=len(good) + cases, mutant=single + len(good), note=(
     f"Holds in {good.sum()} of {len(good)} cases of scenes and {bound} of {cases} of noise; on scenes the actual share "
     f"is {(table['actual'] / table['2E']).median():.0%} of 2 sum E in the median."))
@@ -210,7 +234,15 @@ findings.observe("bey-argmax-bound", value=good.sum() + bound, n=len(good) + cas
 # ```
 # :::
 # %% tags=["remove-cell"]
-worst, mutant = study.noise_blocks(rng)
+right, wrong = [], []
+for block in (2, 3, 4, 6):
+    noise = ig.random_labels(rng, (12, 12), 3, void=False)
+    point = (torch.arange(12) // block) * block + (block - 1) // 2
+    moved = (torch.roll(noise, (dy, dx), (0, 1)) for dy in range(block) for dx in range(block))
+    slow = np.mean([float((m[point[:, None], point] != m).double().mean()) for m in moved])
+    right.append(abs(laws.block_error_spectral(noise, block, 3, boundary="periodic") - slow))
+    wrong.append(abs(laws.block_error_spectral(noise, block, 3) - slow))
+worst, mutant = max(right), max(wrong)
 findings.observe("bey-block-spectral", value=worst, mutant=mutant, note=(
     f"All phases one by one against the formula: {worst:.0e}; the wrong frame: {mutant:.0e}."))
 # %% [markdown]
@@ -219,7 +251,11 @@ findings.observe("bey-block-spectral", value=worst, mutant=mutant, note=(
 # \frac13 \int_0^{\pi/4} \sec^3\theta\,d\theta = \frac13 \int_0^1 \sqrt{1 + t^2}\,dt$. Sympy gives both and their
 # product:
 # %% tags=["remove-input"]
-mean_distance, turned, constant = sl.block_constant()
+t, r = sp.symbols("t r", positive=True)
+inner = sp.integrate(r**2, (r, 0, sp.sqrt(1 + t**2) / 2)) / (1 + t**2)  # t = tan(theta)
+mean_distance = sp.simplify(8 * sp.integrate(sp.simplify(inner), (t, 0, 1)))
+turned = sp.integrate(sp.cos(theta), (theta, -sp.pi / 2, sp.pi / 2)) / sp.pi
+constant = sp.simplify(mean_distance * turned)
 glue("bey_constant", f"{float(constant):.4f}", display=False)
 x, y, half = *sp.symbols("x y", real=True), sp.Rational(1, 2)
 on_axis = 2 * sp.integrate(x, (x, 0, half))  # mean |d . n| over the displacements d of a block of side 1
@@ -386,8 +422,10 @@ figures.show(draw.drop_predictors(units), label="fig-drop-predictors",
         "its own; over R_ce the three lie closer together.",
     source=f"{len(found)} records of band_limit_cost and of truncation")
 # %% tags=["remove-cell"]
-made_up = pd.concat([study.band_cost_table(scenes, classes, [8, 16, 32]), study.noise_band_costs(2 * sizes.draws)],
-                    ignore_index=True)
+draws = [np.random.default_rng(seed) for seed in range(2 * sizes.draws)]
+noise = [["random", 0, *study.band_costs(*(ig.normal(r, 80, 3) for _ in "PD"), torch.arange(80) % 3, 9)] for r in draws]
+made_up = pd.concat([study.band_cost_table(scenes, classes, [8, 16, 32]),
+                     pd.DataFrame(noise, columns=study.BAND_COSTS)], ignore_index=True)
 level = made_up["cost"].between(-1e-9, made_up["bound"] + 1e-9)
 level &= (made_up["cost"] - made_up["again"]).abs() < 1e-6
 of_bound = units["band_cost"] / units["band_cost_bound"]
@@ -432,7 +470,17 @@ figures.show(draw.floors(units), source=f"{len(found)} records of band_limit_cos
             "against the LRG size. Below 0 the floor says nothing.",
     alt="Three panels, one per domain. The rates fall with the grid; the floors lie far below them.")
 # %% tags=["remove-cell"]
-good, boxes, count = study.noise_floors(2 * sizes.draws)
+good = boxes = count = 0
+for seed in range(2 * sizes.draws):  # logits that are loud noise, and logits that know the smoothed labels
+    noise = ig.random_labels(np.random.default_rng(seed), (12, 13), 3, void=bool(seed % 2))
+    hot = an.one_hot(noise, 3).double()
+    loud = (1 + seed % 5) * (hot + ig.normal(np.random.default_rng(seed), 3, 12, 13) / 4)
+    for n, known in itertools.product((0, 2, 4), (False, True)):
+        low = band_limit(hot, n)
+        y = low.clamp(min=1e-9).log() if known else loud
+        one, count = floor.annotation_floor(y, noise, [n])[0], count + 1
+        good += int(one.rate >= one.floor - 1e-12)
+        boxes += int(-(low * y.log_softmax(0)).sum(0).mean() >= floor.label_entropy(low))
 findings.observe("bey-annotation-floor", value=good, n=count, mutant=boxes,
                  note=f"Holds in {good} of {count} cases; with the box's weights in {boxes}.")
 # %% tags=["remove-cell"]
@@ -482,7 +530,7 @@ findings.close()
 # 1. A chessboard of one-pixel fields: what do the tail law and the bound say, and which is right?
 # 2. Turn a square by 45 degrees. By which factor does its box tail fall, and its radial tail?
 # 3. Give `annotation_floor` a network that is right everywhere, of confidence $\kappa$. How does its rate grow?
-# 4. Which $\nu_{max}$ would your own labels need? `specseg.ceiling` and `choose_nu_max` take any label maps.
+# 4. Which $\nu_{max}$ would your own labels need? `specseg.ceiling` takes any label maps.
 #
 # :::{admonition} Answers
 # :class: dropdown

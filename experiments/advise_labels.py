@@ -73,10 +73,16 @@ def rows(run: Survey) -> pd.DataFrame:
     parts = [tables["ceilings"].assign(table="ceilings")]
     for name, keys in (("tails", ["nu_max", "lrg_size"]), ("blocks", ["nu_max", "lrg_size", "block_px"])):
         parts.append(tables[name].melt(id_vars=keys, var_name="metric").assign(table=name))
-    melted = tables["classes"].drop(columns="index").melt(id_vars="name", var_name="metric").assign(table="classes")
-    iou = melted["metric"].str.extract(r"^(band|majority|nearest)_(\d+)$")
-    melted = melted.assign(kind=iou[0], lrg_size=iou[1].astype(float))
-    melted.loc[iou[0].notna(), "metric"] = "class_iou"
+    classes = tables["classes"].drop(columns=["index", "iou"]).melt(id_vars="name", var_name="metric")
+    iou = pd.DataFrame(
+        [
+            {"name": c.name, "metric": "class_iou", "kind": kind, "lrg_size": size, "value": value}
+            for c in tables["classes"].itertuples(index=False)
+            for kind, own in c.iou.items()
+            for size, value in own.items()
+        ]
+    )
+    melted = pd.concat([classes, iou]).assign(table="classes")
     mean = tables["spectra"][tables["spectra"]["name"] == ""]
     power = mean.rename(columns={"power": "value"}).assign(table="spectra", metric="power", name=None)
     parts += [melted.dropna(subset="value"), power, chosen(tables["ceilings"])]

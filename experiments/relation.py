@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from specseg.advise import relation
@@ -124,11 +125,35 @@ def fits(found: pd.DataFrame, nets: Sequence[Outside]) -> list[dict]:
         if variant not in READINGS or (part := part[part["value"] < BELOW]).empty:
             continue
         boundary, temperature = READINGS[variant]
-        values = relation.fit(*(part[c].to_numpy() for c in ("value", "value_drop", "domain")))
+        values = fit(*(part[c].to_numpy() for c in ("value", "value_drop", "domain")))
         values |= held_out(nets, variant, average, values)
         rows += [{"predictor": "r_ce", "boundary": boundary, "average": average, "temperature": temperature,
                   "parameter": name, "value": value, "n": len(part)} for name, value in values.items()]  # fmt: skip
     return rows
+
+
+def fit(x: np.ndarray, drop: np.ndarray, domain: np.ndarray) -> dict[str, float]:
+    """Return the least-squares line of drop over x as parameters of a `Relation`; every domain weighs the same.
+
+    `residual_sd` is the root mean square of what lines fitted without a domain miss on it: the spread that a new domain
+    must expect, not that of the points at hand. Raises ValueError with fewer than two domains.
+
+    >>> got = fit(np.array([0.0, 0.1, 0.0, 0.1]), np.array([0.0, 0.1, 0.0, 0.1]), np.array(["a", "a", "b", "b"]))
+    >>> round(got["slope"], 6), round(got["residual_sd"], 6), got["n"]
+    (1.0, 0.0, 4.0)
+    """
+    names = np.unique(domain)
+    if len(names) < 2:
+        raise ValueError(f"domain: {len(names)} of them; expected at least two, since one is held out in turn")
+
+    def line(keep: np.ndarray) -> np.ndarray:
+        weights = np.array([1 / np.sqrt((domain[keep] == d).sum()) for d in domain[keep]])
+        return np.polyfit(x[keep], drop[keep], 1, w=weights)
+
+    missed = [np.mean((drop[domain == d] - np.polyval(line(domain != d), x[domain == d])) ** 2) for d in names]
+    slope, intercept = line(np.ones(len(x), bool))
+    return {"slope": float(slope), "intercept": float(intercept), "residual_sd": float(np.sqrt(np.mean(missed))),
+            "x_low": float(x.min()), "x_high": float(x.max()), "n": float(len(x))}  # fmt: skip
 
 
 def recompute(record: records.Record) -> Iterator[renewal.Check]:

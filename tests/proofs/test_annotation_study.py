@@ -13,7 +13,7 @@ from specseg.figures import boundary as draw_boundary
 from specseg.figures import gradients as draw_gradients
 from specseg.proofs import annotation_study as study
 from specseg.proofs import boundary_contours as bc
-from specseg.proofs import layer_study, loss_response, shapes
+from specseg.proofs import layer_study, loss_response
 from specseg.spectral import boundary as bb
 from specseg.spectral import labels as an
 from specseg.spectral import laws
@@ -26,26 +26,18 @@ def maps():
     rng = np.random.default_rng(0)
     return {
         "a": [torch.from_numpy(np.kron(rng.integers(0, 3, (5, 5)), np.ones((7, 7), int))[:33, :33]) for _ in range(2)],
-        "b": [shapes.disc(33, 10.0), shapes.polygon(33, 5, 12.0, angle=0.3)],
+        "b": [torch.from_numpy(x.astype(int)) for x in (bc.disc(33, 10.0), bc.polygon(33, 5, 12.0, angle=0.3))],
     }
 
 
 def test_shapes_have_their_areas():
-    assert int(shapes.disc(257, 100).sum()) == pytest.approx(math.pi * 100**2, rel=2e-3)
+    assert int(bc.disc(257, 100).sum()) == pytest.approx(math.pi * 100**2, rel=2e-3)
     for corners in (3, 4, 7):
         area = corners / 2 * 100**2 * math.sin(2 * math.pi / corners)
-        assert int(shapes.polygon(257, corners, 100, angle=0.7).sum()) == pytest.approx(area, rel=5e-3)
-    drawn = shapes.closed_shapes(65, 6, seed=3)
-    assert all((a == b).all() for a, b in zip(drawn, shapes.closed_shapes(65, 6, seed=3), strict=True))
+        assert int(bc.polygon(257, corners, 100, angle=0.7).sum()) == pytest.approx(area, rel=5e-3)
+    drawn = bc.closed_shapes(65, 6, seed=3)
+    assert all((a == b).all() for a, b in zip(drawn, bc.closed_shapes(65, 6, seed=3), strict=True))
     assert all(not m[0].any() and not m[:, 0].any() for m in drawn)
-
-
-@pytest.mark.parametrize(
-    "call", [lambda: shapes.disc(9, 5), lambda: shapes.polygon(9, 2, 3), lambda: shapes.disc(9, 0)]
-)
-def test_bad_shapes_are_named(call):
-    with pytest.raises(ValueError, match="expected"):
-        call()
 
 
 def test_tables_are_tidy_and_ordered(maps):
@@ -92,6 +84,10 @@ def test_every_figure_draws_its_rows(maps):
     bands = bc.one_dimension_table(pole, [3], [4, 8, 16, 32, 64]).query("reading == @bc.READINGS[0]")
     reduced = bands.assign(law=0.1, kind="pole", difference=bands["difference"].abs())
     moved = bc.answer_table(pole, 3, [1], [4, 8, 16, 32])
+    built = pd.DataFrame({"c": [0, 0, 1, 1], "x": [0, 1, 0, 1], **dict.fromkeys(
+        ("exact", "approximate", "matched", "sensitivity"), [0.1, 0.2, 0.3, 0.4])})  # fmt: skip
+    terms = pd.DataFrame([(x, c, form, x - 1j * c) for x in (0.5, 1.0) for form in ("true", "printed", "sign mended")
+                          for c in (0.1, 1.0, 2.0)], columns=["x", "c", "form", "value"])  # fmt: skip
     lines = pd.DataFrame({"shift": [1, 2], "true": [0.1, 0.2], "model": [0.4, 0.4]})
     drawn = {
         "reduction": (draw_boundary.reduction(reduced), 1),
@@ -105,8 +101,8 @@ def test_every_figure_draws_its_rows(maps):
             loss_response.confidence_table({"b": maps["b"]}, CLASSES, 17, 4, (1.0, 2.0))), 3),
         "cancellation": (draw_gradients.cancellation(answers), 1),
         "bands": (draw_boundary.energy_above(bands), 1),
-        "built up": (draw_boundary.built_up(bb.built_up_table([0, 1], np.linspace(0, 2, 9))), 2),
-        "expansion": (draw_boundary.expansion(bb.expansion_table([0.5, 1.0], [0.1, 1.0, 2.0], terms=(0, 4))), 4),
+        "built up": (draw_boundary.built_up(built), 2),
+        "expansion": (draw_boundary.expansion(terms), 4),
         "model": (draw_boundary.bands(np.linspace(-1, 2, 9), np.zeros(9), np.zeros(9), 0.5), 1),
         "argmax": (draw_annotation.argmax_error(study.argmax_table({"b": maps["b"]}, CLASSES, limits)
                                                 .assign(regime="objects")), 1),
@@ -123,9 +119,9 @@ def test_every_figure_draws_its_rows(maps):
 
 
 def test_interactive_figures_hold_their_numbers():
-    images, shares, nu = layer_study.softplus_rows([0.1, 4.0], 9)
-    fig = draw_gradients.layer_slider(images, shares, nu)
-    assert len(fig.data) == 2 == len(fig.layout.sliders[0].steps) and shares[0.1] > shares[4.0]
+    images = {0.1: np.eye(9) / 2 + 0.5, 4.0: np.ones((9, 9))}
+    fig = draw_gradients.layer_slider(images, {0.1: 0.9, 4.0: 0.5}, (2, 2))
+    assert len(fig.data) == 2 == len(fig.layout.sliders[0].steps)
     x, c = np.linspace(0.1, 2, 5), np.linspace(0, 2, 7)
     error = bb.approximation_error(*np.meshgrid(x, c))
     heat = draw_boundary.error_map(x, c, error, 0.3 + x).data[0]

@@ -47,8 +47,6 @@ def test_share_below_is_the_full_transform_s():
         reach = np.maximum(*np.meshgrid(*(np.abs(np.fft.fftfreq(n, 1 / n)) for n in shape), indexing="ij"))
         expected = [energy[reach <= k].sum() / energy.sum() for k in range(max(shape) // 2 + 1)]
         assert np.allclose(bc.share_below(planes), expected)
-    with pytest.raises(ValueError, match="all are zero"):
-        bc.share_below([np.zeros((4, 4))])
 
 
 def test_the_answer_is_the_numerator_of_one_minus_boundary_iou(found):
@@ -142,8 +140,6 @@ def test_the_annulus_is_the_disc_on_a_fine_grid(found):
     v = 2 * np.pi * (limits[:, None] + 0.5) / bc.FRAME / np.cos(theta)
     exact = 1 - bc.annulus_share_below(77, 15, v).mean(-1)
     assert np.abs(above - exact).max() < 0.012
-    with pytest.raises(ValueError, match="at most the radius"):
-        bc.annulus_share_below(3, 4, 1.0)
 
 
 def test_numbers_of_the_corrections():
@@ -155,13 +151,6 @@ def test_numbers_of_the_corrections():
     assert f"{small:.1%}".replace("%", " %") in said["obs2-boundary-iou-answer"]
     assert f"({bb.shift_sensitivity(1.0):.0%})".replace("%", " %") in said["obs2-boundary-iou-answer"]
     assert float(bb.answer_share_below(14.5, 14.5 / 4, at)) == pytest.approx(0.1, abs=0.015)  # a tenth from d/4 on
-
-
-def test_scenes_must_fit_the_frame():
-    with pytest.raises(ValueError, match=r"scene 'x': shape \(3, 3\)"):
-        bc.contours({"x": np.zeros((3, 3), int)})
-    with pytest.raises(ValueError, match="at least 1 pixel"):
-        bc.inner_region(np.ones((3, 3), bool), 0.5)
 
 
 @pytest.mark.data

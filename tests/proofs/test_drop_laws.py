@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specseg.nets import tiny
-from specseg.proofs import drop_laws, identities, symbolic_iou
+from specseg.proofs import identities, iou_laws, symbolic
 from specseg.spectral import cross_entropy as ce
 from specseg.spectral import iou as metrics
 
@@ -49,12 +49,12 @@ def slow(logits, labels, nu_max):
 def test_the_page_s_network_has_the_refereed_values(page):
     logits, labels = page
     reference = slow(logits, labels, 4)
-    found = drop_laws.class_drops(logits, labels, 4)
+    found = iou_laws.class_drops(logits, labels, 4)
     assert np.allclose(found[["drop", "printed", "sign_mended"]], reference, rtol=1e-9)
     # A network trained on another processor differs a little; with the sign lost the second number is above 4.
     assert reference[:, 0].mean() == pytest.approx(0.100, abs=0.01)
     assert reference[:, 1].mean() == pytest.approx(0.215, abs=0.03)
-    row = drop_laws.drop_rows(logits, labels, [4]).iloc[0]
+    row = iou_laws.drop_rows(logits, labels, [4]).iloc[0]
     assert row["eq29"] == pytest.approx(reference[:, 0].mean())
     assert row["printed"] == pytest.approx(reference[:, 1].mean())
 
@@ -62,8 +62,8 @@ def test_the_page_s_network_has_the_refereed_values(page):
 def test_the_sympy_forms_are_what_class_drops_computes():
     import sympy
 
-    found, case = symbolic_iou.drop_from_losses(), identities.draw(3)
-    row = drop_laws.class_drops(case.logits[None], case.labels[None], 2).iloc[0]
+    found, case = symbolic.drop_from_losses(), identities.draw(3)
+    row = iou_laws.class_drops(case.logits[None], case.labels[None], 2).iloc[0]
     c = int(row["class"])
     names = sympy.symbols("b s L K", positive=True)
     at = dict(zip(names, [row["area"], float(case.soft[c].mean()), row["loss"], row["kept"]], strict=True))
@@ -75,19 +75,18 @@ def test_drop_rows_vanish_at_nyquist_and_match_the_metrics():
     case = identities.draw(1)
     logits, labels = case.logits[None], case.labels[None]
     nyquist = max(case.shape) // 2
-    rows = drop_laws.drop_rows(logits, labels, [2, nyquist])
-    for name in ("rce", "hard", "soft", "overlap", "eq29", "printed", "sign_mended"):
+    rows = iou_laws.drop_rows(logits, labels, [2, nyquist])
+    for name in ("rce", "hard", "soft", "eq29", "printed", "sign_mended"):
         assert rows[name].iloc[1] == pytest.approx(0, abs=1e-10)
     q = metrics.soft_iou(logits.softmax(1), labels)
     banded = metrics.spectral_iou(logits.softmax(1), labels, nu_max=2)
-    assert rows["overlap"].iloc[0] == pytest.approx(float(1 - banded.nanmean() / q.nanmean()))
     assert rows["eq29"].iloc[0] == pytest.approx(float((1 - banded / q).nanmean()))
 
 
 def test_soft_drops_rise_with_the_scale_and_hard_drops_do_not_move(page):
-    rows = drop_laws.scaled_rows(*page, np.geomspace(0.1, 10, 5), 4)
-    soft, pairs = drop_laws.rising_pairs(rows, "soft")
-    assert soft == pairs > 3 and drop_laws.rising_pairs(rows, "hard") == (0, pairs)
+    rows = iou_laws.scaled_rows(*page, np.geomspace(0.1, 10, 5), 4)
+    soft, pairs = iou_laws.rising_pairs(rows, "soft")
+    assert soft == pairs > 3 and iou_laws.rising_pairs(rows, "hard") == (0, pairs)
 
 
 def test_a_larger_rate_with_a_smaller_soft_drop_in_every_class(page):
@@ -95,7 +94,7 @@ def test_a_larger_rate_with_a_smaller_soft_drop_in_every_class(page):
     labels = page[1]
     sharp = 8 * torch.stack([labels == c for c in range(7)], 1).double()
     first = float(ce.relative_loss_rate(sharp, labels, [4])[0])
-    blunt = drop_laws.with_rate(labels, 4, 7, scale=6, rce=3 * first)
+    blunt = iou_laws.with_rate(labels, 4, 7, scale=6, rce=3 * first)
     assert float(ce.relative_loss_rate(blunt, labels, [4])[0]) == pytest.approx(3 * first)
     assert (blunt.argmax(1) == labels).all()
     for y in (sharp, blunt):
@@ -111,14 +110,14 @@ def test_the_drop_is_within_its_bound_of_the_limit(index, size, nu_max):
     case = identities.draw(index)
     y, labels = case.logits + size * case.onehot, case.labels[None]
     soft = y.softmax(0) * (case.labels != 255)
-    found = drop_laws.class_drops(y[None], labels, nu_max)
-    limit = drop_laws.drop_limit(labels, nu_max, len(y))
+    found = iou_laws.class_drops(y[None], labels, nu_max)
+    limit = iou_laws.drop_limit(labels, nu_max, len(y))
     distance = (soft - case.onehot).abs().mean((1, 2))[limit["class"]] / torch.tensor(limit["area"])
     by_loss = found["loss"].sum() / limit["area"]
     assert (distance.numpy() <= by_loss + 1e-12).all()
     off = (found["drop"] - limit["limit"]).abs()
     for d in (distance.numpy(), by_loss):
-        assert (off <= drop_laws.limit_bound(d, limit["ringing"]) + 1e-9).all()
+        assert (off <= iou_laws.limit_bound(d, limit["ringing"]) + 1e-9).all()
 
 
 @pytest.mark.parametrize(("distance", "ringing"), [(1e-3, 1.2), (0.1, 1.0), (0.3, 1.4)])
@@ -128,18 +127,18 @@ def test_the_bound_is_the_derived_one(distance, ringing):
 
     banded = (2 * ringing + 1) * distance / (1 - (1 + ringing) * distance)
     iou = 1 - distance
-    assert drop_laws.limit_bound(distance, ringing) == pytest.approx(banded / iou + 1 / iou - 1)
+    assert iou_laws.limit_bound(distance, ringing) == pytest.approx(banded / iou + 1 / iou - 1)
     d, m = sympy.symbols("d M", positive=True)
-    shown = symbolic_iou.drop_limit()["bound"].subs({d: distance, m: ringing})
-    assert drop_laws.limit_bound(distance, ringing) == pytest.approx(float(shown))
-    assert drop_laws.limit_bound(1 / (1 + ringing), ringing) == np.inf
+    shown = symbolic.drop_limit()["bound"].subs({d: distance, m: ringing})
+    assert iou_laws.limit_bound(distance, ringing) == pytest.approx(float(shown))
+    assert iou_laws.limit_bound(1 / (1 + ringing), ringing) == np.inf
 
 
 def test_the_rate_of_the_limit_is_one():
     case = identities.draw(1)
-    limit = drop_laws.drop_limit(case.labels[None], 2, len(case.onehot))
+    limit = iou_laws.drop_limit(case.labels[None], 2, len(case.onehot))
     off = [
-        (drop_laws.class_drops(s * case.onehot[None], case.labels[None], 2)["drop"] - limit["limit"]).abs().max()
+        (iou_laws.class_drops(s * case.onehot[None], case.labels[None], 2)["drop"] - limit["limit"]).abs().max()
         for s in (8, 10, 12)
     ]
     assert off[0] / off[1] == pytest.approx(np.e**2, rel=0.02) and off[1] / off[2] == pytest.approx(np.e**2, rel=0.02)
@@ -148,7 +147,7 @@ def test_the_rate_of_the_limit_is_one():
 @pytest.mark.parametrize("rate", [0.0, 0.3, 20.0, 1e5])
 def test_near_the_labels_the_rate_takes_any_value(rate):
     case = identities.draw(1)  # no void
-    y = drop_laws.with_rate(case.labels[None], 2, len(case.onehot), scale=9, rce=rate)
+    y = iou_laws.with_rate(case.labels[None], 2, len(case.onehot), scale=9, rce=rate)
     assert float(ce.relative_loss_rate(y, case.labels[None], [2])[0]) == pytest.approx(rate, rel=1e-6, abs=1e-6)
     assert (y.argmax(1)[0] == case.labels).all()
     plain = ce.cross_entropy(9 * case.onehot[None], case.labels[None])
@@ -160,7 +159,7 @@ def test_without_an_undershoot_the_rate_grows_without_bound():
     case = identities.draw(1)
     g = torch.Generator().manual_seed(0)
     with pytest.raises(ValueError, match="undershoot nowhere"):
-        drop_laws.with_rate(case.labels[None], 0, len(case.onehot), scale=9, rce=1)
+        iou_laws.with_rate(case.labels[None], 0, len(case.onehot), scale=9, rce=1)
     for _ in range(5):
         way = case.onehot * (1 + torch.rand(case.shape, dtype=torch.float64, generator=g)) - torch.rand(
             case.onehot.shape, dtype=torch.float64, generator=g
@@ -169,18 +168,9 @@ def test_without_an_undershoot_the_rate_grows_without_bound():
         assert rates[0] < rates[1] < rates[2] and rates[2] > 1e3
 
 
-def test_with_rate_refuses_void_and_signs():
-    case = identities.draw(1)
-    for bad in ({"scale": 0, "rce": 1}, {"scale": 1, "rce": -1}):
-        with pytest.raises(ValueError, match="scale > 0, rce >= 0"):
-            drop_laws.with_rate(case.labels[None], 2, len(case.onehot), **bad)
-    with pytest.raises(ValueError, match="without void"):
-        drop_laws.with_rate(torch.full((1, 8, 8), 255), 2, 2, scale=1, rce=1)
-
-
 def test_near_rows_keep_their_bound_and_the_straight_law_does_not():
     labels = identities.draw(1).labels[None]
-    rows = drop_laws.near_rows(labels, 2, int(labels.max()) + 1, [8, 16], [0.1, 10])
+    rows = iou_laws.near_rows(labels, 2, int(labels.max()) + 1, [8, 16], [0.1, 10])
     assert rows["held"].all() and not rows["straight_held"].all()
     assert np.allclose(rows["rce"], rows["wanted"], rtol=1e-6)
     assert (rows["missed"] < 0.01).all() and (rows["off"] <= rows["bound"]).all()
@@ -198,8 +188,3 @@ def test_void_breaks_the_growth_without_bound(s):
     labels[:, 3:] = 1  # the same areas without void: the rate grows as S nears the labels
     near = torch.where(torch.stack([labels == c for c in (0, 1)], 1), np.log(s), np.log1p(-s))
     assert float(ce.relative_loss_rate(near, labels, [0])[0]) > (5 if s < 0.99 else 1e6)
-
-
-def test_the_measured_slope_lies_between_the_laws_at_both_ends_and_dice_does_not(page):
-    law, dice, steps = drop_laws.slopes_held(*page, range(0, 6))
-    assert law == steps == 5 * page[0].shape[1] and dice < steps

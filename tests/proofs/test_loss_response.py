@@ -70,4 +70,4 @@ def test_tables_over_confidence_name_the_least_loss():
     change = abs(one["after"]["L_ce(0)"] - one["before"]["L_ce(0)"])
     assert line["unit"] == pytest.approx(change / one["before"]["L_CE"])
     zero = lr.zero_table({"a": maps["a"][0]}, {"a": 3}, 9, (1.0, 2.0))
-    assert zero["confidence"].tolist() == [1.0, 2.0] and (zero[["fall", "early", "own", "whole"]] > 0).all().all()
+    assert zero["confidence"].tolist() == [1.0, 2.0] and (zero[["fall", "own", "whole"]] > 0).all().all()

@@ -168,11 +168,9 @@ def _listed(items: Sequence[Item], only: Sequence[str], folder: Path) -> list[It
             known.setdefault(name, set()).add(item.name)
     missing = [name for name in only if name not in known]
     if missing or not only:
-        what = (
-            f"{len(missing)} of {len(only)} listed names are missing, the first {missing[0]!r}"
-            if only
-            else ("no name is listed")
-        )
+        what = "no name is listed"
+        if only:
+            what = f"{len(missing)} of {len(only)} listed names are missing, the first {missing[0]!r}"
         raise FileNotFoundError(f"{folder}: {what}; the folder has {items[0].name!r} and {len(items) - 1} more")
     for name in only:
         if len(known[name]) > 1 and name not in {item.name for item in items}:

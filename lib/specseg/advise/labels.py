@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from math import gcd
 
 import numpy as np
@@ -16,7 +16,6 @@ from specseg.advise.files import BadFile as BadFile
 from specseg.advise.folder import Item
 from specseg.advise.maps import VOID, Reader
 from specseg.data import manifests
-from specseg.evidence import config
 
 KEPT = 400  # stored values of a map that are remembered, the commonest first
 MANY, ALIKE = 64, 0.6  # a picture has more values than MANY, and fewer equal neighbours than ALIKE; labels have not
@@ -50,6 +49,9 @@ class Look:
     def picture(self) -> bool:
         return self.distinct > MANY and self.alike < ALIKE
 
+    def told(self) -> dict[str, np.ndarray]:
+        return {"look": np.array(json.dumps(asdict(self)))}
+
     @staticmethod
     def of(text: str) -> Look:
         told = json.loads(text)
@@ -63,9 +65,8 @@ def look(context, item: Item) -> dict[str, np.ndarray]:
     if item.path.suffix.lower() == ".json":
         from specseg.advise import polygons
 
-        told = {"what": "polygons", "color": False, "values": {}, "distinct": 0, "alike": 1.0, "palette": {}}
         shape, names = polygons.read(item.path, item.part)[:2]
-        return {"look": np.array(json.dumps({**told, "shape": shape, "names": names}))}
+        return Look(shape, "polygons", False, {}, 0, 1.0, {}, tuple(names)).told()
     stored = files.read(item.path)
     codes = maps.codes_of(stored, stored.color)
     if not codes.size:
@@ -77,9 +78,8 @@ def look(context, item: Item) -> dict[str, np.ndarray]:
     if stored.palette is not None:
         hexed = maps.codes_of(stored, True)
         palette = {int(v): int(hexed[codes == v][0]) for v in values}
-    told = {"shape": codes.shape, "what": stored.what, "color": stored.color, "distinct": len(values), "alike": alike,
-            "values": {int(values[k]): int(counts[k]) for k in order}, "palette": palette, "names": ()}  # fmt: skip
-    return {"look": np.array(json.dumps(told))}
+    kept = {int(values[k]): int(counts[k]) for k in order}
+    return Look(codes.shape, stored.what, stored.color, kept, len(values), alike, palette).told()
 
 
 def numbered(count: int, ignore: Sequence[int] = (VOID,)) -> Reader:
@@ -106,14 +106,7 @@ def from_manifest(name: str) -> tuple[Reader, str]:
 
     Raises ValueError that lists the known names.
     """
-    if config.in_checkout():
-        manifest = manifests.load(name)
-    else:
-        home = config.packaged() / "data_manifests"
-        known = sorted(path.stem for path in home.glob("*.toml"))
-        if name not in known:
-            raise ValueError(f"no manifest for data set {name!r}: expected one of {', '.join(known) or 'none here'}")
-        manifest = manifests.read(home / f"{name}.toml")
+    manifest = manifests.load(name)
     ends = {split.label.partition("{id}")[2] for split in manifest.splits if split.label}
     end = ends.pop() if len(ends) == 1 else ""
     return Reader.of(manifest.labels), f"**/*{end}" if end.count(".") == 1 else ""
@@ -134,7 +127,7 @@ def decide(looks: Sequence[Look], ignore: Sequence[int | str] | None, classes: i
     if words := [v for v in ignore or () if not isinstance(v, int)]:
         raise NoDecision(f"--ignore {words[0]}: expected stored numbers, 'none', or names with a map file")
     looks = [one for one in looks if not one.color]  # a few colours among numbers are bad files
-    totals = _totals(looks)
+    totals = sum((Counter(one.values) for one in looks), Counter())
     void = (VOID,) if ignore is None else tuple(ignore)
     if ignore is None and (set(totals) == {0, VOID} and classes in (None, 2) or _all_classes(totals, classes)):
         void = ()
@@ -181,13 +174,6 @@ def _outlier(seen: Sequence[int], void: Sequence[int], looks: Sequence[Look], ig
     )
 
 
-def _totals(looks: Sequence[Look]) -> Counter[int]:
-    totals: Counter[int] = Counter()
-    for one in looks:
-        totals.update(one.values)
-    return totals
-
-
 def _refuse(looks: Sequence[Look], classes: int | None) -> None:
     """Raise NoDecision for pictures, colours, palettes that differ, and grey edges between black and white."""
     if all(one.picture for one in looks) and not (classes or looks[0].color):
@@ -196,11 +182,9 @@ def _refuse(looks: Sequence[Look], classes: int | None) -> None:
                          f"class numbers, give --classes {top + 1}; if the folder holds pictures, give that of the "
                          "labels, or --pattern")  # fmt: skip
     colors: Counter[int] = Counter()
-    places: dict[int, set[int]] = {}
     for one in looks:
         for place, color in one.palette.items():
             colors[color] += one.values.get(place, 0)
-            places.setdefault(place, set()).add(color)
     if sum(one.color for one in looks) * 2 > len(looks):
         for one in looks:
             colors.update(one.values if one.color else {})
@@ -208,13 +192,13 @@ def _refuse(looks: Sequence[Look], classes: int | None) -> None:
             raise NoDecision("labels: colours as many as in pictures; give the labels' own folder, or --pattern")
         raise NoDecision(f"labels are colours, {_shares(colors)}: which class each is must be told by --map",
                          _draft(colors, True))  # fmt: skip
-    if any(len(found) > 1 for found in places.values()):
-        bad = min(place for place, found in places.items() if len(found) > 1)
+    if several := unlike(looks):
+        bad = min(several)
         raise NoDecision(
-            f"palettes differ between the files: {bad} is {' and '.join(f'{c:06X}' for c in sorted(places[bad])[:3])}. "
+            f"palettes differ between the files: {bad} is {' and '.join(f'{c:06X}' for c in several[bad][:3])}. "
             "So the colours say what is what; a --map with ids in place of colours reads the numbers all the same",
             _draft(colors, True))  # fmt: skip
-    totals = _totals([one for one in looks if not one.color])
+    totals = sum((Counter(one.values) for one in looks if not one.color), Counter())
     ends = totals[0] + totals[VOID]
     between = len(totals) - 2
     grey = max((v for v in totals if v != VOID), default=0) > VOID / 2 and max(totals) == VOID and between >= 8
@@ -223,6 +207,15 @@ def _refuse(looks: Sequence[Look], classes: int | None) -> None:
             f"values 0 and 255 with {between} greys between them ({1 - ends / totals.total():.1%} of the pixels), as "
             "smoothed edges have: --map can take each for the nearer one",
             maps.draft({0: "background", VOID: "object"}, [], False, 127))  # fmt: skip
+
+
+def unlike(looks: Iterable[Look]) -> dict[int, list[int]]:
+    """Return the places of palettes that have several colours in these files, and which."""
+    places: dict[int, set[int]] = {}
+    for one in looks:
+        for place, color in one.palette.items():
+            places.setdefault(place, set()).add(color)
+    return {place: sorted(found) for place, found in places.items() if len(found) > 1}
 
 
 def _words(seen: Sequence[int], void: Sequence[int], totals: Counter) -> str:

@@ -1,7 +1,12 @@
-"""Logits beside the labels: read and framed, the calibrated temperature, R_ce in all its variants, truncated IoU."""
+"""Logits beside the labels: read and framed, the calibrated temperature, R_ce in all its variants, truncated IoU.
+
+Two passes over a folder of them, the first for the temperature; scores with intervals.
+"""
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +14,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from specseg.advise import frames
+from specseg.advise import frames, relation, summary
 from specseg.advise.files import BadFile
 from specseg.advise.folder import Item
 from specseg.advise.frames import Context
+from specseg.advise.survey import Survey
 from specseg.data import label_spectra
 from specseg.data.datasets import VOID
+from specseg.data.label_numbers import Plan
+from specseg.data.survey import Sums
+from specseg.evidence.statistics import class_counts
 from specseg.spectral import cross_entropy
 from specseg.spectral import spectrum as sp
 
 ENDINGS = (".npy", ".npz", ".pt")
 TEMPERATURES = tuple(2 ** (k / 4) for k in range(-8, 13))  # 1/4 .. 8
+DRAWN = ("total", "tail", "rate", "soft_hit", "soft_area", "hard", "cut")
 STEP = 4  # the temperature is fitted on every fourth pixel of every fourth row: neighbours say the same
 SCALES = ("raw", "calibrated")
 
@@ -162,18 +172,12 @@ def measure(context: Context, item: Item) -> dict[str, np.ndarray] | None:
         out["soft_hit"].append(hit)
         out["soft_area"].append(area)
         out["sure"].append(float(probabilities.amax(0).sum(dtype=torch.float64)))
-    guess = logits.argmax(0)
-    hard = _hard(guess[known], label[known], context.num_classes)
-    low = label_spectra.band_limited(logits, limits, boundary="mirrored")
-    cut = [_hard(x.argmax(0)[known], label[known], context.num_classes)[:2] for x in low]
     numbers = {key: np.asarray(value, np.float64) for key, value in out.items()}
-    right = np.array(float((guess == label)[known].sum()))
-    return {**numbers, "hard": hard, "cut": np.stack(cut), "right": right, "pixels": np.array(float(known.sum()))}
-
-
-def _hard(guess: Tensor, label: Tensor, num_classes: int) -> np.ndarray:
-    hit = guess[guess == label]
-    return np.stack([torch.bincount(x, minlength=num_classes).numpy() for x in (guess, hit, label)]).astype(np.float64)
+    low = label_spectra.band_limited(logits, limits, boundary="mirrored")
+    guesses = torch.stack([logits.argmax(0), *(x.argmax(0) for x in low)])
+    counts = class_counts(guesses, label.expand_as(guesses), context.num_classes).astype(np.float64)  # hit, true, made
+    hard, cut = counts[0].T[[2, 0, 1]], counts[1:].transpose(0, 2, 1)[:, [2, 0]]
+    return {**numbers, "hard": hard, "cut": cut, "right": hard[1].sum(), "pixels": hard[2].sum()}
 
 
 def _overlap(probabilities: Tensor, label: Tensor, limits: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -186,3 +190,80 @@ def _overlap(probabilities: Tensor, label: Tensor, limits: tuple[int, ...]) -> t
         product = (basis.T @ s @ basis) * (basis.T @ planes @ basis) / size**2
         hits.append([product[:, : 2 * nu + 1, : 2 * nu + 1].sum((1, 2)).numpy() for nu in limits])
     return np.asarray(hits), (s.mean((1, 2)) + planes.mean((1, 2))).numpy()
+
+
+def measured(run: Survey, folder: Path, probabilities: bool = False) -> dict:
+    """Return `scores` of a folder of logits for the maps of a survey; its bad files are added to the survey's.
+
+    `probabilities`: softmax outputs were saved; their log is taken.
+
+    Raises FileNotFoundError where the folder is missing, BadFile as the survey's settings say.
+    """
+    code, where = Path(__file__), str(folder.resolve())
+    kept, run.items = run.items, [_with_state(folder, item) for item in run.items]
+    run.context = replace(run.context, logits=folder, probabilities=probabilities)
+    fit, _ = run.pass_over("temperature", losses, code, (), logits=where, probabilities=probabilities)
+    if not fit.count:
+        raise BadFile(f"{folder}: no label has logits")
+    temperature = best_temperature(fit.plain["loss"])
+    run.context = replace(run.context, temperature=temperature)
+    sums, _ = run.pass_over("logits", measure, code, DRAWN, logits=where, temperature=temperature,
+                            probabilities=probabilities)  # fmt: skip
+    run.items = kept
+    return scores(sums, run.context.grid, temperature, fit.plain["loss"])
+
+
+def _with_state(folder: Path, item: Item) -> Item:
+    """Let the state of the logits' file count too: changed logits are measured again."""
+    try:
+        stat = locate(folder, item).stat()
+    except BadFile:
+        return item
+    return replace(item, state=(*item.state, stat.st_size, stat.st_mtime_ns))
+
+
+def scores(sums: Sums, grid: Plan, temperature: float, loss: np.ndarray) -> dict:
+    """Return what the logits say: temperature, loss, mIoU, r_ce, spectral_iou, cut (band-limited logits), predicted."""
+    drawn, maps, interval = sums.drawn, np.maximum(sums.maps, 1e-9), summary.interval
+    hard = drawn["hard"]
+    miou = summary.miou(hard[:, 1], hard[:, 0], hard[:, 2])
+    out: dict = {
+        "maps": sums.count, "temperature": temperature,
+        "temperature_at_end": bool(np.argmin(loss) in (0, len(loss) - 1)),
+        "miou": interval(miou), "confidence": [float(v) for v in sums.plain["sure"] / sums.plain["pixels"]],
+        "accuracy": float(sums.plain["right"] / sums.plain["pixels"]),
+        "cross_entropy": [interval(drawn["total"][:, s] / maps) for s in range(2)],
+        "r_ce": [], "spectral_iou": [], "cut": [],
+    }  # fmt: skip
+    limits = [{"nu_max": nu, "lrg_size": sp.lrg_size(nu)} for nu in grid.band]
+    for (s, scale), (b, boundary), (k, size) in itertools.product(*map(enumerate, (SCALES, sp.BOUNDARIES, limits))):
+        at = {"scale": scale, "boundary": boundary, **size}
+        rates = {"ratio_of_means": np.abs(summary.ratio(drawn["tail"][:, s, b, k], drawn["total"][:, s])),
+                 "mean_of_ratios": drawn["rate"][:, s, b, k] / maps}  # fmt: skip
+        out["r_ce"] += [{**at, "average": a, **interval(v)} for a, v in rates.items()]
+        hit, area = drawn["soft_hit"][:, s, b, k], drawn["soft_area"][:, s]
+        out["spectral_iou"].append({**at, **interval(summary.miou(hit, area))})
+    for k, size in enumerate(limits):
+        own = summary.miou(drawn["cut"][:, k, 1], drawn["cut"][:, k, 0], hard[:, 2])
+        out["cut"].append({**size, "miou": interval(own), "drop": interval(1 - summary.ratio(own, miou))})
+    out["predicted"] = predicted(out["r_ce"])
+    out["relation"] = relation.NONE if not out["predicted"] else _held_out()
+    return out
+
+
+def _held_out() -> str:
+    """Return how often the predicted intervals held on networks that had no part in the fit."""
+    first = "Predicted drops: a line fitted to trained networks, two deviations either side"
+    tried = [f for f in relation.fitted() if f.cases]
+    if not tried:
+        return f"{first}."
+    worst = min(tried, key=lambda f: f.covered / f.cases)
+    return f"{first}; of the drops of networks that others trained it held {worst.covered:.0f} of {worst.cases:.0f}."
+
+
+def predicted(rates: list[dict]) -> list[dict]:
+    """Return what each relation on record says of its variant of R_ce."""
+    keys = ("scale", "boundary", "average", "nu_max", "lrg_size")
+    return [{**{key: r[key] for key in keys}, **fit.predict(r["value"]), "run_id": fit.run_id}
+            for fit in relation.fitted() for r in rates
+            if (r["scale"], r["boundary"], r["average"]) == (fit.temperature, fit.boundary, fit.average)]  # fmt: skip

@@ -22,18 +22,18 @@ VOID, UNKNOWN = 255, 254
 OWN = ("map.toml", "labelmap.txt", "_classes.csv")  # ours, CVAT's, Roboflow's
 
 
-def _code(value: Any) -> str:
-    """Return a stored value as `Labels.map` has it, a number or "RRGGBB"; "" for what is neither."""
+def _stored(value: Any) -> tuple[bool, int] | None:
+    """Return (is it a colour, its number) of a stored value as TOML has it; None for what is neither."""
     if isinstance(value, str):
-        return value.removeprefix("#").upper() if re.fullmatch("#?[0-9A-Fa-f]{6}", value) else ""
+        return (True, int(value.removeprefix("#"), 16)) if re.fullmatch("#?[0-9A-Fa-f]{6}", value) else None
     if type(value) is int:
-        return str(value) if -files.MOST < value < files.MOST else ""
+        return (False, value) if -files.MOST < value < files.MOST else None
     rgb = isinstance(value, list) and len(value) == 3 and all(type(n) is int and 0 <= n <= 255 for n in value)
-    return "{:02X}{:02X}{:02X}".format(*value) if rgb else ""
+    return (True, int(encoding.pack(np.array([[value]], np.uint8))[0, 0])) if rgb else None
 
 
-Color = Annotated[Any, Must('"RRGGBB" or [r, g, b]', lambda value: len(_code(value)) == 6 and type(value) is not int)]
-Number = Annotated[Any, Must("a whole number", lambda value: type(value) is int and _code(value))]
+Color = Annotated[Any, Must('"RRGGBB" or [r, g, b]', lambda value: (_stored(value) or (False,))[0])]
+Number = Annotated[Any, Must("a whole number", lambda value: type(value) is int and _stored(value))]
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,7 @@ class Entry(Model):
     @property
     def stored(self) -> list[tuple[bool, int]]:
         """(is it a colour, its number) of each stored value."""
-        colors = [(True, int(_code(v), 16)) for v in (self.color, *self.colors) if v is not None]
-        return colors + [(False, v) for v in (self.id, *self.ids) if v is not None]
+        return [_stored(v) for v in (self.color, *self.colors, self.id, *self.ids) if v is not None]
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class MapFile(Model):
     far a stored value or a colour's channel may lie from a class's to be taken for it (the nearest class wins)."""
 
     classes: tuple[Entry, ...]
-    ignore: tuple[Annotated[Any, Must("a number or a colour", _code)], ...] | None = None
+    ignore: tuple[Annotated[Any, Must("a number or a colour", _stored)], ...] | None = None
     near: Annotated[int, Must("a number 0 .. 255", lambda n: 0 <= n <= 255)] = 0
 
 
@@ -199,7 +198,7 @@ def from_map(path: Path) -> Reader:
             raise ValueError(f"{where}': {_shown(min(taken))} already belongs to {names[owner[min(taken)]]}")
         owner |= dict.fromkeys(entry.stored, k)
     color = form.classes[0].stored[0][0]
-    ignore = [_ignored(v) for v in (form.ignore if form.ignore is not None else [] if color else [VOID])]
+    ignore = [_stored(v) for v in (form.ignore if form.ignore is not None else [] if color else [VOID])]
     if form.ignore is None and owner.get((False, VOID)) is not None:
         ignore = []  # the file says that 255 is a class
     if any(kind != color for kind, _ in (*owner, *ignore)):
@@ -208,10 +207,6 @@ def from_map(path: Path) -> Reader:
         raise ValueError(f"{path}: field 'ignore': {_shown(min(taken))} is also a class ({names[owner[min(taken)]]})")
     codes = {code: k for (_, code), k in owner.items()} | {code: VOID for _, code in ignore}
     return Reader(tuple(names), tuple(codes.items()), color, form.near)
-
-
-def _ignored(value: Any) -> tuple[bool, int]:
-    return (False, value) if type(value) is int else (True, int(_code(value), 16))
 
 
 def _shown(stored: tuple[bool, int]) -> str:

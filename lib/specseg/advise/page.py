@@ -6,15 +6,6 @@ import html
 from collections.abc import Iterable, Mapping, Sequence
 
 Table = tuple[list[str], list[list[str]], int]  # heads, lines, place of the recommended line
-GRIDS = (
-    "Labels cut to the grid's band, void not scored. Lost: share of mIoU against the whole prediction grid's band. "
-    "Saved: of a ResNet-101 network at output stride 16; time: measured on one core, for frames on record."
-)
-BLOCKS = (
-    "Each block takes its commonest class. Lost: against the true labels. Wrong: share of all pixels where each block "
-    "takes its middle point's class, measured and by the perimeter law. Mixed: blocks a map with more than one class. "
-    "Break-even: tracing contours takes more points than mixed blocks where one is set more often than this (a model)."
-)
 MODEL_NAMES = {"deeplabv3plus": "DeepLab v3+", "dan": "DAN"}
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1b1b; --paper: #fff; --line: #c9c9c9; --mark: #fff3c4; --soft: #595959; }
@@ -46,7 +37,7 @@ def percent(value: float | None, digits: int = 1) -> str:
     return "-" if value is None else f"{100 * value:.{digits}f} %"
 
 
-def between(score: Mapping, digits: int = 3) -> str:
+def between(score: Mapping) -> str:
     """Return a score with its interval.
 
     >>> between({"value": 0.5, "low": 0.4, "high": 0.6})
@@ -54,7 +45,7 @@ def between(score: Mapping, digits: int = 3) -> str:
     """
     if score["value"] is None:
         return "-"
-    return f"{score['value']:.{digits}f} [{score['low']:.{digits}f}, {score['high']:.{digits}f}]"
+    return f"{score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"
 
 
 def worth(data: Mapping) -> list[str]:
@@ -80,19 +71,17 @@ def worth(data: Mapping) -> list[str]:
 def sentences(data: Mapping) -> list[str]:
     """Return the recommendation in plain sentences: the grid, the blocks, what is lost first, what every pixel says."""
     advice, tolerated = data["recommendation"], percent(data["settings"]["max_drop"])
-    lrg, block, full = advice["lrg"], advice["blocks"], max(r["lrg_size"] for r in data["costs"])
-    out = []
-    if lrg["lrg_size"] == full:
+    lrg, block, out = advice["lrg"], advice["blocks"], []
+    side = lrg["lrg_size"]
+    if whole(data):
         out.append(
-            f"Do not truncate below {full} x {full}: {tolerated} of mIoU are tolerated, and labels cut to the next "
+            f"Do not truncate below {side} x {side}: {tolerated} of mIoU are tolerated, and labels cut to the next "
             f"smaller grid's band ({lrg['next_smaller']['lrg_size']}) lose {lost(lrg['next_smaller']['drop'])}."
         )
     else:
         saved = [f"{percent(r['flops_saved'], 0)} of the FLOPs" + (
                  f" and {percent(r['time_saved'], 0)} of the measured time" if r["time_saved"] is not None else "")
-                 + f" of {MODEL_NAMES[r['model']]}"
-                 for r in data["costs"] if r["lrg_size"] == lrg["lrg_size"]]  # fmt: skip
-        side = lrg["lrg_size"]
+                 + f" of {MODEL_NAMES[r['model']]}" for r in data["costs"] if r["lrg_size"] == side]  # fmt: skip
         out.append(f"LRG of {side} x {side} (nu_max {lrg['nu_max']}): labels cut to its band lose {lost(lrg['drop'])} "
                    f"of mIoU; tolerated {tolerated}. It saves {' and '.join(saved)}.")  # fmt: skip
     if block:
@@ -153,15 +142,18 @@ def seen(data: Mapping) -> list[str]:
     return out
 
 
+def whole(data: Mapping) -> bool:
+    """Say whether the advice is not to truncate."""
+    return data["recommendation"]["lrg"]["lrg_size"] == max(r["lrg_size"] for r in data["costs"])
+
+
 def steps(data: Mapping) -> list[str]:
     """Return what to do next, in sentences: the annotation tool's block, what the lines of code do, the trial."""
     out, block, told = [], data["recommendation"]["blocks"], data["trial"]
     scale = data["frame"]["scale"]["value"]
     if block:
         out.append(f"Annotation tool: blocks of {block['block_px'] / scale:.3g} pixels of the stored maps.")
-    if data["recommendation"]["lrg"]["next_smaller"] and all(
-        r["lrg_size"] <= data["recommendation"]["lrg"]["lrg_size"] for r in data["costs"]
-    ):
+    if data["recommendation"]["lrg"]["next_smaller"] and whole(data):
         out.append("The lines of code below try the next smaller grid; the advice is not to truncate.")
     else:
         out.append("The lines of code below truncate a network to the advised grid.")
@@ -181,19 +173,19 @@ def steps(data: Mapping) -> list[str]:
     return out
 
 
-def lost(score: Mapping, digits: int = 1) -> str:
+def lost(score: Mapping) -> str:
     """Return a relative loss with its interval in per cent.
 
     >>> lost({"value": 0.021, "low": 0.015, "high": 0.03})
     '2.1 [1.5, 3.0] %'
     """
-    return f"{_lost(score, digits)} %"
+    return f"{_lost(score)} %"
 
 
-def _lost(score: Mapping, digits: int = 1) -> str:
+def _lost(score: Mapping) -> str:
     if score["value"] is None:
         return "-"
-    value, low, high = (f"{100 * score[k]:.{digits}f}" for k in ("value", "low", "high"))
+    value, low, high = (f"{100 * score[k]:.1f}" for k in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
 
 
@@ -253,18 +245,9 @@ def class_table(data: Mapping, *, short: bool = False) -> Table:
 
 def tail_table(data: Mapping) -> Table:
     """Return (heads, lines, -1): energies beyond each limit, and wrong pixels against the rigorous bounds."""
-    heads = [
-        "nu_max",
-        "energy beyond",
-        "perimeter law",
-        "bound",
-        "wrong pixels",
-        "at most (energy)",
-        "at most (counts)",
-    ]
-    lines = [[str(r["nu_max"]), *(f"{r[k]:.4f}" for k in ("measured", "law", "bound", "error", "error_bound",
-                                                          "error_bound_counts"))] for r in data["tails"]]  # fmt: skip
-    return heads, lines, -1
+    heads = {"measured": "energy beyond", "law": "perimeter law", "bound": "bound", "error": "wrong pixels",
+             "error_bound": "at most (energy)", "error_bound_counts": "at most (counts)"}  # fmt: skip
+    return ["nu_max", *heads.values()], [[str(r["nu_max"]), *(f"{r[k]:.4f}" for k in heads)] for r in data["tails"]], -1
 
 
 def logit_table(data: Mapping, *, short: bool = False) -> Table:

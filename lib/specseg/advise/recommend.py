@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
@@ -39,9 +39,8 @@ def choose(ceilings: pd.DataFrame, kind: str, max_drop: float, metric: str = "dr
     >>> choose(rows, "band", 0.05)["lrg_size"], choose(rows, "band", 0.02)["lrg_size"]
     (33, 65)
     """
-    part = ceilings[(ceilings["kind"] == kind) & (ceilings["metric"] == metric)]
     best, failed = None, None
-    for row in part.sort_values("nu_max", ascending=False).itertuples():
+    for row in _from_the_largest(ceilings, kind, metric):
         if not row.high <= max_drop:
             failed = _grid(row)
             break
@@ -49,10 +48,14 @@ def choose(ceilings: pd.DataFrame, kind: str, max_drop: float, metric: str = "dr
     return None if best is None else {**best, "next_smaller": failed}
 
 
-def finest(ceilings: pd.DataFrame, kind: str, metric: str = "drop") -> dict:
+def finest(ceilings: pd.DataFrame, kind: str) -> dict:
     """Return the largest grid of a kind with its drop: what remains to be said where none holds the tolerance."""
+    return _grid(next(_from_the_largest(ceilings, kind, "drop")))
+
+
+def _from_the_largest(ceilings: pd.DataFrame, kind: str, metric: str) -> Iterator:
     part = ceilings[(ceilings["kind"] == kind) & (ceilings["metric"] == metric)]
-    return _grid(next(part.sort_values("nu_max", ascending=False).itertuples()))
+    return part.sort_values("nu_max", ascending=False).itertuples()
 
 
 def _grid(row) -> dict:
@@ -65,49 +68,33 @@ def cautions(
     logits: Mapping | None, grid: Mapping | None,
 ) -> list[str]:  # fmt: skip
     """Return what makes the advice weak, in sentences, gravest first."""
-    out = []
-    if maps < FEW_MAPS:
-        out.append(f"Few maps: {maps}. With fewer than {FEW_MAPS} the intervals are too narrow themselves.")
-    elif groups < FEW_GROUPS:
-        out.append(f"Few groups: {groups}. With fewer than {FEW_GROUPS} the intervals are too narrow themselves.")
-    if bad:
-        out.append(f"{bad} bad file(s) left out; they are listed below.")
-    if chosen < found:
-        out.append(f"A sample: {chosen} of {found} maps; its standard error is stated.")
     rare = classes[(classes["maps"] > 0) & (classes["maps"] < RARE)]["name"].tolist()
-    if rare:
-        out.append(f"In fewer than {RARE} maps: {_listed(rare)}. Their rows rest on little.")
     absent = classes[classes["maps"] == 0]["name"].tolist()
-    if absent:
-        out.append(f"In no map: {_listed(absent)}. The means leave them out.")
-    if void > 0.2:
-        out.append(f"{void:.0%} of all pixels are void and took their nearest label: contours there are invented.")
-    if only_void:
-        out.append(f"{only_void} map(s) without any label were left out.")
-    if logits is not None:
-        out += _about_logits(logits, grid)
-    return out
+    said = {
+        f"Few maps: {maps}. With fewer than {FEW_MAPS} the intervals are too narrow themselves.": maps < FEW_MAPS,
+        f"Few groups: {groups}. With fewer than {FEW_GROUPS} the intervals are too narrow themselves.":
+            maps >= FEW_MAPS and groups < FEW_GROUPS,
+        f"{bad} bad file(s) left out; they are listed below.": bad,
+        f"A sample: {chosen} of {found} maps; its standard error is stated.": chosen < found,
+        f"In fewer than {RARE} maps: {_listed(rare)}. Their rows rest on little.": rare,
+        f"In no map: {_listed(absent)}. The means leave them out.": absent,
+        f"{void:.0%} of all pixels are void and took their nearest label: contours there are invented.": void > 0.2,
+        f"{only_void} map(s) without any label were left out.": only_void,
+    }  # fmt: skip
+    return [sentence for sentence, so in said.items() if so] + (_about_logits(logits, grid) if logits else [])
 
 
 def _about_logits(logits: Mapping, grid: Mapping | None) -> list[str]:
-    out = []
-    nu = grid["nu_max"] if grid else None
-    high = [r["value"] for r in logits["r_ce"] if r["nu_max"] == nu and r["scale"] == "raw"]
-    if high and max(high) > THIN_EVIDENCE:
-        out.append(
-            f"R_ce is up to {max(high):.2f} at the recommended grid. Beyond {THIN_EVIDENCE} the paper's relation to "
-            "the drop is no line, and none is known."
-        )
-    t = logits["temperature"]
-    if not 1 / CONFIDENT <= t <= CONFIDENT:
-        word = "over-confident" if t > 1 else "under-confident"
-        out.append(
-            f"The network is {word}: its calibrated temperature is {t:.2f}. R_ce moves with the logits' scale, so "
-            "trust the calibrated variant, or neither."
-        )
-    if logits["temperature_at_end"]:
-        out.append(f"The calibrated temperature is at the end of the range tried ({t:g}).")
-    return out
+    nu, t = grid["nu_max"] if grid else None, logits["temperature"]
+    high = max((r["value"] for r in logits["r_ce"] if r["nu_max"] == nu and r["scale"] == "raw"), default=0.0)
+    said = {
+        f"R_ce is up to {high:.2f} at the recommended grid. Beyond {THIN_EVIDENCE} the paper's relation to the drop is "
+        "no line, and none is known.": high > THIN_EVIDENCE,
+        f"The network is {'over' if t > 1 else 'under'}-confident: its calibrated temperature is {t:.2f}. R_ce moves "
+        "with the logits' scale, so trust the calibrated variant, or neither.": not 1 / CONFIDENT <= t <= CONFIDENT,
+        f"The calibrated temperature is at the end of the range tried ({t:g}).": logits["temperature_at_end"],
+    }
+    return [sentence for sentence, so in said.items() if so]
 
 
 def _listed(names: Sequence[str], most: int = 8) -> str:

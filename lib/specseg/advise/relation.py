@@ -1,18 +1,19 @@
-"""What trained networks say to the advice, as on record: R_ce and the drop, drops by size, what the rule is worth."""
+"""What networks say to the advice, as on record: R_ce and the drop, drops by size, the rule's worth, costs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
+import pandas as pd
 
+from specseg.advise.settings import prediction_grid
 from specseg.evidence import records
-from specseg.evidence.records import RecordError
+from specseg.nets import flops
 
 EXPERIMENT = "relation"
-PARAMETERS = ("slope", "intercept", "residual_sd", "x_low", "x_high", "n")
-HELD_OUT = ("covered", "cases")  # on the networks that others trained
-COLUMNS = ("predictor", "boundary", "average", "temperature", "parameter", "value")
+MODELS = ("deeplabv3plus", "dan")
+BACKBONE, STRIDE = "resnet101", 16
 NONE = "No fitted relation on record: no drop is predicted from R_ce."
 
 
@@ -20,20 +21,19 @@ NONE = "No fitted relation on record: no drop is predicted from R_ce."
 class Relation:
     """drop = slope x + intercept with a residual's standard deviation, fitted for x in x_low .. x_high on n points.
 
-    Of `cases` drops of networks that others trained the predicted interval held `covered`.
+    x is R_ce in one variant. Of `cases` drops of networks that others trained the predicted interval held `covered`.
     """
 
-    predictor: str
     boundary: str
     average: str
     temperature: str
+    run_id: str
     slope: float
     intercept: float
     residual_sd: float
     x_low: float
     x_high: float
     n: float
-    run_id: str
     covered: float = 0.0
     cases: float = 0.0
 
@@ -41,62 +41,27 @@ class Relation:
         """Return the predicted relative drop with an interval of twice the residual's deviation, and whether x lies
         inside the fitted range.
 
-        >>> r = Relation("r_ce", "periodic", "ratio_of_means", "raw", 0.6, 0.0, 0.01, 0.0, 0.2, 40, "x")
+        >>> r = Relation("periodic", "ratio_of_means", "raw", "x", 0.6, 0.0, 0.01, 0.0, 0.2, 40)
         >>> r.predict(0.1)["value"], r.predict(0.3)["inside"]
         (0.06, False)
         """
-        value = self.slope * x + self.intercept
-        spread = 2 * self.residual_sd
+        value, spread = self.slope * x + self.intercept, 2 * self.residual_sd
         inside = bool(self.x_low <= x <= self.x_high)
         return {"value": value, "low": value - spread, "high": value + spread, "inside": inside}
-
-
-def fit(x: np.ndarray, drop: np.ndarray, domain: np.ndarray) -> dict[str, float]:
-    """Return PARAMETERS of the least-squares line of drop over x; every domain weighs the same.
-
-    `residual_sd` is the root mean square of what lines fitted without a domain miss on it: the spread that a new domain
-    must expect, not that of the points at hand. Raises ValueError with fewer than two domains.
-
-    >>> got = fit(np.array([0.0, 0.1, 0.0, 0.1]), np.array([0.0, 0.1, 0.0, 0.1]), np.array(["a", "a", "b", "b"]))
-    >>> round(got["slope"], 6), round(got["residual_sd"], 6), got["n"]
-    (1.0, 0.0, 4.0)
-    """
-    names = np.unique(domain)
-    if len(names) < 2:
-        raise ValueError(f"domain: {len(names)} of them; expected at least two, since one is held out in turn")
-
-    def line(keep: np.ndarray) -> np.ndarray:
-        weights = np.array([1 / np.sqrt((domain[keep] == d).sum()) for d in domain[keep]])
-        return np.polyfit(x[keep], drop[keep], 1, w=weights)
-
-    missed = [np.mean((drop[domain == d] - np.polyval(line(domain != d), x[domain == d])) ** 2) for d in names]
-    slope, intercept = line(np.ones(len(x), bool))
-    return {"slope": float(slope), "intercept": float(intercept), "residual_sd": float(np.sqrt(np.mean(missed))),
-            "x_low": float(x.min()), "x_high": float(x.max()), "n": float(len(x))}  # fmt: skip
 
 
 def fitted() -> list[Relation]:
     """Return the relations of the newest record of `relation`, [] where there is none.
 
-    The record's rows: one parameter a line (PARAMETERS) of each variant of R_ce (predictor "r_ce", boundary, average,
-    temperature "raw" or "calibrated"). Lines of other predictors are left alone.
-    Raises RecordError that names the record and what it lacks: an unreadable relation is not used half.
+    The record's rows: one parameter a line of each variant of R_ce (predictor "r_ce", boundary, average, temperature
+    "raw" or "calibrated"). Lines of other predictors are left alone.
     """
     found = records.find(EXPERIMENT)
-    if not found:
-        return []
-    record = found[-1]
-    if missing := [c for c in COLUMNS if c not in record.rows.columns]:
-        raise RecordError(f"{record.path}: columns {', '.join(missing)} missing; a fitted relation has {COLUMNS}")
-    out = []
-    known = record.rows["parameter"].isin(PARAMETERS + HELD_OUT)
-    rows = record.rows[(record.rows["predictor"] == "r_ce") & known]
-    for key, part in rows.groupby(["predictor", "boundary", "average", "temperature"]):
-        values = dict(zip(part["parameter"], part["value"].astype(float), strict=True))
-        if lacking := [p for p in PARAMETERS if p not in values]:
-            raise RecordError(f"{record.path}: relation {key} lacks {', '.join(lacking)}")
-        out.append(Relation(*key, **values, run_id=record.run_id))
-    return out
+    rows = found[-1].rows.query("predictor == 'r_ce'") if found else None
+    return [] if rows is None else [
+        Relation(*key, found[-1].run_id, **dict(zip(part["parameter"], part["value"].astype(float), strict=True)))
+        for key, part in rows.groupby(["boundary", "average", "temperature"])
+    ]  # fmt: skip
 
 
 def evidence() -> dict[str, list[dict]]:
@@ -114,3 +79,42 @@ def evidence() -> dict[str, list[dict]]:
     own = {name: rows[rows["predictor"] == name] for name in ("rule", "drop")}
     return {"rule": own["rule"][["kind", "value", "low", "high"]].to_dict("records"),
             "drops": own["drop"][["kind", "share", "low", "high", "networks"]].to_dict("records")}  # fmt: skip
+
+
+def costs(sizes: Sequence[int], size: int, num_classes: int) -> pd.DataFrame:
+    """Return one line a model and LRG size: model, lrg_size, flops, flops_saved, time_saved, time_low, time_high.
+
+    Convolutions of a ResNet-101 network at output stride 16, one image of `size` pixels a side. `flops_saved` and
+    `time_saved` are fractions of the network that is not truncated; the time is a committed record's median of paired
+    runs with its quartiles (21 classes, frame 513), NaN where no record has this frame and LRG size.
+    """
+    full, clock, lines = prediction_grid(size), measured(size), []
+    for model in MODELS:
+        whole = _flops(model, None, size, num_classes)
+        for lrg_size in sizes:
+            own, time = whole, [0.0] * 3
+            if lrg_size < full:
+                own = _flops(model, lrg_size, size, num_classes)
+                at = clock[(clock["model"] == model) & (clock["lrg_size"] == lrg_size)]
+                time = [1 - float(at[c].iloc[0]) for c in ("value", "high", "low")] if len(at) else [float("nan")] * 3
+            lines.append({"model": model, "lrg_size": lrg_size, "flops": own, "flops_saved": 1 - own / whole,
+                          **dict(zip(("time_saved", "time_low", "time_high"), time, strict=True))})  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+def _flops(model: str, lrg_size: int | None, size: int, num_classes: int) -> int:
+    options = {"input_size": size, "num_classes": num_classes, "backbone": BACKBONE, "output_stride": STRIDE}
+    return flops.count(model, lrg_size=lrg_size, rule=flops.CONV, **options).total
+
+
+def measured(size: int) -> pd.DataFrame:
+    """Return the time ratios of the newest latency record of this frame (full filters, fp32, one image); may be empty.
+
+    The ratio is each network's seconds over the untruncated network's, timed in turns.
+    """
+    found = records.find("latency", input_size=size, backbone=BACKBONE)
+    if not found:
+        return pd.DataFrame(columns=["model", "lrg_size", "value", "low", "high"])
+    rows = found[-1].rows
+    keep = (rows["form"] == "full") & (rows["metric"] == "time_ratio") & (rows["precision"] == "fp32")
+    return rows[keep & (rows["batch"] == 1)]

@@ -13,7 +13,7 @@ import pandas as pd
 from torch import nn
 
 from specseg import __version__
-from specseg.advise import costs, logits, recommend, relation, summary, trial, with_logits
+from specseg.advise import logits, recommend, relation, summary, trial
 from specseg.advise import settings as st
 from specseg.advise.folder import Item
 from specseg.advise.settings import Settings
@@ -74,8 +74,8 @@ def advise(
     if int((run.tables["classes"]["maps"] > 0).sum()) < 2:
         raise ValueError(f"{folder}: one class alone is labelled; mIoU compares classes: there is nothing to advise on")
     sizes = [2 * nu + 1 for nu in run.context.grid.band]
-    tables = run.tables | {"costs": costs.table(sizes, run.settings.size, run.context.num_classes)}
-    told = None if where is None else with_logits.measured(run, where, probabilities)
+    tables = run.tables | {"costs": relation.costs(sizes, run.settings.size, run.context.num_classes)}
+    told = None if where is None else logits.measured(run, where, probabilities)
     data = _assemble(title or Path(folder).resolve().name, run, tables, told)
     data["code"] = trial.lines(data)
     if network is not None:
@@ -86,10 +86,10 @@ def advise(
 def _assemble(title: str, run: Survey, tables: dict[str, pd.DataFrame], told: dict | None) -> dict:
     settings, sums, grid, bad = run.settings, run.sums, run.context.grid, run.bad
     ceilings, kept = tables["ceilings"], tables["classes"]
-    lrg = recommend.choose(ceilings, "band", settings.max_drop)
-    block = recommend.choose(ceilings, "majority", settings.max_drop)
-    strict = {"lrg": recommend.choose(ceilings, "band", settings.max_drop, "drop_everywhere"),
-              "blocks": recommend.choose(ceilings, "majority", settings.max_drop, "drop_everywhere")}  # fmt: skip
+    (lrg, block), strict = (
+        [recommend.choose(ceilings, kind, settings.max_drop, metric) for kind in ("band", "majority")]
+        for metric in ("drop", "drop_everywhere")
+    )
     known = {b["file"] for b in bad} | set(run.seen)
     only_void = [item.name for item in run.items if item.name not in known]
     void = float(sums.plain["void"] / sums.count)
@@ -109,11 +109,13 @@ def _assemble(title: str, run: Survey, tables: dict[str, pd.DataFrame], told: di
                  "sample_error": error},
         "frame": run.frame, "read": run.told, "scales": _scales(run, settings.max_drop, lrg),
         "recommendation": {"lrg": lrg, "blocks": block, "finest_blocks": recommend.finest(ceilings, "majority"),
-                           "every_pixel": strict, "lost_first": lost_first(kept), "rule": recommend.RULE,
+                           "every_pixel": {"lrg": strict[0], "blocks": strict[1]},
+                           "lost_first": lost_first(kept), "rule": recommend.RULE,
                            "reason": recommend.REASON, "ignores": list(recommend.IGNORES)},
         "evidence": relation.evidence(), "warnings": warned, "logits": told, "trial": None,
-        "ceilings": _nested(ceilings), "classes": _classes(kept),
-        "spectra": _curves(tables["spectra"]),
+        "ceilings": _nested(ceilings), "classes": kept.to_dict("records"),
+        "spectra": [{"name": name, "power": part.sort_values("nu")["power"].tolist()}
+                    for name, part in tables["spectra"].groupby("name", sort=False)],
         **{key: tables[key].to_dict("records") for key in ("tails", "blocks", "costs")},
     }  # fmt: skip
     return plain(data)
@@ -134,23 +136,23 @@ def _scales(run: Survey, max_drop: float, lrg: dict | None) -> list[dict]:
 
 def seen_badly(frame: dict) -> list[str]:
     """Return what makes the frames a poor view of the maps, in sentences."""
-    out = []
-    if frame["seen"] < 0.7:
-        out.append(f"{frame['seen']:.0%} of the maps' pixels are seen; what stands at the sides may be missing "
-                   "(--frame tiles sees all).")  # fmt: skip
-    if frame["enlarged"] and frame["scale"]["low"] < frame["scale"]["high"]:
-        out.append(f"{frame['enlarged']} map(s) are smaller than the frame and were enlarged.")
-    if frame["tiny"]:
-        out.append(f"{len(frame['tiny'])} map(s) of a few pixels ({frame['tiny'][0]}) weigh as much as whole ones; "
-                   "take them out of the folder.")  # fmt: skip
-    return out
+    tiny, scale = frame["tiny"], frame["scale"]
+    said = {
+        f"{frame['seen']:.0%} of the maps' pixels are seen; what stands at the sides may be missing (--frame tiles "
+        "sees all).": frame["seen"] < 0.7,
+        f"{frame['enlarged']} map(s) are smaller than the frame and were enlarged.":
+            frame["enlarged"] and scale["low"] < scale["high"],
+        f"{len(tiny)} map(s) of a few pixels ({tiny[0] if tiny else ''}) weigh as much as whole ones; take them out of "
+        "the folder.": tiny,
+    }  # fmt: skip
+    return [sentence for sentence, so in said.items() if so]
 
 
 def lost_first(classes: pd.DataFrame, most: int = 5) -> list[str]:
     """Return the names of the classes whose band-limited labels lose most over all grids, worst first."""
-    columns = [c for c in classes.columns if c.startswith("band_")]
     here = classes[classes["maps"] > 0]
-    return here.assign(mean=here[columns].mean(axis=1)).sort_values("mean")["name"].head(most).tolist()
+    kept = here["iou"].map(lambda iou: np.mean(list(iou["band"].values())))
+    return here.assign(mean=kept).sort_values("mean")["name"].head(most).tolist()
 
 
 def _nested(ceilings: pd.DataFrame) -> list[dict]:
@@ -159,24 +161,6 @@ def _nested(ceilings: pd.DataFrame) -> list[dict]:
         scores = {r.metric: {"value": r.value, "low": r.low, "high": r.high, "se": r.se} for r in part.itertuples()}
         out.append(dict(zip(("kind", "nu_max", "lrg_size", "block_px"), key, strict=True)) | scores)
     return out
-
-
-def _classes(table: pd.DataFrame) -> list[dict]:
-    fixed = [c for c in table.columns if not c.startswith(("band_", "majority_", "nearest_"))]
-    out = []
-    for row in table.to_dict("records"):
-        iou: dict[str, dict] = {}
-        for column in set(row) - set(fixed):
-            kind, size = column.split("_")
-            iou.setdefault(kind, {})[size] = row[column]
-        ordered = {kind: dict(sorted(iou[kind].items(), key=lambda kv: int(kv[0]))) for kind in sorted(iou)}
-        out.append({key: row[key] for key in fixed} | {"iou": ordered})
-    return out
-
-
-def _curves(spectra: pd.DataFrame) -> list[dict]:
-    return [{"name": name, "power": part.sort_values("nu")["power"].tolist()}
-            for name, part in spectra.groupby("name", sort=False)]  # fmt: skip
 
 
 def plain(value):

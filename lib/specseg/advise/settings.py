@@ -12,9 +12,7 @@ from specseg.data.label_numbers import Plan
 
 LIMITS_513 = (64, 48, 40, 32, 24, 16, 8)  # Table 1's, for a prediction grid of 129 points
 BLOCKS_513 = (128, *LIMITS_513)
-KINDS = ("band", "majority", "nearest")
 BIG, SAMPLE = 1000, 500  # a folder of more maps than BIG is sampled: SAMPLE of them
-DRAWS = 500  # of the bootstrap: its quantiles move the third digit of an interval by less than one
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Settings:
     ignore: int | tuple[int | str, ...] | None = None
     sample: int | str | None = None
     seed: int = 0
-    draws: int = DRAWS
+    draws: int = 500  # of the bootstrap: its quantiles move the third digit of an interval by less than one
     group: str = ""
     keep_going: bool = False
     frame: str = "auto"

@@ -47,6 +47,11 @@ def ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
     return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom != 0)
 
 
+def miou(hit: np.ndarray, *areas: np.ndarray) -> np.ndarray:
+    """Return the mean IoU over the last axis, the classes; the areas together count the hits twice."""
+    return mean_iou(ratio(hit, sum(areas) - hit))
+
+
 def scores(counts: np.ndarray, truths: np.ndarray) -> dict[str, np.ndarray]:
     """Return IoU by class of every weak label, (..., V, C): labelled pixels, all pixels, boundary region; and the
     share of wrong pixels (..., V): error, error_everywhere.
@@ -99,7 +104,7 @@ def block_px(size: int, nu_max: int) -> float:
 def classes(sums: Sums, grid: Plan, names: tuple[str, ...]) -> pd.DataFrame:
     """Return one line a class: index, name, maps, share (of labelled pixels), contour (frame sides a map), width_px
     (mean width 2A/P), energy_beyond (share of its varying energy above the largest band limit), lost_at (the largest
-    grid at which its IoU ceiling is below LOST, 0: at none), and its IoU at every grid (band_17, majority_33, ...)."""
+    grid at which its IoU ceiling is below LOST, 0: at none), and iou, its IoU by kind and grid."""
     total = sums.plain
     pixels, labelled = grid.size**2, total["truths"][0]
     area, length = total["truths"][1], crofton(total["crossings"])
@@ -108,8 +113,10 @@ def classes(sums: Sums, grid: Plan, names: tuple[str, ...]) -> pd.DataFrame:
     share = area / pixels
     lines = []
     for c, name in enumerate(names):
-        at = {f"{kind}_{sp.lrg_size(nu)}": float(iou[v, c]) for v, (kind, nu) in enumerate(grid.variants)}
-        here = [sp.lrg_size(nu) for v, (kind, nu) in enumerate(grid.variants) if kind == "band" and iou[v, c] < LOST]
+        at: dict[str, dict[int, float]] = {kind: {} for kind in ("band", "majority", "nearest")}
+        for (kind, nu), value in sorted(zip(grid.variants, iou[:, c], strict=True)):
+            at[kind][sp.lrg_size(nu)] = float(value)
+        here = [size for size, value in at["band"].items() if value < LOST]
         varying = share[c] - total["rims"][0][c, 0]
         lines.append({
             "index": c, "name": name, "maps": int(total["regions"][c]),
@@ -117,7 +124,7 @@ def classes(sums: Sums, grid: Plan, names: tuple[str, ...]) -> pd.DataFrame:
             "contour": float(length[c] / grid.size / sums.count),
             "width_px": float(2 * area[c] / length[c]) if length[c] else float("nan"),
             "energy_beyond": float((share[c] - kept[c]) / varying) if varying > 0 else float("nan"),
-            "lost_at": max(here, default=0), **at})  # fmt: skip
+            "lost_at": max(here, default=0), "iou": at})  # fmt: skip
     return pd.DataFrame(lines)
 
 
@@ -135,8 +142,8 @@ def spectra(sums: Sums, grid: Plan, names: tuple[str, ...]) -> pd.DataFrame:
 
 def tails(sums: Sums, grid: Plan) -> pd.DataFrame:
     """Return energies beyond each band limit and the bounds: nu_max, lrg_size, measured, law, bound (energies a map),
-    error (share of pixels that band-limited labels change), error_bound and error_bound_counts (2 sum_c E_c with the
-    measured energy, and with the bound that counts label transitions alone).
+    error (share of pixels that band-limited labels change), error_bound and error_bound_counts (2 sum_c E_c,
+    `laws.argmax_bound`, with the measured energy, and with the bound that counts label transitions alone).
     """
     total, n = sums.plain, sums.count
     inside = total["rims"][0].cumsum(1)
@@ -149,11 +156,9 @@ def tails(sums: Sums, grid: Plan) -> pd.DataFrame:
         x = np.pi / grid.size * (nu + 0.25)  # annotation_laws.tail_law, mirrored: the sum starts a quarter bin on
         law = float(diagonal / np.tan(x) / (2 * np.pi * grid.size) / n)
         bound = float(total["bound"][:, k].sum() / n)
-        energies = torch.tensor([measured, bound], dtype=torch.float64)
-        doubled = [float(laws.argmax_bound(e[None, None])) for e in energies]
         lines.append({"nu_max": nu, "lrg_size": sp.lrg_size(nu), "measured": measured, "law": max(law, 0.0),
                       "bound": bound, "error": float(wrong[grid.variants.index(("band", nu))]),
-                      "error_bound": min(doubled[0], 1.0), "error_bound_counts": min(doubled[1], 1.0)})  # fmt: skip
+                      "error_bound": min(2 * measured, 1.0), "error_bound_counts": min(2 * bound, 1.0)})  # fmt: skip
     return pd.DataFrame(lines)
 
 

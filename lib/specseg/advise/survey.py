@@ -128,8 +128,7 @@ def survey(
         from specseg.advise import polygons
 
         every = polygons.expanded(every)
-    own = maps.beside(folder) if reading is None and classes is None else None
-    if own:
+    if reading is None and classes is None and (own := maps.beside(folder)):
         reading = maps.from_map(own)
         told.append(f"Read: as {own} says, classes {', '.join(reading.names[:6])}; --ignore NAME leaves one out.")
     items = listing.choose(every, settings.sample, settings.seed, st.BIG, st.SAMPLE)
@@ -144,12 +143,15 @@ def survey(
         pictures = [name for name, one in looks.items() if one.picture and not classes]
         if len(pictures) < len(looks):
             paths = {item.name: item.path for item in run.items}
-            run.leave_out([{"file": name, "reason": _picture(paths[name], looks[name])} for name in pictures])
+            run.leave_out([{"file": name, "reason": f"{paths[name]}: {looks[name].distinct} values, unlike their "
+                            "neighbours: a picture, not labels. Give the labels' own folder or --pattern, or leave it "
+                            "out with --keep-going"} for name in pictures])  # fmt: skip
         reader = _decided(run, [looks[item.name] for item in run.items], classes, folder, out)
     elif settings.ignore:
         reader = reader.without(settings.ignore)
-    if not reader.color and reading is not None:
-        run.told += _palettes(list(looks.values()))
+    if not reader.color and reading is not None and (bad := labels.unlike(looks.values())):
+        run.told.append(f"Palettes differ between the files ({min(bad)} has several colours) and numbers are read: are "
+                        "they what the classes are?")  # fmt: skip
     run.shapes = {name: one.shape for name, one in looks.items()}
     _frame(run)
     names = reader.names
@@ -158,18 +160,17 @@ def survey(
     if not run.sums.count:
         raise ValueError(f"{folder}: no map holds a labelled pixel" + (f" ({len(run.bad)} bad)" if run.bad else ""))
     grid = run.context.grid
-    run.tables = {"ceilings": summary.ceilings(run.sums, grid), "classes": summary.classes(run.sums, grid, names),
-                  "spectra": summary.spectra(run.sums, grid, names), "tails": summary.tails(run.sums, grid),
-                  "blocks": summary.blocks(run.sums, grid)}  # fmt: skip
+    run.tables = {make.__name__: make(run.sums, grid) for make in (summary.ceilings, summary.tails, summary.blocks)}
+    run.tables |= {make.__name__: make(run.sums, grid, names) for make in (summary.classes, summary.spectra)}
     return run
 
 
 def _writable(out: Path) -> None:
     try:
-        (out / "work").mkdir(parents=True, exist_ok=True)
-        for name in ("work", "."):
-            (out / name / ".try").touch()
-            (out / name / ".try").unlink()
+        for folder in (out, out / "work"):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / ".try").touch()
+            (folder / ".try").unlink()
     except OSError as err:
         raise ValueError(f"{out}: nothing can be written there ({err.strerror}); --out names another folder") from None
 
@@ -180,29 +181,11 @@ def _decided(run: Survey, looks: list[Look], classes: int | None, folder: Path, 
     except labels.NoDecision as err:
         if not err.draft:
             raise ValueError(f"{folder}: {err}") from None
-        out.mkdir(parents=True, exist_ok=True)
         (out / "draft_map.toml").write_text(err.draft + "\n", encoding="utf-8")
         raise ValueError(f"{folder}: {err}. A draft was written: --map {out / 'draft_map.toml'} reads them, once its "
                          "names and its `ignore` are as you want them") from None  # fmt: skip
     run.told += notes
     return reader
-
-
-def _picture(path: Path, one: Look) -> str:
-    return (
-        f"{path}: {one.distinct} values, unlike their neighbours: a picture, not labels. Give the labels' own folder "
-        "or --pattern, or leave it out with --keep-going"
-    )
-
-
-def _palettes(looks: list[Look]) -> list[str]:
-    places: dict[int, set[int]] = {}
-    for one in looks:
-        for place, color in one.palette.items():
-            places.setdefault(place, set()).add(color)
-    bad = [place for place, colors in places.items() if len(colors) > 1]
-    return [f"Palettes differ between the files ({bad[0]} has several colours) and numbers are read: are they what the "
-            "classes are?"] if bad else []  # fmt: skip
 
 
 def _frame(run: Survey) -> None:

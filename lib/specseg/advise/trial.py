@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from specseg.advise import folder as listing
-from specseg.advise import frames
+from specseg.advise import frames, page
 from specseg.advise.folder import Item
 from specseg.advise.survey import Survey
 from specseg.evidence import statistics
@@ -29,9 +29,7 @@ MOST = 40  # frames: minutes on one core, for a network that takes a second a fr
 def layer_of(model: nn.Module, name: str = "") -> str:
     """Return the module whose input is truncated: `name`, or the first of LAYERS. Raises ValueError listing some."""
     known = dict(model.named_modules())
-    if name in known and name:
-        return name
-    found = next((layer for layer in LAYERS if layer in known), "") if not name else ""
+    found = next((layer for layer in ([name] if name else LAYERS) if layer in known), "")
     if not found:
         inner = [n for n in known if n and n.count(".") < 2][:12]
         raise ValueError(f"--layer {name or '(none of ' + ', '.join(LAYERS) + ')'}: no such module in "
@@ -172,20 +170,22 @@ def measured(
     items = listing.choose(run.items, None, run.settings.seed, MOST, MOST)
     files, sizes, keep_grid = pictures(folder, items), [2 * nu + 1 for nu in run.context.grid.band], False
     counts: dict[int, list[np.ndarray]] = {n: [] for n in (0, *sizes)}
-    entered: list[tuple[int, int]] = []
+
+    def through(image: Tensor, n: int) -> tuple[Any, list[tuple[int, int]]]:
+        with truncated(model, layer, n or size, size, keep_grid=keep_grid) as grids:
+            return model(image), grids
+
     for item in items:
         image = framed(files[item.map], item, size)
         label = torch.from_numpy(frames.label(run.context.reader.classes(item), item.window, size).astype(np.int64))
         for n in counts:
             try:
-                with truncated(model, layer, n or size, size, keep_grid=keep_grid) as entered:
-                    out = model(image)
+                out, entered = through(image, n)
             except RuntimeError:
                 if keep_grid or not n:
                     raise
                 keep_grid = True
-                with truncated(model, layer, n, size, keep_grid=True) as entered:
-                    out = model(image)
+                out, entered = through(image, n)
             guess = logits_of(out, size, count).argmax(1)
             counts[n].append(statistics.class_counts(guess, label[None], count)[0])
         advance("your network", 1, len(items))
@@ -203,7 +203,7 @@ def measured(
 def lines(data: dict) -> str:
     """Return the lines of code that apply an advice, for torchvision's networks and for any other."""
     lrg, size = data["recommendation"]["lrg"], data["settings"]["size"]
-    grid = (lrg["next_smaller"] if whole(data) else lrg)["lrg_size"]
+    grid = (lrg["next_smaller"] if page.whole(data) else lrg)["lrg_size"]  # else the code would do nothing
     return (
         "import specseg\n"
         f"net = specseg.wrap(model)   # torchvision's DeepLabV3, FCN or LR-ASPP; pictures of {size} pixels in [0, 1]\n"
@@ -214,8 +214,3 @@ def lines(data: dict) -> str:
         f"with truncated(model, layer, {grid}, frame={size}):\n"
         "    logits = model(pictures)"
     )
-
-
-def whole(data: dict) -> bool:
-    """Say whether the advice is not to truncate: then the code tries the next smaller grid."""
-    return data["recommendation"]["lrg"]["lrg_size"] == max(r["lrg_size"] for r in data["costs"])

@@ -5,7 +5,7 @@ One measurement a line; every function takes label maps by name of their kind (a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from specseg.proofs import identities_gradient as ig
 from specseg.proofs import loss_response
-from specseg.proofs.shapes import closed_shapes
-from specseg.spectral import floor, laws
+from specseg.proofs.boundary_contours import closed_shapes
 from specseg.spectral import labels as an
+from specseg.spectral import laws
 from specseg.spectral.cost import band_cost, truncation_cost
 from specseg.spectral.labels import one_hot
 from specseg.spectral.spectrum import band_limit
@@ -26,19 +25,23 @@ Maps = Mapping[str, Sequence[Tensor]]
 BAND_COSTS = ["regime", "nu_max", "cost", "bound", "again", "plain", "eighth"]
 
 
+def _tidy(
+    maps: Maps, nu_max: Sequence[int], kinds: Callable[[str, Sequence[Tensor]], Mapping[str, Iterable]]
+) -> pd.DataFrame:
+    """Return regime, nu_max, kind, value; `kinds` gives by kind a value for each limit, of one regime's maps."""
+    lines = [(regime, n, kind, float(v)) for regime, labels in maps.items()
+             for kind, own in kinds(regime, labels).items() for n, v in zip(nu_max, own, strict=True)]  # fmt: skip
+    return pd.DataFrame(lines, columns=["regime", "nu_max", "kind", "value"])
+
+
 def _mean(fn: Callable[..., Tensor], maps: Sequence[Tensor], nu_max: Sequence[int], classes: int) -> Tensor:
     return torch.stack([fn(m, nu_max, classes, boundary="mirrored").sum(0) for m in maps]).mean(0)
 
 
 def tail_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int]) -> pd.DataFrame:
-    """Return sum_c E_c as a mean over maps: regime, nu_max, kind ("fft", "law", "bound"), value."""
-    lines = []
-    for regime, labels in maps.items():
-        kinds = {"fft": laws.tail_energy, "law": laws.tail_law, "bound": laws.tail_bound}
-        for kind, fn in kinds.items():
-            values = _mean(fn, labels, nu_max, classes[regime])
-            lines += [(regime, n, kind, float(v)) for n, v in zip(nu_max, values, strict=True)]
-    return pd.DataFrame(lines, columns=["regime", "nu_max", "kind", "value"])
+    """Return sum_c E_c as a mean over maps, by FFT, by its law and its bound: regime, nu_max, kind, value."""
+    ways = {"fft": laws.tail_energy, "law": laws.tail_law, "bound": laws.tail_bound}
+    return _tidy(maps, nu_max, lambda r, labels: {k: _mean(f, labels, nu_max, classes[r]) for k, f in ways.items()})
 
 
 def shapes_table(size: int, count: int, nu_max: Sequence[int]) -> pd.DataFrame:
@@ -58,14 +61,18 @@ def shapes_table(size: int, count: int, nu_max: Sequence[int]) -> pd.DataFrame:
 
 def argmax_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int]) -> pd.DataFrame:
     """Return the share of wrong pixels of band-limited labels and two bounds: regime, nu_max, kind, value."""
-    lines = []
-    for regime, labels in maps.items():
+
+    def kinds(regime: str, labels: Sequence[Tensor]) -> dict[str, Iterable]:
         energy, count = (_mean(f, labels, nu_max, classes[regime]) for f in (laws.tail_energy, laws.tail_bound))
-        for k, n in enumerate(nu_max):
-            wrong = [float((an.band_limited_labels(m, n, "mirrored") != m).double().mean()) for m in labels]
-            lines += [(regime, n, "actual", sum(wrong) / len(wrong)), (regime, n, "2E", 2 * float(energy[k])),
-                      (regime, n, "count", 2 * float(count[k]))]  # fmt: skip
-    return pd.DataFrame(lines, columns=["regime", "nu_max", "kind", "value"])
+        wrong = [_changed(labels, lambda m, n=n: an.band_limited_labels(m, n, "mirrored")) for n in nu_max]
+        return {"actual": wrong, "2E": 2 * energy, "count": 2 * count}
+
+    return _tidy(maps, nu_max, kinds)
+
+
+def _changed(maps: Sequence[Tensor], weak: Callable[[Tensor], Tensor]) -> float:
+    """Return the share of pixels that differ in weak labels, a mean over maps."""
+    return float(np.mean([float((weak(m) != m).double().mean()) for m in maps]))
 
 
 def block_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int]) -> pd.DataFrame:
@@ -78,17 +85,16 @@ def block_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int]) -
     lines = []
     for regime, labels in maps.items():
         filled = [an.fill_void(m) for m in labels]
-        size = filled[0].shape[-1]
-        length = sum(float(an.perimeter(m, classes[regime]).sum()) / 2 for m in filled) / len(filled) / size**2
-        sides = sum(float(an.transitions(m, classes[regime])[:, :2].sum()) / 2 for m in filled) / len(filled) / size**2
+        size, number = filled[0].shape[-1], classes[regime]
+        counts = torch.stack([an.transitions(m, number) for m in filled]).mean(0)
+        length, sides = (float(x.sum()) / 2 / size**2 for x in (an.crofton(counts), counts[:, :2]))
         for n in nu_max:
             block = (size - 1) / (2 * n)
-            for kind in an.MODES:
-                changed = [float((an.block_labels(m, n, kind) != m).double().mean()) for m in filled]
-                lines.append((regime, block, length, sides, kind, sum(changed) / len(changed)))
+            values = {kind: _changed(filled, lambda m, n=n, k=kind: an.block_labels(m, n, k)) for kind in an.MODES}
             if block == int(block):
-                exact = [laws.block_error_spectral(m, int(block), classes[regime]) for m in filled]
-                lines.append((regime, block, length, sides, "spectral", sum(exact) / len(exact)))
+                exact = [laws.block_error_spectral(m, int(block), number) for m in filled]
+                values["spectral"] = sum(exact) / len(exact)
+            lines += [(regime, block, length, sides, kind, value) for kind, value in values.items()]
     return pd.DataFrame(lines, columns=["regime", "block", "density", "sides", "kind", "value"])
 
 
@@ -98,20 +104,18 @@ def ceiling_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int],
     `fill` gives void pixels their nearest class first; without it a void ribbon hides the contours' errors. The kind
     "all classes alike" is the rival prediction from the changed share e of all pixels, (1 - e)/(1 + e).
     """
-    parts = []
-    for regime, labels in maps.items():
-        used = [an.fill_void(m) if fill else m for m in labels]
-        for kind in (*an.MODES, "band"):
-            parts.append(laws.ceiling(used, classes[regime], nu_max, kind=kind).assign(regime=regime))
-        stack = torch.stack(list(used))
-        values = [float(laws.predicted_ceiling(stack, classes[regime], n).nanmean()) for n in nu_max]
-        parts.append(pd.DataFrame({"regime": regime, "nu_max": nu_max, "kind": "predicted", "value": values}))
-        length = float(an.perimeter(an.fill_void(stack), classes[regime]).sum()) / 2
+
+    def kinds(regime: str, labels: Sequence[Tensor]) -> dict[str, Iterable]:
+        number, used = classes[regime], [an.fill_void(m) if fill else m for m in labels]
+        stack = torch.stack(used)
+        length = an.perimeter(an.fill_void(stack), number).sum() / 2
         blocks = [(stack.shape[-1] - 1) / (2 * n) for n in nu_max]
-        changed = [float(laws.block_error_law(torch.tensor(length), h, stack.numel())) * (h > 1) for h in blocks]
-        whole = [(1 - e) / (1 + e) for e in changed]
-        parts.append(pd.DataFrame({"regime": regime, "nu_max": nu_max, "kind": "all classes alike", "value": whole}))
-    return pd.concat(parts, ignore_index=True)[["regime", "nu_max", "kind", "value", "error"]]
+        changed = [float(laws.block_error_law(length, h, stack.numel())) * (h > 1) for h in blocks]
+        weak = {kind: laws.ceiling(used, number, nu_max, kind=kind)["value"] for kind in (*an.MODES, "band")}
+        return weak | {"predicted": [laws.predicted_ceiling(stack, number, n).nanmean() for n in nu_max],
+                       "all classes alike": [(1 - e) / (1 + e) for e in changed]}  # fmt: skip
+
+    return _tidy(maps, nu_max, kinds)
 
 
 def narrowest(labels: Sequence[Tensor], classes: int) -> float:
@@ -144,24 +148,26 @@ def band_cost_table(maps: Maps, classes: Mapping[str, int], nu_max: Sequence[int
     again: the cost of the logits times 3. plain, eighth: CE(PY) - CE(Y) and mean range(D)^2/8, without fitted gains.
     First map of each kind, every third pixel, logits as `truncation_table`.
     """
-    lines = []
+    rows = []
     for regime, labels in maps.items():
-        logits = _noisy(labels[0], classes[regime], 0)
-        known = labels[0][::3, ::3] != 255
-        target = labels[0][::3, ::3][known]
+        logits, known = _noisy(labels[0], classes[regime], 0), labels[0][::3, ::3] != 255
         for n in nu_max:
             low = band_limit(logits, n)
-            a, b = (x[:, ::3, ::3][:, known].T for x in (low, logits - low))
-            one, two = band_cost(a, b, target), band_cost(3 * a, 3 * b, target)
-            plain = float(F.cross_entropy(a, target) - F.cross_entropy(a + b, target))
-            eighth = float((b.amax(1) - b.amin(1)).pow(2).mean()) / 8
-            lines.append((regime, n, one.cost, one.bound, two.cost, plain, eighth))
-    return pd.DataFrame(lines, columns=BAND_COSTS)
+            kept, lost = (x[:, ::3, ::3][:, known].T for x in (low, logits - low))
+            rows.append([regime, n, *band_costs(kept, lost, labels[0][::3, ::3][known], 3)])
+    return pd.DataFrame(rows, columns=BAND_COSTS)
+
+
+def band_costs(low: Tensor, high: Tensor, target: Tensor, times: float) -> list[float]:
+    """Return `BAND_COSTS` from cost on, of logits kept and cut, (n, C) each, and their classes; again: times that."""
+    one, two = band_cost(low, high, target), band_cost(times * low, times * high, target)
+    plain = float(F.cross_entropy(low, target) - F.cross_entropy(low + high, target))
+    return [one.cost, one.bound, two.cost, plain, float((high.amax(1) - high.amin(1)).pow(2).mean()) / 8]
 
 
 def _noisy(labels: Tensor, classes: int, seed: int, confidence: float = 4.0) -> Tensor:
-    size = (labels.shape[-1] + 1) // 2
-    features, tail = loss_response.lrg_prediction(labels, classes, size, confidence=confidence)
+    half = (labels.shape[-1] + 1) // 2
+    features, tail = loss_response.lrg_prediction(labels, classes, half, confidence=confidence)
     logits = tail(features)[0]
     white = torch.randn(logits.shape, generator=torch.Generator().manual_seed(seed), dtype=logits.dtype)
     return logits + 0.5 * white
@@ -174,96 +180,11 @@ def truncation_table(
 
     Logits: `loss_response.lrg_prediction` on a grid of half the frame, up-sampled, with normal noise (white, seeded).
     """
-    lines = []
-    for regime, labels in maps.items():
-        for k, m in enumerate(labels):
-            logits = _noisy(m, classes[regime], k, confidence)
-            for n in nu_max:
-                cost = truncation_cost(logits, m, n, boundary="mirrored")
-                lines.append({"regime": regime, "nu_max": n, "map": k, **cost._asdict()})
-    table = pd.DataFrame(lines)
-    return table.groupby(["regime", "nu_max"], sort=False).mean(numeric_only=True).drop(columns="map").reset_index()
-
-
-def noise_tails(rng: np.random.Generator, draws: int) -> Tensor:
-    """Return tail energy, bound and law (3, cases) of random maps with void, in both frames, at nu_max 0, 1 and 3."""
-    cases = []
-    for shape in [(9, 9), (12, 12), (15, 15)] * (draws // 4):
-        noise = ig.random_labels(rng, shape, 3, void=True)
-        for frame in ("periodic", "mirrored"):
-            three = (laws.tail_energy, laws.tail_bound, laws.tail_law)
-            cases.append(torch.stack([f(noise, [0, 1, 3], 3, boundary=frame).flatten() for f in three]))
-    return torch.cat(cases, dim=1)
-
-
-def stripes_table(limits: Sequence[int]) -> pd.DataFrame:
-    """Return the tail bound over the tail of stripes of frequency nu_max + 1, with the best H and with half a period.
-
-    The frame is the one next to 513 pixels that holds whole stripes.
-    """
-    rows = {}
-    for n in limits:
-        size = 2 * (n + 1) * round(513 / (2 * (n + 1)))
-        stripes = (2 * (n + 1) * torch.arange(size) // size % 2).expand(size, size)
-        reached = float(laws.tail_energy(stripes, [n], 2)[1])
-        constants = laws.bound_constant(size, n), laws.bound_constant(size, n, period=0.5)
-        rows[n] = [2 * (n + 1) * f / size / reached for f in constants]
-    return pd.DataFrame(rows, index=["best H", "H of half a period"]).T
-
-
-def noise_argmax(draws: int) -> tuple[int, int, int]:
-    """Return in how many cases the argmax bound holds on random maps, in how many the largest energy alone, of all."""
-    held = []
-    for seed in range(draws):
-        noise = ig.random_labels(np.random.default_rng(seed), (12, 12), 3 - seed % 2, void=False)
-        for n in (0, 1, 3):
-            off = float((an.band_limited_labels(noise, n) != noise).double().mean())
-            energies = laws.tail_energy(noise, [n], 3)
-            held.append((off <= float(laws.argmax_bound(energies)), off <= float(energies.max())))
-    bound, single = np.array(held).sum(0)
-    return int(bound), int(single), len(held)
-
-
-def noise_blocks(rng: np.random.Generator) -> tuple[float, float]:
-    """Return the largest difference of `laws.block_error_spectral` from all phases, right and wrong frame."""
-    right, wrong = [], []
-    for block in (2, 3, 4, 6):
-        noise = ig.random_labels(rng, (12, 12), 3, void=False)
-        point = (torch.arange(12) // block) * block + (block - 1) // 2
-        moved = [torch.roll(noise, (dy, dx), (0, 1)) for dy in range(block) for dx in range(block)]
-        slow = np.mean([float((m[point[:, None], point] != m).double().mean()) for m in moved])
-        right.append(abs(laws.block_error_spectral(noise, block, 3, boundary="periodic") - slow))
-        wrong.append(abs(laws.block_error_spectral(noise, block, 3) - slow))
-    return float(max(right)), float(max(wrong))
-
-
-def noise_band_costs(draws: int) -> pd.DataFrame:
-    """Return rows as `band_cost_table` for random logits, kept and cut, of three classes."""
-    rows = []
-    for seed in range(draws):
-        rng = np.random.default_rng(seed)
-        low, high, target = ig.normal(rng, 80, 3), ig.normal(rng, 80, 3), torch.arange(80) % 3
-        one, two = band_cost(low, high, target), band_cost(9 * low, 9 * high, target)
-        plain = [float(F.cross_entropy(y, target)) for y in (low, low + high)]
-        eighth = float((high.amax(1) - high.amin(1)).pow(2).mean()) / 8
-        rows.append(["random", 0, one.cost, one.bound, two.cost, plain[0] - plain[1], eighth])
-    return pd.DataFrame(rows, columns=BAND_COSTS)
-
-
-def noise_floors(draws: int) -> tuple[int, int, int]:
-    """Return in how many cases the annotation's floor holds, in how many with the box's weights, and of how many.
-
-    Random maps, with and without void; logits that are loud noise, and logits that know the smoothed labels.
-    """
-    good, boxes, count = 0, 0, 0
-    for seed in range(draws):
-        noise = ig.random_labels(np.random.default_rng(seed), (12, 13), 3, void=bool(seed % 2))
-        hot = one_hot(noise, 3).double()
-        loud = (1 + seed % 5) * (hot + ig.normal(np.random.default_rng(seed), 3, 12, 13) / 4)
-        for n in (0, 2, 4):
-            low = band_limit(hot, n)
-            for logits in (loud, low.clamp(min=1e-9).log()):
-                one, count = floor.annotation_floor(logits, noise, [n])[0], count + 1
-                good += int(one.rate >= one.floor - 1e-12)
-                boxes += int(-float((low * torch.log_softmax(logits, 0)).sum(0).mean()) >= floor.label_entropy(low))
-    return good, boxes, count
+    lines = [
+        {"regime": regime, "nu_max": n, **truncation_cost(logits, m, n, boundary="mirrored")._asdict()}
+        for regime, labels in maps.items()
+        for k, m in enumerate(labels)
+        for logits in [_noisy(m, classes[regime], k, confidence)]
+        for n in nu_max
+    ]
+    return pd.DataFrame(lines).groupby(["regime", "nu_max"], sort=False).mean().reset_index()

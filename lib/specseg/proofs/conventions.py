@@ -10,29 +10,51 @@ Five conventions, each with the integrals that go with it:
 | orthonormal | the same / sqrt(N) | sum_t | sum_nu |
 | forward | the same / N | mean over t | sum_nu |
 
-`table` gives the factors as they are derived; `checks` evaluates every cell numerically, by the trapezoidal rule on
-Gaussians (exact to rounding) and by `fft` on random numbers, and returns the residual of the factor.
+The factors are as they are derived; `tests/proofs/test_conventions.py` evaluates every cell numerically, by the
+trapezoidal rule on Gaussians (exact to rounding) and by the discrete transform on random numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
 import pandas as pd
 import sympy as sp
 
 NAMES = ("ordinary", "angular", "unnormalised", "orthonormal", "forward")
 N, SIGMA = sp.symbols("N sigma", positive=True)
 PI = sp.pi
+_KRONECKER = "the delta beside it is Dirac's in the two continuous conventions and Kronecker's in the others"
 NOTES = {
     "36": "the exponents hold for angular frequency: read nu as 2 pi nu (ordinary) or 2 pi nu/N (discrete)",
     "43": "with the unnormalised transform for the kernel alone, the forward convention needs no factor",
     "46": "no convention has 1 in both rows of Eq. 46",
-    "47": "the delta beside it is Dirac's in the two continuous conventions and Kronecker's in the others",
-    "48": "the delta beside it is Dirac's in the two continuous conventions and Kronecker's in the others",
+    "47": _KRONECKER,
+    "48": _KRONECKER,
     "53": "Dirac's delta in the two continuous conventions, Kronecker's in the others",
+}
+# One factor per convention: the printed right-hand side (or the part named) times the factor is the left-hand side.
+_OVERLAP = (1, 1 / (2 * PI), 1 / N, 1, 1)
+_PRODUCT = (1, 1 / (2 * PI), 1 / N, 1 / sp.sqrt(N), 1)
+_VALUE, _KERNEL = (1, 1, 1, sp.sqrt(N), 1), (1, 1, 1, sp.sqrt(N), N)
+FACTORS: dict[tuple[str, str], tuple] = {
+    ("2", "sum over all frequencies"): _OVERLAP,
+    ("11", "Lemma 3: overlap"): _OVERLAP,
+    ("12", "convolution y * b"): _PRODUCT,
+    ("16", "Lemma 4: value at 0"): _VALUE,
+    ("20", "integral over frequencies"): _OVERLAP,
+    ("21", "sum over all frequencies"): _OVERLAP,
+    ("22", "component, so that 21 holds"): _OVERLAP,
+    ("24", "overlap"): _OVERLAP,
+    ("24", "areas"): _VALUE,
+    ("25", "overlap against areas"): _PRODUCT,
+    ("36", "Gaussian of width sigma"): tuple(SIGMA * sp.sqrt(2 * PI) * f for f in (1, 1, 1, 1 / sp.sqrt(N), 1 / N)),
+    ("43", "kernel: z = k x"): _KERNEL,
+    ("46", "constant: 2 pi log 2 at 0"): (1 / (2 * PI), 1, N / (2 * PI), sp.sqrt(N) / (2 * PI), 1 / (2 * PI)),
+    ("46", "convolution z * z / 8"): _PRODUCT,
+    ("47", "z(nu_i - nu_j)/4"): _PRODUCT,
+    ("48", "z(nu_i - nu_j)/4"): _PRODUCT,
+    ("48", "kernel k(nu_j)"): _KERNEL,
+    ("52", "s(nu_i - nu_j)"): _PRODUCT,
+    ("53", "delta of the constant 1"): (1, 2 * PI, N, sp.sqrt(N), 1),
 }
 
 
@@ -42,43 +64,10 @@ def table() -> pd.DataFrame:
     >>> table().query("equation == '11'")[list(NAMES)].iloc[0].tolist()
     ['1', '1/(2*pi)', '1/N', '1', '1']
     """
-    rows = [
-        {"equation": eq, "part": part, **{n: str(sp.sympify(f)) for n, f in zip(NAMES, factors, strict=True)},
-         "note": NOTES.get(eq, "")}
-        for (eq, part), (factors, _) in CELLS.items()
-    ]  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-@dataclass(frozen=True)
-class Transform:
-    """One convention on numbers: samples at `t`, frequencies `nu`, the weights of both integrals, forward transform."""
-
-    name: str
-    t: np.ndarray
-    nu: np.ndarray
-    dt: float
-    dnu: float
-    scale: float  # in front of the forward sum
-    wave: float  # exponent: exp(-1j wave nu t)
-
-    def forward(self, x: np.ndarray) -> np.ndarray:
-        return self.scale * np.exp(-1j * self.wave * np.outer(self.nu, self.t)) @ x
-
-    def space(self, x: np.ndarray):
-        """The convention's integral over t."""
-        return self.dt * x.sum()
-
-    def frequency(self, x: np.ndarray):
-        """The convention's integral over nu."""
-        return self.dnu * x.sum()
-
-    def convolve(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """(a * b)(nu) = integral of a(z) b(nu - z) dz; circular for the discrete conventions."""
-        n, zero = len(self.nu), int(np.argmin(np.abs(self.nu)))
-        if self.name in NAMES[2:]:
-            return self.dnu * np.array([(a * b[(k - np.arange(n)) % n]).sum() for k in range(n)])
-        return self.dnu * np.convolve(a, b)[zero : zero + n]
+    return pd.DataFrame([
+        {"equation": eq, "part": part, **{n: str(sp.sympify(f)) for n, f in zip(NAMES, factors, strict=True)}}
+        for (eq, part), factors in FACTORS.items()
+    ])  # fmt: skip
 
 
 def render() -> str:
@@ -86,194 +75,13 @@ def render() -> str:
     named = {"unnormalised": "DFT, unnormalised", "orthonormal": "DFT, orthonormal", "forward": "DFT, 1/N forward"}
     head = "| Eq. | Part | " + " | ".join(named.get(n, f"{n} frequency") for n in NAMES) + " | Note |"
     rows = [head, "|---" * (len(NAMES) + 3) + "|"]
-    for (eq, part), (factors, _) in CELLS.items():
+    for (eq, part), factors in FACTORS.items():
         cells = " | ".join(f"${sp.latex(sp.sympify(f))}$" for f in factors)
         rows.append(f"| {{ref}}`{eq} <eq-{eq}>` | {part} | {cells} | {NOTES.get(eq, '')} |")
-    return (
-        "# Conventions\n\nWhich Fourier convention makes which equation true: the printed right-hand side times the "
-        "factor is the left-hand side. This book and its library use the last column, 1/N forward: no factor but in "
-        "Eqs 36 and 46, and none for the kernel once its transform alone is left unnormalised. Every cell is derived "
-        "symbolically and checked by numbers in {doc}`chapters/30_cross_entropy` and by the tests.\n\n"
-        + "\n".join(rows)
-        + "\n"
+    text = (
+        "Which Fourier convention makes which equation true: the printed right-hand side times the factor is the "
+        "left-hand side. This book and its library use the last column, 1/N forward: no factor but in Eqs 36 and 46, "
+        "and none for the kernel once its transform alone is left unnormalised. Every cell is derived symbolically "
+        "and checked by numbers in the project's tests."
     )
-
-
-def transform(name: str, n: int = 24) -> Transform:
-    """Return a convention on a grid: n samples, or for the continuous ones a grid so fine that sums are integrals.
-
-    Raises ValueError for an unknown name.
-    """
-    if name not in NAMES:
-        raise ValueError(f"convention {name!r}: expected one of {', '.join(NAMES)}")
-    if name in NAMES[:2]:
-        t = np.linspace(-8, 8, 321)
-        dt = t[1] - t[0]
-        top = 4.0 if name == "ordinary" else 8 * np.pi
-        nu = np.linspace(-top, top, 401)
-        return Transform(name, t, nu, dt, nu[1] - nu[0], dt, 2 * np.pi if name == "ordinary" else 1.0)
-    t = np.arange(n, dtype=float)
-    scale = {"unnormalised": 1.0, "orthonormal": n**-0.5, "forward": 1 / n}[name]
-    return Transform(name, t, t.copy(), 1 / n if name == "forward" else 1.0, 1.0, scale, 2 * np.pi / n)
-
-
-def _signals(f: Transform, count: int, seed: int) -> list[np.ndarray]:
-    """Random signals: sums of narrow Gaussians in the continuous conventions (exact integrals), else noise."""
-    rng = np.random.default_rng(seed)
-    if f.name in NAMES[2:]:
-        return [rng.standard_normal(len(f.t)) for _ in range(count)]
-    return [sum(rng.normal() * np.exp(-rng.uniform(1.5, 3) * (f.t - rng.uniform(-2, 2)) ** 2) for _ in range(3))
-            for _ in range(count)]  # fmt: skip
-
-
-def _negative(f: Transform, spec: np.ndarray) -> np.ndarray:
-    return spec[::-1] if f.name in NAMES[:2] else np.roll(spec[::-1], 1)
-
-
-def _at_zero(f: Transform, spec: np.ndarray):
-    return spec[int(np.argmin(np.abs(f.nu)))]
-
-
-def _overlap(f: Transform, seed: int):
-    y, b = _signals(f, 2, seed)
-    return f.space(y * b), f.frequency(f.forward(y) * _negative(f, f.forward(b)))
-
-
-def _loss(f: Transform, seed: int):
-    """Several classes at once: -sum_c integral of B (Y - Y_p) against the frequency side."""
-    pairs = [_signals(f, 2, seed + 31 * c) for c in range(3)]
-    left = sum(f.space(b * y) for b, y in pairs)
-    return left, f.frequency(sum(_negative(f, f.forward(b)) * f.forward(y) for b, y in pairs))
-
-
-def _product(f: Transform, seed: int):
-    return _convolved(f, *_signals(f, 2, seed))
-
-
-def _convolved(f: Transform, y: np.ndarray, b: np.ndarray):
-    left, right = f.forward(y * b), f.convolve(f.forward(y), f.forward(b))
-    middle = slice(len(f.nu) // 4, -len(f.nu) // 4) if f.name in NAMES[:2] else slice(None)  # the grid's ends are cut
-    return left[middle], right[middle]
-
-
-def _value(f: Transform, seed: int):
-    y = _signals(f, 1, seed)[0] + 0.0
-    return f.space(y), _at_zero(f, f.forward(y))
-
-
-def _iou(f: Transform, seed: int):
-    """Eq. 25's ratio overlap : areas, of which IoU is a function; the factor is that of the printed overlap."""
-    y, b = (np.abs(x) for x in _signals(f, 2, seed))
-    if f.name in NAMES[:2]:
-        y, b = (x**2 for x in _signals(f, 2, seed))
-    areas = _at_zero(f, f.forward(y)) + _at_zero(f, f.forward(b))
-    truth = f.space(y * b) / f.space(y + b)
-    return truth, f.frequency(f.forward(y) * _negative(f, f.forward(b))) / areas
-
-
-def _gaussian(f: Transform, seed: int):
-    """Eq. 36 in the middle of the frame, nu read as the angular frequency of the convention."""
-    centre, sigma = (0.7, 0.6) if f.name in NAMES[:2] else (len(f.t) / 2 - 0.3, 1.7)
-    omega = f.wave * f.nu
-    if f.name in NAMES[2:]:
-        omega = np.where(omega > np.pi, omega - 2 * np.pi, omega)  # signed frequencies
-    printed = np.exp(-1j * centre * omega - (omega * sigma) ** 2 / 2)
-    keep = printed[np.abs(omega) * sigma < 3]
-    return f.forward(np.exp(-((f.t - centre) ** 2) / (2 * sigma**2)))[np.abs(omega) * sigma < 3], keep, sigma
-
-
-def _kernel(f: Transform, seed: int):
-    """z = K convolved with X (integral dt; for `forward` the layer's own plain sum over t, not a mean) against k x."""
-    k, x = _signals(f, 2, seed)
-    if f.name in NAMES[:2]:
-        zero = int(np.argmin(np.abs(f.t)))
-        z = f.dt * np.convolve(k, x)[zero : zero + len(f.t)]
-    else:
-        n = len(f.t)
-        z = np.array([(k * x[(t - np.arange(n)) % n]).sum() for t in range(n)])
-    return f.forward(z), f.forward(k) * f.forward(x)
-
-
-def _delta(f: Transform, seed: int):
-    """F(1) tested as a delta: the integral of F(1)(nu) x(nu) dnu over its weight is x(0).
-
-    In the continuous conventions 1 stands as a Gaussian of width 8, whose transform is narrow beside x = 1.
-    """
-    if f.name in NAMES[2:]:
-        return f.forward(np.ones(len(f.t)))[0], 1.0
-    t = np.linspace(-72, 72, 1441)
-    nu = np.linspace(-0.2, 0.2, 401) * (1 if f.name == "ordinary" else 2 * np.pi)
-    wide = np.exp(-(t**2) / (2 * 8**2))
-    spec = (t[1] - t[0]) * np.exp(-1j * f.wave * np.outer(nu, t)) @ wide
-    return ((nu[1] - nu[0]) * spec.sum()).real, 1.0
-
-
-def _delta_of_46(f: Transform, seed: int):
-    left, right = _delta(f, seed)
-    return np.log(2) * left, 2 * np.pi * np.log(2) * right
-
-
-def _log_sum_slope(f: Transform, seed: int):
-    """Eq. 52 along a direction h of one class's logits: d F(Y_p) = F(S H) against s * h, S a softmax of two logits."""
-    y, h = _signals(f, 2, seed)
-    soft = 1 / (1 + np.exp(-y)) if f.name in NAMES[2:] else 0.4 * np.exp(-2 * (f.t - 0.3) ** 2)
-    return _convolved(f, soft, h)
-
-
-# One factor per convention: the printed right-hand side (or the part named) times the factor is the left-hand side;
-# then the two sides by numbers.
-_OVERLAP = (1, 1 / (2 * PI), 1 / N, 1, 1)
-_PRODUCT = (1, 1 / (2 * PI), 1 / N, 1 / sp.sqrt(N), 1)
-CELLS: dict[tuple[str, str], tuple[tuple, Callable]] = {
-    ("2", "sum over all frequencies"): (_OVERLAP, _loss),
-    ("11", "Lemma 3: overlap"): (_OVERLAP, _overlap),
-    ("12", "convolution y * b"): (_PRODUCT, _product),
-    ("16", "Lemma 4: value at 0"): ((1, 1, 1, sp.sqrt(N), 1), _value),
-    ("20", "integral over frequencies"): (_OVERLAP, _loss),
-    ("21", "sum over all frequencies"): (_OVERLAP, _loss),
-    ("22", "component, so that 21 holds"): (_OVERLAP, _loss),
-    ("24", "overlap"): (_OVERLAP, _overlap),
-    ("24", "areas"): ((1, 1, 1, sp.sqrt(N), 1), _value),
-    ("25", "overlap against areas"): ((1, 1 / (2 * PI), 1 / N, 1 / sp.sqrt(N), 1), _iou),
-    ("36", "Gaussian of width sigma"): (
-        tuple(SIGMA * sp.sqrt(2 * PI) * f for f in (1, 1, 1, 1 / sp.sqrt(N), 1 / N)),
-        _gaussian,
-    ),
-    ("43", "kernel: z = k x"): ((1, 1, 1, sp.sqrt(N), N), _kernel),
-    ("46", "constant: 2 pi log 2 at 0"): (
-        (1 / (2 * PI), 1, N / (2 * PI), sp.sqrt(N) / (2 * PI), 1 / (2 * PI)),
-        _delta_of_46,
-    ),
-    ("46", "convolution z * z / 8"): (_PRODUCT, _product),
-    ("47", "z(nu_i - nu_j)/4"): (_PRODUCT, _product),
-    ("48", "z(nu_i - nu_j)/4"): (_PRODUCT, _product),
-    ("48", "kernel k(nu_j)"): ((1, 1, 1, sp.sqrt(N), N), _kernel),
-    ("52", "s(nu_i - nu_j)"): (_PRODUCT, _log_sum_slope),
-    ("53", "delta of the constant 1"): ((1, 2 * PI, N, sp.sqrt(N), 1), _delta),
-}
-
-
-def checks(*, n: int = 24, seed: int = 0) -> pd.DataFrame:
-    """Return one row per cell of `table`: the residual |left - factor right|/|left|, and that without the factor.
-
-    `n` is the number of samples of the discrete conventions, odd or even.
-    Raises ValueError for n < 24: the Gaussian of Eq. 36 must fit both the frame and the sampling.
-
-    >>> bool((checks(n=25)["residual"] < 1e-10).all())
-    True
-    """
-    if n < 24:
-        raise ValueError(f"n {n}: expected 24 samples or more")
-    rows = []
-    for k, ((eq, part), (factors, sides)) in enumerate(CELLS.items()):
-        for name, factor in zip(NAMES, factors, strict=True):
-            found = sides(transform(name, n), seed + 7 * k)
-            left, right, sigma = found if len(found) == 3 else (*found, 1.0)
-            number = float(sp.sympify(factor).subs({N: n, SIGMA: sigma}))
-            size = np.max(np.abs(left))
-            rows.append({
-                "equation": eq, "part": part, "convention": name, "factor": str(sp.sympify(factor)),
-                "residual": float(np.max(np.abs(left - number * right)) / size),
-                "without": float(np.max(np.abs(left - right)) / size),
-            })  # fmt: skip
-    return pd.DataFrame(rows)
+    return "\n".join(["# Conventions", "", text, "", *rows, ""])

@@ -29,67 +29,69 @@ def _one_sided(terms: Tensor, shape: tuple[int, int], nu_max: int) -> Tensor:
     return terms[:, (u >= 0) & (u <= nu_max)][:, :, (v >= 0) & (v <= nu_max)].sum((1, 2))
 
 
-def _parts(case: Case, nu_max: int = BAND) -> tuple[Tensor, Tensor, Tensor]:
-    """(c, p1, p2) of each class with the symmetric band; classes without a pixel are left out."""
-    there = case.onehot.sum((1, 2)) > 0
+def _area(case: Case) -> Tensor:
+    """c of each class."""
+    return (case.soft + case.onehot).mean((1, 2))
+
+
+def _parts(case: Case) -> tuple[Tensor, Tensor, Tensor]:
+    """(c, p1, p2) of each class with the symmetric band."""
     terms = _overlap_terms(case)
-    area = (case.soft + case.onehot).mean((1, 2))
-    return area[there], terms.sum((1, 2)).real[there], _box(terms, case.shape, nu_max)[there]
+    return _area(case), terms.sum((1, 2)).real, _box(terms, case.shape, BAND)
 
 
 def _iou(case: Case) -> Tensor:
     return metrics.soft_iou(case.soft[None], case.labels[None])
 
 
+def _losses(case: Case) -> tuple[Tensor, Tensor]:
+    """Each class's loss, and the same inside the symmetric band."""
+    logp = case.logits.log_softmax(0)
+    return tuple(-(b * logp).mean((1, 2)) for b in (case.onehot, sp.band_limit(case.onehot, BAND)))
+
+
 def printed_3(case: Case) -> Forms:
     """Eq. 3 as typeset, with s(0) + b(0) inside the integral; corrected: Eq. 25. Mutant: Eq. 25 without the - 1."""
-    terms, area = _overlap_terms(case), (case.soft + case.onehot).mean((1, 2))
-    there = case.onehot.sum((1, 2)) > 0
-    typeset = 1 / ((area[:, None, None] / terms).sum((1, 2)) - 1)
-    right, broken = 1 / (area / terms.sum((1, 2)) - 1), terms.sum((1, 2)) / area
-    iou = _iou(case)[there]
-    return {"printed": residual(iou, typeset[there]), "corrected": residual(iou, right[there]),
-            "mutant": residual(iou, broken[there])}  # fmt: skip
+    (c, p1, _), iou = _parts(case), _iou(case)
+    typeset = 1 / ((c[:, None, None] / _overlap_terms(case)).sum((1, 2)) - 1)
+    return {"printed": residual(iou, typeset), "corrected": residual(iou, 1 / (c / p1 - 1)),
+            "mutant": residual(iou, p1 / c)}  # fmt: skip
 
 
 def soft_iou(case: Case) -> Forms:
     """Eq. 23: both lines. Mutant: the overlap counted twice in the union."""
-    there = case.onehot.sum((1, 2)) > 0
-    both, area = (case.soft * case.onehot).mean((1, 2)), (case.soft + case.onehot).mean((1, 2))
+    both, area = (case.soft * case.onehot).mean((1, 2)), _area(case)
     first, second = both / (area - both), 1 / (area / both - 1)
-    printed = max(residual(first[there], second[there]), residual(_iou(case)[there], first[there]))
-    return {"printed": printed, "mutant": residual(first[there], (both / area)[there])}
+    return {
+        "printed": max(residual(first, second), residual(_iou(case), first)),
+        "mutant": residual(first, both / area),
+    }
 
 
 def hard_iou(case: Case) -> Forms:
     """Section A.4: for binary maps Eq. 23 is |B and S| / |B or S|, counted in sets of pixels. Mutant: the soft map."""
-    pred = case.logits.argmax(0)
-    known = case.labels != 255
-    hard = torch.stack([(pred == c) & known for c in range(len(case.onehot))])
-    truth = case.onehot.bool()
-    counted = (hard & truth).sum((1, 2)).double() / (hard | truth).sum((1, 2)).clamp(min=1)
-    there = truth.sum((1, 2)) > 0
+    pred, truth = case.logits.argmax(0).where(case.labels != 255, 255), case.onehot.bool()
+    hard = torch.stack([pred == c for c in range(len(truth))])
+    counted = (hard & truth).sum((1, 2)).double() / (hard | truth).sum((1, 2))
     ours = metrics.soft_iou(hard[None].double(), case.labels[None])
-    return {"printed": residual(counted[there], ours[there]), "mutant": residual(counted[there], _iou(case)[there])}
+    return {"printed": residual(counted, ours), "mutant": residual(counted, _iou(case))}
 
 
 def components(case: Case) -> Forms:
     """Eq. 24, both lines: overlap by Lemma 3, areas by Lemma 4. Mutant: b(+nu)."""
     s, b = sp.spectrum(case.soft), sp.spectrum(case.onehot)
-    both, area = (case.soft * case.onehot).mean((1, 2)), (case.soft + case.onehot).mean((1, 2))
-    printed = max(residual(both, (s * reverse(b)).sum((1, 2))), residual(area, b[:, 0, 0] + s[:, 0, 0]))
+    both = (case.soft * case.onehot).mean((1, 2))
+    printed = max(residual(both, (s * reverse(b)).sum((1, 2))), residual(_area(case), b[:, 0, 0] + s[:, 0, 0]))
     return {"printed": printed, "mutant": residual(both, (s * b).sum((1, 2)))}
 
 
 def spectral_iou(case: Case) -> Forms:
     """Eq. 25 = Eq. 23. Mutant: the overlap without its zero frequency."""
-    there = case.onehot.sum((1, 2)) > 0
-    area, p, _ = _parts(case)
-    s, b = sp.spectrum(case.soft)[there], sp.spectrum(case.onehot)[there]
-    without = p - (s[:, 0, 0] * b[:, 0, 0]).real
-    ours = metrics.spectral_iou(case.soft[None], case.labels[None])[there]
-    printed = max(residual(_iou(case)[there], 1 / (area / p - 1)), residual(ours, 1 / (area / p - 1)))
-    return {"printed": printed, "mutant": residual(ours, 1 / (area / without - 1))}
+    c, p, _ = _parts(case)
+    without = p - _overlap_terms(case)[:, 0, 0].real
+    ours = metrics.spectral_iou(case.soft[None], case.labels[None])
+    printed = max(residual(x, 1 / (c / p - 1)) for x in (_iou(case), ours))
+    return {"printed": printed, "mutant": residual(ours, 1 / (c / without - 1))}
 
 
 def second_line(case: Case) -> Forms:
@@ -104,13 +106,10 @@ def truncated_iou(case: Case) -> Forms:
 
     Mutant: the box |u|, |v| < nu_max.
     """
-    there = case.onehot.sum((1, 2)) > 0
-    terms, area = _overlap_terms(case)[there], (case.soft + case.onehot).mean((1, 2))[there]
-    nyquist, iou = max(case.shape) // 2, _iou(case)[there]
+    terms, area, nyquist, iou = _overlap_terms(case), _area(case), max(case.shape) // 2, _iou(case)
     one = _one_sided(terms, case.shape, nyquist)
-    both = (sp.band_limit(case.soft, BAND) * case.onehot).mean((1, 2))[there]
-    inner = metrics.spectral_iou(case.soft[None], case.labels[None], nu_max=BAND)[there]
-    full = metrics.spectral_iou(case.soft[None], case.labels[None], nu_max=nyquist)[there]
+    both = (sp.band_limit(case.soft, BAND) * case.onehot).mean((1, 2))
+    inner, full = (metrics.spectral_iou(case.soft[None], case.labels[None], nu_max=n) for n in (BAND, nyquist))
     smaller = _box(terms, case.shape, BAND - 1)
     return {
         "printed": residual(iou, one / (area - one)),
@@ -124,17 +123,12 @@ def iou_loss(case: Case) -> Forms:
 
     Values are absolute (IoU is of size 1). Mutant: the symmetric box one step below Nyquist.
     """
-    there = case.onehot.sum((1, 2)) > 0
-    terms, area = _overlap_terms(case)[there], (case.soft + case.onehot).mean((1, 2))[there]
-    nyquist, p1 = max(case.shape) // 2, terms.sum((1, 2)).real
-    found = {}
-    sums = {
+    terms, c, nyquist = _overlap_terms(case), _area(case), max(case.shape) // 2
+    p1, sums = terms.sum((1, 2)).real, {
         "printed": _one_sided(terms, case.shape, nyquist), "corrected": _box(terms, case.shape, nyquist),
         "mutant": _box(terms, case.shape, nyquist - 1),
     }  # fmt: skip
-    for form, p2 in sums.items():
-        found[form] = float((1 / (area / p1 - 1) - 1 / (area / p2 - 1)).abs().max())
-    return found
+    return {form: float((1 / (c / p1 - 1) - 1 / (c / p2 - 1)).abs().max()) for form, p2 in sums.items()}
 
 
 def relative_drop(case: Case) -> Forms:
@@ -149,15 +143,13 @@ def relative_drop(case: Case) -> Forms:
 
 def one_class_loss(case: Case) -> Forms:
     """Eq. 30: p1 = L_CE + b(0), where L_CE is the integral of B log S. Mutant: with the positive L_CE of Eq. 1."""
-    inner = (case.onehot * case.logits.log_softmax(0)).mean((1, 2))
-    overlap, b0 = (case.onehot * case.soft).mean((1, 2)), case.onehot.mean((1, 2))
-    return {"printed": residual(overlap, b0 + inner), "mutant": residual(overlap, b0 - inner)}
+    overlap, b0, (loss, _) = (case.onehot * case.soft).mean((1, 2)), case.onehot.mean((1, 2)), _losses(case)
+    return {"printed": residual(overlap, b0 - loss), "mutant": residual(overlap, b0 + loss)}
 
 
 def truncated_class_loss(case: Case) -> Forms:
     """Eq. 31 as printed: one class's truncated loss is its one-sided overlap minus b(0). Mutant: without b(0)."""
-    kept = -(sp.band_limit(case.onehot, BAND) * case.logits.log_softmax(0)).mean((1, 2))
-    one, b0 = _one_sided(_overlap_terms(case), case.shape, BAND), case.onehot.mean((1, 2))
+    one, b0, (_, kept) = _one_sided(_overlap_terms(case), case.shape, BAND), case.onehot.mean((1, 2)), _losses(case)
     return {"printed": residual(kept, one - b0), "mutant": residual(kept, one)}
 
 
@@ -166,14 +158,8 @@ def no_area(case: Case) -> Forms:
 
     Printed: p - b(0) for p and c - b(0) for c; corrected: b(0) kept, (1+q)r/(1+qr). Mutant: the drop taken as r.
     """
-    c, p1, p2 = _parts(case)
-    b0 = case.onehot.mean((1, 2))
-    b0 = b0[b0 > 0]
-    drop = c / (c - p2) * (p1 - p2) / p1
-    without = (c - b0) / (c - p2) * (p1 - p2) / (p1 - b0)
-    corrected = metrics.drop_from_overlap_loss(p1 / (c - p1), (p1 - p2) / p1)
-    return {"printed": residual(drop, without), "corrected": residual(drop, corrected),
-            "mutant": residual(drop, (p1 - p2) / p1)}  # fmt: skip
+    (c, p1, p2), b0 = _parts(case), case.onehot.mean((1, 2))
+    return _drop_forms(case, (c - b0) / (c - p2) * (p1 - p2) / (p1 - b0))
 
 
 def drop_from_loss_rate(case: Case) -> Forms:
@@ -182,16 +168,16 @@ def drop_from_loss_rate(case: Case) -> Forms:
     The truncated L is negative, as Eqs 30 and 31 define it (sum over the box). r = (p1 - p2)/p1, q = IoU. Mutant: the
     factor 1 + q gone, which is the drop of the Dice score.
     """
-    there = case.onehot.sum((1, 2)) > 0
+    loss, kept = _losses(case)
+    return _drop_forms(case, (1 / (1 + kept / case.soft.mean((1, 2)))).abs() * (1 - kept / loss).abs(), modulus=True)
+
+
+def _drop_forms(case: Case, printed: Tensor, *, modulus: bool = False) -> Forms:
+    """Eq. 29 against a printed drop (its modulus), its closed form, and r."""
     c, p1, p2 = _parts(case)
-    logp = case.logits.log_softmax(0)
-    loss = -(case.onehot * logp).mean((1, 2))[there]
-    kept = -(sp.band_limit(case.onehot, BAND) * logp).mean((1, 2))[there]
-    s0 = case.soft.mean((1, 2))[there]
     drop, q, r = c / (c - p2) * (p1 - p2) / p1, p1 / (c - p1), (p1 - p2) / p1
-    printed = (1 / (1 + kept / s0)).abs() * (1 - kept / loss).abs()
-    return {"printed": residual(drop.abs(), printed), "corrected": residual(drop, metrics.drop_from_overlap_loss(q, r)),
-            "mutant": residual(drop, r)}  # fmt: skip
+    return {"printed": residual(drop.abs() if modulus else drop, printed),
+            "corrected": residual(drop, metrics.drop_from_overlap_loss(q, r)), "mutant": residual(drop, r)}  # fmt: skip
 
 
 def mixed_difference(case: Case) -> tuple[float, float]:
@@ -200,11 +186,9 @@ def mixed_difference(case: Case) -> tuple[float, float]:
     a and b are the two largest terms of the overlap but nu = 0, each with its mirror image: f(p) - f(p - a) - f(p - b)
     + f(p - a - b), over a b, is the mean of the mixed derivative d2 f/da db. A sum of separate terms has 0.
     """
-    there = case.onehot.sum((1, 2)) > 0
-    terms, c = _overlap_terms(case)[there].real, (case.soft + case.onehot).mean((1, 2))[there]
+    terms, c = _overlap_terms(case).real, _area(case)
     p, half = terms.sum((1, 2)), terms.flatten(1)[:, 1 : case.labels.numel() // 2 + 1]
-    pick = half.abs().topk(2, 1).indices
-    a, b = 2 * half.gather(1, pick).T
+    a, b = 2 * half.gather(1, half.abs().topk(2, 1).indices).T
     iou, dice = (f(p) - f(p - a) - f(p - b) + f(p - a - b) for f in (lambda x: x / (c - x), lambda x: 2 * x / c))
     return float((iou / (a * b)).min()), float((dice / (a * b)).abs().min())
 

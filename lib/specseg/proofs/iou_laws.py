@@ -1,7 +1,8 @@
-"""How IoU follows from cross-entropy, and how it does not (A.4): expansion, bounds, counterexamples.
+"""How IoU follows from cross-entropy, and how it does not (A.4); the relative drop against R_ce (A.5, Eqs 27 to 32).
 
-For class c: pi = b(0) the share of the frame, p = sum_nu s(nu) b(-nu) the soft overlap, L_c the class's part of L_CE
-(mean over the frame of -B log S), L their sum. All in float64.
+For class c: pi = b = b(0) the share of the frame, s = s(0), p = p1 = sum_nu s(nu) b(-nu) the soft overlap, p2 the same
+inside the symmetric box, c = b + s, L_c = L the class's part of L_CE (mean over the frame of -B log S >= 0; in Eqs 30
+and 31 it is negative), K the same inside the box, P the projection on the box. All in float64.
 """
 
 from __future__ import annotations
@@ -11,45 +12,15 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import torch
+from scipy.optimize import brentq
+from scipy.stats import spearmanr
 from torch import Tensor
 
+from specseg.proofs import rce_laws
 from specseg.spectral import cross_entropy as ce
 from specseg.spectral import iou as metrics
 from specseg.spectral import spectrum as sp
-
-
-def expansion(values: Sequence[float], terms: Sequence[int] = (1,)) -> pd.DataFrame:
-    """Return log S beside its Taylor polynomials at S = 1, the errors and their bounds, one row a value and a degree.
-
-    With x = 1 - S, -log S = x + ... + x^n/n + R_n (Eq. 26 keeps n = 1) and x^(n+1)/(n+1) <= R_n <= x^(n+1)/((n+1) S).
-    log, partial (the polynomial of log S), error (R_n), low and high (its bounds), relative = R_n/(-log S).
-
-    >>> expansion([0.5]).round(4).iloc[0].to_dict()
-    {'s': 0.5, 'terms': 1.0, 'log': -0.6931, 'partial': -0.5, 'error': 0.1931, 'low': 0.125, 'high': 0.25, 'relative': 0.2787}
-    """  # noqa: E501
-    s, rows = np.asarray(values, dtype=float), []
-    x, log = 1 - s, np.log(s)
-    loss = np.where(s < 1, -log, 1.0)  # at S = 1 nothing is lost and nothing missed
-    for n in terms:
-        partial = -sum(x**k / k for k in range(1, n + 1))
-        low = x ** (n + 1) / (n + 1)
-        rows.append(pd.DataFrame({
-            "s": s, "terms": n, "log": log, "partial": partial, "error": partial - log, "low": low, "high": low / s,
-            "relative": (partial - log) / loss,
-        }))  # fmt: skip
-    return pd.concat(rows, ignore_index=True)
-
-
-def iou_partial(missed: np.ndarray | float, added: np.ndarray | float, terms: int) -> np.ndarray | float:
-    """Return the Taylor polynomial of IoU around S = B: 1 + sum_(k <= terms) (-1)^k (xi + eta) eta^(k-1).
-
-    xi = int B (1 - S)/b(0) is what is `missed`, eta = int (1 - B) S/b(0) what is `added`; IoU = (1 - xi)/(1 + eta).
-    The error is (-1)^(n+1) (xi + eta) eta^n/(1 + eta), so the series converges for eta < 1 alone.
-
-    >>> [round(iou_partial(0.1, 0.2, n), 4) for n in (1, 2, 50)], round(0.9 / 1.2, 4)
-    ([0.7, 0.76, 0.75], 0.75)
-    """
-    return 1 + sum((-1) ** k * (missed + added) * added ** (k - 1) for k in range(1, terms + 1))
+from specseg.spectral.labels import one_hot
 
 
 def orders(onehot: Tensor, other: Tensor, nu_max: int, steps: Sequence[float] = (1e-2, 1e-3, 1e-4)) -> dict[str, float]:
@@ -83,17 +54,14 @@ def class_bounds(logits: Tensor, labels: Tensor) -> pd.DataFrame:
     classes = logits.shape[1]
     soft = metrics.soft_iou(logits.softmax(1), labels)
     hard = metrics.class_iou(metrics.confusion_matrix(logits.argmax(1), labels, classes))
-    onehot = torch.stack([labels == c for c in range(classes)], 1).double()
-    pi = onehot.mean((0, 2, 3))
-    loss = -(onehot * logits.log_softmax(1)).mean((0, 2, 3))
-    overlap = (onehot * logits.softmax(1)).mean((0, 2, 3))
+    onehot = one_hot(labels, classes).double()
+    pi, loss, overlap = ((onehot * x).mean((0, 2, 3)) for x in (onehot, -logits.log_softmax(1), logits.softmax(1)))
     total, log2 = loss.sum(), float(np.log(2))
     wrong = torch.where(pi > 0, pi * (1 - (-loss / pi.clamp(min=1e-300)).exp()), 0.0)
     rows = pd.DataFrame({
         "class": range(classes), "share": pi, "class_loss": loss, "overlap": overlap, "soft_iou": soft,
-        "hard_iou": hard,
-        "first": (pi - loss) / (pi + total - loss), "best": (pi - wrong) / (pi + wrong.sum() - wrong),
-        "hard": (pi - loss / log2) / (pi + (total - loss) / log2),
+        "hard_iou": hard, "first": (pi - loss) / (pi + total - loss),
+        "best": (pi - wrong) / (pi + wrong.sum() - wrong), "hard": (pi - loss / log2) / (pi + (total - loss) / log2),
     })  # fmt: skip
     return rows[rows["share"] > 0].reset_index(drop=True)
 
@@ -112,46 +80,21 @@ def bounds_held(logits: Tensor, labels: Tensor) -> dict[str, int]:
     return {"held": int(held.sum()), "n": len(rows), "mutant": int(broken.sum())}
 
 
-def two_pixels() -> pd.DataFrame:
-    """Return the smallest counterexample to "the overlap follows the log": two pixels of one class, two predictions.
-
-    S = (1/2, 1/2) has the smaller loss, S = (0.99, 0.2) the larger overlap, soft IoU and the worse hard IoU.
-
-    >>> two_pixels().round(3)[["loss", "overlap"]].values.tolist()
-    [[0.693, 0.5], [0.81, 0.595]]
-    """
-    rows = []
-    for name, s in (("even", (0.5, 0.5)), ("uneven", (0.99, 0.2))):
-        s = np.array(s)
-        rows.append({"prediction": name, "loss": float(-np.log(s).mean()), "overlap": float(s.mean()),
-                     "soft_iou": float(s.mean() / (1 + s.mean() - s.mean()))})  # fmt: skip
-    return pd.DataFrame(rows)
-
-
 def ordering(draws: int, seed: int = 0, pixels: int = 64) -> dict[str, float]:
     """Return how often loss and soft IoU order two random predictions of one random two-class map alike.
 
     `agree` of `draws` pairs; `spearman`, the rank correlation of -loss and IoU over all predictions, with its bootstrap
     interval `low` to `high` (95 %); `shuffled`, the lower end of the same range when the losses are dealt anew.
     """
-    from scipy.stats import spearmanr
-
     rng = np.random.default_rng(seed)
-    agree, loss_all, iou_all = 0, [], []
-    truth = rng.random(pixels) < 0.4
-    for _ in range(draws):
-        pair = []
-        for _ in range(2):
-            scale, shift = rng.uniform(0.2, 4), rng.uniform(0, 1.5)
-            logit = scale * rng.standard_normal(pixels) + shift * np.where(truth, 1, -1)
-            s = 1 / (1 + np.exp(-logit))
-            loss = -np.where(truth, np.log(s), np.log1p(-s)).mean()
-            p = (truth * s).mean()
-            pair.append((loss, p / (truth.mean() + s.mean() - p)))
-        loss_all += [q[0] for q in pair]
-        iou_all += [q[1] for q in pair]
-        agree += (pair[0][0] < pair[1][0]) == (pair[0][1] > pair[1][1])
-    x, y = -np.array(loss_all), np.array(iou_all)
+    truth, scored = rng.random(pixels) < 0.4, []
+    for _ in range(2 * draws):
+        scale, shift = rng.uniform(0.2, 4), rng.uniform(0, 1.5)
+        s = 1 / (1 + np.exp(-scale * rng.standard_normal(pixels) - shift * np.where(truth, 1, -1)))
+        p = (truth * s).mean()
+        scored.append((np.where(truth, np.log(s), np.log1p(-s)).mean(), p / (truth.mean() + s.mean() - p)))
+    x, y = np.array(scored).T  # minus the losses, and the scores
+    agree = ((x[::2] > x[1::2]) == (y[::2] > y[1::2])).sum()
     again = [spearmanr(x[k], y[k])[0] for k in rng.integers(0, len(x), (200, len(x)))]
     low, high = np.quantile(again, [0.025, 0.975])
     dealt = [spearmanr(rng.permutation(x), y)[0] for _ in range(200)]
@@ -167,15 +110,13 @@ def block_optimum(shares: Sequence[float], fractions: Sequence[float]) -> dict[s
     Block i covers `shares[i]` of the frame, `fractions[i]` of it is the class: a low-resolution grid with nearest
     up-sampling is such a model. The loss is least at S = f. IoU is largest at S in {0, 1}: with p the overlap and
     c the area, d IoU/d S_i has the sign of f_i c - p: block i is taken where f_i > p/c = q/(1 + q), q the IoU reached.
-    `argmax_iou` thresholds the loss's minimiser at 1/2. Raises ValueError unless shares sum to 1 and 0 <= f <= 1.
+    `argmax_iou` thresholds the loss's minimiser at 1/2.
 
     >>> found = block_optimum([0.1, 0.5, 0.4], [1.0, 0.4, 0.0])
     >>> [round(found[k], 3) for k in ("loss_iou", "argmax_iou", "best_iou", "threshold")]
     [0.429, 0.333, 0.5, 0.333]
     """
     w, f = np.asarray(shares, float), np.asarray(fractions, float)
-    if w.shape != f.shape or abs(w.sum() - 1) > 1e-9 or (w < 0).any() or (f < 0).any() or (f > 1).any():
-        raise ValueError("block_optimum: expected equal lengths, shares that sum to 1 and fractions in 0 .. 1")
 
     def iou(s: np.ndarray) -> float:
         p = (w * f * s).sum()
@@ -187,17 +128,7 @@ def block_optimum(shares: Sequence[float], fractions: Sequence[float]) -> dict[s
             "threshold": best / (1 + best)}  # fmt: skip
 
 
-def shuffle_pixels(labels: Tensor, seed: int = 0) -> Tensor:
-    """Return label maps (B, H, W) with the pixels of each dealt anew: the areas of all classes stay, no shape is left.
-
-    >>> shuffle_pixels(torch.tensor([[[0, 0, 1, 255]]])).flatten().sort().values.tolist()
-    [0, 0, 1, 255]
-    """
-    g = torch.Generator().manual_seed(seed)
-    return torch.stack([x.flatten()[torch.randperm(x.numel(), generator=g)].view_as(x) for x in labels])
-
-
-def overlap_share(labels: Tensor, nu_max: int, *, ignore_index: int = 255) -> pd.DataFrame:
+def overlap_share(labels: Tensor, nu_max: int) -> pd.DataFrame:
     """Return for each class how much of the overlap sum_nu s b(-nu) of a PERFECT map (S = B) lies in the box, pooled.
 
     Every term is |b(nu)|^2 >= 0: no cancellation here, unlike in Eq. 2. `zero` is the share of nu = 0 alone.
@@ -205,12 +136,174 @@ def overlap_share(labels: Tensor, nu_max: int, *, ignore_index: int = 255) -> pd
     >>> overlap_share(torch.tensor([[[0, 0, 1]]]), 0)["zero"].round(3).tolist()
     [0.667, 0.333]
     """
-    labels = torch.as_tensor(labels).long()
-    sp.check_nu_max(nu_max, tuple(labels.shape[-2:]))
     rows = []
-    for c in torch.unique(labels[labels != ignore_index]).tolist():
+    for c in torch.unique(labels[labels != 255]).tolist():
         b = (labels == c).double()  # a few images at once: half a spectrum of 64 large frames would not fit a laptop
         rims = sum(sp.rim_products(part, part).sum(0) for part in b.split(8))
         rows.append({"class": c, "share": float(b.mean()), "zero": float(rims[0] / rims.sum()),
                      "box": float(rims[: nu_max + 1].sum() / rims.sum())})  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def class_drops(logits: Tensor, labels: Tensor, nu_max: int, *, boundary: str = "periodic") -> pd.DataFrame:
+    """Return Eqs 29 and 32 class by class over a batch, for the classes that occur.
+
+    area, loss, kept (L and K), rce = |1 - K/L| of the class, overlap (p1), iou (soft). drop: Eq. 29 with p2 from the
+    symmetric box. printed: Eq. 32, |1/(1 - L^/s(0))| R_ce with L^ = -K as Eqs 30 and 31 define it. sign_mended: Eq. 29
+    with p1 = b - L and p2 = b - K. Raises ValueError as `cross_entropy.check_inputs`, or for nu_max beyond Nyquist.
+    """
+    logits, labels = ce.check_inputs(logits, labels)
+    onehot = one_hot(labels, logits.shape[1]).double()
+    there = onehot.sum((0, 2, 3)) > 0
+    soft, logp = logits.softmax(1) * (labels != 255)[:, None], logits.log_softmax(1)
+    low = sp.band_limit(onehot, nu_max, boundary=boundary)
+    b, s, p1, p2 = (x.mean((0, 2, 3))[there] for x in (onehot, soft, onehot * soft, low * soft))
+    loss, kept = (-(x * logp).mean((0, 2, 3))[there] for x in (onehot, low))
+    rate, c = (1 - kept / loss).abs(), b + s
+    return pd.DataFrame({
+        "class": torch.nonzero(there).flatten(), "area": b, "loss": loss, "kept": kept, "rce": rate, "overlap": p1,
+        "iou": p1 / (c - p1), "drop": c / (c - p2) * (p1 - p2) / p1, "printed": (1 / (1 + kept / s)).abs() * rate,
+        "sign_mended": c / (s + kept) * (kept - loss) / (b - loss),
+    })  # fmt: skip
+
+
+def drop_rows(logits: Tensor, labels: Tensor, nu_max: Sequence[int]) -> pd.DataFrame:
+    """Return measured IoU drops of truncated logits beside what Eqs 29 to 32 predict, means over the classes present.
+
+    hard, soft: relative drop of mIoU and of the mean soft IoU when the logits are band-limited. rce: Eq. 10.
+    eq29, printed, sign_mended: class means of `class_drops`.
+    """
+    logits, labels = ce.check_inputs(logits, labels)
+    there = one_hot(labels, logits.shape[1]).sum((0, 2, 3)) > 0
+
+    def scores(y: Tensor) -> tuple[float, float]:
+        return rce_laws.hard_miou(y, labels), float(metrics.soft_iou(y.softmax(1), labels)[there].mean())
+
+    (hard, soft), rates, rows = scores(logits), ce.relative_loss_rate(logits, labels, list(nu_max)), []
+    for nu, rate in zip(nu_max, rates.tolist(), strict=True):
+        hard_low, soft_low = scores(sp.band_limit(logits, nu))
+        by_class = class_drops(logits, labels, nu)
+        rows.append({
+            "nu_max": nu, "rce": rate, "hard": metrics.relative_drop(hard, hard_low),
+            "soft": metrics.relative_drop(soft, soft_low), "eq29": by_class["drop"].mean(),
+            "printed": by_class["printed"].mean(), "sign_mended": by_class["sign_mended"].mean(),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def drop_limit(labels: Tensor, nu_max: int, classes: int) -> pd.DataFrame:
+    """Return what the drop of Eq. 29 tends to as S tends to B: 2 r/(1 + r) of each class that occurs in `labels`.
+
+    area b; beyond: r, the share of sum |b(nu)|^2 outside the box; limit; ringing: M, the largest modulus of P B.
+
+    >>> drop_limit(torch.tensor([[[0, 0, 1]]]), 0, 2).round(3).values.tolist()    # areas 2/3, 1/3 = shares of nu = 0
+    [[0.0, 0.667, 0.333, 0.5, 0.667], [1.0, 0.333, 0.667, 0.8, 0.333]]
+    """
+    onehot = one_hot(labels, classes).double()
+    low = sp.band_limit(onehot, nu_max)
+    area, kept = onehot.mean((0, 2, 3)), (onehot * low).mean((0, 2, 3))
+    there = area > 0
+    beyond = (1 - kept / area)[there]
+    return pd.DataFrame({
+        "class": torch.nonzero(there).flatten(), "area": area[there], "beyond": beyond,
+        "limit": 2 * beyond / (1 + beyond), "ringing": low.abs().amax((0, 2, 3))[there],
+    })  # fmt: skip
+
+
+def limit_bound(distance: np.ndarray | float, ringing: np.ndarray | float) -> np.ndarray:
+    """Return how far the drop of Eq. 29 can be from `drop_limit`: [(2M + 1) d/(1 - (1 + M) d) + d]/(1 - d).
+
+    d = int |S - B|/b is the `distance` of one class from its labels, or any larger number: L_CE/b is one, for a class
+    is left or wrongly entered with 1 - S of the true class, and 1 - S <= -log S. M is the `ringing`. With h = p/(c - p)
+    the banded IoU: |p2 - p2*| = |<S - B, P B>| <= M d b and c - p2 >= b (1 - (1 + M) d) give
+    |h - h*| <= (2M + 1) d/(1 - (1 + M) d), and IoU >= 1 - d. Infinite where (1 + M) d >= 1; slope 2M + 2 at 0.
+
+    >>> limit_bound(1e-6, 1.0).round(9), limit_bound(0.6, 1.0)
+    (np.float64(4e-06), np.float64(inf))
+    """
+    d, m = np.asarray(distance, float), np.asarray(ringing, float)
+    room = 1 - (1 + m) * d
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bound = ((2 * m + 1) * d / room + d) / (1 - d)
+    return np.where(room > 0, bound, np.inf)[()]
+
+
+def with_rate(labels: Tensor, nu_max: int, classes: int, *, scale: float, rce: float) -> Tensor:
+    """Return logits (B, C, H, W), right everywhere, as near to `labels` as scale * B or nearer, whose R_ce is `rce`.
+
+    U = max(0, -P B) off each class is the undershoot of the band-limited labels. The logits are scale * B - h U: wrong
+    classes are lowered, so every loss only falls. Without void the tail of Eq. 9 is -scale * E + h <U, U>, with E the
+    labels' energy beyond the box: h moves it through 0 to any size, while L_CE stays between two bounds.
+    `labels` without void, scale > 0, rce >= 0. Raises ValueError where P B >= 0 everywhere (then R_ce grows without
+    bound as S tends to B, for every network).
+    """
+    onehot = one_hot(labels, classes).double()
+    low = sp.band_limit(onehot, nu_max)
+    under = (-low).clamp(min=0) * (1 - onehot)
+    gain = float((under**2).sum(1).mean())
+    if gain < 1e-24:
+        raise ValueError(f"the labels inside nu_max = {nu_max} undershoot nowhere; expected P B < 0 somewhere")
+    start = scale * float((onehot * (onehot - low)).sum(1).mean())
+
+    def off(h: float) -> float:
+        return h * gain - start - rce * float(ce.cross_entropy(scale * onehot - h * under, labels).mean())
+
+    top = (start + rce * float(ce.cross_entropy(scale * onehot, labels).mean())) / gain
+    return scale * onehot - brentq(off, 0.0, top * (1 + 1e-9), xtol=1e-300, rtol=1e-14) * under
+
+
+def scaled_rows(logits: Tensor, labels: Tensor, scales: Sequence[float], nu_max: int) -> pd.DataFrame:
+    """Return one row for each scale tau of the logits tau Y: what R_ce and the soft and hard drops do at one limit.
+
+    rce: Eq. 10. hard: drop of mIoU when the logits are truncated (no argmax depends on tau). soft: class mean of
+    Eq. 29. missed: the share of L_CE that the tangent of Eq. 26 leaves out.
+    """
+    logits, labels = ce.check_inputs(logits, labels)
+    rows = rce_laws.temperature_sweep(logits, labels, scales, nu_max=nu_max)
+    rows = rows.rename(columns={"tau": "scale", "drop": "hard"})[["scale", "rce", "hard"]]
+    by_class = [class_drops(tau * logits, labels, nu_max) for tau in scales]
+    return rows.assign(soft=[x["drop"].mean() for x in by_class], missed=[missed(x) for x in by_class])
+
+
+def missed(by_class: pd.DataFrame) -> float:
+    """Return the share of L_CE that b(0) - p1 leaves out (Eq. 26), from `class_drops`."""
+    return float(1 - (by_class["area"] - by_class["overlap"]).sum() / by_class["loss"].sum())
+
+
+def near_rows(
+    labels: Tensor, nu_max: int, classes: int, scales: Sequence[float], rates: Sequence[float]
+) -> pd.DataFrame:
+    """Return one row for each network of `with_rate`: how near the labels it is, and its drop by Eq. 29.
+
+    scale, wanted (the R_ce asked for), rce (as measured), loss, missed (as `scaled_rows`), soft (class mean of Eq. 29),
+    off: the largest distance of a class from `drop_limit`, bound: the largest
+    `limit_bound` for d = L_CE/b. held: in each class the distance is within its bound; straight_held: the same for the
+    limit 2 r, which a drop proportional to the lost overlap would have.
+    """
+    limit, rows = drop_limit(labels, nu_max, classes), []
+    for scale in scales:
+        for rate in rates:
+            y = with_rate(labels, nu_max, classes, scale=scale, rce=rate)
+            by_class = class_drops(y, labels, nu_max)
+            loss = float(by_class["loss"].sum())
+            bound = limit_bound(loss / limit["area"], limit["ringing"])
+            off = (by_class["drop"] - limit["limit"]).abs()
+            straight = (by_class["drop"] - 2 * limit["beyond"]).abs()
+            rows.append({
+                "scale": scale, "wanted": rate, "rce": float(ce.relative_loss_rate(y, labels, [nu_max])[0]),
+                "loss": loss, "missed": missed(by_class), "soft": by_class["drop"].mean(), "off": off.max(),
+                "bound": bound.max(), "held": bool((off <= bound).all()),
+                "straight_held": bool((straight <= bound).all()),
+            })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def rising_pairs(rows: pd.DataFrame, column: str, *, apart: float = 1.1) -> tuple[int, int]:
+    """Return in how many pairs of rows `column` is larger where `rce` is larger by the factor `apart`, and all pairs.
+
+    >>> rising_pairs(pd.DataFrame({"rce": [1.0, 2.0, 2.1], "drop": [0.1, 0.2, 0.1]}), "drop")
+    (1, 2)
+    """
+    rce, value = rows["rce"].to_numpy(), rows[column].to_numpy()
+    pairs = rce[None, :] >= apart * rce[:, None]
+    return int((pairs & (value[None, :] > value[:, None])).sum()), int(pairs.sum())

@@ -17,11 +17,13 @@ from torch import Tensor
 from specseg.spectral import gradient as sg
 from specseg.spectral.spectrum import signed_frequencies
 
-OPERATIONS = (
-    "convolution, circular", "convolution, zero padding", "softplus", "ReLU", "up-sampling x4, half-pixel",
-    "up-sampling x4, align corners", "convolution, stride 2", "atrous 6", "atrous 12", "atrous 18",
-)  # fmt: skip
 WITHIN = (0, 1, 2)
+
+
+def _radius(size: int) -> Tensor:
+    """Return |nu| of every bin, 1 at least."""
+    nu = signed_frequencies(size).double()
+    return torch.sqrt(nu[:, None] ** 2 + nu[None, :] ** 2).clamp(min=1.0)
 
 
 def feature_field(size: int, *, decay: float = 1.0, rms: float = 1.0, seed: int = 0) -> Tensor:
@@ -33,81 +35,67 @@ def feature_field(size: int, *, decay: float = 1.0, rms: float = 1.0, seed: int 
     >>> tuple(x.shape), round(float(x.pow(2).mean().sqrt()), 6)
     ((1, 1, 9, 9), 3.0)
     """
-    if size < 2:
-        raise ValueError(f"size {size}: expected at least 2")
     white = torch.from_numpy(np.random.default_rng(seed).standard_normal((size, size)))
-    nu = signed_frequencies(size).double()
-    radius = torch.sqrt(nu[:, None] ** 2 + nu[None, :] ** 2).clamp(min=1.0)
-    field = torch.fft.ifft2(torch.fft.fft2(white) * radius**-decay).real
+    field = torch.fft.ifft2(torch.fft.fft2(white) * _radius(size) ** -decay).real
     field = field - field.mean()
     return (rms * field / field.pow(2).mean().sqrt())[None, None]
 
 
-def operation(name: str, size: int, *, seed: int = 0) -> sg.Map:
-    """Return one operation of `OPERATIONS` for (1, 1, size, size); kernels are 3 x 3 normal numbers drawn by `seed`.
+def _circular(x: Tensor, kernel: Tensor) -> Tensor:
+    """Return a 3 x 3 convolution layer (B, A, 3, 3) with circular padding."""
+    return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="circular"), kernel)
 
-    The two up-samplings give 4 size and 4 (size - 1) + 1 pixels. Raises ValueError that lists the names.
 
-    >>> operation("ReLU", 9)(torch.tensor([-1.0, 2.0]))
+def operations(size: int, *, seed: int = 0) -> dict[str, sg.Map]:
+    """Return the operations studied, for (1, 1, size, size), by name; kernels are 3 x 3 normal numbers drawn by `seed`.
+
+    The two up-samplings give 4 size and 4 (size - 1) + 1 pixels.
+
+    >>> operations(9)["ReLU"](torch.tensor([-1.0, 2.0]))
     tensor([0., 2.])
     """
     kernel = torch.from_numpy(np.random.default_rng(1000 + seed).standard_normal((1, 1, 3, 3))) / 3
-    large = 4 * (size - 1) + 1
-    table: dict[str, sg.Map] = {
-        "convolution, circular": lambda x: F.conv2d(F.pad(x, (1, 1, 1, 1), mode="circular"), kernel),
+    large = (4 * (size - 1) + 1,) * 2
+    return {
+        "convolution, circular": lambda x: _circular(x, kernel),
         "convolution, zero padding": lambda x: F.conv2d(x, kernel, padding=1),
         "softplus": F.softplus,
         "ReLU": torch.relu,
         "up-sampling x4, half-pixel": lambda x: F.interpolate(x, scale_factor=4, mode="bilinear", align_corners=False),
-        "up-sampling x4, align corners": lambda x: F.interpolate(
-            x, (large, large), mode="bilinear", align_corners=True
-        ),
+        "up-sampling x4, align corners": lambda x: F.interpolate(x, large, mode="bilinear", align_corners=True),
         "convolution, stride 2": lambda x: F.conv2d(x, kernel, padding=1, stride=2),
         **{f"atrous {r}": lambda x, r=r: F.conv2d(x, kernel, padding=r, dilation=r) for r in (6, 12, 18)},
     }
-    if name not in table:
-        raise ValueError(f"operation {name!r}: expected one of {'; '.join(table)}")
-    return table[name]
 
 
-def stack(depth: int, *, activation: sg.Map = torch.relu, width: int = 1, seed: int = 0) -> sg.Map:
+def stack(depth: int, *, activation: sg.Map = torch.relu, seed: int = 0) -> sg.Map:
     """Return `depth` layers of a 3 x 3 convolution, a normalisation to rms 1 over the frame, and an activation.
 
-    1 channel in and out, `width` between. The normalisation's scale is held constant (as BatchNorm's is at test time).
-    Raises ValueError for a depth below 1.
-
-    >>> tuple(stack(2, width=3)(torch.ones(1, 1, 5, 5, dtype=torch.float64)).shape)
-    (1, 1, 5, 5)
+    One channel. The normalisation's scale is held constant (as BatchNorm's is at test time).
     """
-    if depth < 1:
-        raise ValueError(f"depth {depth}: expected at least 1")
     rng = np.random.default_rng(2000 + seed)
-    widths = [1, *[width] * (depth - 1), 1]
-    kernels = [torch.from_numpy(rng.standard_normal((b, a, 3, 3))) for a, b in zip(widths, widths[1:], strict=False)]
+    kernels = [torch.from_numpy(rng.standard_normal((1, 1, 3, 3))) for _ in range(depth)]
 
     def fn(x: Tensor) -> Tensor:
         for kernel in kernels:
-            x = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="circular"), kernel)
+            x = _circular(x, kernel)
             x = activation((x - x.detach().mean()) / x.detach().std().clamp(min=1e-12))
         return x
 
     return fn
 
 
-def fig3_rows(
-    size: int, operations: Sequence[str] = OPERATIONS, *, decay: float = 1.0, seed: int = 0
-) -> dict[tuple[str, int], Tensor]:
+def fig3_rows(size: int, names: Sequence[str] = (), *, seed: int = 0) -> dict[tuple[str, int], Tensor]:
     """Return the rows |dy(nu_i)/dx(nu_j)| of Fig. 3: (operation, nu) -> complex (size, size), nu_i = (nu, nu).
 
-    nu = 0, M/4, M/2 rounded down; where the output is smaller (stride 2) its own Nyquist limit bounds nu.
+    nu = 0, M/4, M/2 rounded down; where the output is smaller (stride 2) its own Nyquist limit bounds nu. `names` of
+    the operations, by default all.
     """
-    x = feature_field(size, decay=decay, seed=seed)
-    rows = {}
-    for name in operations:
-        fn = operation(name, size, seed=seed)
-        limit = fn(x).shape[-1] // 2
+    x, known, rows = feature_field(size, seed=seed), operations(size, seed=seed), {}
+    for name in names or known:
+        limit = known[name](x).shape[-1] // 2
         for nu in (0, size // 4, size // 2):
-            rows[name, nu] = sg.layer_row(fn, x, (min(nu, limit), min(nu, limit)))[0]
+            rows[name, nu] = sg.layer_row(known[name], x, (min(nu, limit), min(nu, limit)))[0]
     return rows
 
 
@@ -119,7 +107,7 @@ def fig3_table(size: int, *, seeds: int = 4) -> pd.DataFrame:
     lines = []
     for seed in range(seeds):
         for (name, nu), row in fig3_rows(size, seed=seed).items():
-            nu_i = (min(nu, size // 4), min(nu, size // 4)) if "stride" in name else (nu, nu)
+            nu_i = (min(nu, size // 4) if "stride" in name else nu,) * 2
             largest = int(row.abs().argmax()) == (nu_i[0] % size) * size + nu_i[1] % size
             lines += [(name, nu, w, seed, sg.row_energy(row, nu_i, w), largest) for w in WITHIN]
     return pd.DataFrame(lines, columns=["operation", "nu_i", "within", "seed", "value", "diagonal_largest"])
@@ -179,124 +167,35 @@ def relu_spread_table(decays: Sequence[float], size: int, *, seeds: int = 8, rea
 
     The law is `arcsine_spectrum` of the features' expected power |nu|^-2 decay; the row is F(relu'(Z)) round nu_i.
     """
-    nu = signed_frequencies(size).double()
-    radius = torch.sqrt(nu[:, None] ** 2 + nu[None, :] ** 2).clamp(min=1.0)
     lines = []
     for decay in decays:
-        power = radius ** (-2 * decay)
+        power = _radius(size) ** (-2 * decay)
         power[0, 0] = 0
         law = arcsine_spectrum(power).clamp(min=0).sqrt()
-        rows = []
-        for seed in range(seeds):
-            z = feature_field(size, decay=decay, seed=seed)[0, 0]
-            rows.append(torch.fft.fft2(sg.slope(torch.relu, z), norm="forward"))
+        fields = [feature_field(size, decay=decay, seed=seed)[0, 0] for seed in range(seeds)]
+        rows = [torch.fft.fft2(sg.slope(torch.relu, z), norm="forward") for z in fields]
         for w in range(reach + 1):
-            measured = np.mean([row_share(row, w) for row in rows])
-            lines += [(decay, w, "measured", measured), (decay, w, "law", row_share(law, w))]
+            measured = np.mean([sg.row_energy(row, (0, 0), w) for row in rows])
+            lines += [(decay, w, "measured", measured), (decay, w, "law", sg.row_energy(law, (0, 0), w))]
     return pd.DataFrame(lines, columns=["decay", "within", "kind", "value"])
-
-
-def column_shares(matrix: Tensor) -> Tensor:
-    """Return the share of each column's energy that a spectral gradient (n, n) has on its diagonal, (n,).
-
-    For a layer g(nu_i - nu_j) k(nu_j) it is |g(0)|^2/sum |g|^2 = <sigma'>^2/<sigma'^2> in every column (Parseval), as
-    |k(nu_j)|^2 is common to a column; a ReLU's is its active fraction. A row mixes the k of all columns: no such law.
-    Raises ValueError for a matrix that is not square or has an empty column.
-
-    >>> column_shares(torch.tensor([[3.0, 0.0], [4.0, 2.0]])).tolist()
-    [0.36, 1.0]
-    """
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise ValueError(f"matrix: expected (n, n), got {tuple(matrix.shape)}")
-    energy = matrix.abs().double().pow(2)
-    if bool((energy.sum(0) == 0).any()):
-        raise ValueError("matrix: a column is zero, so its energy has no shares")
-    return energy.diagonal() / energy.sum(0)
 
 
 def relu_layers(size: int, *, seeds: int = 4) -> pd.DataFrame:
     """Return, for a 3 x 3 kernel and a ReLU, one line a draw: active, columns, rows, largest.
 
     active: share of positive pre-activations; columns, rows: the largest distance of a column's or a row's share on the
-    diagonal from it; largest: rows whose largest entry lies on the diagonal.
+    diagonal from it; largest: rows whose largest entry lies on the diagonal. A layer g(nu_i - nu_j) k(nu_j) has
+    |g(0)|^2/sum |g|^2 = <sigma'>^2/<sigma'^2> there in every column (Parseval), as |k(nu_j)|^2 is common to a column;
+    a row mixes the k of all columns: no such law.
     """
     lines = []
     for seed in range(seeds):
         kernel = torch.from_numpy(np.random.default_rng(seed).standard_normal((3, 3)))
-        z = F.conv2d(F.pad(feature_field(size, seed=seed), (1, 1, 1, 1), mode="circular"), kernel[None, None])[0, 0]
-        full, active = sg.conv_layer(kernel, z, torch.relu), float((z > 0).double().mean())
-        off = [float((column_shares(m) - active).abs().max()) for m in (full, full.T)]
-        lines.append((active, *off, int((full.abs().argmax(1) == torch.arange(len(full))).sum())))
+        z = _circular(feature_field(size, seed=seed), kernel[None, None])[0, 0]
+        energy, active = sg.conv_layer(kernel, z, torch.relu).abs().pow(2), float((z > 0).double().mean())
+        off = [float((energy.diagonal() / energy.sum(axis) - active).abs().max()) for axis in (0, 1)]
+        lines.append((active, *off, int((energy.argmax(1) == torch.arange(len(energy))).sum())))
     return pd.DataFrame(lines, columns=["active", "columns", "rows", "largest"])
-
-
-def row_share(row: Tensor, within: int) -> float:
-    """Return `gradient.row_energy` round nu_i = (0, 0).
-
-    >>> row_share(torch.tensor([[3.0, 4.0, 0.0]]), 0)
-    0.36
-    """
-    return round(sg.row_energy(row, (0, 0), within), 12)
-
-
-def softplus_rows(
-    rms: Sequence[float], size: int
-) -> tuple[dict[float, np.ndarray], dict[float, float], tuple[int, int]]:
-    """Return a softplus layer's row at nu_i = (M/4, M/4) for several rms of Z: magnitudes, diagonal shares, nu_i.
-
-    Magnitudes are centred (zero frequency in the middle) and relative to the largest; the kernel is the identity.
-    """
-    nu = (size // 4, size // 4)
-    images, shares = {}, {}
-    for value in rms:
-        row = sg.layer_row(F.softplus, feature_field(size, rms=value), nu)[0]
-        image = np.fft.fftshift(row.abs().numpy())
-        images[value], shares[value] = image / image.max(), sg.row_energy(row, nu)
-    return images, shares, nu
-
-
-def small_kernel(channels: int, *, size: int = 16, seed: int = 0) -> tuple[float, float]:
-    """Return (largest |K|, rms Z) of a 3 x 3 layer at He's initialisation with |X| < 1, X uniform: footnote 2's case.
-
-    var Z = 9 C var K <X^2> = 2/3 whatever the number C of channels, while the entries of K shrink as 1/sqrt C.
-
-    >>> small_kernel(64)[0] < 0.3 < small_kernel(64)[1]
-    True
-    """
-    kernel, z = he_layer(channels, size=size, seed=seed)
-    return float(kernel.abs().max()), float(z.pow(2).mean().sqrt())
-
-
-def upsampled_frequency(nu: float, coarse: int, fine: int) -> float:
-    """Return where bilinear up-sampling with corners on corners puts a wave of `nu` cycles per frame: nu r'.
-
-    The coarse points stand (fine - 1)/(coarse - 1) fine pixels apart, so the wave exp(2 pi j nu m/coarse) has
-    nu (coarse - 1)/(coarse (fine - 1)) cycles a fine pixel, times `fine` per frame. From 33 to 129 the factor is
-    129 * 32/(33 * 128) = 129/132. With half-pixel centres it is 1.
-
-    >>> round(upsampled_frequency(16, 33, 129), 3)
-    15.636
-    """
-    if coarse < 2 or fine < 2:
-        raise ValueError(f"coarse {coarse}, fine {fine}: expected at least 2 points each")
-    return nu * fine * (coarse - 1) / (coarse * (fine - 1))
-
-
-def upsampling_fit(nu: int, coarse: int, factor: int, stretch: float) -> float:
-    """Return what is left of an up-sampled wave when its four images at (stretch nu + q L)/L are fitted, relative.
-
-    Corners on corners, one axis: L = factor (coarse - 1) + 1 points. Zero to rounding when `stretch` is right, as every
-    output lies between two inputs: no edge enters.
-    """
-    fine = factor * (coarse - 1) + 1
-    m = torch.arange(coarse).double()
-    parts = [f(2 * torch.pi * nu * m / coarse)[None, None] for f in (torch.cos, torch.sin)]
-    real, imag = (F.interpolate(p, fine, mode="linear", align_corners=True)[0, 0] for p in parts)
-    wave = torch.complex(real, imag)
-    t = torch.arange(fine).double()
-    basis = torch.stack([torch.exp(2j * torch.pi * (stretch * nu / fine + q / factor) * t) for q in range(factor)], 1)
-    left = wave - basis @ torch.linalg.lstsq(basis, wave[:, None]).solution[:, 0]
-    return float(left.norm() / wave.norm())
 
 
 def dropped_over_kept(kernel: Tensor, z: Tensor) -> float:
@@ -326,9 +225,12 @@ def mirror_table(size: int, operations: Sequence[str], *, seeds: int = 4) -> pd.
     return pd.DataFrame(lines, columns=["operation", "nu_i", "seed", "value"])
 
 
-def he_layer(channels: int, *, size: int = 16, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Return (kernels (8, C, 3, 3), pre-activations (8, size, size)) at He's initialisation, X uniform, |X| < 1."""
-    rng = np.random.default_rng(seed)
-    x = torch.from_numpy(rng.uniform(-1, 1, (1, channels, size, size)))
+def he_layer(channels: int) -> tuple[Tensor, Tensor]:
+    """Return (kernels (8, C, 3, 3), pre-activations (8, 16, 16)) at He's initialisation, X uniform, |X| < 1.
+
+    var Z = 9 C var K <X^2> = 2/3 whatever the number C of channels, while the entries of K shrink as 1/sqrt C.
+    """
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(rng.uniform(-1, 1, (1, channels, 16, 16)))
     kernel = torch.from_numpy(rng.standard_normal((8, channels, 3, 3)) * np.sqrt(2 / (9 * channels)))
-    return kernel, F.conv2d(F.pad(x, (1, 1, 1, 1), mode="circular"), kernel)[0]
+    return kernel, _circular(x, kernel)[0]

@@ -29,9 +29,8 @@ def lrg_prediction(labels: Tensor, num_classes: int, size: int, *, confidence: f
     to the labels' grid, as decoders do. Logits: float64 (1, C, size, size).
     """
     planes = one_hot(labels, num_classes).double()[None]
-    shape = (labels.shape[0], labels.shape[1])
     logits = confidence * (2 * F.interpolate(planes, (size, size), mode="bilinear", antialias=True) - 1)
-    return logits, lambda x: F.interpolate(x, shape, mode="bilinear", align_corners=True)
+    return logits, lambda x: F.interpolate(x, labels.shape, mode="bilinear", align_corners=True)
 
 
 def observation4_table(labels: Tensor, num_classes: int, size: int, *, confidence: float) -> pd.DataFrame:
@@ -116,29 +115,27 @@ def confidence_table(
     zero, low: `moved` of L_ce(0) and of the low part in `removal_table`; unit = |change of L_ce(0)| over L_CE; rise of
     L_CE over itself; best: whether this confidence has the least loss of those given, as a trained network's has.
     """
-    lines = []
+    parts = []
     for regime, labels in maps.items():
         for k, one in enumerate(labels):
             table = removal_table(one, classes[regime], size, nu_max, confidences=confidences)
-            for confidence, part in table.groupby("confidence"):
-                part = part.set_index("part")
-                before, after = part["before"], part["after"]
-                lines.append((regime, k, confidence, before["L_CE"], part["moved"]["L_ce(0)"], part["moved"]["low"],
-                              abs(after["L_ce(0)"] - before["L_ce(0)"]) / before["L_CE"],
-                              after["L_CE"] / before["L_CE"] - 1))  # fmt: skip
-    columns = ["regime", "map", "confidence", "loss", "zero", "low", "unit", "rise"]
-    table = pd.DataFrame(lines, columns=columns)
-    table["best"] = table["loss"] == table.groupby(["regime", "map"])["loss"].transform("min")
-    return table
+            before, after, moved = (table.pivot(index="confidence", columns="part", values=v)
+                                    for v in ("before", "after", "moved"))  # fmt: skip
+            loss, unit = before["L_CE"], (after["L_ce(0)"] - before["L_ce(0)"]).abs() / before["L_CE"]
+            parts.append(pd.DataFrame({
+                "regime": regime, "map": k, "confidence": loss.index, "loss": loss, "zero": moved["L_ce(0)"],
+                "low": moved["low"], "unit": unit, "rise": after["L_CE"] / loss - 1, "best": loss == loss.min(),
+            }))  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
 
 
 def zero_table(
     labels: Mapping[str, Tensor], classes: Mapping[str, int], size: int, confidences: Sequence[float] = CONFIDENCES
 ) -> pd.DataFrame:
-    """Return for each kind of labels and confidence: regime, confidence, fall, early, own, whole.
+    """Return for each kind of labels and confidence: regime, confidence, fall, own, whole.
 
-    Medians of |dL_ce(0)/dx(nu_j)|: fall, over the upper quarter of nu_j against nu_j = 1; early, over nu_j = 2 to 4
-    against the same; own, from M/4 on over |dL_ce(nu_j)/dx(nu_j)|; whole, |dL_CE| over the latter.
+    Medians of |dL_ce(0)/dx(nu_j)|: fall, over the upper quarter of nu_j against nu_j = 1; own, from M/4 on over
+    |dL_ce(nu_j)/dx(nu_j)|; whole, |dL_CE| over the latter.
     """
     lines = []
     for regime, one in labels.items():
@@ -147,7 +144,7 @@ def zero_table(
             by = by.pivot(index="nu_j", columns="part", values="value")
             zero, upper = by["L_ce(0)"] / by["L_ce(0)"][1], by.loc[size // 4 :]
             lines.append((
-                regime, confidence, zero.loc[3 * (size // 8) :].median(), zero.loc[2:4].median(),
+                regime, confidence, zero.loc[3 * (size // 8) :].median(),
                 (upper["L_ce(0)"] / upper["L_ce(nu_j)"]).median(), (upper["L_CE"] / upper["L_ce(nu_j)"]).median(),
             ))  # fmt: skip
-    return pd.DataFrame(lines, columns=["regime", "confidence", "fall", "early", "own", "whole"])
+    return pd.DataFrame(lines, columns=["regime", "confidence", "fall", "own", "whole"])

@@ -12,32 +12,17 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from scipy import optimize
 from torch import Tensor
 
 from specseg.spectral import cost
 from specseg.spectral import cross_entropy as ce
 from specseg.spectral import iou as metrics
 from specseg.spectral import spectrum as sp
-from specseg.spectral.floor import fejer_weights
+from specseg.spectral.floor import fejer, label_entropy
+from specseg.spectral.labels import one_hot
 
-WINDOWS = ("fejer", "box")
-
-
-def label_entropy(labels: Tensor, *, ignore_index: int = 255) -> Tensor:
-    """Return H of each image's class histogram times its labelled share, (B,): the Jensen floor of L_ce(0).
-
-    With pi_c the share of the frame that class c covers and m their sum, m H(pi/m) = -sum_c pi_c log(pi_c/m).
-
-    >>> label_entropy(torch.tensor([[[0, 1]]]))
-    tensor([0.6931], dtype=torch.float64)
-    """
-    labels = torch.as_tensor(labels).long()
-    rows = []
-    for image in labels:
-        counts = torch.bincount(image[image != ignore_index].flatten()).double()
-        pi = counts[counts > 0] / image.numel()
-        rows.append(-(pi * (pi / pi.sum()).log()).sum())
-    return torch.stack(rows)
+WINDOWS = {"fejer": fejer, "box": sp.band_limit}
 
 
 class ZeroFrequency(NamedTuple):
@@ -65,13 +50,20 @@ def zero_frequency(logits: Tensor, labels: Tensor) -> ZeroFrequency:
     True
     """
     logits, labels = ce.check_inputs(logits, labels)
-    known = labels != 255
-    counts = [torch.bincount(x[k], minlength=logits.shape[1]) for x, k in zip(labels, known, strict=True)]
-    pi, m = torch.stack(counts).double() / known[0].numel(), known.double().mean((1, 2))
-    log_p = logits.mean((2, 3)).log_softmax(1)
-    log_s = logits.log_softmax(1).mean((2, 3))
-    entropy = label_entropy(labels).to(pi.device)
-    return ZeroFrequency(entropy, -(pi * log_p).sum(1) - entropy, m * (log_p.exp() * (log_p - log_s)).sum(1))
+    pi = _shares(labels, logits.shape[1])
+    log_p, log_s = logits.mean((2, 3)).log_softmax(1), logits.log_softmax(1).mean((2, 3))
+    entropy = _entropy(pi)
+    return ZeroFrequency(entropy, -(pi * log_p).sum(1) - entropy, pi.sum(1) * (log_p.exp() * (log_p - log_s)).sum(1))
+
+
+def _shares(labels: Tensor, classes: int) -> Tensor:
+    """Return pi: the share of the frame that each class covers, (B, C)."""
+    return one_hot(labels, classes).double().mean((2, 3))
+
+
+def _entropy(pi: Tensor) -> Tensor:
+    """Return m H(pi/m) of each image, (B,): the Jensen floor of L_ce(0)."""
+    return torch.tensor([label_entropy(one[:, None, None]) for one in pi], dtype=torch.float64, device=pi.device)
 
 
 def cancellation(logits: Tensor, labels: Tensor, *, nu_max: int) -> dict[str, float]:
@@ -83,7 +75,7 @@ def cancellation(logits: Tensor, labels: Tensor, *, nu_max: int) -> dict[str, fl
     L_ce(0) <= L_CE.
     """
     total, kept, _ = ce.truncated_cross_entropy(logits, labels, [0, nu_max])
-    zero, floor = kept[:, 0], label_entropy(labels).to(total.device)
+    zero, floor = kept[:, 0], _entropy(_shares(labels, logits.shape[1]))
     return {
         "loss": float(total.mean()), "zero": float(zero.mean()), "rest": float((total - zero).mean()),
         "tail": float((total - kept[:, 1]).mean()), "floor": float(floor.mean()),
@@ -92,18 +84,22 @@ def cancellation(logits: Tensor, labels: Tensor, *, nu_max: int) -> dict[str, fl
     }  # fmt: skip
 
 
+def hard_miou(logits: Tensor, labels: Tensor) -> float:
+    """Return the mIoU of the argmax."""
+    return metrics.mean_iou(metrics.confusion_matrix(logits.argmax(1), labels, logits.shape[1]))
+
+
 def temperature_sweep(logits: Tensor, labels: Tensor, taus: Sequence[float], *, nu_max: int) -> pd.DataFrame:
     """Return one row for each tau of the logits tau Y: loss, R_ce, mIoU, mIoU after truncation, relative drop.
 
     Scaling the classifier's weights and bias by tau does this. No argmax changes, nor does that of P(tau Y) = tau P Y:
     mIoU and drop stay. Without void the tail is exactly tau times that of Y, since Y_p drops out for nu != 0.
     """
-    classes, rows = logits.shape[1], []
-    low = sp.band_limit(logits, nu_max)
-    scores = [metrics.mean_iou(metrics.confusion_matrix(y.argmax(1), labels, classes)) for y in (logits, low)]
+    low, rows = sp.band_limit(logits, nu_max), []
+    scores = [hard_miou(y, labels) for y in (logits, low)]
     for tau in taus:
         parts = ce.truncated_cross_entropy(tau * logits, labels, nu_max)
-        same = [metrics.mean_iou(metrics.confusion_matrix((tau * y).argmax(1), labels, classes)) for y in (logits, low)]
+        same = [hard_miou(tau * y, labels) for y in (logits, low)]
         rows.append({
             "tau": tau, "nu_max": nu_max, "loss": float(parts.total.mean()),
             "tail": float((parts.total - parts.kept[:, 0]).mean()), "rce": float(ce.loss_rate(parts)[0]),
@@ -113,21 +109,17 @@ def temperature_sweep(logits: Tensor, labels: Tensor, taus: Sequence[float], *, 
     return pd.DataFrame(rows)
 
 
-def calibrated_temperature(logits: Tensor, labels: Tensor, *, low: float = 0.05, high: float = 20.0) -> float:
-    """Return the tau that minimises L_CE of tau Y (convex in tau), sought in log tau.
+def calibrated_temperature(logits: Tensor, labels: Tensor) -> float:
+    """Return the tau that minimises L_CE of tau Y (convex in tau), sought in log tau between 0.05 and 20.
 
-    Raises ValueError where the minimum lies at an end of [low, high]: the argmax is always right, or carries nothing.
+    Raises ValueError where the minimum lies at an end: the argmax is always right, or carries nothing.
     """
-
-    from scipy import optimize
-
-    def loss(x: float) -> float:
-        return float(ce.cross_entropy(np.exp(x) * logits, labels).mean())
-
-    ends = np.log(low), np.log(high)
-    best = optimize.minimize_scalar(loss, bounds=ends, method="bounded", options={"xatol": 1e-7}).x
-    if min(abs(best - e) for e in ends) < 1e-3:
-        raise ValueError(f"logits: no minimum of L_CE for tau in {low:g} .. {high:g}")
+    ends = np.log([0.05, 20.0])
+    best = optimize.minimize_scalar(
+        lambda x: float(ce.cross_entropy(np.exp(x) * logits, labels).mean()), bounds=ends, method="bounded",
+        options={"xatol": 1e-7}).x  # fmt: skip
+    if np.abs(best - ends).min() < 1e-3:
+        raise ValueError("logits: no minimum of L_CE for tau in 0.05 .. 20")
     return float(np.exp(best))
 
 
@@ -165,26 +157,16 @@ def filtered_loss(logits: Tensor, labels: Tensor, nu_max: int, *, window: str = 
     `window`: "box" keeps |u|, |v| <= nu_max, as Eq. 9 does; "fejer" weights them (1 - |u|/(nu_max + 1)) and likewise v.
     Fejer's kernel is nowhere negative and has the mean 1, so K averages; -log softmax is convex, hence (Jensen, pixel
     by pixel) CE(KY) <= -<B, K log S> for ALL logits and labels, void or not. The box's kernel has negative lobes, and
-    the truncated loss is no bound. Beyond the paper. Raises ValueError as `check_inputs`, for a nu_max beyond Nyquist
-    and for an unknown window.
+    the truncated loss is no bound. Beyond the paper.
 
     >>> y = torch.tensor([[[[9.0, 0.0, 0.0]], [[0.0, 0.0, 0.0]]]])
     >>> now = filtered_loss(y, torch.zeros(1, 1, 3, dtype=torch.long), 0)
     >>> bool(now.filtered < now.truncated), bool(torch.isclose(now.truncated, now.loss))   # one class: no tail at all
     (True, True)
     """
-    if window not in WINDOWS:
-        raise ValueError(f"window {window!r}: expected one of {', '.join(WINDOWS)}")
     logits, labels = ce.check_inputs(logits, labels)
-    h, w = labels.shape[-2:]
-    limit = sp.check_nu_max(nu_max, (h, w))
-    weights = [fejer_weights(n, limit).to(logits) for n in (h, w)]
-    if window == "box":
-        weights = [(a > 0).to(logits) for a in weights]
-    kernel = weights[0][:, None] * weights[1]
-    low, logp = (torch.fft.ifft2(torch.fft.fft2(x) * kernel).real for x in (logits, logits.log_softmax(1)))
-    onehot = torch.stack([labels == c for c in range(logits.shape[1])], 1).to(logits)
-    truncated = -(onehot * logp).sum(1).mean((1, 2))
+    low, logp = (WINDOWS[window](x, nu_max) for x in (logits, logits.log_softmax(1)))
+    truncated = -(one_hot(labels, logits.shape[1]) * logp).sum(1).mean((1, 2))
     return Filtered(ce.cross_entropy(logits, labels), ce.cross_entropy(low, labels), truncated)
 
 
@@ -198,13 +180,12 @@ def wrap_tail(logits: Tensor, labels: Tensor, nu_max: int) -> tuple[float, float
     Void counts as no class; corners of the box, kinks and the scene's own contours are left out.
     """
     logits, labels = ce.check_inputs(logits, labels)
-    logp = logits.log_softmax(1)
-    onehot = torch.stack([labels == c for c in range(logits.shape[1])], 1).double()
-    across = [(x[..., 0] - x[..., -1]) for x in (onehot, logp)]
-    down = [(x[..., 0, :] - x[..., -1, :]) for x in (onehot, logp)]
-    h, w = labels.shape[-2:]
-    jumps = [(b * y).sum(1).mean() for b, y in (across, down)]
-    return tuple(float(-jump * ramp_tail(n, nu_max)) for jump, n in zip(jumps, (w, h), strict=True))
+    both = [one_hot(labels, logits.shape[1]).double(), logits.log_softmax(1)]
+    out = []
+    for axis in (-1, -2):
+        b, y = (x.select(axis, 0) - x.select(axis, -1) for x in both)
+        out.append(float(-(b * y).sum(1).mean() * ramp_tail(labels.shape[axis], nu_max)))
+    return tuple(out)
 
 
 def ramp_tail(n: int, nu_max: int) -> float:
@@ -226,13 +207,9 @@ def boundary_and_average(logits: Tensor, labels: Tensor, nu_max: Sequence[int]) 
     for boundary in sp.BOUNDARIES:
         parts = ce.truncated_cross_entropy(logits, labels, list(nu_max), boundary=boundary)
         tails = (parts.total[:, None] - parts.kept).mean(0) / parts.total.mean()
-        for average in ce.AVERAGES:
-            both = zip(nu_max, ce.loss_rate(parts, average=average).tolist(), tails.tolist(), strict=True)
-            rows += [
-                {"boundary": boundary, "average": average, "nu_max": nu, "rce": rate, "tail": tail}
-                for nu, rate, tail in both
-            ]
-    loss = float(ce.cross_entropy(logits, labels).mean())
-    wrap = [{"boundary": "frame alone", "average": "ratio_of_means", "nu_max": nu,
-             "tail": sum(wrap_tail(logits, labels, nu)) / loss} for nu in nu_max]  # fmt: skip
-    return pd.DataFrame(rows + [w | {"rce": abs(w["tail"])} for w in wrap])
+        rows += [pd.DataFrame({"boundary": boundary, "average": average, "nu_max": nu_max, "tail": tails,
+                               "rce": ce.loss_rate(parts, average=average)}) for average in ce.AVERAGES]  # fmt: skip
+    wrap = np.array([sum(wrap_tail(logits, labels, nu)) for nu in nu_max]) / float(parts.total.mean())
+    rows.append(pd.DataFrame({"boundary": "frame alone", "average": "ratio_of_means", "nu_max": nu_max,
+                              "tail": wrap, "rce": abs(wrap)}))  # fmt: skip
+    return pd.concat(rows, ignore_index=True)

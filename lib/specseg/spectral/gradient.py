@@ -15,7 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from specseg.spectral.labels import check_labels, one_hot
+from specseg.spectral.labels import check_labels
 from specseg.spectral.spectrum import signed_frequencies
 
 Map = Callable[[Tensor], Tensor]
@@ -32,13 +32,6 @@ def _feature(x: Tensor, name: str = "x") -> Tensor:
 
 def _finite(x: Tensor) -> bool:
     return x.numel() == 0 or all(math.isfinite(value) for value in torch.aminmax(x.detach()))  # isfinite() is slower
-
-
-def _check_nu(nu: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int]:
-    for value, n, axis in zip(nu, shape, ("u", "v"), strict=True):
-        if abs(value) > n // 2:
-            raise ValueError(f"nu_i: |{axis}| = {abs(value)} is beyond the Nyquist limit {n // 2} of {n} pixels")
-    return int(nu[0]), int(nu[1])
 
 
 def layer(fn: Map, x: Tensor) -> Tensor:
@@ -80,8 +73,10 @@ def layer_row(fn: Map, x: Tensor, nu_i: tuple[int, int], *, channel: int = 0) ->
 
 def _wave(shape: tuple[int, int], nu: tuple[int, int], like: Tensor) -> Tensor:
     """Return exp(-2 pi j nu t) on the grid: multiplied with Y and averaged it gives y(nu)."""
-    u, v = _check_nu(nu, shape)
-    angles = (-2 * torch.pi / n * (k * torch.arange(n) % n).double() for k, n in zip((u, v), shape, strict=True))
+    for k, n, axis in zip(nu, shape, ("u", "v"), strict=True):
+        if abs(k) > n // 2:
+            raise ValueError(f"nu_i: |{axis}| = {abs(k)} is beyond the Nyquist limit {n // 2} of {n} pixels")
+    angles = (-2 * torch.pi / n * (int(k) * torch.arange(n) % n).double() for k, n in zip(nu, shape, strict=True))
     dtype = torch.complex128 if like.dtype == torch.float64 else torch.complex64
     rows, cols = (torch.polar(torch.ones_like(a), a).to(like.device, dtype) for a in angles)
     return rows[:, None] * cols[None, :]
@@ -94,7 +89,7 @@ def _spectral_row(y: Tensor, real: Tensor, imag: Tensor, x: Tensor) -> Tensor:
     return torch.fft.ifft2(torch.complex(first[0], second[0]), norm="forward")
 
 
-def kernel_spectrum(kernel: Tensor, shape: tuple[int, int], *, correlation: bool = True, dilation: int = 1) -> Tensor:
+def kernel_spectrum(kernel: Tensor, shape: tuple[int, int], *, correlation: bool = True) -> Tensor:
     """Return k(nu), the unnormalised DFT of a centred kernel on a grid, so that z = k x (Eq. 43), complex (H, W).
 
     `kernel`: real (kh, kw). torch's convolutions are correlations, Z(t) = sum_a K(a) X(t + a): their k is the conjugate
@@ -108,11 +103,8 @@ def kernel_spectrum(kernel: Tensor, shape: tuple[int, int], *, correlation: bool
         raise ValueError(f"kernel: expected a real (kh, kw) tensor, got {kernel.dtype} {tuple(kernel.shape)}")
     padded = kernel.new_zeros(shape)
     kh, kw = kernel.shape
-    rows = ((torch.arange(kh) - kh // 2) * dilation) % shape[0]
-    cols = ((torch.arange(kw) - kw // 2) * dilation) % shape[1]
-    index = (rows[:, None] * shape[1] + cols[None, :]).flatten()
-    padded = padded.flatten().index_add(0, index, kernel.flatten()).reshape(shape)
-    k = torch.fft.fft2(padded)
+    rows, cols = (torch.arange(kh) - kh // 2) % shape[0], (torch.arange(kw) - kw // 2) % shape[1]
+    k = torch.fft.fft2(padded.index_put_((rows[:, None], cols[None, :]), kernel, accumulate=True))
     return k.conj().resolve_conj() if correlation else k
 
 
@@ -140,7 +132,7 @@ def gather_differences(g: Tensor) -> Tensor:
     return matrix.reshape(h * w, h * w)
 
 
-def conv_layer(kernel: Tensor, z: Tensor, activation: Map, *, correlation: bool = True) -> Tensor:
+def conv_layer(kernel: Tensor, z: Tensor, activation: Map) -> Tensor:
     """Return dy(nu_i)/dx(nu_j) = g(nu_i - nu_j) k(nu_j) in closed form, g = F(sigma'(Z)): the exact form of Eq. 48.
 
     One channel, circular padding, stride 1, Y = sigma(K * X + bias) with pre-activation `z` (H, W); `kernel` (kh, kw).
@@ -156,8 +148,7 @@ def conv_layer(kernel: Tensor, z: Tensor, activation: Map, *, correlation: bool 
     if z.ndim != 2 or not z.is_floating_point():
         raise ValueError(f"z: expected a real (H, W) tensor, got {z.dtype} {tuple(z.shape)}")
     g = torch.fft.fft2(slope(activation, z), norm="forward")
-    k = kernel_spectrum(kernel, (z.shape[0], z.shape[1]), correlation=correlation)
-    return gather_differences(g) * k.flatten()[None, :]
+    return gather_differences(g) * kernel_spectrum(kernel, (z.shape[0], z.shape[1])).flatten()
 
 
 def loss_row(
@@ -205,31 +196,6 @@ def _label_spectrum(labels: Tensor, num_classes: int, wave: Tensor, ignore_index
     return torch.complex(*parts)[:num_classes].to(wave.dtype) / labels.numel()
 
 
-def loss_row_linear(
-    kernels: Tensor, probabilities: Tensor, labels: Tensor, nu_i: tuple[int, int], *, ignore_index: int = 255
-) -> Tensor:
-    """Return dL_ce(nu_i)/dx(nu_j) for a linear last layer y(nu, c) = k(nu, c) x(nu) in closed form: Eq. 54, mended.
-
-    sum_c k(nu_j, c) [m(-nu_i) s(nu_i - nu_j, c) - delta_ij b(-nu_i, c)]: no factor 1/2; the mask's spectrum m stands
-    for D_0 and is a Kronecker delta only without void. `kernels` complex (K, H, W), `probabilities` (K, H, W).
-    Returns complex (H, W).
-
-    >>> k, p = torch.ones(2, 1, 2, dtype=torch.complex64), torch.full((2, 1, 2), 0.5)
-    >>> loss_row_linear(k, p, torch.tensor([[0, 0]]), (0, 0)).real    # the classes' gradients cancel: sum_c S - B = 0
-    tensor([[0., 0.]])
-    """
-    shape = (labels.shape[0], labels.shape[1])
-    u, v = _check_nu(nu_i, shape)
-    planes = one_hot(labels, probabilities.shape[0], ignore_index=ignore_index).to(probabilities.dtype)
-    b = torch.fft.fft2(planes, norm="forward")
-    s = torch.fft.fft2(probabilities, norm="forward")
-    mask = b.sum(0)
-    rows, cols = ((value - torch.arange(n)) % n for value, n in zip((u, v), shape, strict=True))
-    out = mask[-u, -v] * (kernels * s[:, rows[:, None], cols[None, :]]).sum(0)
-    out[u, v] -= (kernels[:, u, v] * b[:, -u, -v]).sum()
-    return out
-
-
 def distance(shape: tuple[int, int], nu: tuple[int, int]) -> Tensor:
     """Return how many bins each nu_j lies from nu, the larger of both axes, the spectrum being periodic.
 
@@ -256,13 +222,13 @@ def row_energy(row: Tensor, nu_i: tuple[int, int], within: int = 0) -> float:
     return float(energy[distance(tuple(energy.shape), nu_i) <= within].sum()) / total
 
 
-def diagonal_error(z: Tensor, activation: Map = torch.nn.functional.softplus, constant: float = 0.5) -> float:
+def diagonal_error(z: Tensor, activation: Map = torch.nn.functional.softplus) -> float:
     """Return the relative Frobenius error of Eq. 5 against the exact spectral gradient: rms(sigma'(Z) - 1/2) / (1/2).
 
     It does not depend on the kernel: column nu_j of the difference is k(nu_j) F(sigma'(Z) - 1/2), whose norm Parseval
-    turns into the rms. `constant` is the slope that stands for sigma'.
+    turns into the rms.
 
     >>> round(diagonal_error(torch.zeros(2, 2)), 6), round(diagonal_error(torch.full((2, 2), 50.)), 6)
     (0.0, 1.0)
     """
-    return float((slope(activation, z) - constant).pow(2).mean().sqrt()) / abs(constant)
+    return float((slope(activation, z) - 0.5).pow(2).mean().sqrt()) * 2

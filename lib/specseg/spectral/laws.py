@@ -25,61 +25,44 @@ BLOCK_CONSTANT = (math.sqrt(2) + math.asinh(1)) / 6 * 2 / math.pi
 BOX_FACTOR = 2 * math.sqrt(2) / math.pi
 
 
-def _square(labels: Tensor) -> int:
-    if labels.ndim != 2 or labels.shape[0] != labels.shape[1]:
-        raise ValueError(f"labels: expected one square map (N, N), got {tuple(labels.shape)}")
-    return int(labels.shape[0])
-
-
-def tail_energy(
-    labels, nu_max: Sequence[int], num_classes: int, *, boundary: str = "periodic", ignore_index: int = 255
-) -> Tensor:
+def tail_energy(labels, nu_max: Sequence[int], num_classes: int, *, boundary: str = "periodic") -> Tensor:
     """Return E_c(nu_max) by FFT, float64 (C, len(nu_max)): the energy of each label plane outside the box.
 
     >>> tail_energy(torch.tensor([[0, 0], [1, 1]]), [0, 1], 2)[0].tolist()       # plane 0/1: mean 1/2, the rest 1/4
     [0.25, 0.0]
     """
-    labels = an.check_labels(labels, num_classes, ignore_index=ignore_index)
+    labels = an.check_labels(labels, num_classes)
     out = torch.zeros(num_classes, len(nu_max), dtype=torch.float64)
-    for c in torch.unique(labels[labels != ignore_index]).tolist():
+    for c in torch.unique(labels[labels != 255]).tolist():
         plane = (labels == c).double()
         inside = sp.rim_products(plane, plane, boundary=boundary).cumsum(0)
         out[c] = torch.stack([inside[-1] - inside[sp.check_nu_max(n, tuple(plane.shape))] for n in nu_max])
     return out.clamp(min=0)
 
 
-def tail_law(
-    labels,
-    nu_max: Sequence[int],
-    num_classes: int,
-    *,
-    boundary: str = "periodic",
-    ignore_index: int = 255,
-    grid: bool = True,
-) -> Tensor:
+def tail_law(labels, nu_max: Sequence[int], num_classes: int, *, boundary: str = "periodic") -> Tensor:
     """Return the law E_c = D_c/(2 pi^2 nu_max), float64 (C, len(nu_max)), from counts of label transitions alone.
 
     D_c (in frame sides) = contour integral of max(|n_x|, |n_y|) ds, n the normal, = half the number of diagonal
     neighbours that the contour separates, over N: max(|a|, |b|) = (|a + b| + |a - b|)/2. For isotropic contours
-    D = 0.90 P. The frame's wrap counts as contour when periodic, void as another class.
-    `grid`: with the pixel grid's factor x cot x, x = pi (nu_max + 1/2)/N, since a sampled edge has |b|^2 =
-    1/(2N sin(pi nu/N))^2. Limits: sums of oscillating cross terms of nearby contours are left out; nu_max must exceed
-    the inverse of the things' own size.
+    D = 0.90 P. The frame's wrap counts as contour when periodic, void as another class. The pixel grid adds the factor
+    x cot x, x = pi (nu_max + 1/2)/N, since a sampled edge has |b|^2 = 1/(2N sin(pi nu/N))^2. Limits: sums of
+    oscillating cross terms of nearby contours are left out; nu_max must exceed the inverse of the things' own size.
 
     >>> half = torch.tensor([[0] * 20 + [1] * 45] * 65)                # a straight edge and the frame's wrap
     >>> exact, law = (f(half, [8], 2)[0].item() for f in (tail_energy, tail_law))
     >>> round(law / exact, 2)                                          # the two edges' cross term makes the 5 %
     1.05
     """
-    labels = an.check_labels(labels, num_classes, ignore_index=ignore_index)
-    n = _square(labels)
-    periodic = sp.check_boundary(boundary) == "periodic"
-    counts = an.transitions(labels, num_classes, ignore_index, wrap=periodic, void_edges=True)
+    labels = an.check_labels(labels, num_classes)
+    if labels.ndim != 2 or labels.shape[0] != labels.shape[1]:
+        raise ValueError(f"labels: expected one square map (N, N), got {tuple(labels.shape)}")
+    n, periodic = len(labels), sp.check_boundary(boundary) == "periodic"
+    counts = an.transitions(labels, num_classes, wrap=periodic, void_edges=True)
     length = (counts[:, 2] + counts[:, 3]) / 2 / n
     # the first bin left out stands at nu_max + 1, mirrored at nu_max + 1/2: the sum starts half a bin before it
     x = math.pi / n * (torch.tensor(list(nu_max), dtype=torch.float64) + (0.5 if periodic else 0.25))
-    factor = 1 / torch.tan(x) if grid else 1 / x
-    return (length[:, None] * factor[None, :] / (2 * math.pi * n)).clamp(min=0)
+    return (length[:, None] / torch.tan(x) / (2 * math.pi * n)).clamp(min=0)
 
 
 def bound_constant(n: int, nu_max: int, *, period: float | None = None) -> float:
@@ -100,24 +83,22 @@ def bound_constant(n: int, nu_max: int, *, period: float | None = None) -> float
     widths = np.arange(1, max(2, int(n / (nu_max + 1))) + 1)
     phi = np.cumsum(4 * np.sin(np.pi * np.outer(widths, u) / n) ** 2, axis=0) / widths[:, None]
     bounds = (widths + 1) / 2 / np.maximum(phi.min(axis=1), 1e-12)
-    return float(
-        bounds.min() if period is None else bounds[min(len(bounds), max(1, round(period * n / (nu_max + 1)))) - 1]
-    )
+    if period is None:
+        return float(bounds.min())
+    return float(bounds[min(len(bounds), max(1, round(period * n / (nu_max + 1)))) - 1])
 
 
-def tail_bound(
-    labels, nu_max: Sequence[int], num_classes: int, *, boundary: str = "periodic", ignore_index: int = 255
-) -> Tensor:
+def tail_bound(labels, nu_max: Sequence[int], num_classes: int, *, boundary: str = "periodic") -> Tensor:
     """Return a strict upper bound of E_c(nu_max), float64 (C, len(nu_max)), that only counts label transitions.
 
     The box leaves out |u| > nu_max or |v| > nu_max: E_c <= f (T_h + T_v)/pixels with `bound_constant`, about
     0.128 (T_h + T_v)/(N (nu_max + 1)) in frame sides, and never more than the share of the class, A (1 - A). About
     2.5 times the law for contours along the axes, more for slanted ones.
     """
-    labels = an.check_labels(labels, num_classes, ignore_index=ignore_index)
+    labels = an.check_labels(labels, num_classes)
     h, w = labels.shape
     periodic = sp.check_boundary(boundary) == "periodic"
-    counts = an.transitions(labels, num_classes, ignore_index, wrap=periodic, void_edges=True)
+    counts = an.transitions(labels, num_classes, wrap=periodic, void_edges=True)
     scale = 1 if periodic else 2
     area = torch.stack([(labels == c).double().mean() for c in range(num_classes)])
     out = torch.zeros(num_classes, len(nu_max), dtype=torch.float64)
@@ -149,8 +130,6 @@ def displacement_spectrum(n: int, block: int) -> Tensor:
     >>> displacement_spectrum(4, 1).real.tolist()
     [1.0, 1.0, 1.0, 1.0]
     """
-    if not 1 <= block <= n:
-        raise ValueError(f"block {block}: expected 1 .. {n} pixels")
     d = torch.arange(block, dtype=torch.float64) - (block - 1) // 2
     phase = -2 * torch.pi / n * sp.signed_frequencies(n).double()[:, None] * d[None, :]
     return torch.polar(torch.ones_like(phase), phase).mean(dim=1)
@@ -174,10 +153,8 @@ def block_error_spectral(labels, block: int, num_classes: int, *, boundary: str 
     scale = 2 if sp.check_boundary(boundary) == "mirrored" else 1
     rows, cols = (displacement_spectrum(scale * n, min(block, n)) for n in labels.shape)
     weight = 1 - (rows[:, None] * cols[None, :]).real
-    total = 0.0
-    for c in torch.unique(labels).tolist():
-        total += float((sp.spectrum((labels == c).double(), boundary=boundary).abs().pow(2) * weight).sum())
-    return total
+    planes = ((labels == c).double() for c in torch.unique(labels).tolist())
+    return sum(float((sp.spectrum(b, boundary=boundary).abs().pow(2) * weight).sum()) for b in planes)
 
 
 def block_error_law(contour: Tensor, block: float, pixels: int) -> Tensor:
@@ -205,15 +182,14 @@ def iou_law(area: Tensor, error: Tensor) -> Tensor:
     return ((area - error / 2) / (area + error / 2)).clamp(min=0)
 
 
-def predicted_ceiling(labels, num_classes: int, nu_max: int, *, ignore_index: int = 255) -> Tensor:
+def predicted_ceiling(labels, num_classes: int, nu_max: int) -> Tensor:
     """Return the IoU of each class that block labels of nu_max will have, from areas and contour lengths alone, (C,).
 
     `labels` square (N, N) or (B, N, N): areas and contours are added up. h = (N - 1)/(2 nu_max) pixels. Void is filled
     with the nearest class first: a void ribbon along a contour would hide it, as it hides the errors there.
     NaN for a class without pixels.
     """
-    labels = an.fill_void(labels, ignore_index=ignore_index)
-    labels = an.check_labels(labels, num_classes)
+    labels = an.check_labels(an.fill_void(labels), num_classes)
     n = int(labels.shape[-1])
     sp.check_nu_max(nu_max, (n, n))
     area = torch.bincount(labels.flatten(), minlength=num_classes).double() / labels.numel()
@@ -256,34 +232,8 @@ def ceiling(
             confusion[n] += metrics.confusion_matrix(weak, plane, num_classes + 1, ignore_index=ignore_index)
     if count == 0:
         raise ValueError("labels: no label map given")
-    lines = [
-        (
-            kind,
-            n,
-            sp.lrg_size(n),
-            "miou",
-            float(metrics.class_iou(m)[:-1].nanmean()),
-            1 - float(m.diagonal().sum() / m.sum()),
-            count,
-        )
-        for n, m in confusion.items()
-    ]
-    return pd.DataFrame(lines, columns=["kind", "nu_max", "lrg_size", "metric", "value", "error", "n"])
-
-
-def choose_nu_max(table: pd.DataFrame, max_drop: float) -> int:
-    """Return the smallest nu_max whose ceiling lies at most `max_drop` (relative) below a perfect score of 1.
-
-    `table` as `ceiling` gives it, one kind. Raises ValueError where no nu_max of the table is good enough.
-
-    >>> rows = pd.DataFrame({"kind": ["band"] * 3, "nu_max": [8, 16, 32], "value": [0.7, 0.9, 0.97]})
-    >>> choose_nu_max(rows, 0.1)
-    16
-    """
-    if table["kind"].nunique() != 1:
-        raise ValueError(f"table: expected one kind, got {sorted(table['kind'].unique())}")
-    good = table[table["value"] >= 1 - max_drop]
-    if good.empty:
-        best = table["value"].max()
-        raise ValueError(f"max_drop {max_drop}: the best ceiling of the table is {best:.3f}; add a larger nu_max")
-    return int(good["nu_max"].min())
+    return pd.DataFrame([
+        {"kind": kind, "nu_max": n, "lrg_size": sp.lrg_size(n), "metric": "miou",
+         "value": float(metrics.class_iou(m)[:-1].nanmean()), "error": 1 - float(m.diagonal().sum() / m.sum()),
+         "n": count} for n, m in confusion.items()
+    ])  # fmt: skip
