@@ -351,7 +351,7 @@ def test_measure_refuses_what_it_cannot_measure(nets, pictures):
 def test_a_study_reads_the_weights_that_were_kept(nets, pictures, tmp_path):
     with pytest.raises(FileNotFoundError, match="no such weights"):
         ng.study(TINY, 1, tmp_path)
-    train.save_weights(nets["deeplabv3plus"], networks.folder(TINY, tmp_path) / "weights.safetensors")
+    train.save_weights(nets["deeplabv3plus"].state_dict(), networks.folder(TINY, tmp_path) / "weights.safetensors")
     rows = ng.study(TINY, 1, tmp_path)
     assert tuple(rows.columns) == (*ng.IDENTITY, *network_features.COLUMNS)
     expected = ng.measure(nets["deeplabv3plus"], ng.cases(TINY, 1))
