@@ -118,7 +118,7 @@ def ours(data: datasets.DataSet, args: argparse.Namespace, device: torch.device)
         return draw(step)
 
     def work() -> None:
-        fabric = train.processes(device.type, precision=chosen)
+        fabric = train.runner(device.type, precision=chosen)
         train.fit(network(args.size), waiting, settings, fabric=fabric, on_step=lambda *_: done.put(None))
 
     threading.Thread(target=work, daemon=True).start()

@@ -49,7 +49,7 @@ for stride, table in ((32, at32), (16, at16)):
     glue(f"cost_total{stride}", f"{plain[stride].total / 1e9:.0f}", display=False)
     glue(f"cost_save{stride}", f"{table2.truncation_saving(table, 'deeplabv3plus'):.0%}", display=False)
 # %% tags=["remove-input"]
-show(draw.pipeline(views.stages("deeplabv3plus", lrg_size=33)), label="fig-networks",
+show(draw.pipeline(views.stages(lrg_size=33)), label="fig-networks",
      caption="DeepLab v3+ as the paper describes it, for 513 pixels. Height: side of the grid (number above); white: "
              "channels. Dashed: the same layers when decoder features are truncated to a low-resolution grid of 33.",
      alt="Bars along the network: 513, 257, 129, 65, 33 in the encoder; the decoder at 129, or 33 when truncated.")
@@ -93,10 +93,8 @@ for stride in (32, 16):
 # classes. It is a stand-in that has the right cost, no more.
 # %% tags=["remove-input"]
 size = views.sizes(("deeplabv3plus", "dan"), ("resnet101", "efficientnet_lite0"))
-share = size["decoder's share of parameters"]
-size.columns = size.columns.str.replace("M parameters", "M")
-shown = size[["encoder, M", "decoder, M"]].assign(**{"decoder's share": share}).rename(
-    index={**MODEL_NAMES, "resnet101": "ResNet-101", "efficientnet_lite0": "EfficientNet-Lite0"})
+share = size["decoder's share"]
+shown = size.rename(index={**MODEL_NAMES, "resnet101": "ResNet-101", "efficientnet_lite0": "EfficientNet-Lite0"})
 shown.style.format({"encoder, M": "{:.2f}", "decoder, M": "{:.2f}", "decoder's share": "{:.1%}"})
 # %% [markdown]
 # Millions of parameters. The decoder has {glue:text}`cost_share_resnet` of them at most with the paper's ResNet-101,

@@ -63,7 +63,7 @@ def run(cell: Weak, folder: Path, tell) -> pd.DataFrame:
     )
     clusters = [network.home.cluster(name) for name in got.names]
     edge = study.boundary_miou(got.boundary[0], scored)
-    rows = score_rows(got.counts[0], clusters, scored, data.classes)
+    rows = study.score_rows(got.counts[0], clusters, scored, data.classes)
     rows += [{"n": len(data), "unit": "1", "metric": "boundary_miou", "class": "scored", "value": edge}]
     rows += [label_row(network, tuple(scored))]
     np.savez_compressed(
@@ -71,16 +71,6 @@ def run(cell: Weak, folder: Path, tell) -> pd.DataFrame:
         clusters=np.array(clusters), scored=np.array(scored),
     )  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def score_rows(counts: np.ndarray, clusters, scored, classes) -> list[dict]:
-    """Return the rows of a network's counts (pictures, C, 3): mIoU with its interval, IoU of each class."""
-    pooled, shared = scores.pooled(counts), {"n": len(counts), "unit": "1"}
-    low, high = scores.interval(scores.miou(scores.pooled(counts, scores.weights(clusters)), scored))
-    value = float(scores.miou(pooled, scored))
-    rows = [{**shared, "metric": "miou", "class": "scored", "value": value, "low": low, "high": high}]
-    each = zip(classes, scores.iou(pooled), strict=True)
-    return rows + [{**shared, "metric": "iou", "class": c, "value": v} for c, v in each]
 
 
 @lru_cache(maxsize=16)  # networks that differ in their model alone are trained on the same labels
@@ -97,7 +87,7 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
     against its own record."""
     network, kept = networks.of_settings(record.meta["settings"]), record.probe()
     data, scored, metric = network.data("test"), kept["scored"].tolist(), record.rows["metric"]
-    rows = pd.DataFrame(score_rows(kept["counts"], kept["clusters"], scored, data.classes))
+    rows = pd.DataFrame(study.score_rows(kept["counts"], kept["clusters"], scored, data.classes))
     yield renewal.rows_again("scores from the counts", rows, record.rows[metric.isin(["miou", "iou"])])
     label = pd.DataFrame([label_row(replace(network, model="deeplabv3plus"), tuple(scored))])
     yield renewal.rows_again("the training labels' agreement", label, record.rows[metric == "label_miou"])

@@ -59,7 +59,7 @@ def run(network: Network, folder: Path, tell) -> pd.DataFrame:
     clusters = [network.home.cluster(name) for name in got.names]
     rows = []
     for predictor, counts in {"network": got.counts[0], **rival(network)}.items():
-        rows += study.score_rows(predictor, counts, clusters, scored, data.classes)
+        rows += study.score_rows(counts, clusters, scored, data.classes, predictor=predictor)
     edge = study.boundary_miou(got.boundary[0], scored)
     rows.append({"predictor": "network", "metric": "boundary_miou", "class": "scored", "value": edge, "n": len(data)})
     rows += [{"predictor": "network", "metric": "loss", "class": f"step {r.step}", "value": r.loss, "n": network.batch}
@@ -89,12 +89,12 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
     network, kept = networks.of_settings(record.meta["settings"]), record.probe()
     data, scored = network.data("test"), kept["scored"].tolist()
     rows, shared = record.rows[record.rows["metric"].isin(["miou", "iou"])], (kept["clusters"], scored, data.classes)
-    again = pd.DataFrame(study.score_rows("network", kept["counts"], *shared)).assign(unit="1")
+    again = pd.DataFrame(study.score_rows(kept["counts"], *shared, predictor="network"))
     yield renewal.rows_again("scores from the counts", again, rows[rows["predictor"] == "network"])
     if len(data) <= SMALL:
-        found = [r for name, counts in rival(network).items() for r in study.score_rows(name, counts, *shared)]
+        found = [r for k, counts in rival(network).items() for r in study.score_rows(counts, *shared, predictor=k)]
         told = "the colour histogram's scores"
-        yield renewal.rows_again(told, pd.DataFrame(found).assign(unit="1"), rows[rows["predictor"] != "network"])
+        yield renewal.rows_again(told, pd.DataFrame(found), rows[rows["predictor"] != "network"])
     net, own = weights.at_hand(network)
     if own != network:
         network, kept = own, records.load("networks", name=own.name).probe()

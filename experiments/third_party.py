@@ -59,10 +59,8 @@ def rival_rows(items: Sequence[loading.Item], clusters: Sequence[str], scored: l
                 found.setdefault(name, []).append(scores.class_counts(pred, labels, len(classes)))
     where = [*clusters[0::2], *clusters[1::2]]
     parts = {name: np.concatenate(counts) for name, counts in found.items()}
-    return [
-        {**row, "unit": "1"} for name, counts in parts.items()
-        for row in truncation.score_rows(name, counts, where, scored, classes)
-    ]  # fmt: skip
+    return [row for name, counts in parts.items()
+            for row in truncation.score_rows(counts, where, scored, classes, predictor=name)]  # fmt: skip
 
 
 def loss_of(unit: Unit, net: ThirdPartyNet, items: Sequence[loading.Item], device, tell) -> tuple[loss.LossParts, list]:
@@ -93,17 +91,11 @@ def measured(unit: Unit, items: Sequence[loading.Item], tell=lambda _: None):
     got = truncation.truncation_counts(
         net, loss.batched(items, batch, device), conditions(unit, net), scored=scored, tell=tell
     )
-    cases = [gradients.Case(*one) for one in _cases(items[:GRADIENTS], device)]
+    cases = list(gradients.labelled(items[:GRADIENTS], device))
     rows = gradients.loss_rows(net, cases, LAST, crop=gradients.CROP)
     parts = parts._replace(total=parts.total.astype(np.float32), tail=parts.tail.astype(np.float32))  # what is kept
     kept = got._replace(counts=got.counts[:, :, scored], boundary=got.boundary[:, :, scored])
     return kept, parts, temperatures, rows.dropna(axis=1, how="all")
-
-
-def _cases(items: Sequence[loading.Item], device) -> Iterator[tuple]:
-    for images, labels, names in loss.batched(items, 1, device):
-        if bool((labels != 255).any()):
-            yield images, labels[0], names[0]
 
 
 def rows_of(unit: Unit, got: truncation.Counts, parts: loss.LossParts, classes: Sequence[str]) -> pd.DataFrame:
@@ -142,9 +134,8 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
     classes = unit.home.open("test").classes
     chosen = [truncation.Condition(str(m), int(s)) for m, s in zip(kept["methods"], kept["lrg_sizes"], strict=True)]
     got = truncation.Counts(chosen, kept["names"].tolist(), kept["counts"], kept["boundary"])
-    nothing = np.zeros((2, 0, 0))
-    parts = loss.LossParts(loss.VARIANTS, tuple(map(int, kept["limits"])), kept["loss_names"].tolist(), kept["total"],
-                           kept["tail"], nothing, {}, nothing)  # fmt: skip
+    limits, names = tuple(map(int, kept["limits"])), kept["loss_names"].tolist()
+    parts = loss.LossParts(loss.VARIANTS, limits, names, kept["total"], kept["tail"])
     again = rows_of(unit, got, parts, [classes[c] for c in kept["scored"]])
     ours = record.rows["metric"].isin(set(again["metric"])) & record.rows["predictor"].isna()
     old = record.rows[ours].dropna(axis=1, how="all").reset_index(drop=True)

@@ -27,8 +27,10 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
+from specseg.data import synthetic
 from specseg.evidence import config, provenance
 from specseg.nets import networks, protocol, tiny, weights
+from specseg.nets.train import save_weights
 
 COURSE = (0, 10, 20, 40, 80, 140, 200)
 TOYS = (
@@ -61,11 +63,54 @@ def train(name: str, *, again: bool = False, root: Path | None = None) -> Path:
     """Train one of them, write its weights and return the file."""
     chosen, made = trainings()[name], {"commit": provenance.commit()[0], "versions": provenance.versions()}
     if isinstance(chosen, dict):
-        trained = tiny.train(**chosen)
-        states, about = dict(zip(trained.steps, trained.states, strict=True)), chosen
+        states, about = toy(**{k: v for k, v in chosen.items() if k != "probes"}), chosen
     else:
         states, about = _network(chosen)
-    return tiny.write(name, states, {**about, **made}, again=again, root=root)
+    return write(name, states, {**about, **made}, again=again, root=root)
+
+
+def toy(
+    regime: str, *, size: int, steps: int, scenes_seen: int, probe_steps: tuple[int, ...], batch: int, rate: float,
+    seed: int, void: bool,
+) -> dict[int, tiny.State]:  # fmt: skip
+    """Train a `TinyNet` on scenes of one regime; return its states at `probe_steps` and at the last one.
+
+    `void` marks void pixels. Nobody else's random numbers are moved. Raises ValueError for a size that is not 4 k + 1.
+    """
+    if size % 4 != 1:
+        raise ValueError(f"size {size}: expected 4 k + 1, so that the quarter grid meets the corners")
+    images, labels = tiny.scenes(regime, scenes_seen, size, void=void)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = tiny.TinyNet(len(synthetic.CLASSES[regime]))
+    optimiser = torch.optim.Adam(net.parameters(), lr=rate)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda k: (1 - k / (steps + 1)) ** 0.9)
+    order, states = torch.Generator().manual_seed(seed), {}
+    for step in range(steps + 1):
+        if step in (*probe_steps, steps):
+            states[step] = {k: v.clone() for k, v in net.state_dict().items()}
+        if step == steps:
+            break
+        pick = torch.randint(0, len(images), (batch,), generator=order)
+        loss = F.cross_entropy(net(images[pick]), labels[pick], ignore_index=255)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    return states
+
+
+def write(name: str, states: dict[int, tiny.State], about: dict, *, again: bool = False, root: Path | None = None
+          ) -> Path:  # fmt: skip
+    """Write step -> state of a training and how it was made, whole or not at all, and return the file.
+
+    Raises FileExistsError for a file that is there, unless `again`.
+    """
+    target = tiny.path(name, root)
+    if target.exists() and not again:
+        raise FileExistsError(f"{target}: is there; facts rest on it, --again trains it again")
+    tensors = {f"{step}/{key}": value for step, state in states.items() for key, value in state.items()}
+    return save_weights(tensors, target, about={"about": json.dumps(about, sort_keys=True)})
 
 
 def _network(network: networks.Network) -> tuple[dict[int, tiny.State], dict]:

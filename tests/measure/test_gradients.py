@@ -224,16 +224,6 @@ def test_layer_rows(measured):
 # --- footnote 2, section 1 -----------------------------------------------------------------------------------------
 
 
-def test_the_folded_kernel_gives_the_pre_activation(nets):
-    net = nets["deeplabv3plus"]
-    for _, conv, norm, _ in network_features.blocks(net)[:3]:
-        x = torch.randn(1, conv.in_channels, 6, 6)
-        z = norm(conv(x))
-        own = F.conv2d(x, network_features.folded(conv, norm), padding=conv.padding)
-        rest = z - own
-        assert torch.allclose(rest, rest[..., :1, :1].expand_as(rest), atol=1e-5)
-
-
 def test_magnitudes_against_a_decoder_run_by_hand(nets, pictures):
     net, image = nets["deeplabv3plus"], pictures[0].image
     table = network_features.magnitude_rows(net, [("a", image)]).set_index(["layer", "metric"])
@@ -256,12 +246,10 @@ def test_magnitudes_against_a_decoder_run_by_hand(nets, pictures):
 @given(st.sampled_from([5, 9, 12]), st.integers(0, 4), st.integers(0, 50))
 def test_high_share_against_the_whole_spectrum(size, nu_max, seed):
     x = torch.randn(1, 2, size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-    for boundary in sp.BOUNDARIES:
-        power = sp.spectrum(x, boundary=boundary)[0].abs().pow(2).sum(0)
-        power[0, 0] = 0
-        index = sp.box_index((size, size), boundary=boundary)
-        expected = float(power[index > nu_max].sum() / power.sum())
-        assert network_features.high_share(x, nu_max, boundary=boundary) == pytest.approx(expected, abs=1e-12)
+    power = sp.spectrum(x)[0].abs().pow(2).sum(0)
+    power[0, 0] = 0
+    expected = float(power[sp.box_index((size, size)) > nu_max].sum() / power.sum())
+    assert network_features.high_share(x, nu_max) == pytest.approx(expected, abs=1e-12)
 
 
 def test_high_share_refuses_a_constant():
@@ -271,13 +259,13 @@ def test_high_share_refuses_a_constant():
 
 @pytest.mark.parametrize(
     ("backbone", "first", "count"),
-    [("efficientnet_lite0", "block 0", 8), ("resnet101", "layer1", 5), ("tiny", "stage1", 4)],
+    [("efficientnet_lite0", "block 0", 7), ("resnet101", "layer1", 4), ("tiny", "stage1", 3)],
 )
 def test_encoder_stages(backbone, first, count):
     with torch.device("meta"):
         net = build("deeplabv3plus", backbone=backbone, num_classes=3, input_size=65, width=8)
-    names = list(network_features.encoder_modules(net))
-    assert names[0] == first and names[-1] == "aspp" and len(names) == count
+    names = list(net.backbone.stages())
+    assert names[0] == first and len(names) == count
 
 
 def test_smoothness_of_a_layer_by_hand(nets, pictures):
@@ -308,8 +296,6 @@ def test_low_passed_removes_what_it_says(nets, pictures):
         )
     alone = ng.low_passed(features, "aspp", 1)
     assert alone["low"] is features["low"] and not torch.allclose(alone["aspp"], features["aspp"])
-    with pytest.raises(ValueError, match="all or aspp"):
-        ng.low_passed(features, "low", 4)
 
 
 def test_removals_add_up(nets, pictures):
@@ -338,23 +324,14 @@ def test_removals_add_up(nets, pictures):
     assert found == pytest.approx(float((after - before)[box].sum()), abs=1e-6)
 
 
-def test_measure_refuses_what_it_cannot_measure(nets, pictures):
-    with pytest.raises(ValueError, match="at least one test picture"):
-        ng.measure(nets["dan"], [])
-    try:
-        with pytest.raises(ValueError, match="evaluation mode"):
-            ng.measure(nets["dan"].train(), pictures)
-    finally:
-        nets["dan"].eval()
-
-
 def test_a_study_reads_the_weights_that_were_kept(nets, pictures, tmp_path):
     with pytest.raises(FileNotFoundError, match="no such weights"):
         ng.study(TINY, 1, tmp_path)
-    train.save_weights(nets["deeplabv3plus"], networks.folder(TINY, tmp_path) / "weights.safetensors")
+    file = networks.folder(TINY, tmp_path) / "weights.safetensors"
+    kept = train.load_weights(TINY.build(), train.save_weights(nets["deeplabv3plus"].state_dict(), file)).eval()
     rows = ng.study(TINY, 1, tmp_path)
     assert tuple(rows.columns) == (*ng.IDENTITY, *network_features.COLUMNS)
-    expected = ng.measure(nets["deeplabv3plus"], ng.cases(TINY, 1))
+    expected = ng.measure(kept, ng.cases(TINY, 1))
     assert rows["value"].tolist() == pytest.approx(expected["value"].tolist(), abs=1e-4)
     assert set(rows["domain"]) == {"objects"}
 

@@ -176,11 +176,10 @@ def test_wrong_settings_are_refused(call, said):
 
 
 def test_stages_carry_the_papers_grids():
-    stages = views.stages("deeplabv3plus", lrg_size=65).set_index("stage")
+    stages = views.stages(lrg_size=65).set_index("stage")
     assert stages["grid"].tolist() == [513, 257, 129, 65, 33, 33, 33, 129, 129, 129, 129, 513]
     assert stages["channels"].tolist() == [3, 64, 256, 512, 1024, 2048, 256, 48, 256, 256, 21, 21]
     assert stages.loc[["low-level 1x1", "classes"], "lrg"].tolist() == [65, 65] and stages.loc["ASPP", "lrg"] == 33
-    assert views.stages("dan", lrg_size=17, output_stride=32)["grid"].max() == 513
 
 
 def test_what_arrives_of_a_promise_by_hand():
@@ -215,8 +214,6 @@ def test_a1_constants_beside_ours():
     table = views.a1_constants(paper.table("a1"))
     assert (table["described"].round(1) == table["printed"]).tolist() == [False, False, False, True, True, True]
     assert (table["read"].round(1) == table["printed"]).tolist()[:3] == [True, True, True]
-    with pytest.raises(ValueError, match="table a1"):
-        views.a1_constants(paper.table("a1").head(2))
 
 
 def test_class_table_means_over_folds_and_puts_the_mean_last():

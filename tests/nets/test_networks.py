@@ -66,7 +66,7 @@ def test_what_goes_on_from_a_network_begins_with_its_weights(tmp_path):
     assert pruned.origin == replace(TINY, steps=1) and first.origin == TINY and not first.is_baseline
     networks.folder(pruned.origin, tmp_path).mkdir()
     for origin in (pruned.origin, replace(TINY, steps=0)):  # whose weights are there is not trained again
-        train.save_state(base, networks.folder(origin, tmp_path) / "weights.safetensors")
+        train.save_weights(base, networks.folder(origin, tmp_path) / "weights.safetensors")
     frozen = replace(TINY, start="frozen", lrg_size=9, steps=3)
     for network in (pruned, frozen):
         folder = networks.ensure(network, root=tmp_path)
@@ -165,8 +165,8 @@ def test_training_happens_once_and_goes_on_where_it_stopped(tmp_path):
     real = train.fit
 
     def stopping(*args, on_step, **kwargs):
-        def stop(step, loss, miou):
-            on_step(step, loss, miou)
+        def stop(step, loss):
+            on_step(step, loss)
             if step == 3:
                 raise Stop
 
@@ -336,7 +336,7 @@ def test_published_weights_are_found_where_nothing_was_trained(tmp_path, monkeyp
     monkeypatch.setenv("SPECSEG_ROOT", str(tmp_path))
     with pytest.raises(FileNotFoundError, match=f"networks/{TINY.name}/weights.safet.*, nor .*results/weights/.* nor"):
         weights.load(TINY)
-    with pytest.raises(FileNotFoundError, match="train"):
+    with pytest.raises(FileNotFoundError, match="weights.safetensors"):
         weights.publish(TINY)
     networks.ensure(TINY)
     before = weights.probe_logits(weights.load(TINY))

@@ -111,8 +111,6 @@ def test_every_parameter_has_a_gradient(name):
     net(torch.rand(1, 3, 65, 65)).square().mean().backward()
     used = {n: p for n, p in net.named_parameters() if ".eesp.module_act." not in n and p.numel()}
     assert not [n for n, p in used.items() if p.grad is None]
-    parts = {net.part_of(n) for n in used}
-    assert parts == {"encoder", "decoder"} and net.part_of("classifier.weight") in parts
 
 
 def test_pixel_centres_are_read_at_the_places_of_training():
@@ -163,7 +161,7 @@ def test_a_file_of_a_manifest_that_does_not_fit_names_the_tensor(tmp_path, monke
     file = tmp_path / "cgnet-camvid.safetensors"
     save_file({"b1.bn.weight": torch.zeros(2)}, file)
     monkeypatch.setattr(manifests, "check", lambda manifest, path: path)
-    with pytest.raises(ValueError, match=r"b1.act.weight is nothing, expected \(35,\)"):
+    with pytest.raises(ValueError, match=r"camvid.safetensors: .*(?s:.*)b1.act.weight"):
         third_party.load(file)
 
 

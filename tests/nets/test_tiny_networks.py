@@ -24,25 +24,63 @@ def script():
     return loaded(SCRIPT)
 
 
-def small(seed=0, **more):
-    return tiny.train(size=17, steps=2, scenes_seen=4, probes=2, probe_steps=(0,), seed=seed, **more)
+@pytest.fixture(scope="module")
+def small(script):
+    """A training of some steps: its states and the network that has one of them."""
+
+    def train(seed=0, **more):
+        chosen = script.DEFAULTS | {"size": 17, "scenes_seen": 4, "steps": 2, "probe_steps": (0,), "seed": seed} | more
+        return script.toy(**{k: v for k, v in chosen.items() if k != "probes"})
+
+    return train
 
 
-def write(trained, name="toy-landcover-2-s0", **more):
-    about = {"size": 17, "probes": 2}
-    return tiny.write(name, dict(zip(trained.steps, trained.states, strict=True)), about, **more)
+def put(script, states, **more):
+    return script.write("toy-landcover-2-s0", states, {"size": 17, "probes": 2}, **more)
 
 
-def test_what_is_written_is_what_is_loaded_but_for_half_precision(tmp_path):
-    trained = small()
-    write(trained, root=tmp_path)
+def of(state):
+    net = tiny.TinyNet(7).double()
+    net.load_state_dict(state)
+    return net
+
+
+def test_a_toy_training_learns_the_same_for_one_seed_and_leaves_others_random_numbers(small):
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    a, b, c = (small(seed, size=33, steps=60, scenes_seen=32, probe_steps=(0, 10)) for seed in (0, 0, 1))
+    assert torch.equal(torch.rand(3), expected) and list(a) == [0, 10, 60]
+    assert all(torch.equal(a[60][k], b[60][k]) for k in a[60])
+    assert not torch.equal(a[60]["classify.weight"], c[60]["classify.weight"])
+    images, labels = tiny.scenes("landcover", 8, 33, split="val", void=False)
+    with torch.no_grad():
+        assert of(a[60]).grid_logits(images.double()).shape[-2:] == (9, 9)
+        losses = [float(torch.nn.functional.cross_entropy(of(a[s])(images.double()), labels)) for s in a]
+    assert losses[-1] < 0.9 * losses[0]
+    assert all(x.isfinite().all() for x in small(void=True)[2].values())
+    with pytest.raises(ValueError, match="size 64: expected 4 k"):
+        small(size=64)
+
+
+def test_scenes_have_void_where_asked_and_splits_never_meet():
+    assert [bool((tiny.scenes("objects", 3, 33, void=v)[1] == 255).any()) for v in (True, False)] == [True, False]
+    train, val = (tiny.scenes("streets", 2, 33, split=s)[0] for s in ("train", "val"))
+    assert not torch.equal(train, val)
+    with pytest.raises(ValueError, match="split 'test'"):
+        tiny.scenes("objects", 1, 33, split="test")
+
+
+def test_what_is_written_is_what_is_loaded_but_for_half_precision(tmp_path, script, small):
+    states = small()
+    put(script, states, root=tmp_path)
     again = tiny.probed(steps=2, root=tmp_path)
-    assert again.steps == trained.steps == (0, 2) and torch.equal(again.labels, trained.labels)
+    assert list(again.steps) == list(states) == [0, 2]
     assert {x.dtype for x in (*again.logits, again.images, *again.net.parameters())} == {torch.float64}
-    for old, new, state in zip(trained.logits, again.logits, trained.states, strict=True):
+    for new, state in zip(again.logits, states.values(), strict=True):
+        old = of(state)(again.images)
         assert (old - new).abs().max() < 2e-3 * old.abs().max()
-        exact = tiny.TinyNet(7).double()
-        exact.load_state_dict({k: v.half() if v.ndim > 1 else v for k, v in state.items()})
+        exact = of({k: v.half() if v.ndim > 1 else v for k, v in state.items()})
         assert torch.equal(exact(again.images), new), "kernels are rounded, biases are not"
 
 
@@ -54,21 +92,19 @@ def test_loading_moves_nobody_elses_random_numbers():
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_a_file_that_is_there_stays(tmp_path):
-    path = write(small(), root=tmp_path)
+def test_a_file_that_is_there_stays(tmp_path, script, small):
+    path = put(script, small(), root=tmp_path)
     before = path.read_bytes()
     with pytest.raises(FileExistsError, match="toy-landcover-2-s0.*--again"):
-        write(small(seed=1), root=tmp_path)
+        put(script, small(seed=1), root=tmp_path)
     assert path.read_bytes() == before
-    write(small(seed=1), root=tmp_path, again=True)
+    put(script, small(seed=1), root=tmp_path, again=True)
     assert path.read_bytes() != before and [p.name for p in path.parent.iterdir()] == [path.name]
 
 
 def test_bad_files_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="toy-objects-7-s0.safetensors.*tiny_networks.py"):
         tiny.probed("objects", steps=7)
-    with pytest.raises(ValueError, match="nothing: no states"):
-        tiny.write("nothing", {}, {}, root=tmp_path)
     path = tiny.path("other", tmp_path)
     path.parent.mkdir(parents=True)
     save_file({"weight": torch.zeros(1)}, path)
@@ -96,7 +132,7 @@ def test_chapters_compute_from_committed_weights():
     """A training on a page would make its facts those of one processor."""
     for path in sorted((ROOT / "chapters").glob("*.py")):
         text = path.read_text(encoding="utf-8")
-        assert "tiny.train(" not in text and "networks.ensure(" not in text, path.name
+        assert "networks.ensure(" not in text, path.name
 
 
 def test_the_command_leaves_what_is_there_and_names_what_it_does_not_know():

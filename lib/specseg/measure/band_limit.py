@@ -28,40 +28,22 @@ from specseg.spectral.spectrum import band_limit, nu_max
 STRIDE = 8  # of the pixels on which gains are fitted: 33 x 33 of 257 x 257
 
 
-ARRAYS = (
-    "counts", "known", "share", "bound", "loose", "loss", "tail", "smoothed", "entropy", "gini", "limited", "free",
-    "sampled",
-)  # fmt: skip
-
-
 class Parts(NamedTuple):
-    """Arrays of a test set, L limits, n pictures: `counts` (L + 1, n, C, 3) of the scores, the whole grid first.
+    """Of n pictures and L limits: `arrays` by name, and `cost`, the L fits with free gains.
 
-    `known` (n,) labelled pixels; `share`, `bound` (L, n): pixels whose argmax changes, and the certificate's share;
-    `loose`: pixels with 2 max |D| >= margin, the certificate without the range. `loss` (n,) L_CE; `tail`, `smoothed`,
-    `entropy`, `gini` (L, n): what Eq. 9 cuts off, and the parts of `floor.Floor`.
-    `cost` (L,) fits with free gains; `limited`, `free` (L, n): sums of the fitted losses over `sampled` (n,) pixels.
+    `counts` (L + 1, n, C, 3) of the scores, the whole grid first. `known` (n,) labelled pixels; `share`, `bound`
+    (L, n): pixels whose argmax changes, and the certificate's share; `loose`: pixels with 2 max |D| >= margin, the
+    certificate without the range. `loss` (n,) L_CE; `tail`, `smoothed`, `entropy`, `gini` (L, n): what Eq. 9 cuts off,
+    and the parts of `floor.Floor`. `limited`, `free` (L, n): sums of the fitted losses over `sampled` (n,) pixels.
     """
 
     names: list[str]
-    counts: np.ndarray
-    known: np.ndarray
-    share: np.ndarray
-    bound: np.ndarray
-    loose: np.ndarray
-    loss: np.ndarray
-    tail: np.ndarray
-    smoothed: np.ndarray
-    entropy: np.ndarray
-    gini: np.ndarray
-    cost: list[BandCost]
-    limited: np.ndarray
-    free: np.ndarray
-    sampled: np.ndarray
+    arrays: dict[str, np.ndarray]
+    cost: Sequence[BandCost] = ()
 
 
 def picture(logits: Tensor, labels: Tensor, limits: Sequence[int]) -> dict[str, np.ndarray | Tensor]:
-    """Return one picture's parts, the names of `Parts`, and `pixels`: (L + 1, n, C) sampled logits with `target` (n,).
+    """Return one picture's arrays, named as in `Parts`, and `pixels`: (L + 1, n, C) sampled logits with `target` (n,).
 
     `logits` (C, H, W) float64, `labels` (H, W). Raises ValueError as `changed_share_bound` and `annotation_floor`.
     """
@@ -112,10 +94,11 @@ def band_limit_parts(
     if not names:
         raise ValueError("batches: expected at least one picture")
     cost, limited, free = _fits(parts, len(limits))
-    sampled = np.array([len(p["target"]) for p in parts])
-    arrays = {k: np.stack([p[k] for p in parts]) for k in Parts._fields if k in parts[0]}
-    turned = {k: np.moveaxis(v, 1, 0) if v.ndim > 1 else v for k, v in arrays.items()}
-    return Parts(names, **turned, cost=cost, limited=limited, free=free, sampled=sampled)
+    arrays = {"limited": limited, "free": free, "sampled": np.array([len(p["target"]) for p in parts])}
+    for key in parts[0].keys() - {"pixels", "target"}:
+        stacked = np.stack([p[key] for p in parts])
+        arrays[key] = np.moveaxis(stacked, 1, 0) if stacked.ndim > 1 else stacked
+    return Parts(names, arrays, cost)
 
 
 def _fits(parts: list[dict], count: int) -> tuple[list[BandCost], np.ndarray, np.ndarray]:
@@ -136,21 +119,21 @@ def _fits(parts: list[dict], count: int) -> tuple[list[BandCost], np.ndarray, np
 def rows(parts: Parts, sizes: Sequence[int], clusters: Sequence[str], scored: Sequence[int]) -> pd.DataFrame:
     """Return tidy rows, each with its interval over clusters of pictures."""
     w = np.concatenate([np.ones((1, len(clusters))), scores.weights(clusters)])
-    known, loss, sampled = w @ parts.known, w @ parts.loss, w @ parts.sampled
-    miou = [scores.miou(scores.pooled(c, w), scored) for c in parts.counts]
+    p = parts.arrays
+    known, loss, sampled = w @ p["known"], w @ p["loss"], w @ p["sampled"]
+    miou = [scores.miou(scores.pooled(c, w), scored) for c in p["counts"]]
     out = []
     for k, size in enumerate(sizes):
-        free = w @ parts.free[k] / sampled
+        free = w @ p["free"][k] / sampled
         drawn = {
-            "changed_share": w @ (parts.share[k] * parts.known) / known,
-            "certificate": w @ (parts.bound[k] * parts.known) / known,
-            "certificate_loose": w @ (parts.loose[k] * parts.known) / known,
-            "rce": np.abs(w @ parts.tail[k]) / loss,
-            "rate_fejer": w @ parts.smoothed[k] / loss - 1,
-            "floor_fejer": w @ parts.entropy[k] / loss - 1,
-            "floor_gini": w @ parts.gini[k] / loss - 1,
-            "band_cost": w @ parts.limited[k] / sampled - free,
-            "band_cost_rate": w @ parts.limited[k] / sampled / free - 1,
+            "changed_share": w @ (p["share"][k] * p["known"]) / known,
+            "certificate": w @ (p["bound"][k] * p["known"]) / known,
+            "certificate_loose": w @ (p["loose"][k] * p["known"]) / known,
+            "rce": np.abs(w @ p["tail"][k]) / loss,
+            "rate_fejer": w @ p["smoothed"][k] / loss - 1,
+            "floor_fejer": w @ p["entropy"][k] / loss - 1,
+            "floor_gini": w @ p["gini"][k] / loss - 1,
+            "band_cost": w @ p["limited"][k] / sampled - free,
             "logit_drop": (miou[0] - miou[k + 1]) / miou[0],
         }
         shared = {"lrg_size": size, "nu_max": nu_max(size), "n": len(clusters)}
@@ -158,12 +141,8 @@ def rows(parts: Parts, sizes: Sequence[int], clusters: Sequence[str], scored: Se
             low, high = scores.interval(values[1:])
             unit = "nat" if metric == "band_cost" else "1"
             out.append({**shared, "metric": metric, "value": values[0], "low": low, "high": high, "unit": unit})
-        if not parts.cost:  # made again from a probe, which does not keep the fits
-            continue
-        fit = parts.cost[k]
-        single = {"band_cost_bound": fit.bound, "gain_low": fit.free.low, "gain_high": fit.free.high,
-                  "gain_limited": fit.limited.low, "slope_left": max(fit.free.slope, fit.limited.slope)}  # fmt: skip
-        out += [{**shared, "metric": m, "value": v, "unit": "nat" if "bound" in m else "1"} for m, v in single.items()]
+        if parts.cost:  # made again from a probe, which does not keep the fits, there are none
+            out.append({**shared, "metric": "band_cost_bound", "value": parts.cost[k].bound, "unit": "nat"})
     whole = {"lrg_size": 0, "nu_max": 0, "n": len(clusters)}
     out.append({**whole, "metric": "loss", "value": loss[0] / len(clusters), "unit": "nat"})
     return pd.DataFrame([*out, {**whole, "metric": "miou", "value": miou[0][0], "unit": "1"}])
@@ -171,18 +150,19 @@ def rows(parts: Parts, sizes: Sequence[int], clusters: Sequence[str], scored: Se
 
 def save(path: Path, parts: Parts, **about: Sequence) -> None:
     """Write the arrays of every picture, all but the fits, and what else a record's rows are made of again from."""
-    arrays = {k: getattr(parts, k) for k in ARRAYS}
-    np.savez_compressed(
-        path, **{k: v.astype(np.int32) if v.dtype.kind == "i" else v for k, v in arrays.items()},
-        names=np.array(parts.names), **{k: np.array(v) for k, v in about.items()},
-    )  # fmt: skip
+    kept = {k: v.astype(np.int32) if v.dtype.kind == "i" else v for k, v in parts.arrays.items()}
+    np.savez_compressed(path, **kept, names=np.array(parts.names), **{k: np.array(v) for k, v in about.items()})
 
 
 def rows_again(record: Record) -> renewal.Check:
     """Return the check of a record's rows that need no fit against its parts of every picture."""
     kept = record.probe()
-    parts = Parts(kept["names"].tolist(), **{k: kept[k] for k in ARRAYS}, cost=[])
-    new = rows(parts, kept["lrg_sizes"].tolist(), kept["clusters"].tolist(), kept["scored"].tolist())
+    new = rows(
+        Parts(kept["names"].tolist(), kept),
+        kept["lrg_sizes"].tolist(),
+        kept["clusters"].tolist(),
+        kept["scored"].tolist(),
+    )
     old = record.rows[record.rows["metric"].isin(set(new["metric"]))].reset_index(drop=True)
     return renewal.rows_again("all rows without a fit from the parts of every picture", new, old)
 
@@ -191,6 +171,6 @@ def parts_again(got: Parts, kept: Mapping[str, np.ndarray]) -> renewal.Check:
     """Return the check of the first pictures' parts, computed again, against those that a record keeps."""
     renewal.same_pictures(got.names, kept["names"])
     few = slice(len(got.names))
-    worst = max(renewal.deviation(getattr(got, k), kept[k][..., few] if kept[k].ndim < 4 else kept[k][:, few])
-                for k in ARRAYS if k not in ("limited", "free"))  # fmt: skip
+    worst = max(renewal.deviation(v, kept[k][..., few] if v.ndim < 4 else kept[k][:, few])
+                for k, v in got.arrays.items() if k not in ("limited", "free"))  # fmt: skip
     return renewal.Check(f"parts of the first {len(got.names)} pictures by the network", worst, renewal.FLOAT32)

@@ -122,20 +122,6 @@ def blocks(net: SegmentationNet) -> list[tuple[str, nn.Conv2d, nn.BatchNorm2d | 
     return found
 
 
-def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d | None) -> Tensor:
-    """Return the kernel with its normalisation's scale in it: the K for which Z = K (*) X + a constant.
-
-    >>> conv, norm = nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1, eps=0.0)
-    >>> norm.running_var.fill_(4.0); bool(folded(conv, norm) == conv.weight / 2)
-    tensor([4.])
-    True
-    """
-    if norm is None:
-        return conv.weight
-    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-    return conv.weight * scale[:, None, None, None]
-
-
 def _quantiles(x: Tensor) -> list[float]:
     ordered = np.abs(x.detach().numpy()).ravel()
     return [float(v) for v in np.quantile(ordered, QUANTILES)]
@@ -145,7 +131,7 @@ def _quantiles(x: Tensor) -> list[float]:
 def magnitude_rows(net: SegmentationNet, images: Sequence[tuple[str, Tensor]]) -> pd.DataFrame:
     """Return how large |X|, |K| and |Z| are in each decoder layer (footnote 2), averages over images with their spread.
 
-    Metrics: `X`, `K`, `K_folded`, `Z` (quantiles of magnitudes), `X_below_1` (share of |X| < 1), `rms_Z`, and `meets`:
+    Metrics: `X`, `K`, `Z` (quantiles of magnitudes), `X_below_1` (share of |X| < 1), `rms_Z`, and `meets`:
     1 where both bounds of the claim hold on the average, |X| < 1 for 99 % and rms Z <= 0.3.
     """
     layers = blocks(net)
@@ -165,14 +151,15 @@ def magnitude_rows(net: SegmentationNet, images: Sequence[tuple[str, Tensor]]) -
         with watched(modules, see):
             net.decode(features)
     lines: list[dict] = []
-    for name, conv, norm, _ in layers:
+    for name, conv, _, _ in layers:
         where = {"part": "decoder", "layer": name}
         for what in ("X", "Z"):
             found = zip(QUANTILES, np.array(seen[name, what]).T, strict=True)
             lines += [{**where, "metric": what, "quantile": q, **averaged(v)} for q, v in found]
-        for what, kernel in (("K", conv.weight), ("K_folded", folded(conv, norm))):
-            found = zip(QUANTILES, _quantiles(kernel), strict=True)
-            lines += [{**where, "metric": what, "quantile": q, "value": v, "n": kernel.numel()} for q, v in found]
+        kernel = {**where, "metric": "K", "n": conv.weight.numel()}
+        lines += [
+            {**kernel, "quantile": q, "value": v} for q, v in zip(QUANTILES, _quantiles(conv.weight), strict=True)
+        ]
         share, rms = (averaged(seen[name, what]) for what in ("X_below_1", "rms_Z"))
         lines += [{**where, "metric": "X_below_1", **share}, {**where, "metric": "rms_Z", **rms}]
         lines.append({**where, "metric": "meets", "value": small(share["value"], rms["value"]), "n": share["n"]})
@@ -188,18 +175,7 @@ def small(share: float, rms: float) -> float:
     return float(share >= 0.99 and rms <= 0.3)
 
 
-def encoder_modules(net: SegmentationNet) -> dict[str, nn.Module]:
-    """Return the encoder's stages by name: those of the backbone, in their order, and the ASPP."""
-    inner = getattr(net.backbone, "net", None)
-    if inner is not None and hasattr(inner, "blocks"):
-        stages = {f"block {k}": stage for k, stage in enumerate(inner.blocks)}
-    else:
-        names = [k for k, _ in net.backbone.named_children() if k.startswith(("stage", "layer"))]
-        stages = {k: getattr(net.backbone, k) for k in names}
-    return {**stages, "aspp": net.aspp}
-
-
-def high_share(x: Tensor, nu_max: int, *, boundary: str = "periodic") -> float:
+def high_share(x: Tensor, nu_max: int) -> float:
     """Return the share of the power of features (1, C, M, M) above nu_max, means left out, channels together.
 
     Raises ValueError for features that are constant in every channel.
@@ -211,7 +187,7 @@ def high_share(x: Tensor, nu_max: int, *, boundary: str = "periodic") -> float:
     x = x.detach().double()[0]
     if bool((x == x[..., :1, :1]).all()):
         raise ValueError("features: constant in every channel, so no power has a share")
-    rims = rim_products(x, x, boundary=boundary).sum(0)
+    rims = rim_products(x, x).sum(0)
     return float(rims[nu_max + 1 :].sum() / rims[1:].sum())
 
 
@@ -220,15 +196,14 @@ def smoothness_rows(net: SegmentationNet, images: Sequence[tuple[str, Tensor]]) 
     """Return how much power lies high in the features of each layer, part = encoder or decoder (section 1).
 
     Metrics: `high_share`, the share above half of the own grid's band limit, by image (`nu_max` holds that limit);
-    over images `high_share_mirrored`, the same without the frame's wrap, and `share_above`, the share above half of the
-    coarsest grid's limit, one frequency in cycles per frame for all layers. Encoder: each stage's output and the ASPP.
-    Decoder: each layer's output, the last one's being the logits.
+    over images `share_above`, the share above half of the coarsest grid's limit, one frequency in cycles per frame for
+    all layers. Encoder: each stage's output and the ASPP. Decoder: each layer's output, the last one's the logits.
     """
-    modules = {f"encoder/{k}": m for k, m in encoder_modules(net).items()}
+    modules = {f"encoder/{k}": m for k, m in {**net.backbone.stages(), "aspp": net.aspp}.items()}
     modules |= {f"decoder/{name}": module for name, _, _, module in blocks(net)}
     common = net.feature_grid // 4
     lines: list[dict] = []
-    sums: dict[tuple[str, str, int], list[float]] = {}
+    above: dict[str, list[float]] = {}
     for name, image in images:
 
         def see(key: str, _: Tensor, y: Tensor, name: str = name) -> None:
@@ -236,12 +211,11 @@ def smoothness_rows(net: SegmentationNet, images: Sequence[tuple[str, Tensor]]) 
             half = y.shape[-1] // 4
             where = {"part": part, "layer": layer, "image": name, "nu_max": half, "n": 1}
             lines.append({**where, "metric": "high_share", "value": high_share(y, half)})
-            sums.setdefault((key, "high_share_mirrored", half), []).append(high_share(y, half, boundary="mirrored"))
-            sums.setdefault((key, "share_above", common), []).append(high_share(y, common))
+            above.setdefault(key, []).append(high_share(y, common))
 
         with watched(modules, see):
             net.decode(net.encode(image))
-    for (key, metric, nu_max), values in sums.items():
+    for key, values in above.items():
         part, layer = key.split("/")
-        lines.append({"part": part, "layer": layer, "metric": metric, "nu_max": nu_max, **averaged(values)})
+        lines.append({"part": part, "layer": layer, "metric": "share_above", "nu_max": common, **averaged(values)})
     return rounded(lines)

@@ -10,8 +10,9 @@ Tables are tidy. Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 2.2 and 3
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +24,7 @@ from specseg.data import loading, transforms
 from specseg.data.datasets import VOID
 from specseg.measure import features as network_features
 from specseg.measure.features import COLUMNS, averaged, rounded
+from specseg.measure.loss import batched
 from specseg.nets import protocol, weights
 from specseg.nets.models import SegmentationNet
 from specseg.nets.models.truncation import resize
@@ -58,6 +60,13 @@ def wanted(profile: str) -> list[Network]:
     return [n for n in found if (n.backbone == "tiny") == tiny]
 
 
+def labelled(items: Iterable[loading.Item], device: torch.device | str = "cpu") -> Iterator[Case]:
+    """Yield those of the pictures that have a label."""
+    for images, labels, names in batched(items, 1, device):
+        if bool((labels != VOID).any()):
+            yield Case(images, labels[0], names[0])
+
+
 def cases(network: Network, count: int) -> list[Case]:
     """Return the first `count` pictures with a label, in one fixed drawn order of the network's test split.
 
@@ -65,14 +74,7 @@ def cases(network: Network, count: int) -> list[Case]:
     is smaller. Raises as the data set does.
     """
     items = loading.TorchDataset(network.data("test"), transforms.evaluation(network.size))
-    found: list[Case] = []
-    for index in loading.order(len(items), 0, 0):
-        if len(found) == count:
-            break
-        image, label, name = items[int(index)]
-        if bool((label != VOID).any()):
-            found.append(Case(image[None].float() / 255.0, label.long(), name))
-    return found
+    return list(islice(labelled(items[int(i)] for i in loading.order(len(items), 0, 0)), count))
 
 
 def tail(net: SegmentationNet, features: Features, name: str = "aspp", shape: Sequence[int] = ()) -> sg.Map:
@@ -249,12 +251,7 @@ def removals(net: SegmentationNet) -> tuple[tuple[str, int], ...]:
 
 
 def low_passed(features: Features, which: str, nu_max: int) -> Features:
-    """Return the decoder inputs without their frequencies above nu_max: all of them, or the ASPP's alone.
-
-    Raises ValueError for another word.
-    """
-    if which not in ("all", "aspp"):
-        raise ValueError(f"inputs {which!r}: expected all or aspp")
+    """Return the decoder inputs without their frequencies above nu_max: "all" of them, or the "aspp"'s alone."""
     wanted = {k for k, x in features.items() if which in ("all", k) and x.shape[-1] // 2 > nu_max}
     return {k: band_limit(x, nu_max) if k in wanted else x for k, x in features.items()}
 
@@ -313,14 +310,7 @@ def _components(net: SegmentationNet, features: Features, case: Case) -> Tensor:
 
 
 def measure(net: SegmentationNet, pictures: Sequence[Case]) -> pd.DataFrame:
-    """Return everything that is measured on a trained network, as tidy rows with the columns `COLUMNS`.
-
-    Raises ValueError without pictures, and for a network in training mode.
-    """
-    if not pictures:
-        raise ValueError("pictures: at least one test picture with a label is needed")
-    if net.training:
-        raise ValueError("net: expected evaluation mode; in training a picture's features depend on its batch")
+    """Return everything that is measured on a network in evaluation mode, as tidy rows with the columns `COLUMNS`."""
     images = [(case.name, case.image) for case in pictures]
     parts = [
         loss_rows(net, pictures), layer_rows(net, pictures), network_features.magnitude_rows(net, images),

@@ -9,7 +9,8 @@ Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 2.1 and 3.1.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -58,9 +59,9 @@ class LossParts(NamedTuple):
     names: list[str]
     total: np.ndarray
     tail: np.ndarray
-    class_rims: np.ndarray
-    power: dict[str, np.ndarray]
-    soft: np.ndarray
+    class_rims: np.ndarray = np.zeros((2, 0, 0))
+    power: Mapping[str, np.ndarray] = MappingProxyType({})
+    soft: np.ndarray = np.zeros((2, 0, 0))
 
 
 def class_rims(logits: Tensor, labels: Tensor, *, boundary: str = "periodic", ignore_index: int = 255) -> Tensor:

@@ -68,8 +68,7 @@ def network_parts(
 
 def loss_of(names: Sequence[str], total: np.ndarray, tail: np.ndarray, limits: Sequence[int]) -> LossParts:
     """Return `LossParts` of the plain readings alone, periodic and mirrored: total (2, n), tail (2, n, K)."""
-    nothing = np.zeros((2, 0, 0))
-    return LossParts(BOUNDARIES, tuple(limits), list(names), total, tail, nothing, {}, nothing)
+    return LossParts(BOUNDARIES, tuple(limits), list(names), total, tail)
 
 
 def label_parts(batches: Batches, sizes: Sequence[int], classes: int) -> tuple[Counts, np.ndarray]:

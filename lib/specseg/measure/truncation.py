@@ -26,7 +26,7 @@ SENSITIVITY = ("bilinear_half_pixel", "bilinear_antialias")
 class Condition(NamedTuple):
     """How features are truncated: "full" (not at all), a method of `models.truncation` at an LRG size, or "encoder".
 
-    "encoder" takes one feature of the backbone to `lrg_size` and back to its grid, with the decoder untouched.
+    "encoder" takes the backbone's last feature at stride 8 to `lrg_size` and back, with the decoder untouched.
     "logits bilinear" takes the full-size logits to the LRG and back, "logits low pass" cuts off what is above its
     limit.
     """
@@ -62,41 +62,18 @@ def conditions(net: SegmentationNet, sizes: Sequence[int]) -> list[Condition]:
     out = [Condition(FULL, grid)]
     out += [Condition(method, size) for size in smaller for method in ("bilinear", "fourier")]
     out += [Condition(method, half) for method in SENSITIVITY]
-    return [*out, Condition(ENCODER, (encoder_grid(net) - 1) // 2 + 1)]
-
-
-def encoder_feature(net: SegmentationNet) -> nn.Module:
-    """Return the module whose output stands for an arbitrary encoder feature: the last one at stride 8.
-
-    Raises ValueError for a backbone without a named choice.
-    """
-    backbone = net.backbone
-    if hasattr(backbone, "stage2"):  # tiny
-        return backbone.stage2
-    if hasattr(backbone, "net") and hasattr(backbone.net, "blocks"):  # EfficientNet-Lite0: 40 channels
-        return backbone.net.blocks[2]
-    if hasattr(backbone, "layer2"):  # ResNet-101: 512 channels
-        return backbone.layer2
-    raise ValueError(f"backbone {type(backbone).__name__}: no encoder feature is named for it")
-
-
-def encoder_grid(net: SegmentationNet) -> int:
-    """Return the side of `encoder_feature`'s grid: (s - 1) / 8 + 1."""
-    return (net.input_size - 1) // 8 + 1
+    return [*out, Condition(ENCODER, (net.input_size - 1) // 16 + 1)]
 
 
 @contextmanager
 def encoder_truncated(net: SegmentationNet, size: int):
-    """Within the block `encoder_feature`'s output goes to `size` points a side, bilinearly, and back to its grid."""
+    """Within the block the backbone's last feature at stride 8 goes to `size` points a side, bilinearly, and back."""
 
     def squeeze(module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
         return resize(resize(output, size), output.shape[-1])
 
-    handle = encoder_feature(net).register_forward_hook(squeeze)
-    try:
+    with net.backbone.get_submodule(net.backbone.mid).register_forward_hook(squeeze):
         yield net
-    finally:
-        handle.remove()
 
 
 def boundary_width(size: int) -> int:
@@ -197,9 +174,9 @@ def table(got: Counts, clusters: Sequence[str], scored: Sequence[int], classes: 
     return pd.DataFrame(rows)
 
 
-def score_rows(predictor: str, counts: np.ndarray, clusters, scored, classes) -> list[dict]:
+def score_rows(counts: np.ndarray, clusters, scored, classes, **shared) -> list[dict]:
     """Return the rows of a predictor's counts (pictures, C, 3): mIoU with its interval, IoU of each class."""
-    pooled, shared = scores.pooled(counts), {"predictor": predictor, "n": len(counts)}
+    pooled, shared = scores.pooled(counts), {**shared, "n": len(counts), "unit": "1"}
     low, high = scores.interval(scores.miou(scores.pooled(counts, scores.weights(clusters)), scored))
     rows = [{**shared, "metric": "miou", "class": "scored", "low": low, "high": high,
              "value": float(scores.miou(pooled, scored))}]  # fmt: skip

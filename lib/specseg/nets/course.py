@@ -66,14 +66,14 @@ def snapshots(
     settings = replace(settings, snapshots=tuple(step / settings.steps for step in at))
 
     def keep(step: int, model: torch.nn.Module) -> None:
-        train.save_weights(model, files[step], half=True)
+        train.save_weights(model.state_dict(), files[step])
         tell(f"{network.name}, step {step} of {settings.steps}")
         if step == max(at) < settings.steps:
             raise _Enough
 
     try:
         train.fit(network.build(pretrained=True), draw, settings, checkpoint=place / "run.ckpt", on_snapshot=keep,
-                  fabric=train.processes(device, precision=word))  # fmt: skip
+                  fabric=train.runner(device, precision=word))  # fmt: skip
     except _Enough:
         pass
     (place / "run.ckpt").unlink(missing_ok=True)

@@ -11,7 +11,6 @@ import fcntl
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import islice
 from pathlib import Path
@@ -223,7 +222,8 @@ def ensure(
     if _trained(network, place):
         return place
     place.mkdir(parents=True, exist_ok=True)
-    with _claim(place / "lock"):
+    with open(place / "lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # the kernel lets it go when the process dies
         if not _trained(network, place):
             _train(network, place, device, precision, tell)
     return place
@@ -255,7 +255,7 @@ def _train(network: Network, place: Path, device: str, precision: str, tell: Tel
     clock = [time.perf_counter()]
     modules = _begun(place / "modules.json", _now())
 
-    def on_step(step: int, loss: float, miou: float) -> None:
+    def on_step(step: int, loss: float) -> None:
         now = time.perf_counter()
         seconds.append(round(now - clock[0], 3))
         clock[0] = now
@@ -263,17 +263,17 @@ def _train(network: Network, place: Path, device: str, precision: str, tell: Tel
             (place / "seconds.json").write_text(json.dumps(seconds))
         if (step + 1) % 10 == 0:
             pace = sorted(seconds[-10:])[len(seconds[-10:]) // 2]
-            tell(f"{network.name} step {step + 1}/{settings.steps} loss {loss:.3f} mIoU {miou:.2f} {pace:.2f} s a step")
+            tell(f"{network.name} step {step + 1}/{settings.steps} loss {loss:.3f} {pace:.2f} s a step")
 
     def on_snapshot(step: int, model: torch.nn.Module) -> None:
-        train.save_weights(model, place / f"step{step:06d}.safetensors", half=True)
+        train.save_weights(model.state_dict(), place / f"step{step:06d}.safetensors")
 
     history = train.fit(
-        net, draw, settings, fabric=train.processes(device, precision=chosen), prune=network.pruning, on_step=on_step,
+        net, draw, settings, fabric=train.runner(device, precision=chosen), prune=network.pruning, on_step=on_step,
         checkpoint=place / "run.ckpt", on_snapshot=on_snapshot if settings.snapshots else None,
     )  # fmt: skip
     history.to_csv(place / "history.csv", index=False)
-    saved = train.save_weights(net, place / "weights.safetensors", half=True)
+    saved = train.save_weights(net.state_dict(), place / "weights.safetensors")
     if network.pruning:
         network.pruning.check(train.load_weights(net, saved))
     about = {
@@ -308,13 +308,6 @@ def _begun(file: Path, now: Any) -> Any:
     return json.loads(file.read_text())
 
 
-@contextmanager
-def _claim(path: Path) -> Iterator[None]:
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # the kernel lets it go when the process dies
-        yield
-
-
 def about(network: Network, root: Path | None = None) -> dict:
     """Return what network.json says of a trained network: settings, images, device, seconds."""
     return json.loads((folder(network, root) / "network.json").read_text())
@@ -333,14 +326,14 @@ def history(network: Network, root: Path | None = None) -> pd.DataFrame:
 
 
 def test_batches(
-    network: Network, *, batch: int = 4, mode: str = "crop", count: int | None = None,
-    dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu",
+    network: Network, *, batch: int = 4, count: int | None = None, dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
 ) -> Iterator[tuple[Tensor, Tensor, tuple]]:  # fmt: skip
     """Yield the first `count` batches of its test split (None: all) in the evaluation's frame.
 
     Images (batch, 3, s, s) in [0, 1] of `dtype`, labels (batch, s, s), names; on `device`.
     """
-    items = loading.evaluation_loader(network.data("test"), transforms.evaluation(network.size, mode), batch)
+    items = loading.evaluation_loader(network.data("test"), transforms.evaluation(network.size), batch)
     return (
         ((images.float() / 255.0).to(device, dtype), labels.to(device), names)
         for images, labels, names in islice(items, count)

@@ -1,8 +1,8 @@
 """A network small enough for a chapter: four convolutions down to a quarter grid, logits, bilinear up.
 
 Random synthetic scenes (`specseg.data.synthetic`), cross-entropy with void left out, Adam, one seed for all. It is
-a microscope for the mathematics of section 2.1, not a model of the paper's networks. `train` takes seconds, but a
-training amplifies the rounding of the processor that it runs on: what a page states comes from `probed`.
+a microscope for the mathematics of section 2.1, not a model of the paper's networks. A training takes seconds, but
+amplifies the rounding of the processor that it runs on: what a page states comes from `probed`.
 
 Weights of small trainings at several of their steps lie in one committed file each, `results/tiny/<name>.safetensors`:
 a tensor is called `<step>/<name in the network's state>`, kernels are float16, vectors as they were; the file's
@@ -12,7 +12,6 @@ metadata say how the network was trained. `experiments/tiny_networks.py` writes 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ from torch import Tensor, nn
 
 from specseg.data import synthetic
 from specseg.evidence import config
-from specseg.nets.train import save_state
 
 State = dict[str, Tensor]
 OFFSET = {"train": 0, "val": 500_000}  # scene numbers of the two splits never meet
@@ -53,17 +51,13 @@ class TinyNet(nn.Module):
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained net, the steps at which it was probed, and its logits (float64) on the probe images at each of them.
-
-    `states` are its weights at these steps.
-    """
+    """A trained net, the steps at which it was probed, and its logits (float64) on the probe images at each of them."""
 
     net: TinyNet
     steps: tuple[int, ...]
     logits: tuple[Tensor, ...]
     images: Tensor
     labels: Tensor
-    states: tuple[dict[str, Tensor], ...]
 
 
 def scenes(regime: str, count: int, size: int, *, split: str = "train", void: bool = True) -> tuple[Tensor, Tensor]:
@@ -82,54 +76,6 @@ def scenes(regime: str, count: int, size: int, *, split: str = "train", void: bo
     return images, torch.stack([torch.from_numpy(s.label) for s in samples])
 
 
-def train(
-    regime: str = "landcover", *, size: int = 65, steps: int = 200, scenes_seen: int = 64, probes: int = 12,
-    probe_steps: tuple[int, ...] = (0, 10, 20, 40, 80, 140, 200), batch: int = 8, rate: float = 3e-3, seed: int = 0,
-    void: bool = False,
-) -> Trained:  # fmt: skip
-    """Train a `TinyNet` on scenes of one regime and keep its logits on held-out probe scenes at `probe_steps`.
-
-    The last probe is the trained net: `steps` is added to `probe_steps` where it is missing. `void` marks void pixels
-    in the probes' and the training labels. Raises ValueError for a size that is not 4 k + 1.
-
-    >>> t = train(size=17, steps=2, scenes_seen=8, probes=2, probe_steps=(0,))
-    >>> t.steps, tuple(t.logits[-1].shape)
-    ((0, 2), (2, 7, 17, 17))
-    """
-    if size % 4 != 1:
-        raise ValueError(f"size {size}: expected 4 k + 1, so that the quarter grid meets the corners")
-    wanted = sorted({s for s in probe_steps if s <= steps} | {steps})
-    images, labels = scenes(regime, scenes_seen, size, void=void)
-    probe_images, probe_labels = scenes(regime, probes, size, split="val", void=void)
-    net = _fresh(len(synthetic.CLASSES[regime]), seed)
-    optimiser = torch.optim.Adam(net.parameters(), lr=rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda k: (1 - k / (steps + 1)) ** 0.9)
-    order = torch.Generator().manual_seed(seed)
-    kept: list[Tensor] = []
-    states: list[dict[str, Tensor]] = []
-    for step in range(steps + 1):
-        if step in wanted:
-            with torch.no_grad():
-                kept.append(net(probe_images).double())
-            states.append({k: v.clone() for k, v in net.state_dict().items()})
-        if step == steps:
-            break
-        pick = torch.randint(0, len(images), (batch,), generator=order)
-        loss = F.cross_entropy(net(images[pick]), labels[pick], ignore_index=255)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-    return Trained(net, tuple(wanted), tuple(kept), probe_images, probe_labels, tuple(states))
-
-
-def _fresh(classes: int, seed: int) -> TinyNet:
-    # A forked generator: training in a chapter must not move anyone else's random numbers.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return TinyNet(classes)
-
-
 def name(regime: str, steps: int, seed: int, void: bool) -> str:
     """Return the name of a committed training.
 
@@ -146,23 +92,6 @@ def path(name: str, root: Path | None = None) -> Path:
     'x/results/tiny/a.safetensors'
     """
     return (root or config.root()) / "results" / "tiny" / f"{name}.safetensors"
-
-
-def write(
-    name: str, states: Mapping[int, State], about: Mapping[str, Any], *, again: bool = False, root: Path | None = None
-) -> Path:
-    """Write step -> state of a training and how it was made, whole or not at all, and return the file.
-
-    Raises FileExistsError for a file that is there, unless `again`; ValueError without a state.
-    """
-    target = path(name, root)
-    if target.exists() and not again:
-        raise FileExistsError(f"{target}: is there; facts rest on it, --again trains it again")
-    if not states:
-        raise ValueError(f"{name}: no states, expected at least that of the last step")
-    tensors = {f"{step}/{key}": value for step, state in states.items() for key, value in state.items()}
-    about = {"about": json.dumps(dict(about), sort_keys=True)}
-    return save_state(tensors, target, half=True, about=about)
 
 
 def read(name: str, root: Path | None = None) -> tuple[dict[int, State], dict[str, Any]]:
@@ -195,9 +124,10 @@ def probed(
     """
     states, about = read(name(regime, steps, seed, void), root)
     images, labels = scenes(regime, about["probes"], about["size"], split="val", void=void)
-    net, images = _fresh(len(synthetic.CLASSES[regime]), seed).double(), images.double()
+    with torch.random.fork_rng(devices=[]):  # reading in a chapter moves nobody else's random numbers
+        net, images = TinyNet(len(synthetic.CLASSES[regime])).double(), images.double()
     logits = []
     for state in states.values():
         net.load_state_dict(state)
         logits.append(net(images))
-    return Trained(net, tuple(states), tuple(logits), images, labels, tuple(states.values()))
+    return Trained(net, tuple(states), tuple(logits), images, labels)

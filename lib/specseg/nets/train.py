@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from specseg.data.datasets import VOID
 from specseg.evidence import config
 from specseg.nets.pruning import SoftFilterPruning
-from specseg.spectral.iou import confusion_matrix, mean_iou
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -35,8 +34,7 @@ class Settings:
 
     `lr` is the backbone's learning rate; layers without pretrained weights get `new_layers` times as much. After
     `warmup` steps it falls as (1 - step / steps)^power. `epoch_steps` steps make an epoch, after which filters are
-    pruned; the last may be cut short. `precision` is Fabric's word: "32-true" or "bf16-mixed". `deterministic` asks
-    torch for algorithms that give the same numbers again on a GPU too (on a CPU they always do). `snapshots` are shares
+    pruned; the last may be cut short. `precision` is Fabric's word: "32-true" or "bf16-mixed". `snapshots` are shares
     of the training after which `fit` hands out the network. `frozen` leaves the backbone as it is: its weights, and the
     statistics of its normalisation.
     """
@@ -50,10 +48,8 @@ class Settings:
     warmup: int = 50
     epoch_steps: int = 100
     precision: str = "32-true"
-    channels_last: bool = True
     seed: int = 0
     checkpoint_steps: int = 50
-    deterministic: bool = False
     snapshots: tuple[float, ...] = ()
     frozen: bool = False
 
@@ -111,24 +107,20 @@ def lr_factor(step: int, settings: Settings) -> float:
     return ramp * (1 - step / settings.steps) ** settings.power
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, fabric: Fabric | None = None) -> Tensor:
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the mean cross-entropy over the pixels that are not void (Eq. 1); 0 where every pixel is void.
 
-    `logits` are (B, C, H, W), `labels` (B, H, W) of 0..C-1 and 255. With several processes of `fabric` the mean is over
-    the labelled pixels of all of them, so that averaging their gradients gives the whole batch's.
+    `logits` are (B, C, H, W), `labels` (B, H, W) of 0..C-1 and 255.
 
     >>> round(float(cross_entropy(torch.zeros(1, 2, 1, 2), torch.tensor([[[0, 255]]]))), 4)    # log 2
     0.6931
     """
     total = F.cross_entropy(logits.float(), labels, ignore_index=VOID, reduction="sum")
-    count = (labels != VOID).sum()
-    if fabric is not None and fabric.world_size > 1:
-        count = fabric.all_reduce(count.float(), reduce_op="mean")
-    return total / count.clamp(min=1 if fabric is None or fabric.world_size == 1 else 1e-6)
+    return total / (labels != VOID).sum().clamp(min=1)
 
 
-def processes(device: str = "cpu", *, precision: str = "32-true", devices: int = 1) -> Fabric:
-    """Return the Fabric of so many devices, "cpu" or "cuda": what `fit` runs on; launch() is called where needed.
+def runner(device: str = "cpu", *, precision: str = "32-true") -> Fabric:
+    """Return the Fabric of one device, "cpu" or "cuda": what `fit` runs on.
 
     Raises ValueError for another device or precision (Fabric lists its words), RuntimeError for a GPU that is absent.
     """
@@ -137,10 +129,7 @@ def processes(device: str = "cpu", *, precision: str = "32-true", devices: int =
     config.device(device)
     with warnings.catch_warnings():  # Fabric advises srun wherever Slurm is installed
         warnings.filterwarnings("ignore", message=".*srun.*")
-        fabric = Fabric(accelerator=device, devices=devices, precision=precision)
-        if devices > 1:
-            fabric.launch()
-    return fabric
+        return Fabric(accelerator=device, devices=1, precision=precision)
 
 
 def optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
@@ -165,7 +154,7 @@ def fit(
     fabric: Fabric | None = None,
     checkpoint: Path | None = None,
     prune: SoftFilterPruning | None = None,
-    on_step: Callable[[int, float, float], None] | None = None,
+    on_step: Callable[[int, float], None] = lambda step, loss: None,
     on_snapshot: Callable[[int, nn.Module], None] | None = None,
 ) -> pd.DataFrame:
     """Train `model` in place and return one row a step: step, loss, lr.
@@ -173,11 +162,12 @@ def fit(
     `checkpoint` names a file from which an interrupted run goes on, on the CPU to the weights of an uninterrupted one;
     a file of other settings is refused with ValueError. `prune` acts before training, after every epoch and after the
     last step, so that what is saved is pruned.
-    `on_step` is called with step, loss and, every tenth step, the batch's mIoU (else NaN), for progress. `on_snapshot`
-    is called with the number of steps made and the network, whenever one of `settings.snapshots` is due.
+    `on_step` is called with step and loss, `on_snapshot` with the number of steps made and the network, whenever one of
+    `settings.snapshots` is due.
     """
-    fabric = fabric or processes(precision=settings.precision)
-    model, sgd = _set_up(model, settings, fabric)
+    fabric = fabric or runner(precision=settings.precision)
+    model = model.to(memory_format=torch.channels_last)
+    model, sgd = fabric.setup(model, optimizer(model, settings))
     told = {**asdict(settings), "prune": prune and asdict(prune)}
     state: dict[str, Any] = {"model": model, "optimizer": sgd, "step": 0, "losses": [], "settings": told}
     if checkpoint is not None and checkpoint.is_file():
@@ -196,11 +186,8 @@ def fit(
             torch.manual_seed(settings.seed * 1_000_003 + step)  # drop-out is a function of the step
             for group, lr in zip(sgd.param_groups, base, strict=True):
                 group["lr"] = lr * lr_factor(step, settings)
-            images, labels = (fabric.to_device(_share(x, fabric)) for x in draw(step))
-            if settings.channels_last:
-                images = images.contiguous(memory_format=torch.channels_last)
-            logits = model(images)
-            loss = cross_entropy(logits, labels, fabric)
+            images, labels = map(fabric.to_device, draw(step))
+            loss = cross_entropy(model(images.contiguous(memory_format=torch.channels_last)), labels)
             sgd.zero_grad(set_to_none=True)
             fabric.backward(loss)
             sgd.step()
@@ -211,23 +198,13 @@ def fit(
             state["step"] = step + 1
             if prune is not None and ((step + 1) % settings.epoch_steps == 0 or step + 1 == settings.steps):
                 prune.step(model.module, (step + 1) / settings.steps)
-            if on_step is not None:
-                on_step(step, value, _batch_miou(logits, labels) if (step + 1) % 10 == 0 else float("nan"))
+            on_step(step, value)
             if step + 1 in due:
                 on_snapshot(step + 1, model.module)
             if checkpoint is not None and ((step + 1) % settings.checkpoint_steps == 0 or step + 1 == settings.steps):
                 _save(fabric, checkpoint, state)
     rows = [{"step": t, "loss": v, "lr": settings.lr * lr_factor(t, settings)} for t, v in enumerate(state["losses"])]
     return pd.DataFrame(rows)
-
-
-def _set_up(model: nn.Module, settings: Settings, fabric: Fabric) -> tuple[nn.Module, torch.optim.Optimizer]:
-    if settings.channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    if fabric.world_size > 1 and fabric.device.type == "cuda":
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    torch.use_deterministic_algorithms(settings.deterministic, warn_only=True)
-    return fabric.setup(model, optimizer(model, settings))
 
 
 @contextmanager
@@ -253,26 +230,11 @@ def _in_float32(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tenso
     return convolve
 
 
-@torch.no_grad()
-def _batch_miou(logits: Tensor, labels: Tensor) -> float:
-    confusion = confusion_matrix(logits.argmax(1).cpu(), labels.cpu(), logits.shape[1])
-    return mean_iou(confusion) if int(confusion.sum()) else float("nan")
-
-
-def _share(batch: Tensor, fabric: Fabric) -> Tensor:
-    """Return this process's part of a batch: every world-size-th picture."""
-    if len(batch) % fabric.world_size:
-        raise ValueError(f"batch of {len(batch)}: expected a multiple of the {fabric.world_size} processes")
-    return batch[fabric.global_rank :: fabric.world_size]
-
-
 def _save(fabric: Fabric, path: Path, state: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(path.suffix + ".part")
     fabric.save(part, state)
-    if fabric.is_global_zero:
-        part.replace(path)  # a run killed while it writes leaves the older checkpoint whole
-    fabric.barrier()
+    part.replace(path)  # a run killed while it writes leaves the older checkpoint whole
 
 
 def _resume(fabric: Fabric, path: Path, state: dict[str, Any], told: dict[str, Any]) -> None:
@@ -283,22 +245,16 @@ def _resume(fabric: Fabric, path: Path, state: dict[str, Any], told: dict[str, A
         raise ValueError(f"{path}: made with other settings ({', '.join(other)}); delete it or use the same settings")
 
 
-def save_weights(model: nn.Module, path: Path, *, half: bool = False) -> Path:
-    """Write a network's state as safetensors, whole or not at all, and return the path.
+def save_weights(state: Mapping[str, Tensor], path: Path, *, about: dict[str, str] | None = None) -> Path:
+    """Write a network's state as safetensors, whole or not at all, with the file's metadata; return the path.
 
-    `half` rounds kernels to float16 and keeps vectors (biases, normalisation), which cost little, as they are.
+    Kernels are rounded to float16; vectors (biases, normalisation), which cost little, stay as they are.
     """
-    return save_state(model.state_dict(), path, half=half)
-
-
-def save_state(state: dict[str, Tensor], path: Path, *, half: bool = False, about: dict | None = None) -> Path:
-    """Write tensors as `save_weights` does, with the file's metadata (strings)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {k: v.detach().cpu().contiguous() for k, v in state.items()}
-    if half:
-        state = {k: v.half() if v.is_floating_point() and v.ndim > 1 else v for k, v in state.items()}
     part = path.with_suffix(path.suffix + ".part")
-    save_file(state, part, metadata=about)
+    halved = {k: v.half() if v.is_floating_point() and v.ndim > 1 else v for k, v in state.items()}
+    save_file(halved, part, metadata=about)
     part.replace(path)
     return path
 
@@ -310,10 +266,14 @@ def load_weights(model: nn.Module, path: Path) -> nn.Module:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such weights; train the network or give another path")
-    state, wanted = load_file(path), model.state_dict()
-    for name, tensor in wanted.items():
-        if name not in state or state[name].shape != tensor.shape:
-            have = tuple(state[name].shape) if name in state else "nothing"
-            raise ValueError(f"{path}: {name} is {have}, expected {tuple(tensor.shape)}")
-    model.load_state_dict(state)
+    return fitted(model, load_file(path), path)
+
+
+def fitted(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> nn.Module:
+    """Return the network with a file's state in it. Raises ValueError that names file and tensors when it does not
+    fit."""
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as err:
+        raise ValueError(f"{path}: {err}") from None
     return model

@@ -3,7 +3,7 @@
 Looked for in this order: a run of this machine, `runs/networks/<name>/` (its snapshots too); published weights,
 `results/weights/<name>.safetensors`, one baseline per model and domain, kernels in half precision; a committed tiny
 network, `results/tiny/<name>.safetensors`, which is given in float64 so that a page shows the same on every processor;
-a network that others trained, `<architecture>-<anything>.safetensors` in `config.nets_root`, never committed. Published
+a network that others trained and that has a manifest, in `config.nets_root`, never committed. Published
 weights trained on CamVid or PASCAL VOC pictures are for research only, as these pictures are; README.md beside them
 says which.
 """
@@ -11,28 +11,24 @@ says which.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from specseg.data import synthetic
 from specseg.data.domains import DOMAINS
 from specseg.evidence import config
 from specseg.nets import networks, protocol, third_party, tiny, train
-from specseg.nets.models import SegmentationNet, wrap
+from specseg.nets.models import SegmentationNet
 from specseg.nets.networks import Network
 
 LIMIT = 10_000_000  # bytes of one published file
 SOURCES = ("run", "published", "committed", "third party")
 TRAINED = SOURCES[:2]  # what experiments measure and records speak of
-BUILDERS: dict[str, Callable[[Path], nn.Module]] = {}
-"""Architecture -> what makes a network from a file of its weights; torchvision's and those of `third_party` are known
-without an entry."""
 
 
 def home(root: Path | None = None) -> Path:
@@ -104,49 +100,24 @@ def _file(source: str, name: str, step: int | None, root: Path | None, runs: Pat
 
 def _read(source: str, network: Network | str, file: Path, step: int | None, root: Path | None) -> nn.Module:
     if source == "third party":
-        return _third_party(file)
+        return third_party.load(file)
     if source == "committed":
         states = tiny.read(file.stem, root)[0]
         step = max(states) if step is None else step
         if step not in states:
             raise KeyError(f"{file.stem}: step {step} is not kept, expected one of {', '.join(map(str, states))}")
-        net = _empty(network, {k: tuple(v.shape) for k, v in states[step].items()})
-        net.load_state_dict(states[step])
-        return net.double()
-    with safe_open(file, "pt") as tensors:
-        shapes = {k: tuple(tensors.get_slice(k).get_shape()) for k in tensors.keys()}
-    return train.load_weights(_empty(network, shapes), file)
-
-
-def _empty(network: Network | str, shapes: dict[str, tuple[int, ...]]) -> nn.Module:
-    """Return the network that a state of these shapes fits; nobody else's random numbers are moved."""
-    with torch.random.fork_rng(devices=[]):
-        if "classify.weight" in shapes:
-            return tiny.TinyNet(shapes["classify.weight"][0])
-        network = protocol.named(network) if isinstance(network, str) else network
-        return network.build(num_classes=shapes.get("decoder.classifier.weight", (2,))[0])
-
-
-def _third_party(file: Path) -> nn.Module:
-    """Return what `BUILDERS` makes of a file, or torchvision's segmentation network of that name, wrapped."""
-    architecture = file.stem.split("-")[0]
-    if architecture in BUILDERS:
-        return BUILDERS[architecture](file)
-    if architecture in third_party.MAKERS:
-        return third_party.load(file)
-    from specseg.data._torchvision import torchvision
-
-    module = torchvision.models.segmentation
-    if architecture not in torchvision.models.list_models(module=module):
-        known = ", ".join([*BUILDERS, *third_party.MAKERS, *torchvision.models.list_models(module=module)])
-        raise ValueError(f"{file}: unknown architecture {architecture!r}: expected one of {known}")
+        return train.fitted(_empty(network, states[step]), states[step], file).double()
     state = load_file(file)
-    more = {"aux_loss": True} if any(k.startswith("aux_classifier") for k in state) else {}
-    last = [v for k, v in state.items() if k in ("classifier.4.bias", "classifier.low_classifier.bias")]
-    net = getattr(module, architecture)(
-        weights=None, weights_backbone=None, num_classes=len(last[0]) if last else None, **more
-    )
-    return wrap(train.load_weights(net, file))
+    return train.fitted(_empty(network, state), state, file)
+
+
+def _empty(network: Network | str, state: Mapping[str, Tensor]) -> nn.Module:
+    """Return the network that a state fits; nobody else's random numbers are moved."""
+    with torch.random.fork_rng(devices=[]):
+        if "classify.weight" in state:
+            return tiny.TinyNet(len(state["classify.weight"]))
+        network = protocol.named(network) if isinstance(network, str) else network
+        return network.build(num_classes=len(state["decoder.classifier.weight"]))
 
 
 def publish(network: Network, *, root: Path | None = None) -> Path:
@@ -158,8 +129,6 @@ def publish(network: Network, *, root: Path | None = None) -> Path:
     target = home(root) / f"{network.name}.safetensors"
     if target.is_file():
         return target
-    if not source.is_file():
-        raise FileNotFoundError(f"{source}: no such weights; train {network.name} first")
     if source.stat().st_size > LIMIT:
         raise ValueError(f"{source}: {source.stat().st_size} bytes, expected at most {LIMIT}")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -170,12 +139,12 @@ def publish(network: Network, *, root: Path | None = None) -> Path:
 
 
 @torch.no_grad()
-def probe_logits(net: SegmentationNet, image: torch.Tensor | None = None, *, stride: int = 8) -> torch.Tensor:
-    """Return every `stride`-th grid logit of one picture, float32 (C, k, k): what a record keeps to be recomputed.
+def probe_logits(net: SegmentationNet, image: Tensor | None = None) -> Tensor:
+    """Return every eighth grid logit of one picture, float32 (C, k, k): what a record keeps to be recomputed.
 
     `image` is (3, s, s) in [0, 1]; without one it is scene 7 of the synthetic streets.
     """
     if image is None:
         scene = synthetic.scene("streets", 7, net.input_size)
         image = torch.from_numpy(scene.image).permute(2, 0, 1).float() / 255
-    return net.eval().grid_logits(image[None])[0, :, ::stride, ::stride]
+    return net.eval().grid_logits(image[None])[0, :, ::8, ::8]

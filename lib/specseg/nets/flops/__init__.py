@@ -221,14 +221,8 @@ def _encoded(
     model: str, backbone: str, num_classes: int, output_stride: int, input_size: int, width: int
 ) -> tuple[nn.Module, dict[str, torch.Tensor], tuple[Layer, ...]]:
     with torch.device("meta"), _Unfilled():
-        net = build(
-            model,
-            backbone=backbone,
-            num_classes=num_classes,
-            output_stride=output_stride,
-            input_size=input_size,
-            width=width,
-        ).eval()
+        net = build(model, backbone=backbone, num_classes=num_classes, output_stride=output_stride,
+                    input_size=input_size, width=width).eval()  # fmt: skip
         images = torch.empty(1, 3, input_size, input_size)
     features, layers = trace(net, lambda: net.encode(images), part_of=net.part_of)
     return net, features, layers

@@ -32,16 +32,16 @@ class Layer:
     part: str
     inputs: int
     outputs: int
-    taps: int
-    groups: int
     points: int
-    bias: bool
-    after: str
+    taps: int = 1
+    groups: int = 1
+    bias: bool = False
+    after: str = ""
 
     def macs(self, inputs: int | None = None, outputs: int | None = None) -> int:
         """Return a convolution's multiply-accumulates, k^2 (C_in / groups) C_out h w, for given channel counts.
 
-        >>> Layer("c", "conv", "decoder", 304, 256, 9, 1, 129 ** 2, False, "").macs()      # 9 * 304 * 256 * 16641
+        >>> Layer("c", "conv", "decoder", 304, 256, 129 ** 2, taps=9).macs()      # 9 * 304 * 256 * 16641
         11655622656
         """
         inputs, outputs = inputs or self.inputs, outputs or self.outputs
@@ -60,24 +60,15 @@ def trace(model: nn.Module, run: Callable[[], Any], *, part_of: Callable[[str], 
 
     def watch(name: str, kind: str) -> Callable:
         def hook(module: nn.Module, args: tuple, output: torch.Tensor) -> None:
-            conv = kind == "conv"
-            grid = (output if conv else args[0]).shape[2:]
-            layers.append(
-                Layer(
-                    name,
-                    kind,
-                    part_of(name),
-                    args[0].shape[1],
-                    output.shape[1],
-                    module.kernel_size[0] * module.kernel_size[1] if conv else 1,
-                    module.groups if conv else 1,
-                    grid.numel(),
-                    conv and module.bias is not None,
-                    last[0],
-                )
-            )
-            if conv:
-                last[0] = name
+            where = {"name": name, "kind": kind, "part": part_of(name), "after": last[0]}
+            channels = {"inputs": args[0].shape[1], "outputs": output.shape[1]}
+            if kind != "conv":
+                layers.append(Layer(**where, **channels, points=args[0].shape[2:].numel()))
+                return
+            taps, points = module.weight.shape[2:].numel(), output.shape[2:].numel()
+            conv = {"taps": taps, "groups": module.groups, "bias": module.bias is not None}
+            layers.append(Layer(**where, **channels, points=points, **conv))
+            last[0] = name
 
         return hook
 

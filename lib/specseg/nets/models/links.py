@@ -36,3 +36,9 @@ class Link(NamedTuple):
             f"{parent}.{self.scatter}" if self.scatter else "",
             tuple(f"{parent}.{n}" for n in self.feeder),
         )
+
+
+def after(name: str, *readers: Follower, first: int = 0) -> Link:
+    """Return the link of a sequence's convolution, the `first` of its parts, with the normalisation and ReLU behind."""
+    conv, *post = (f"{name}.{first + k}" for k in range(3))
+    return Link(conv, tuple(post), readers)

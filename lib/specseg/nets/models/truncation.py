@@ -81,7 +81,13 @@ def check_size(size: int, grid: int) -> int:
 
 
 class Truncatable(nn.Module):
-    """A network whose decoder works on a low-resolution grid: its size and how features get there, to be changed."""
+    """A network whose decoder works on a low-resolution grid: its size and how features get there, to be changed.
+
+    It gives `encode` and `decode`.
+    """
+
+    _lrg_size: int | None = None
+    _truncation = "bilinear"
 
     @property
     def lrg_size(self) -> int | None:
@@ -100,6 +106,10 @@ class Truncatable(nn.Module):
     @truncation.setter
     def truncation(self, method: str) -> None:
         self._truncation = check_method(method)
+
+    def grid_logits(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the logits on the grid where they are predicted, before the final up-sampling."""
+        return self.decode(self.encode(images))
 
     @contextmanager
     def truncated(self, lrg_size: int | None, truncation: str | None = None) -> Iterator[Truncatable]:

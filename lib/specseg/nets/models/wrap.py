@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from specseg.nets.models.truncation import check_size, resize
+from specseg.nets.models.truncation import Truncatable, resize
 
 
-class WrappedNet(nn.Module):
+class WrappedNet(Truncatable):
     """A torchvision DeepLabV3, FCN or LR-ASPP as encoder (backbone) and decoder (its head).
 
     Images are (B, 3, h, w) in [0, 1]; `mean` and `std` are those of torchvision's ImageNet weights. `lrg_size`
@@ -27,16 +27,6 @@ class WrappedNet(nn.Module):
         self.several = type(network).__name__ == "LRASPP"  # its head reads two feature maps
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
-        self._lrg_size: int | None = None
-
-    @property
-    def lrg_size(self) -> int | None:
-        """Side of the grid above which the head's inputs are truncated; None for no truncation."""
-        return self._lrg_size
-
-    @lrg_size.setter
-    def lrg_size(self, size: int | None) -> None:
-        self._lrg_size = None if size is None else check_size(size, size)
 
     def encode(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the backbone's feature maps that the head reads."""
@@ -50,17 +40,9 @@ class WrappedNet(nn.Module):
             features = {k: resize(x, size) if min(x.shape[-2:]) > size else x for k, x in features.items()}
         return self.network.classifier(OrderedDict(features) if self.several else features["out"])
 
-    def grid_logits(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the logits before the final up-sampling."""
-        return self.decode(self.encode(images))
-
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         # torchvision's own up-sampling uses pixel centres; keeping it makes the wrapped outputs equal to the network's
         return F.interpolate(self.grid_logits(images), size=images.shape[-2:], mode="bilinear", align_corners=False)
-
-    def part_of(self, name: str) -> str:
-        """Return "encoder" for the backbone's names and "decoder" for the others."""
-        return "encoder" if name.startswith("network.backbone") else "decoder"
 
 
 def wrap(network: nn.Module) -> WrappedNet:

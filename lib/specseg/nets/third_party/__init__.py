@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from specseg.nets.third_party import cgnet, dabnet, deeplab, espnet, espnetv2, manifests
 from specseg.nets.third_party.base import ThirdPartyNet
+from specseg.nets.train import fitted
 
 MAKERS: dict[str, Callable[[str, int], ThirdPartyNet]] = {
     "espnetv2": lambda name, outputs: espnetv2.ESPNetv2(outputs, float(name.split("-")[1].removeprefix("s"))),
@@ -47,13 +48,8 @@ def load(file: Path) -> ThirdPartyNet:
         state = deeplab.state(published, net)
     else:
         state = {_renamed(k, RENAMES[file.stem.split("-")[0]]): v for k, v in published.items()}
-    own = {k: v for k, v in net.state_dict().items() if "num_batches_tracked" not in k}
-    for name in sorted(own.keys() | state.keys()):
-        have, wanted = (tuple(s[name].shape) if name in s else "nothing" for s in (state, own))
-        if have != wanted:
-            raise ValueError(f"{file}: {name} is {have}, expected {wanted}")
-    net.load_state_dict(state, strict=False)
-    return net
+    counters = {k: v for k, v in net.state_dict().items() if "num_batches_tracked" in k}
+    return fitted(net, {**counters, **state}, file)
 
 
 def _renamed(name: str, rules: tuple[tuple[str, str], ...]) -> str:

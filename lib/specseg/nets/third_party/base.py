@@ -44,7 +44,6 @@ class ThirdPartyNet(Truncatable, ABC):
         self.bgr = bgr
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
-        self.lrg_size, self.truncation = None, "bilinear"
 
     def grid(self, size: int) -> int:
         """Return the side of the grid of its last features for a frame of `size` pixels."""
@@ -90,10 +89,6 @@ class ThirdPartyNet(Truncatable, ABC):
             x = truncate(x, check_size(self.lrg_size, grid[0]), grid=grid[0], method=self.truncation)
         return self.head(x, grid)[:, : self.num_classes]
 
-    def grid_logits(self, images: Tensor) -> Tensor:
-        """Return the logits where they are predicted, before the last resizing."""
-        return self.decode(self.encode(images))
-
     def read(self, logits: Tensor, shape: Sequence[int]) -> Tensor:
         """Return grid logits in the size of their frame (H, W), as the network itself resizes them.
 
@@ -111,22 +106,16 @@ class ThirdPartyNet(Truncatable, ABC):
     def forward(self, images: Tensor) -> Tensor:
         return self.read(self.grid_logits(images), images.shape[-2:])
 
-    def part_of(self, name: str) -> str:
-        """Return "decoder" for the parameters of `head`, "encoder" for the others."""
-        return "decoder" if name.split(".")[0] in self.decoder_parts else "encoder"
-
-    decoder_parts: tuple[str, ...] = ()
-
 
 def named(**modules: nn.Module) -> nn.Sequential:
     """Return a sequence whose parts have these names."""
     return nn.Sequential(OrderedDict(modules))
 
 
-def conv(inputs: int, outputs: int, kernel=3, stride: int = 1, dilation=1, groups: int = 1) -> nn.Conv2d:
-    """Return a convolution without bias that keeps the grid (or halves it); kernel and dilation may differ by axis."""
+def conv(inputs: int, outputs: int, kernel=3, stride: int = 1, dilation=1, groups: int = 1, bias: bool = False):
+    """Return a convolution that keeps the grid (or halves it); kernel and dilation may differ by axis."""
     padding = tuple(d * (k // 2) for k, d in zip(_two(kernel), _two(dilation), strict=True))
-    return nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation=dilation, groups=groups, bias=False)
+    return nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation=dilation, groups=groups, bias=bias)
 
 
 def _two(x) -> tuple[int, int]:

@@ -52,7 +52,6 @@ class CGNet(ThirdPartyNet):
     """
 
     stride, multiple = 8, 8
-    decoder_parts = ("bn_prelu_3", "classifier")
 
     def __init__(self, outputs: int, *, mean: tuple[float, float, float]) -> None:
         super().__init__(outputs, mean=mean)

@@ -58,7 +58,6 @@ class DABNet(ThirdPartyNet):
     """
 
     stride, multiple = 8, 8
-    decoder_parts = ("bn_prelu_3", "classifier")
 
     def __init__(self, outputs: int) -> None:
         super().__init__(outputs, mean=(73.158325, 82.90902, 72.3924))

@@ -5,6 +5,7 @@ image."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from specseg.nets.third_party.base import ThirdPartyNet, named
+from specseg.nets.third_party.base import conv as plain_conv
 
 EXPANSION, WIDTH = 6, 256
 
@@ -31,9 +33,8 @@ BLOCKS = (
 )  # fmt: skip
 
 
-def conv(inputs: int, outputs: int, kernel: int, stride: int = 1, dilation: int = 1, groups: int = 1) -> nn.Conv2d:
-    """Return a convolution with bias; the padding is TensorFlow's "same" for frames of odd sides."""
-    return nn.Conv2d(inputs, outputs, kernel, stride, dilation * (kernel // 2), dilation=dilation, groups=groups)
+conv = partial(plain_conv, bias=True)
+"""The padding is TensorFlow's "same" for frames of odd sides."""
 
 
 class Residual(nn.Module):
@@ -58,7 +59,6 @@ class DeepLabV3(ThirdPartyNet):
     """
 
     corners, stride = True, 8
-    decoder_parts = ("pooled", "branch", "projection", "classifier")
 
     def __init__(self, outputs: int) -> None:
         super().__init__(outputs, mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5))

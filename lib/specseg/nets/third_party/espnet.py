@@ -69,7 +69,6 @@ class ESPNet(ThirdPartyNet):
 
     stride, multiple = 1, 8
     feature_stride = 2
-    decoder_parts = ("conv", "classifier")
 
     def __init__(self, outputs: int) -> None:
         super().__init__(
