@@ -36,6 +36,8 @@ def test_lines_of_draws_are_fitted_one_by_one(points):
     both = fits.line(np.append(np.stack([x, -x]), [[9.0], [9.0]], axis=1), np.append(y, 5.0), keep)
     assert [both.slope[0], both.intercept[0]] == pytest.approx(np.polyfit(x, y, 1), abs=1e-6)
     assert both.slope[1] == pytest.approx(-both.slope[0]) and both.n.tolist() == [len(x)] * 2
+    assert both.at(np.array([0.0, 1.0])).shape == (2, 2)
+    assert both.at(0 * x)[0] == pytest.approx(both.intercept[0])
 
 
 def test_a_line_through_zero_and_its_r2():

@@ -27,6 +27,10 @@ class Line(NamedTuple):
     r2: float | np.ndarray
     n: int | np.ndarray
 
+    def at(self, x) -> np.ndarray:
+        """Return the lines' values at x (..., points)."""
+        return np.asarray(self.intercept)[..., None] + np.asarray(self.slope)[..., None] * np.asarray(x, float)
+
 
 def line(x, y, keep=None, *, through_zero: bool = False) -> Line:
     """Fit y = intercept + slope x by least squares over the last axis, of the points to `keep`.
