@@ -11,15 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from specseg import sweep
+from specseg.data import loading, transforms
 from specseg.data.domains import SYNTHETIC
 from specseg.evidence import records, renewal
 from specseg.measure import band_limit as study
+from specseg.measure import loss
 from specseg.nets import networks, protocol, weights
 from specseg.nets.networks import Network
 from specseg.spectral import spectrum
@@ -40,6 +43,12 @@ def cells(profile: str) -> list[BandLimit]:
     return [BandLimit(n) for n in [n for n in plain if n.domain not in SYNTHETIC] or plain]
 
 
+def pictures(network: Network):
+    """Yield every picture that is measured, one by one."""
+    items = loading.TorchDataset(network.data("test"), transforms.evaluation(network.size))
+    return loss.batched((items[i] for i in range(0, len(items), EVERY.get(network.domain, 1))), 1)
+
+
 def run(cell: BandLimit, folder: Path, tell) -> pd.DataFrame:
     """Return the rows of one network; the arrays of every picture go into the probe."""
     network = cell.network
@@ -48,9 +57,8 @@ def run(cell: BandLimit, folder: Path, tell) -> pd.DataFrame:
     net, data = weights.load(network, sources=weights.TRAINED), network.data("test")
     net.lrg_size = None
     sizes = [s for s in protocol.lrg_sizes(net.prediction_grid) if s < net.prediction_grid]
-    chosen = set(map(str, data.ids[:: EVERY.get(network.domain, 1)]))
     limits = [spectrum.nu_max(s) for s in sizes]
-    parts = study.band_limit_parts(net, networks.test_batches(network), limits, keep=chosen.__contains__, tell=tell)
+    parts = study.band_limit_parts(net, pictures(network), limits, tell=tell)
     clusters = [network.home.cluster(name) for name in parts.names]
     scored = network.home.scored_indices(data.classes)
     study.save(folder / "probe.npz", parts, lrg_sizes=sizes, clusters=clusters, scored=scored)
@@ -64,9 +72,7 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
     net = weights.load(network, sources=weights.TRAINED)
     net.lrg_size = None
     limits = [spectrum.nu_max(s) for s in kept["lrg_sizes"].tolist()]
-    chosen = set(kept["names"][:2].tolist())
-    got = study.band_limit_parts(net, networks.test_batches(network, count=2), limits, keep=chosen.__contains__)
-    yield study.parts_again(got, kept)
+    yield study.parts_again(study.band_limit_parts(net, islice(pictures(network), 2), limits), kept)
 
 
 def record(cell: BandLimit, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:

@@ -73,23 +73,17 @@ def band_limit_parts(
     batches: Iterable[tuple[Tensor, Tensor, Sequence[str]]],
     limits: Sequence[int],
     *,
-    keep: Callable[[str], bool] = lambda name: True,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Parts:
-    """Return the parts of all pictures that `keep` takes, logits computed in float64.
+    """Return the parts of all pictures, logits computed in float64.
 
     Raises ValueError without a picture, and as `picture` and `cost.best_gains`.
     """
     net = net.double().eval()
     names, parts = [], []
     for images, labels, who in batches:
-        chosen = [i for i, name in enumerate(who) if keep(str(name))]
-        if not chosen:
-            continue
-        full = net(images[chosen].double())
-        for y, i in zip(full, chosen, strict=True):
-            names.append(str(who[i]))
-            parts.append(picture(y, labels[i], limits))
+        names += map(str, who)
+        parts += [picture(y, t, limits) for y, t in zip(net(images.double()), labels, strict=True)]
         tell(f"{len(names)} pictures")
     if not names:
         raise ValueError("batches: expected at least one picture")

@@ -13,10 +13,9 @@ from torch import Tensor
 
 from specseg.evidence.statistics import class_counts
 from specseg.measure.loss import LossParts
-from specseg.measure.truncation import FULL, LOGITS, Condition, Counts
+from specseg.measure.truncation import FULL, LOGITS, Condition, Counts, cut
 from specseg.nets.models import SegmentationNet
 from specseg.nets.models.base import grids
-from specseg.nets.models.truncation import resize
 from specseg.spectral.cross_entropy import truncated_cross_entropy, truncated_from_grid
 from specseg.spectral.labels import contour_length, fill_void
 from specseg.spectral.spectrum import BOUNDARIES, nu_max
@@ -51,8 +50,8 @@ def network_parts(
     for images, labels, who in batches:
         grid = net.decode(net.encode(images))
         logits = net.read(grid, labels.shape[-2:])
-        cut = (resize(resize(logits, s), logits.shape[-1]) for s in sizes)
-        counts.append(np.stack([class_counts(y.argmax(1), labels, net.num_classes) for y in (logits, *cut)]))
+        kept = (logits, *(cut(logits, LOGITS, s) for s in sizes))
+        counts.append(np.stack([class_counts(y.argmax(1), labels, net.num_classes) for y in kept]))
         truncated, seen = (truncated_from_grid, grid) if net.corners else (truncated_cross_entropy, logits)
         read = [truncated(seen.float(), labels, limits, boundary=b) for b in BOUNDARIES]
         totals.append(torch.stack([r.total for r in read]).cpu())
@@ -61,9 +60,8 @@ def network_parts(
         tell(f"{len(names)} pictures")
     if not names:
         raise ValueError("batches: expected at least one picture")
-    return counted(names, counts, sizes), loss_of(
-        names, torch.cat(totals, 1).numpy(), torch.cat(tails, 1).numpy(), limits
-    )
+    total, tail = (torch.cat(x, 1).numpy() for x in (totals, tails))
+    return counted(names, counts, sizes), loss_of(names, total, tail, limits)
 
 
 def loss_of(names: Sequence[str], total: np.ndarray, tail: np.ndarray, limits: Sequence[int]) -> LossParts:
@@ -88,8 +86,8 @@ def label_parts(batches: Batches, sizes: Sequence[int], classes: int) -> tuple[C
             filled = fill_void(label)
             present = filled.unique()
             planes = (filled == present[:, None, None])[None].float()
-            cut = [present[resize(resize(planes, s), len(label)).argmax(1)] for s in sizes]
-            counts.append(np.stack([class_counts(y, label[None], classes) for y in (filled[None], *cut)]))
+            kept = (filled[None], *(present[cut(planes, LOGITS, s).argmax(1)] for s in sizes))
+            counts.append(np.stack([class_counts(y, label[None], classes) for y in kept]))
             contours.append(contour_length(label, classes))
             names.append(name)
     return counted(names, counts, sizes), np.array(contours)

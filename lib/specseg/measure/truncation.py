@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from specseg.evidence import statistics as scores
 from specseg.nets.models import SegmentationNet
-from specseg.nets.models.truncation import resize
+from specseg.nets.models.truncation import METHODS, resize
 from specseg.spectral import iou as metrics
 from specseg.spectral.spectrum import band_limit, nu_max
 
@@ -97,47 +97,42 @@ def truncation_counts(
 ) -> Counts:
     """Return what a trained network scores under every condition, picture by picture, against the true labels.
 
-    The encoder runs once a batch, the decoder once a condition. `scored` are the classes whose boundaries are measured,
-    for the methods in `boundary`. Raises ValueError without a batch.
+    The encoder runs once a batch (and once more for "encoder"), the decoder once a condition. `scored` are the classes
+    whose boundaries are measured, for the methods in `boundary`. Raises ValueError without a batch.
     """
     net.eval()
     names, counts, edges = [], [], []
     for images, labels, who in batches:
-        features = net.encode(images)
-        other = None
-        if half := next((c.lrg_size for c in chosen if c.method == ENCODER), 0):
-            with encoder_truncated(net, half):
-                other = net.encode(images)
-        whole = None
-        if any(method in (LOGITS, LOW_PASS) for method, _ in chosen):
-            whole = net.read(net.decode(features), labels.shape[-2:])
-        part, near = [], []
+        features, shape, part, near = net.encode(images), labels.shape[-2:], [], []
+        with net.truncated(None):
+            whole = net.read(net.decode(features), shape)
         for method, size in chosen:
-            if method in (LOGITS, LOW_PASS):
-                logits = _cut(whole, method, size)
+            if method == ENCODER:
+                with encoder_truncated(net, size), net.truncated(None):
+                    logits = net.read(net.decode(net.encode(images)), shape)
+            elif method in METHODS:
+                with net.truncated(size, method):
+                    logits = net.read(net.decode(features), shape)
             else:
-                kept = (size, method) if method not in (FULL, ENCODER) else (None, "bilinear")
-                with net.truncated(*kept):
-                    decoded = net.decode(other if method == ENCODER else features)
-                    logits = net.read(decoded, labels.shape[-2:])
+                logits = cut(whole, method, size)
             pred = logits.argmax(1)
             part.append(scores.class_counts(pred, labels, net.num_classes))
-            near.append(_edges(pred, labels, scored, net.num_classes) if method in boundary else None)
+            blank = np.full((len(labels), net.num_classes, 2), -1, np.int64)
+            near.append(_edges(pred, labels, scored, net.num_classes) if method in boundary else blank)
         names += list(who)
         counts.append(np.stack(part))
-        blank = np.full((len(labels), net.num_classes, 2), -1, np.int64)
-        edges.append(np.stack([blank if x is None else x for x in near]))
+        edges.append(np.stack(near))
         tell(f"{len(names)} pictures")
     if not names:
         raise ValueError("batches: expected at least one picture")
     return Counts(list(chosen), names, np.concatenate(counts, 1), np.concatenate(edges, 1))
 
 
-def _cut(logits: Tensor, method: str, size: int) -> Tensor:
-    """Return full-size logits of a square frame without what an LRG of `size` points does not carry."""
+def cut(logits: Tensor, method: str, size: int) -> Tensor:
+    """Return full-size logits of a square frame: whole, or without what an LRG of `size` points does not carry."""
     if method == LOW_PASS:
         return band_limit(logits, nu_max(size))
-    return resize(resize(logits, size), logits.shape[-1])
+    return resize(resize(logits, size), logits.shape[-1]) if method == LOGITS else logits
 
 
 def _edges(pred: Tensor, labels: Tensor, scored: Sequence[int] | None, num_classes: int) -> np.ndarray:

@@ -42,10 +42,6 @@ def held_out(data: DataSet, group: Callable[[str], str], share: float = 0.1) -> 
     return Subset(data, kept, "without the last stretches"), Subset(data, sorted(held), "the last stretches")
 
 
-class _Enough(Exception):
-    """The last step that is asked for has been made."""
-
-
 def snapshots(
     network: Network, place: Path, at: Sequence[int], *, data: DataSet | None = None, device: str = "cpu",
     precision: str = "auto", tell: Callable[[str], None] = lambda _: None,
@@ -68,13 +64,8 @@ def snapshots(
     def keep(step: int, model: torch.nn.Module) -> None:
         train.save_weights(model.state_dict(), files[step])
         tell(f"{network.name}, step {step} of {settings.steps}")
-        if step == max(at) < settings.steps:
-            raise _Enough
 
-    try:
-        train.fit(network.build(pretrained=True), draw, settings, checkpoint=place / "run.ckpt", on_snapshot=keep,
-                  fabric=train.runner(device, precision=word))  # fmt: skip
-    except _Enough:
-        pass
+    train.fit(network.build(pretrained=True), draw, settings, checkpoint=place / "run.ckpt", on_snapshot=keep,
+              stop=max(at), fabric=train.runner(device, precision=word))  # fmt: skip
     (place / "run.ckpt").unlink(missing_ok=True)
     return files

@@ -120,17 +120,15 @@ class Network:
 
     def settings(self, images: int) -> train.Settings:
         """Return its training's settings: the same policy for all networks of a domain."""
-        snapshots = SNAPSHOTS if self.is_baseline else ()
         if self.policy == "paper":
-            chosen = train.paper_settings(self.home.train[0].replace("sbd", "voc2012"), images, batch=self.batch)
-            policy = {"lr": chosen.lr, "weight_decay": chosen.weight_decay, "epoch_steps": chosen.epoch_steps}
-            steps = self.steps or chosen.steps
+            base = train.paper_settings(self.home.train[0].replace("sbd", "voc2012"), images, batch=self.batch)
         else:
-            policy, steps = {"lr": 0.005, "epoch_steps": max(1, images // self.batch)}, self.steps or self.home.steps
-        precision = fast_precision() if self.precision == "auto" else self.precision
-        return train.Settings(
-            steps=steps, warmup=min(50, steps // 4), precision=precision, seed=self.seed, snapshots=snapshots,
-            frozen=self.start == "frozen", **policy,
+            base = train.Settings(steps=self.home.steps, warmup=0, epoch_steps=max(1, images // self.batch))
+        steps = self.steps or base.steps
+        return replace(
+            base, steps=steps, warmup=min(50, steps // 4), seed=self.seed, frozen=self.start == "frozen",
+            precision=fast_precision() if self.precision == "auto" else self.precision,
+            snapshots=SNAPSHOTS if self.is_baseline else (),
         )  # fmt: skip
 
     def build(self, *, pretrained: bool = False, num_classes: int | None = None) -> SegmentationNet:

@@ -105,24 +105,21 @@ def apply_masks(model: nn.Module, masks: Mapping[str, Tensor]) -> None:
             conv.bias[~mask] = 0
 
 
-def asymptotic_rate(epoch: float, epochs: float, goal: float, *, fraction: float = 0.125) -> float:
+def asymptotic_rate(epoch: float, epochs: float, goal: float) -> float:
     r"""Return the asymptotic schedule's rate :math:`a e^{-k\,epoch} + b`, 0 at epoch 0 and `goal` at epoch `epochs`.
 
-    Three quarters of the goal are reached after `fraction` of the epochs (1/8 in He et al. 2019, "Asymptotic soft
-    filter pruning"). Raises ValueError for an epoch outside 0..epochs or a fraction outside (0, 3/4).
+    Three quarters of the goal are reached after an eighth of the epochs (He et al. 2019, "Asymptotic soft filter
+    pruning"). Raises ValueError for an epoch outside 0..epochs.
 
     >>> [round(asymptotic_rate(e, 8, 0.4), 3) for e in (0, 1, 8)]
     [0.0, 0.3, 0.4]
     """
     if not 0 <= epoch <= epochs or epochs <= 0:
         raise ValueError(f"epoch {epoch!r}: expected 0 to {epochs}")
-    if not 0 < fraction < 0.75:
-        raise ValueError(f"fraction {fraction!r}: expected above 0 and below 3/4")
     from scipy.optimize import brentq  # a second for a formula that few ask for
 
-    n = 1 / fraction  # x = e^(-k fraction epochs) solves (1 - x) / (1 - x^n) = 3/4
-    x = brentq(lambda v: (1 - v) - 0.75 * (1 - v**n), 1e-12, 1 - 1e-9) if n > 4 / 3 else 1.0
-    return goal * (1 - x ** (n * epoch / epochs)) / (1 - x**n)
+    x = brentq(lambda v: (1 - v) - 0.75 * (1 - v**8), 1e-12, 1 - 1e-9)  # e^(-k epochs / 8)
+    return goal * (1 - x ** (8 * epoch / epochs)) / (1 - x**8)
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ class Settings:
 PAPER = {"voc2012": (0.0007, 100), "deepglobe": (0.007, 600), "cityscapes": (0.001, 200)}
 
 
-def paper_settings(dataset: str, images: int, *, batch: int = 8, seed: int = 0) -> Settings:
+def paper_settings(dataset: str, images: int, *, batch: int = 8) -> Settings:
     """Return the paper's settings for a data set of so many training images: A.9's rate and epochs, in steps.
 
     The printed rate is taken as that of the new layers, a tenth of it as the backbone's. Raises ValueError for a data
@@ -93,7 +93,7 @@ def paper_settings(dataset: str, images: int, *, batch: int = 8, seed: int = 0) 
     if images < batch:
         raise ValueError(f"images {images}: expected at least the batch of {batch}")
     (rate, epochs), epoch = PAPER[dataset], images // batch
-    return Settings(steps=epochs * epoch, lr=rate / 10, weight_decay=4e-4, epoch_steps=epoch, seed=seed)
+    return Settings(steps=epochs * epoch, lr=rate / 10, weight_decay=4e-4, epoch_steps=epoch)
 
 
 def lr_factor(step: int, settings: Settings) -> float:
@@ -156,6 +156,7 @@ def fit(
     prune: SoftFilterPruning | None = None,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
     on_snapshot: Callable[[int, nn.Module], None] | None = None,
+    stop: int | None = None,
 ) -> pd.DataFrame:
     """Train `model` in place and return one row a step: step, loss, lr.
 
@@ -163,7 +164,7 @@ def fit(
     a file of other settings is refused with ValueError. `prune` acts before training, after every epoch and after the
     last step, so that what is saved is pruned.
     `on_step` is called with step and loss, `on_snapshot` with the number of steps made and the network, whenever one of
-    `settings.snapshots` is due.
+    `settings.snapshots` is due. After `stop` steps it ends before its time.
     """
     fabric = fabric or runner(precision=settings.precision)
     model = model.to(memory_format=torch.channels_last)
@@ -182,7 +183,7 @@ def fit(
     if settings.frozen:
         model.module.backbone.eval().requires_grad_(False)
     with _depthwise_in_float32(model.module, settings, fabric):
-        for step in range(state["step"], settings.steps):
+        for step in range(state["step"], settings.steps if stop is None else stop):
             torch.manual_seed(settings.seed * 1_000_003 + step)  # drop-out is a function of the step
             for group, lr in zip(sgd.param_groups, base, strict=True):
                 group["lr"] = lr * lr_factor(step, settings)

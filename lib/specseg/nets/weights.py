@@ -120,21 +120,18 @@ def _empty(network: Network | str, state: Mapping[str, Tensor]) -> nn.Module:
         return network.build(num_classes=len(state["decoder.classifier.weight"]))
 
 
-def publish(network: Network, *, root: Path | None = None) -> Path:
+def publish(network: Network) -> Path:
     """Copy a trained network's weights to the published folder and return the file; a published file stays as it is.
 
     Raises FileNotFoundError when the network is not trained, ValueError when the file is above 10 MB.
     """
-    source = networks.folder(network) / "weights.safetensors"
-    target = home(root) / f"{network.name}.safetensors"
-    if target.is_file():
-        return target
-    if source.stat().st_size > LIMIT:
-        raise ValueError(f"{source}: {source.stat().st_size} bytes, expected at most {LIMIT}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_suffix(".part")
-    shutil.copyfile(source, part)
-    part.replace(target)
+    source, target = networks.folder(network) / "weights.safetensors", home() / f"{network.name}.safetensors"
+    if not target.is_file():
+        if source.stat().st_size > LIMIT:
+            raise ValueError(f"{source}: {source.stat().st_size} bytes, expected at most {LIMIT}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, part := target.with_suffix(".part"))
+        part.replace(target)
     return target
 
 
