@@ -65,24 +65,23 @@ def noise_within(grid: int, size: int, nu_max: int) -> float:
     return share_within(rim_products(large, large).real.mean((0, 1)).numpy(), nu_max)
 
 
-def course(measured: Measured) -> pd.DataFrame:
-    """Return the snapshots of a training: step, share (of the training), loss (L_CE), miou, and one column per band.
-
-    `last` says whether the step is the training's last. Raises ValueError for a record without snapshots.
-    """
+def snapshots(measured: Measured) -> pd.DataFrame:
+    """Return Re L_ce during a training, a row a step and a column a rim. Raises ValueError where none is on record."""
     rows = measured.rows
     if "step" not in rows or not rows["step"].notna().any():
         raise ValueError(f"{measured.network.name}: its record holds no snapshots; only baselines have them")
     during = rows[rows["step"].notna() & (rows["metric"] == "loss_rim")]
-    wide = during.pivot(index="step", columns="nu", values="value").sort_index()
-    out = pd.DataFrame(
-        {"step": wide.index, "share": wide.index / wide.index.max(), "loss": wide.sum(axis=1).to_numpy()}
-    )
+    return during.pivot(index="step", columns="nu", values="value").sort_index()
+
+
+def course(measured: Measured) -> pd.DataFrame:
+    """Return the snapshots of a training: step, share (of the training), loss (L_CE), zero, a column a band, miou."""
+    wide, rows = snapshots(measured), measured.rows
+    out = pd.DataFrame({"share": wide.index / wide.index.max(), "loss": wide.sum(axis=1), "zero": wide[0.0]})
     for name, (first, last) in BANDS.items():
-        out[name] = wide.loc[:, [n for n in wide.columns if first <= n <= last]].sum(axis=1).to_numpy()
-    out["zero"] = wide[0.0].to_numpy()
-    miou = rows[rows["step"].notna() & (rows["metric"] == "miou")].set_index("step")["value"]
-    return out.assign(miou=miou.reindex(wide.index).to_numpy())
+        out[name] = wide.loc[:, first:last].sum(axis=1)
+    out["miou"] = rows[rows["step"].notna() & (rows["metric"] == "miou")].set_index("step")["value"]
+    return out.reset_index()
 
 
 def courses(found: Sequence[Measured]) -> pd.DataFrame:

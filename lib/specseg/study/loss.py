@@ -43,15 +43,10 @@ def profiles(pools: Sequence[Pool]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def ends(pool: Pool) -> tuple[np.ndarray, np.ndarray]:
+def ends(pool: Pool) -> list[np.ndarray]:
     """Return Re L_ce by rim at the first and the last snapshot, mean over a setup's trainings."""
-    first, last = [], []
-    for m in pool.members:
-        rows = m.rows[(m.rows["metric"] == "loss_rim") & m.rows["step"].notna()]
-        wide = rows.pivot(index="step", columns="nu", values="value").sort_index()
-        first.append(wide.iloc[0].to_numpy(float))
-        last.append(wide.iloc[-1].to_numpy(float))
-    return np.mean(first, axis=0), np.mean(last, axis=0)
+    courses = [learning.snapshots(m) for m in pool.members]
+    return [np.mean([one.iloc[k] for one in courses], axis=0) for k in (0, -1)]
 
 
 def main_reading(rates: pd.DataFrame, variant: str = MAIN["variant"]) -> pd.DataFrame:
