@@ -217,11 +217,8 @@ def mirror_table(size: int, operations: Sequence[str], *, seeds: int = 4) -> pd.
     A real feature has x(-nu) = conj x(nu), so dy(nu_i) = J_ii dx + J_i,-i conj dx: the phase of a real wave changes its
     effect between |J_ii| - |J_i,-i| and their sum. Printed rows (Eqs 5, 7) have no J_i,-i.
     """
-    lines = []
-    for seed in range(seeds):
-        for (name, nu), row in fig3_rows(size, operations, seed=seed).items():
-            if nu:
-                lines.append((name, nu, seed, float(row[-nu, -nu].abs() / row[nu, nu].abs())))
+    lines = [(name, nu, seed, float(row[-nu, -nu].abs() / row[nu, nu].abs())) for seed in range(seeds)
+             for (name, nu), row in fig3_rows(size, operations, seed=seed).items() if nu]  # fmt: skip
     return pd.DataFrame(lines, columns=["operation", "nu_i", "seed", "value"])
 
 
