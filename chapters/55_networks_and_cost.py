@@ -322,7 +322,7 @@ for device, rows in clock.groupby("device", sort=False):
 # at 257 pixels, it is set against the simplest rival: each pixel gets the class that its colour had most often in
 # training.
 # %% tags=["remove-input"]
-learnt = trained.real(trained.plain(trained.read("networks", model="deeplabv3plus", seed=0, size=257)))
+learnt = trained.plain(trained.read("networks", model="deeplabv3plus", seed=0, size=257))
 homes = [m.network.home for m in learnt]
 tuned = views.class_table([(h.test[0], h.scored, m.rows) for h, m in zip(homes, learnt, strict=True)])
 show(draw.class_scores(tuned), label="fig-finetune",

@@ -34,7 +34,7 @@ from specseg.study import gate, learning, trained, watched
 from specseg.study import loss as loss_tables
 
 findings = ledger.open("60_loss_in_frequency", profile=profile)
-found, scored = trained.real(trained.plain(trained.read("loss_in_frequency"))), trained.read("networks")
+found, scored = trained.plain(trained.read("loss_in_frequency")), trained.read("networks")
 pools, source = trained.pools(found), f"{len(found)} records of loss_in_frequency"
 ratios, spectra = gate.quality(scored), ("labels", "logits")
 rates = gate.marked(trained.rates(found), pools, ratios)

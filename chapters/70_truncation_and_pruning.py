@@ -40,12 +40,12 @@ from specseg.study import loss as loss_tables
 from specseg.study import truncation as tables
 
 findings = ledger.open("70_truncation_and_pruning", profile=profile)
-found, scored = trained.real(trained.read("truncation")), trained.read("networks")
-rated = trained.real(trained.plain(trained.read("loss_in_frequency")))
+found, scored = trained.read("truncation"), trained.read("networks")
+rated = trained.plain(trained.read("loss_in_frequency"))
 source = f"{len(found)} records of truncation"
 pools, base = trained.pools(found), trained.pools(trained.plain(found))
 # %% tags=["remove-cell"]
-on = trained.real(trained.read("truncation", start="frozen"))
+on = trained.read("truncation", start="frozen")
 witness, ratios = trained.witness(found), gate.quality(scored)
 drops = gate.marked(trained.drops(found), pools, ratios)
 bilinear = drops[drops["method"].isin(["full", "bilinear"])]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from specseg.data.domains import SYNTHETIC, domain
+from specseg.data.domains import domain
 from specseg.evidence import records
 from specseg.evidence import statistics as scores
 from specseg.evidence.records import Record
@@ -181,11 +181,6 @@ def observed_pair(one: Pool, two: Pool, ratios: dict[str, float]) -> dict:
 def plain(found: Sequence[Measured]) -> list[Measured]:
     """Return the baselines: fully annotated, unpruned, decoder on the full grid."""
     return [m for m in found if m.network.is_baseline]
-
-
-def real(found: Sequence[Measured]) -> list[Measured]:
-    """Return those measured on photographs: no synthetic domain."""
-    return [m for m in found if m.network.domain not in SYNTHETIC]
 
 
 def counts(measured: Measured, method: str = FULL, lrg_size: int | None = None) -> np.ndarray:
