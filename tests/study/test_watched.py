@@ -84,7 +84,7 @@ def test_within_one_training_a_rival_that_follows_time_as_well_leaves_no_lead(ro
         {"correlation": 1.0, "rival": -1.0, "lead": 0.0, "value": 0.0, "steps": 0})  # fmt: skip
     for network in SEEDS:  # the mIoU goes up and down, R_ce and the drops rise
         snapshots(root, network, stop=0, miou=[0.5, 0.6, 0.5, 0.6, 0.5, 0.6, 0.5, 0.6 + network.seed / 99])
-    told = watched.observations()
+    told = watched.observations(watched.whole())
     assert 0.3 < told[0]["value"] < 1 and judged(watched.WITHIN, told) == AGREES
     assert judged(watched.WITHIN, [o | {"left_out": "weak"} for o in told]) == NOT_RUN
 
@@ -93,4 +93,4 @@ def test_the_early_stop_is_the_step_of_least_loss_on_what_was_held_out(root):
     snapshots(root, replace(SEEDS[0], seed=7), steps=(32, 64), stop=0, early=True, held={0: 2.0, 32: 1.0, 64: 1.5})
     (row,) = watched.early().to_dict("records")
     assert (row["step"], row["last step"]) == (32, 64) and row["mIoU"] < row["mIoU at the last"]
-    assert watched.observations() == []
+    assert watched.observations(watched.whole()) == []

@@ -56,9 +56,13 @@ def within(one: Measured) -> dict[str, float]:
     return {"correlation": by, "rival": rival, "lead": lead, "value": min(by, lead), "steps": int(keep.sum())}
 
 
-def observations(profile: str = "standard") -> list[dict]:
+def whole(profile: str = "standard") -> list[Measured]:
+    """Return the trainings that were watched to their end."""
+    return trained.read("snapshots", profile, stop=0, early=False)
+
+
+def observations(found: Sequence[Measured], profile: str = "standard") -> list[dict]:
     """Return what whole trainings say of R_ce and drops within one, a setup each."""
-    found = [m for m in trained.read("snapshots", profile, stop=0, early=False)]
     ratios = gate.quality(trained.read("networks", profile))
     told = []
     for pool in trained.pools(found):
