@@ -306,8 +306,9 @@ ranks.style.format("{:+.2f}")
 # these: they do not pass the protocol's gate ({doc}`70_truncation_and_pruning`).
 # %% tags=["remove-input"]
 for claim, observations in told.items():
+    record = trained.witness(whole if claim == watched.WITHIN else found)
     for observation in observations:
-        findings.observe(claim, record=trained.witness(whole if claim == watched.WITHIN else found), **observation)
+        findings.observe(claim, record=record, **observation)
     if not observations:
         findings.not_run(claim, "no record of the setups that it speaks of: specseg sweep run "
                          f"{'snapshots' if claim == watched.WITHIN else 'loss_in_frequency'} --profile standard")

@@ -264,8 +264,9 @@ glue("others_native", f"{least.title} on {others.TITLES[least.dataset]}: {half[l
 # ## What we found
 # %% tags=["remove-input"]
 for claim, observations in told.items():
+    record = trained.witness(scaled if claim in scale.CLAIMS else found)
     for observation in observations:
-        findings.observe(claim, record=trained.witness(scaled if claim in scale.CLAIMS else found), **observation)
+        findings.observe(claim, record=record, **observation)
 findings.close()
 # %% [markdown]
 # ## Check yourself

@@ -92,8 +92,9 @@ figures.show(
 )
 # %% tags=["remove-cell"]
 facts, missing = blocks.observations(found)
+record = trained.witness(found.blocks)
 for fact in facts:
-    findings.observe(**fact, record=trained.witness(found.blocks))
+    findings.observe(**fact, record=record)
 for claim, reason in missing.items():
     findings.not_run(claim, reason)
 findings.not_run("tab3-values-r4", "needs the paper's data sets and networks; the setting is one command away")

@@ -129,8 +129,9 @@ hindsight.style.format("{:.3f}", subset=["its error"]).hide(axis="index").highli
 # what another data set would do is in none of them.
 # %% tags=["remove-cell"]
 observed, missing = facts.truncation(truncated, each)
+record = trained.witness(found.truncation)
 for fact in observed:
-    findings.observe(**fact, record=trained.witness(found.truncation))
+    findings.observe(**fact, record=record)
 for claim, reason in missing.items():
     findings.not_run(claim, reason)
 missed = errors.table
@@ -274,8 +275,9 @@ figures.show(
 # alone lie below the 0.2 to which the paper fits its line, so the two cannot yet be compared on data not seen.
 # %% tags=["remove-cell"]
 measured, missing = facts.blocks(trained_on_blocks)
+record = trained.witness(found.blocks)
 for fact in measured:
-    findings.observe(**fact, record=trained.witness(found.blocks))
+    findings.observe(**fact, record=record)
 for claim, reason in missing.items():
     findings.not_run(claim, reason)
 # %% tags=["remove-input"]
