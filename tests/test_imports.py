@@ -46,7 +46,7 @@ def test_chapters_without_tensors_load_no_torch(slug):
     """Neither do beginning, figure and end, through which every chapter goes."""
     shown = (
         f"findings = ledger.open({slug!r}, profile='smoke')\n"
-        "fig, axes = figures.subplots()\nfigures.show(fig, caption='c', alt='a')\n"
+        "fig, axes = figures.subplots(size=(3, 2))\nfigures.show(fig, caption='c', alt='a')\n"
         "for claim in findings.claims: findings.not_run(claim, 'only a look')\nfindings.close()"
     )
     loaded = loaded_by(import_lines(ROOT / "chapters" / f"{slug}.py") + "\n" + shown)
