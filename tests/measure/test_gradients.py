@@ -298,6 +298,16 @@ def test_low_passed_removes_what_it_says(nets, pictures):
     assert alone["low"] is features["low"] and not torch.allclose(alone["aspp"], features["aspp"])
 
 
+def test_measure_refuses_what_it_cannot_measure(nets, pictures):
+    with pytest.raises(ValueError, match="at least one test picture"):
+        ng.measure(nets["dan"], [])
+    try:
+        with pytest.raises(ValueError, match="evaluation mode"):
+            ng.measure(nets["dan"].train(), pictures)
+    finally:
+        nets["dan"].eval()
+
+
 def test_removals_add_up(nets, pictures):
     net = nets["deeplabv3plus"]
     table = ng.removal_rows(net, pictures)

@@ -223,6 +223,10 @@ def test_wrapped_networks_give_torchvisions_outputs(name):
         wrapped.lrg_size = 3
         assert wrapped.grid_logits(images).shape[-1] <= grid.shape[-1]
         assert wrapped(images).shape == want.shape
+        wrapped.truncation = "fourier"
+        with pytest.raises(ValueError, match="'fourier': a wrapped network has bilinear alone"):
+            wrapped(images)
+    assert {wrapped.part_of(n) for n, _ in wrapped.named_parameters()} == {"encoder", "decoder"}
 
 
 def test_wrap_refuses_a_classifier():

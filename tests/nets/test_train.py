@@ -157,7 +157,7 @@ def test_poly_schedule_falls_to_zero():
 
 
 def test_the_loader_of_a_data_set_trains_and_evaluates():
-    """The draws and loaders of specseg.data.datasets are what `fit` and `evaluate` ask for."""
+    """The draws and loaders of specseg.data.datasets are what `fit` and an evaluation ask for."""
     from specseg.data import datasets, loading, transforms
 
     data = datasets.open("synthetic", "train", regime="landcover", size=80)

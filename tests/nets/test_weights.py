@@ -50,6 +50,13 @@ def test_a_run_of_this_machine_comes_first(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(found.parameters(), own.parameters(), strict=True))
 
 
+def test_a_file_of_another_network_is_named_with_its_first_tensor(tmp_path):
+    file = networks.folder("voc-dan-f0-s0", tmp_path) / "weights.safetensors"
+    train.save_weights({"other": torch.ones(2)}, file)
+    with pytest.raises(ValueError, match=r"weights.safetensors: .*Missing key.*backbone"):
+        nets.load("voc-dan-f0-s0", runs=tmp_path)
+
+
 def test_a_file_that_no_manifest_tells_of_is_refused(tmp_path):
     (tmp_path / "third_party").mkdir()
     save_file({"weight": torch.ones(2, 3, 1, 1)}, tmp_path / "third_party" / "dots-one.safetensors")

@@ -310,7 +310,14 @@ def _components(net: SegmentationNet, features: Features, case: Case) -> Tensor:
 
 
 def measure(net: SegmentationNet, pictures: Sequence[Case]) -> pd.DataFrame:
-    """Return everything that is measured on a network in evaluation mode, as tidy rows with the columns `COLUMNS`."""
+    """Return everything that is measured on a network in evaluation mode, as tidy rows with the columns `COLUMNS`.
+
+    Raises ValueError without pictures, and for a network in training mode.
+    """
+    if not pictures:
+        raise ValueError("pictures: at least one test picture with a label is needed")
+    if net.training:
+        raise ValueError("net: expected evaluation mode; in training a picture's features depend on its batch")
     images = [(case.name, case.image) for case in pictures]
     parts = [
         loss_rows(net, pictures), layer_rows(net, pictures), network_features.magnitude_rows(net, images),

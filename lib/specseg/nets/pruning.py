@@ -89,7 +89,9 @@ def keep_masks(model: nn.Module, rates: Mapping[str, float]) -> dict[str, Tensor
 
 
 def _rate(model: nn.Module, name: str, rates: Mapping[str, float]) -> float:
-    part = model.part_of(name) if hasattr(model, "part_of") else "encoder"
+    if not hasattr(model, "part_of"):
+        raise ValueError(f"{type(model).__name__} has no part_of(): which of its layers are encoder, which decoder?")
+    part = model.part_of(name)
     if part not in rates:
         raise ValueError(f"rates {dict(rates)}: no rate for part {part!r} (layer {name})")
     return rates[part]

@@ -167,6 +167,8 @@ def fit(
     `settings.snapshots` is due. After `stop` steps it ends before its time.
     """
     fabric = fabric or runner(precision=settings.precision)
+    if fabric.world_size > 1:
+        raise ValueError(f"fabric of {fabric.world_size} processes: expected one, which sees the whole batch")
     model = model.to(memory_format=torch.channels_last)
     model, sgd = fabric.setup(model, optimizer(model, settings))
     told = {**asdict(settings), "prune": prune and asdict(prune)}
@@ -276,5 +278,5 @@ def fitted(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> nn.Modu
     try:
         model.load_state_dict(state)
     except RuntimeError as err:
-        raise ValueError(f"{path}: {err}") from None
+        raise ValueError(f"{path}: {' '.join(str(err).split())}") from None
     return model

@@ -117,7 +117,7 @@ def _empty(network: Network | str, state: Mapping[str, Tensor]) -> nn.Module:
         if "classify.weight" in state:
             return tiny.TinyNet(len(state["classify.weight"]))
         network = protocol.named(network) if isinstance(network, str) else network
-        return network.build(num_classes=len(state["decoder.classifier.weight"]))
+        return network.build(num_classes=len(state.get("decoder.classifier.weight", "no")))
 
 
 def publish(network: Network) -> Path:
@@ -127,6 +127,8 @@ def publish(network: Network) -> Path:
     """
     source, target = networks.folder(network) / "weights.safetensors", home() / f"{network.name}.safetensors"
     if not target.is_file():
+        if not source.is_file():
+            raise FileNotFoundError(f"{source}: no such weights; train {network.name} first")
         if source.stat().st_size > LIMIT:
             raise ValueError(f"{source}: {source.stat().st_size} bytes, expected at most {LIMIT}")
         target.parent.mkdir(parents=True, exist_ok=True)

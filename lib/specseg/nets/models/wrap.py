@@ -36,9 +36,15 @@ class WrappedNet(Truncatable):
     def decode(self, features: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the head's logits on its own grid, its inputs truncated to `lrg_size` where they are finer."""
         if self.lrg_size is not None:
+            if self.truncation != "bilinear":
+                raise ValueError(f"truncation {self.truncation!r}: a wrapped network has bilinear alone")
             size = self.lrg_size
             features = {k: resize(x, size) if min(x.shape[-2:]) > size else x for k, x in features.items()}
         return self.network.classifier(OrderedDict(features) if self.several else features["out"])
+
+    def part_of(self, name: str) -> str:
+        """Return "encoder" for the backbone's names and "decoder" for the others."""
+        return "encoder" if name.startswith("network.backbone") else "decoder"
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         # torchvision's own up-sampling uses pixel centres; keeping it makes the wrapped outputs equal to the network's
