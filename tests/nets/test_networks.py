@@ -334,9 +334,7 @@ def test_published_weights_are_found_where_nothing_was_trained(tmp_path, monkeyp
     for name in ("profiles.toml", "lib", "data_manifests"):
         (tmp_path / name).symlink_to(config.root() / name)
     monkeypatch.setenv("SPECSEG_ROOT", str(tmp_path))
-    with pytest.raises(
-        FileNotFoundError, match=f"networks/{TINY.name}/weights.safet.*, nor .*results/weights/.* nor"
-    ):
+    with pytest.raises(FileNotFoundError, match=f"networks/{TINY.name}/weights.safet.*, nor .*results/weights/.* nor"):
         weights.load(TINY)
     with pytest.raises(FileNotFoundError, match=f"no such weights; train {TINY.name} first"):
         weights.publish(TINY)
