@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -301,3 +302,14 @@ def test_code_edited_while_an_experiment_runs_never_counts_as_fresh(tmp_path):
         _, env = toybook.command(folder)
         run = subprocess.run([sys.executable, str(script)], env=env | {"EDIT": edit}, capture_output=True, text=True)
         assert run.stdout.startswith(word), run.stdout + run.stderr
+
+
+def test_every_record_that_was_ever_removed_is_named_with_a_reason():
+    log = ["git", "log", "--diff-filter=D", "--name-only", "--format=", "--", "results/*/record.json"]
+    run = subprocess.run(log, cwd=config.root(), capture_output=True, text=True)
+    gone = {Path(line).parent.relative_to("results").as_posix() for line in run.stdout.split()}
+    if run.returncode or len(gone) < 40:
+        pytest.skip("NOT CHECKED: no whole history of the repository here")
+    told = tomllib.loads((records.home() / "withdrawn.toml").read_text())["withdrawn"]
+    assert gone - {name for entry in told for name in entry["records"]} == set()
+    assert all(entry["reason"] and entry["date"] for entry in told)
