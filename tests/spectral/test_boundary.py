@@ -226,6 +226,25 @@ def test_terms_that_the_series_needs():
     assert printed[0] == pytest.approx(0.259, abs=1e-3)
 
 
-def test_a_boundary_has_a_width():
-    with pytest.raises(ValueError, match="width 0"):
-        metrics.inner_boundary(torch.ones(3, 3, dtype=torch.bool), 0)
+@pytest.mark.parametrize("call, words", [
+    (lambda: bb.gaussian_band(0.0, (0, 1), 0.0), "sigma 0.0: expected positive"),
+    (lambda: bb.gaussian_spectrum(0.0, (0, 1), 0.0), "sigma 0.0"),
+    (lambda: bb.overlap(1.0, (0, 1), (0, 1), 0.0), "sigma 0.0"),
+    (lambda: bb.score((0, 9), (0, 9), -1.0), "sigma -1.0"),
+    (lambda: bb.score((5, 1), (0, 9), 1.0), r"edges \(5, 1\): expected t0 < t1"),
+    (lambda: bb.overlap(1.0, (0, 9), (5, 1), 1.0), r"edges \(5, 1\)"),
+    (lambda: bb.pair_term(-1.0, 0.0), "nu sigma"),
+    (lambda: bb.expansion(0.0, 1.0), "x .*positive"),
+    (lambda: bb.straight_band_energy_above(0.0, 3), "width 0.0"),
+    (lambda: bb.straight_band_energy_above(0.1, 3, thickness=-1.0), "thickness -1.0"),
+    (lambda: bb.straight_band_energy_above(0.1, [3, 0]), "nu_max"),
+    (lambda: bb.steps_share_below([0, 1], [1, 1], 1.0), "adding to zero"),
+    (lambda: bb.steps_share_below([0, 1], [1, -1], 0.0), "nu_max 0.0"),
+    (lambda: bb.steps_share_below([2, 2], [1, -1], 1.0), "with energy"),
+    (lambda: bb.answer_share_below(1.0, 0.0, 1.0), "shift 0.0"),
+    (lambda: bb.answer_share_below(0.0, 1.0, 1.0), "width 0.0"),
+    (lambda: metrics.inner_boundary(torch.ones(3, 3, dtype=torch.bool), 0), "width 0"),
+])  # fmt: skip
+def test_bad_input_is_named(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
