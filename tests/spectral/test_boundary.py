@@ -73,6 +73,26 @@ def test_scores():
     assert printed[0] == pytest.approx(1 / (4 / math.sqrt(math.pi) - 1))
 
 
+def interval_score(s_edges, b_edges, width):
+    """Boundary IoU of two intervals of the line with inner bands of `width` (Eq. 33), exactly."""
+    s, b = ([(t, t + width), (u - width, u)] if u - t > 2 * width else [(t, u)] for t, u in (s_edges, b_edges))
+    common = sum(max(0, min(p[1], q[1]) - max(p[0], q[0])) for p in s for q in b)
+    return common / (sum(q - p for p, q in s + b) - common)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(2, 30), st.integers(0, 12), st.integers(1, 8))
+def test_the_pixel_metric_agrees_with_the_score_of_intervals(length, shift, width):
+    edges = (20 + shift, 20 + shift + 2 * length), (20, 20 + 2 * length)
+    inner = []
+    for t0, t1 in edges:
+        mask = torch.zeros(4 * width + 3, 100, dtype=torch.bool)  # rows enough that in the middle only ends are contour
+        mask[:, t0:t1] = True
+        inner.append(metrics.inner_boundary(mask, width)[2 * width + 1])
+    expected = float((inner[0] & inner[1]).sum() / (inner[0] | inner[1]).sum())
+    assert interval_score(*edges, width) == pytest.approx(expected)
+
+
 def test_shift_sensitivity_is_the_nu_squared_share():
     for x in (0.3, 1.0, 2.5):
         part = integrate.quad(lambda v: v**2 * math.exp(-(v**2)), 0, x)[0]
