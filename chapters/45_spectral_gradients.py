@@ -194,13 +194,17 @@ for name, fn in (("softplus", torch.nn.functional.softplus), ("ReLU", torch.relu
 # ## Softplus
 # Sympy continues {ref}`Eq. 45 <eq-45>`. There is no odd term beyond $Z/2$, since $\log(1 + e^Z) - Z/2 =
 # \log(2\cosh(Z/2))$ is even; the series converges for $|Z| < \pi$ alone; and after $Z^2/8$ the remainder never exceeds
-# {glue:text}`grad_remainder` (Lagrange: the largest fourth derivative stands at 0).
+# {glue:text}`grad_remainder` (Lagrange: the derivatives are polynomials in $p = 1/(1 + e^{-Z})$, and of all extrema of
+# the fourth, which sympy solves for, the one at $Z = 0$ is the largest; so also of the eighth).
 # %% tags=["remove-input"]
 z = np.linspace(-8, 8, 1601)
 z = z[np.abs(z) > 0.05]
-Z = sp.Symbol("Z", real=True)
+Z, p = sp.symbols("Z p", real=True)
 series = sp.series(sp.log(1 + sp.exp(Z)), Z, 0, 9).removeO()
-bound = abs(series.coeff(Z, 4))  # the largest fourth derivative over 4!
+for n in (4, 8):  # the largest derivative, over all roots of its slope in p, is n! times the coefficient
+    rate = sp.cancel(sp.diff(sp.log(1 + sp.exp(Z)), Z, n).subs(sp.exp(Z), p / (1 - p)))
+    assert max(abs(rate.subs(p, x)) for x in sp.real_roots(rate.diff(p))) == abs(series.coeff(Z, n)) * sp.factorial(n)
+bound = abs(series.coeff(Z, 4))
 glue("grad_remainder", f"Z^4/{1 / bound}", display=False)
 rest, broken = (np.abs(np.logaddexp(0, z) - np.log(2) - z / 2 - z**2 / n) / (float(bound) * z**4) for n in (8, 6))
 findings.observe("eq45-taylor", value=rest.max(), mutant=broken.max(), note=(
@@ -341,6 +345,8 @@ mask = sp.symbols("a:3", real=True)  # 0 or 1 at each pixel, so that its square 
 waves = sp.Matrix(3, 3, lambda i, t: sp.expand(sp.exp(-2 * sp.pi * sp.I * sp.Rational(i * t, 3)), complex=True))
 P = waves * sp.diag(*mask) * waves.H / 3
 assert sp.simplify((P * P).expand().subs({a**2: a for a in mask}) - P) == sp.zeros(3) == sp.simplify(P - P.H)
+energy = sp.expand(sum(v * sp.conjugate(v) for v in P[0, :]))  # of a row: its diagonal entry, the active fraction
+assert sp.simplify(energy.subs({a**2: a for a in mask}) - P[0, 0]) == 0 == sp.simplify(P[0, 0] - sum(mask) / 3)
 # %% [markdown]
 # A kernel weighs the columns by $|k(\nu_j)|^2$: the share $a$ stays that of every column, and of the whole matrix, but
 # no longer of a row. *Where* the other half goes is the features' own spectrum. For a stationary Gaussian field $Z$

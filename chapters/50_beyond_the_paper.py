@@ -110,12 +110,14 @@ figures.show(draw.tail(tails), label="fig-tail",
 # %% tags=["remove-input"]
 N, u, x, nu_max, theta = sp.symbols("N u x nu_max theta", positive=True)
 edge = 1 / (2 * N * sp.sin(sp.pi * u / N)) ** 2
-b = sum(sp.exp(-2 * sp.pi * sp.I * sp.Rational(t, 6)) for t in range(3)) / 6  # two edges on six pixels, in phase
-assert sp.simplify(sp.expand(b * sp.conjugate(b), complex=True) - 4 * edge.subs({u: 1, N: 6})) == 0
+for k in range(1, 6):  # two edges on six pixels, in phase (four times one) or cancelling
+    b = sum(sp.exp(-2 * sp.pi * sp.I * sp.Rational(k * t, 6)) for t in range(3)) / 6
+    assert sp.simplify(sp.expand(b * sp.conjugate(b), complex=True) - (k % 2) * 4 * edge.subs({u: k, N: 6})) == 0
 primitive = -sp.cot(sp.pi * u / N) / (4 * sp.pi * N)
 assert sp.simplify((sp.diff(primitive, u) - edge).rewrite(sp.cos)) == 0
 tail = sp.simplify(2 * (primitive.subs(u, N / 2) - primitive.subs(u, nu_max)))
 limit, box = sp.limit(tail, N, sp.oo), sp.integrate(sp.cos(theta), (theta, -sp.pi / 4, sp.pi / 4)) * 2 / sp.pi
+assert abs(box - laws.BOX_FACTOR) < 1e-12  # the library's number is this one
 Math(symbolic.aligned({
     r"\text{an edge}": edge, r"\text{its tail}": tail, r"\text{on a fine grid}": limit,
     r"\text{ratio}": sp.simplify((tail / limit).subs(nu_max, x * N / sp.pi)),
@@ -256,6 +258,7 @@ inner = sp.integrate(r**2, (r, 0, sp.sqrt(1 + t**2) / 2)) / (1 + t**2)  # t = ta
 mean_distance = sp.simplify(8 * sp.integrate(sp.simplify(inner), (t, 0, 1)))
 turned = sp.integrate(sp.cos(theta), (theta, -sp.pi / 2, sp.pi / 2)) / sp.pi
 constant = sp.simplify(mean_distance * turned)
+assert abs(constant - laws.BLOCK_CONSTANT) < 1e-12
 glue("bey_constant", f"{float(constant):.4f}", display=False)
 x, y, half = *sp.symbols("x y", real=True), sp.Rational(1, 2)
 on_axis = 2 * sp.integrate(x, (x, 0, half))  # mean |d . n| over the displacements d of a block of side 1

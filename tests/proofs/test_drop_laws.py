@@ -10,6 +10,8 @@ from specseg.nets import tiny
 from specseg.proofs import identities, iou_laws, symbolic
 from specseg.spectral import cross_entropy as ce
 from specseg.spectral import iou as metrics
+from specseg.spectral.labels import one_hot
+from specseg.spectral.spectrum import band_limit
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +120,19 @@ def test_the_drop_is_within_its_bound_of_the_limit(index, size, nu_max):
     off = (found["drop"] - limit["limit"]).abs()
     for d in (distance.numpy(), by_loss):
         assert (off <= iou_laws.limit_bound(d, limit["ringing"]) + 1e-9).all()
+
+
+def test_the_measured_slope_lies_between_the_laws_at_both_ends_and_dice_does_not(page):
+    """Along r, the lost share of the overlap, the drop has the slope (1 + q)/(1 + q r)^2, which falls; Dice's is 1."""
+    logits, labels = page
+    per = [iou_laws.class_drops(logits, labels, nu) for nu in range(6)]
+    q, drop = per[0]["iou"].to_numpy(), np.array([x["drop"] for x in per])
+    soft, onehot = logits.softmax(1), one_hot(labels, logits.shape[1]).double()
+    kept = [(soft * band_limit(onehot, nu)).mean((0, 2, 3)).numpy() for nu in range(6)]
+    r = 1 - np.array(kept) / per[0]["overlap"].to_numpy()
+    ends = np.sort([((1 + q) / (1 + q * r) ** 2)[:-1], ((1 + q) / (1 + q * r) ** 2)[1:]], axis=0)
+    slope = np.diff(drop, axis=0) / np.diff(r, axis=0)
+    assert ((ends[0] < slope) & (slope < ends[1])).all() and not ((ends[0] < 1) & (ends[1] > 1)).all()
 
 
 @pytest.mark.parametrize(("distance", "ringing"), [(1e-3, 1.2), (0.1, 1.0), (0.3, 1.4)])

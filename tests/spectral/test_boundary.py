@@ -73,6 +73,26 @@ def test_scores():
     assert printed[0] == pytest.approx(1 / (4 / math.sqrt(math.pi) - 1))
 
 
+def interval_score(s_edges, b_edges, width):
+    """Boundary IoU of two intervals of the line with inner bands of `width` (Eq. 33), exactly."""
+    s, b = ([(t, t + width), (u - width, u)] if u - t > 2 * width else [(t, u)] for t, u in (s_edges, b_edges))
+    common = sum(max(0, min(p[1], q[1]) - max(p[0], q[0])) for p in s for q in b)
+    return common / (sum(q - p for p, q in s + b) - common)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(2, 30), st.integers(0, 12), st.integers(1, 8))
+def test_the_pixel_metric_agrees_with_the_score_of_intervals(length, shift, width):
+    edges = (20 + shift, 20 + shift + 2 * length), (20, 20 + 2 * length)
+    inner = []
+    for t0, t1 in edges:
+        mask = torch.zeros(4 * width + 3, 100, dtype=torch.bool)  # rows enough that in the middle only ends are contour
+        mask[:, t0:t1] = True
+        inner.append(metrics.inner_boundary(mask, width)[2 * width + 1])
+    expected = float((inner[0] & inner[1]).sum() / (inner[0] | inner[1]).sum())
+    assert interval_score(*edges, width) == pytest.approx(expected)
+
+
 def test_shift_sensitivity_is_the_nu_squared_share():
     for x in (0.3, 1.0, 2.5):
         part = integrate.quad(lambda v: v**2 * math.exp(-(v**2)), 0, x)[0]
@@ -226,6 +246,25 @@ def test_terms_that_the_series_needs():
     assert printed[0] == pytest.approx(0.259, abs=1e-3)
 
 
-def test_a_boundary_has_a_width():
-    with pytest.raises(ValueError, match="width 0"):
-        metrics.inner_boundary(torch.ones(3, 3, dtype=torch.bool), 0)
+@pytest.mark.parametrize("call, words", [
+    (lambda: bb.gaussian_band(0.0, (0, 1), 0.0), "sigma 0.0: expected positive"),
+    (lambda: bb.gaussian_spectrum(0.0, (0, 1), 0.0), "sigma 0.0"),
+    (lambda: bb.overlap(1.0, (0, 1), (0, 1), 0.0), "sigma 0.0"),
+    (lambda: bb.score((0, 9), (0, 9), -1.0), "sigma -1.0"),
+    (lambda: bb.score((5, 1), (0, 9), 1.0), r"edges \(5, 1\): expected t0 < t1"),
+    (lambda: bb.overlap(1.0, (0, 9), (5, 1), 1.0), r"edges \(5, 1\)"),
+    (lambda: bb.pair_term(-1.0, 0.0), "nu sigma"),
+    (lambda: bb.expansion(0.0, 1.0), "x .*positive"),
+    (lambda: bb.straight_band_energy_above(0.0, 3), "width 0.0"),
+    (lambda: bb.straight_band_energy_above(0.1, 3, thickness=-1.0), "thickness -1.0"),
+    (lambda: bb.straight_band_energy_above(0.1, [3, 0]), "nu_max"),
+    (lambda: bb.steps_share_below([0, 1], [1, 1], 1.0), "adding to zero"),
+    (lambda: bb.steps_share_below([0, 1], [1, -1], 0.0), "nu_max 0.0"),
+    (lambda: bb.steps_share_below([2, 2], [1, -1], 1.0), "with energy"),
+    (lambda: bb.answer_share_below(1.0, 0.0, 1.0), "shift 0.0"),
+    (lambda: bb.answer_share_below(0.0, 1.0, 1.0), "width 0.0"),
+    (lambda: metrics.inner_boundary(torch.ones(3, 3, dtype=torch.bool), 0), "width 0"),
+])  # fmt: skip
+def test_bad_input_is_named(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()

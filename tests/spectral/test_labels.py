@@ -206,6 +206,8 @@ def test_second_order_is_third_order_accurate():
     (lambda: laws.ceiling([torch.zeros(3, 3).long()], 2, [1], kind="best"), "kind"),
     (lambda: laws.tail_law(torch.zeros(3, 4).long(), [1], 1), "square"),
     (lambda: laws.block_error_spectral(torch.full((3, 3), 255), 2, 2), "void"),
+    (lambda: laws.block_error_spectral(torch.zeros(9, 9).long(), 0, 2), "block 0: expected 1 .. 18 pixels"),
+    (lambda: laws.displacement_spectrum(4, 5), "block 5"),
     (lambda: truncation_cost(torch.zeros(2, 3, 3), torch.zeros(3, 4).long(), 1), "expected"),
     (lambda: truncation_cost(torch.full((2, 3, 3), float("inf")), torch.zeros(3, 3).long(), 1), "finite"),
 ])  # fmt: skip

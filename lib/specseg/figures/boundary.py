@@ -32,7 +32,7 @@ def energy_above(rows: pd.DataFrame):
 def expansion(rows: pd.DataFrame):
     """Draw one pair's term e^{-C^2} erf(nu sigma - jC): real part above, imaginary part below, a column for each x.
 
-    `rows` as `boundary.expansion_table` makes them (columns x, c, form, value); the form "true" is the broad line.
+    `rows`: columns x, c, form and value (erf, or `spectral.boundary.expansion` in a form); "true" is the broad line.
     """
     looks = {"true": (COLORS["grey"], "-", 5), "printed": (COLORS["red"], "--", 1.6),
              "sign mended": (COLORS["orange"], ":", 2.2)}  # fmt: skip

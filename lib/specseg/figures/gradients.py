@@ -112,7 +112,7 @@ def relu_spread(rows: pd.DataFrame):
 
 
 def cancellation(tables: Mapping[str, pd.DataFrame]):
-    """Draw how a feature at nu_j moves L_ce(0), L_ce(nu_j) and L_CE (columns as `layer_study.observation4_table`)."""
+    """Draw how a feature at nu_j moves L_ce(0), L_ce(nu_j) and L_CE (columns as `loss_response.observation4_table`)."""
     fig, axes = figures.stacked(tables, 2.4, sharex=True)
     looks = {"L_ce(0)": (r"$L_{ce}(0)$: Eq. 8 says $\ll 1$", "red", "o-"),
              "L_ce(nu_j)": (r"$L_{ce}(\nu_j)$: Eq. 7", "blue", "s-"),

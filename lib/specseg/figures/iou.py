@@ -16,7 +16,7 @@ from specseg.spectral import iou as metrics
 def drop_law(rows: pd.DataFrame):
     """Draw the law (1 + q) r/(1 + q r) for several IoU q, and measured drops beside what the equations predict.
 
-    `rows` as `drop_laws.drop_rows`.
+    `rows` as `iou_laws.drop_rows`.
     """
     fig, axes = figures.subplots(2, 1, size=(4.8, 7.6))
     r = np.linspace(0, 1, 101)
@@ -40,8 +40,8 @@ def drop_law(rows: pd.DataFrame):
 def expansion(loss: pd.DataFrame, typical: float, polynomial: Callable):
     """Draw the Taylor polynomials of log S and of IoU, and the share of the loss that the former leave out.
 
-    `loss` as `iou_laws.expansion`, with S of the trained network's loss marked at `typical`; `polynomial` of IoU, as
-    `iou_laws.iou_partial`.
+    `loss`: columns s, terms, log (log S), partial (its polynomial) and relative (the share of the loss left out), with
+    S of the trained network's loss marked at `typical`; `polynomial` of IoU: a function of (missed, added, terms).
     """
     fig, axes = figures.subplots(3, 1, size=(4.8, 8.6))
     for (n, part), color in zip(loss.groupby("terms"), figures.CYCLE, strict=False):
@@ -64,7 +64,7 @@ def expansion(loss: pd.DataFrame, typical: float, polynomial: Callable):
 
 
 def independence(rows: pd.DataFrame):
-    """Draw how the soft drop nears its limit whatever R_ce is (columns as `drop_laws.near_rows`)."""
+    """Draw how the soft drop nears its limit whatever R_ce is (columns as `iou_laws.near_rows`)."""
     fig, axes = figures.subplots(2, 1, size=(4.8, 7.4))
     for k, (rate, part) in enumerate(rows.groupby("wanted")):  # rings of growing size, for the points coincide
         axes[0].plot(part["loss"], part["off"], "o", mfc="none", color=figures.CYCLE[k], ms=4 + 3 * k,

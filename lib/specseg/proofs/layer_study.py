@@ -117,7 +117,7 @@ def activation_table(rms: Sequence[float], size: int, *, seeds: int = 4) -> pd.D
     """Return what Eq. 5 costs for activations of Gaussian pre-activations: rms, activation, seed, error, off_diagonal.
 
     error: relative Frobenius error of the diagonal with slope 1/2, 2 rms(sigma' - 1/2); off_diagonal: share of energy
-    off the diagonal, var(sigma')/<sigma'^2>, of each column and so of the whole matrix (see `column_shares`);
+    off the diagonal, var(sigma')/<sigma'^2>, of each column and so of the whole matrix (see `relu_layers`);
     second: the same error with the term Z/4 of Eq. 47 kept (softplus alone).
     """
     lines = []

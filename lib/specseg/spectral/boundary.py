@@ -16,12 +16,24 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special
 
 
+def _check(name: str, value: ArrayLike, ok: ArrayLike | None = None, expected: str = "positive numbers") -> None:
+    """Raise ValueError, naming an argument, its value and what is `expected`, unless `ok` (default: value > 0)."""
+    if not np.all(np.asarray(value) > 0 if ok is None else ok):
+        raise ValueError(f"{name} {value!r}: expected {expected}")
+
+
+def _check_band(edges: tuple[float, float], sigma: float) -> None:
+    _check("sigma", sigma)
+    _check("edges", edges, edges[0] < edges[1], "t0 < t1")
+
+
 def gaussian_band(t: ArrayLike, edges: tuple[float, float], sigma: float) -> NDArray:
     """Return the model of a boundary region of Eq. 35: one Gaussian of height 1 on each edge.
 
     >>> gaussian_band([0.0], (0, 100), 1.0)
     array([1.])
     """
+    _check_band(edges, sigma)
     t = np.asarray(t, dtype=float)
     return sum(np.exp(-((t - edge) ** 2) / (2 * sigma**2)) for edge in edges)
 
@@ -32,6 +44,7 @@ def gaussian_spectrum(nu: ArrayLike, edges: tuple[float, float], sigma: float, *
     >>> gaussian_spectrum([0.0], (0, 9), 1.0, printed=True).real
     array([2.])
     """
+    _check_band(edges, sigma)
     nu = np.asarray(nu, dtype=float)
     factor = 1.0 if printed else sigma * math.sqrt(2 * math.pi)
     return factor * sum(np.exp(-1j * edge * nu) for edge in edges) * np.exp(-(nu**2) * sigma**2 / 2)
@@ -46,6 +59,7 @@ def pair_term(x: ArrayLike, c: ArrayLike) -> NDArray:
     0.842701
     """
     x, c = np.broadcast_arrays(np.asarray(x, dtype=float), np.asarray(c, dtype=float))
+    _check("x", x, x >= 0, "nu sigma >= 0")
     return np.exp(-(c**2)) - np.exp(-(x**2) + 2j * x * c) * special.wofz(c + 1j * x)
 
 
@@ -60,6 +74,8 @@ def overlap(
     >>> round(overlap(50.0, (0, 99), (0, 99), 2.0).real, 4), round(2 * 2 * math.sqrt(math.pi), 4)
     (7.0898, 7.0898)
     """
+    for edges in (s_edges, b_edges):
+        _check_band(edges, sigma)
     c = np.array([(tb - ts) / (2 * sigma) for ts in s_edges for tb in b_edges])
     pairs = pair_term(nu_max * sigma, c).sum()
     return complex(math.sqrt(math.pi) * (pairs / (2 * sigma) if printed else sigma * pairs.real))
@@ -92,6 +108,7 @@ def expansion(x: ArrayLike, c: ArrayLike, *, printed: bool = False, terms: int =
     True
     """
     x, c = np.broadcast_arrays(np.asarray(x, dtype=float), np.asarray(c, dtype=float))
+    _check("x", x)
     sign = 1 if printed else -1
     head = np.exp(-(x**2)) / (2 * np.pi * x) * (1 - np.cos(2 * x * c) + sign * 1j * np.sin(2 * x * c))
     if printed:
@@ -150,23 +167,23 @@ def steps_share_below(edges: ArrayLike, jumps: ArrayLike, nu_max: ArrayLike) -> 
     0.9028
     """
     t, c, v = (np.asarray(a, dtype=float) for a in (edges, jumps, nu_max))
+    _check("jumps", jumps, t.shape == c.shape and abs(c.sum()) <= 1e-12, "one for each edge, adding to zero")
+    _check("nu_max", nu_max)
     below, total = np.zeros_like(v), 0.0
     for i, j in itertools.combinations(range(len(t)), 2):
         a = abs(t[i] - t[j])
         below -= c[i] * c[j] * (a * special.sici(a * v)[0] - (1 - np.cos(a * v)) / v)
         total -= c[i] * c[j] * a
+    _check("edges", edges, total > 0, f"a function with energy for jumps {jumps!r}")
     return 2 / math.pi * below / total
 
 
 def _across(nu_max: ArrayLike, normals: ArrayLike | None) -> NDArray:
     """Return the angular frequency at which the box cuts contours of these normals (radians; None: all), last axis."""
     theta = (np.arange(256) + 0.5) / 256 * np.pi / 4 if normals is None else np.asarray(normals, dtype=float)
-    return (
-        2
-        * np.pi
-        * np.asarray(nu_max, dtype=float)[..., None]
-        / np.maximum(np.abs(np.cos(theta)), np.abs(np.sin(theta)))
-    )
+    nu = np.asarray(nu_max, dtype=float)[..., None]
+    _check("nu_max", nu_max)
+    return 2 * np.pi * nu / np.maximum(np.abs(np.cos(theta)), np.abs(np.sin(theta)))
 
 
 def straight_band_energy_above(
@@ -182,6 +199,8 @@ def straight_band_energy_above(
     >>> [round(float(straight_band_energy_above(d / 513, 32)), 2) for d in (15, 5, 3, 1)]
     [0.1, 0.39, 0.6, 0.86]
     """
+    _check("width", width)
+    _check("thickness", thickness, thickness is None or thickness > 0)
     if thickness is None or thickness <= 2 * width:
         edges, jumps = [0, width if thickness is None else thickness], [1, -1]
     else:
@@ -199,5 +218,7 @@ def answer_share_below(width: float, shift: float, nu_max: ArrayLike, *, normals
     >>> round(float(answer_share_below(14.5 / 513, 1 / 513, 10.8656, normals=[0])), 4)      # V sigma = 1
     0.0218
     """
+    _check("width", width)
+    _check("shift", shift)
     edges, jumps = [0, shift, width, width + shift], [1, -1, -1, 1]
     return steps_share_below(edges, jumps, _across(nu_max, normals)).mean(-1)

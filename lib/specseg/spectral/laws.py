@@ -130,6 +130,8 @@ def displacement_spectrum(n: int, block: int) -> Tensor:
     >>> displacement_spectrum(4, 1).real.tolist()
     [1.0, 1.0, 1.0, 1.0]
     """
+    if not 1 <= block <= n:
+        raise ValueError(f"block {block}: expected 1 .. {n} pixels")
     d = torch.arange(block, dtype=torch.float64) - (block - 1) // 2
     phase = -2 * torch.pi / n * sp.signed_frequencies(n).double()[:, None] * d[None, :]
     return torch.polar(torch.ones_like(phase), phase).mean(dim=1)
