@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -280,6 +282,16 @@ def test_the_project_records_can_all_be_read(monkeypatch):
     for folder in sorted(home.iterdir()) if home.is_dir() else []:
         if folder.is_dir() and folder.name not in ("accepted", "weights", "tiny"):
             assert records.find(folder.name), f"results/{folder.name}: no record in it"
+
+
+def test_withdrawn_records_lie_there_no_more_and_say_since_when_and_why(monkeypatch):
+    monkeypatch.delenv("SPECSEG_ROOT", raising=False)
+    home = records.home()
+    for entry in tomllib.loads((home / "withdrawn.toml").read_text(encoding="utf-8"))["withdrawn"]:
+        assert entry["records"] and len(entry["reason"]) > 40 and isinstance(entry["date"], date), entry
+        for name in entry["records"]:
+            assert re.fullmatch(r"[a-z_]+/\d{8}-[0-9a-f]{8}", name), name
+            assert not (home / name).exists(), f"results/{name} is withdrawn, but lies there still"
 
 
 def test_code_edited_while_an_experiment_runs_never_counts_as_fresh(tmp_path):
