@@ -274,6 +274,7 @@ def parser() -> argparse.ArgumentParser:
         if name in ("book", "chapter"):
             add("--force", action="store_true", help="run chapters even when nothing changed")
         if name == "book":
+            add("-p", "--parameter", action="append", help=argparse.SUPPRESS)  # main says where it belongs
             add("--drift", choices=("show", "fail"), default="fail" if config.in_ci() else "show",
                 help="what a drift from the accepted facts does")  # fmt: skip
             add("--timings", action="store_true", help="say where the build's time goes")
@@ -295,6 +296,8 @@ def main(argv: list[str] | None = None) -> int:
             return facts(args.only or list(portable.SUBJECT), args.out, jobs=args.jobs, threads=args.threads)
         if args.what == "portable":
             return portable.compare(args.setting, args.only or list(portable.SUBJECT), args.jobs, console)
+        if args.what == "book" and args.parameter:
+            raise BookError("-p goes with one chapter; the whole book takes its sizes from --profile")
         with alone():
             if args.what == "accept":
                 return accept(args.profile, jobs=args.jobs)

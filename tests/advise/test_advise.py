@@ -212,11 +212,11 @@ def test_settings_are_checked_and_grids_scale():
 COLUMNS = ["predictor", "boundary", "average", "temperature", "parameter", "value"]
 
 
-def write_relation(root, **more):
+def write_relation(root, columns=COLUMNS, without="", **more):
     values = {"slope": 0.6, "intercept": 0.01, "residual_sd": 0.02, "x_low": 0.0, "x_high": 0.2, "n": 40, **more}
-    rows = [("r_ce", "periodic", "ratio_of_means", "raw", k, float(v)) for k, v in values.items()]
-    return records.write("relation", pd.DataFrame(rows, columns=COLUMNS), command="x", profile="smoke", root=root,
-                         script=relation.__file__)  # fmt: skip
+    rows = [("r_ce", "periodic", "ratio_of_means", "raw", k, float(v)) for k, v in values.items() if k != without]
+    return records.write("relation", pd.DataFrame(rows, columns=COLUMNS)[columns], command="x", profile="smoke",
+                         root=root, script=relation.__file__)  # fmt: skip
 
 
 @pytest.fixture
@@ -237,6 +237,23 @@ def test_a_relation_is_read_from_its_record(home):
     told = fit[0].predict(0.1)
     assert told["value"] == pytest.approx(0.07) and told["high"] == pytest.approx(0.11) and told["inside"]
     assert not fit[0].predict(0.5)["inside"]
+
+
+def test_a_relation_that_lacks_something_is_refused(home):
+    path = write_relation(home, without="n")
+    with pytest.raises(records.RecordError, match=f"{path.name}: relation .*'raw'.* lacks n"):
+        relation.fitted()
+
+
+def test_a_record_of_other_columns_is_refused(home):
+    path = write_relation(home, columns=COLUMNS[1:])
+    with pytest.raises(records.RecordError, match=f"{path.name}: columns predictor missing"):
+        relation.fitted()
+
+
+def test_parameters_that_are_not_known_are_left_alone(home):
+    write_relation(home, r_squared=0.5, run_id=3)
+    assert relation.fitted()[0].slope == 0.6
 
 
 def test_the_advice_says_first_what_labels_alone_are_worth(home):

@@ -155,6 +155,12 @@ def test_a_flag_takes_no_number_and_a_fraction_takes_a_whole_number(toy):
     assert sources.settle(half, {"x": 1})["x"] == 1
 
 
+def test_the_whole_book_takes_no_parameter(toy, capsys):
+    assert driver().main(["book", "-p", "scale=2"]) == 1
+    told = "book: -p goes with one chapter; the whole book takes its sizes from --profile\n"
+    assert capsys.readouterr().err == told
+
+
 def test_an_unknown_chapter_is_refused(toy, capsys):
     assert driver().main(["chapter", "99"]) == 1
     assert "no chapter '99'; there are 10_first, 20_second" in capsys.readouterr().err

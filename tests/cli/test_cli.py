@@ -128,6 +128,16 @@ def test_a_chapter_runs_and_the_status_of_the_driver_comes_back(project):
     assert said.returncode == 1 and "the mutant (2) passes" in said.stderr
 
 
+@pytest.mark.parametrize("option", ["", "-p", "-p=", "--parameter=", "--param="])
+def test_a_folder_is_named_from_where_the_reader_stands(tmp_path, monkeypatch, option):
+    from specseg.cli import _whole
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "maps").mkdir()
+    assert _whole(f"{option}folder=maps") == f"{option}folder={tmp_path / 'maps'}"
+    assert _whole(f"{option}folder=none") == f"{option}folder=none" and _whole(f"{option}scale=1") == f"{option}scale=1"
+
+
 @pytest.mark.book
 def test_ctrl_c_lets_the_driver_tidy_up(project):
     """A terminal sends Ctrl-C to both processes; the command must wait for the driver, not kill it."""

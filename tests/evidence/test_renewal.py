@@ -138,6 +138,15 @@ def test_code_that_breaks_is_refused_and_named(project, edit):
     assert state == "refused" and "TypeError: measure() missing 1 required positional argument: 'more'" in why
 
 
+def test_every_record_of_a_script_that_does_not_load_is_told_why(project):
+    paths = [measure(project, seed) for seed in (0, 1)]
+    script = project / "experiments" / "toy.py"
+    script.write_text(script.read_text() + "\n\nraise KeyError('gone')\n")
+    found = list(renewal.renew())
+    assert {(o.record.run_id, o.state) for o in found} == {(p.name, "refused") for p in paths}
+    assert all("ended with KeyError: 'gone'" in o.why for o in found)
+
+
 def test_a_moved_module_leaves_a_record_current(project):
     path = measure(project, 0)
     package, script = project / "lib" / "specseg", project / "experiments" / "toy.py"

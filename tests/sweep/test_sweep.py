@@ -145,6 +145,10 @@ def test_the_states_of_a_folder(cell):
     [
         (lambda c: (c.path / "done.json").write_text('{"cell_id": '), r"done\.json: not JSON"),
         (lambda c: (c.path / "done.json").write_bytes(b"\xff\x00"), r"done\.json: not JSON"),
+        (
+            lambda c: (c.path / "done.json").rename(c.path / "old") and (c.path / "done.json").mkdir(),
+            r"done\.json: unreadable \(.*Is a directory",
+        ),
         (lambda c: (c.path / "done.json").write_text("[]"), r"done\.json: field\(s\) cell_id"),
         (lambda c: finish(c, cell_id="other"), r"done\.json: cell_id is 'other', expected the folder's name"),
         (lambda c: (c.path / "rows.csv").write_text("value\n2\n"), r"rows\.csv: its sha256 is not rows_sha256"),

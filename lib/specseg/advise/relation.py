@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 
 import pandas as pd
 
 from specseg.advise.settings import prediction_grid
 from specseg.evidence import records
+from specseg.evidence.records import RecordError
 from specseg.nets import flops
 
 EXPERIMENT = "relation"
 MODELS = ("deeplabv3plus", "dan")
 BACKBONE, STRIDE = "resnet101", 16
+VARIANT = ("boundary", "average", "temperature")
 NONE = "No fitted relation on record: no drop is predicted from R_ce."
 
 
@@ -54,14 +56,21 @@ def fitted() -> list[Relation]:
     """Return the relations of the newest record of `relation`, [] where there is none.
 
     The record's rows: one parameter a line of each variant of R_ce (predictor "r_ce", boundary, average, temperature
-    "raw" or "calibrated"). Lines of other predictors are left alone.
+    "raw" or "calibrated"). Lines of other predictors and parameters are left alone.
+    Raises RecordError that names the record and what it lacks: an unreadable relation is not used half.
     """
-    found = records.find(EXPERIMENT)
-    rows = found[-1].rows.query("predictor == 'r_ce'") if found else None
-    return [] if rows is None else [
-        Relation(*key, found[-1].run_id, **dict(zip(part["parameter"], part["value"].astype(float), strict=True)))
-        for key, part in rows.groupby(["boundary", "average", "temperature"])
-    ]  # fmt: skip
+    if not (found := records.find(EXPERIMENT)):
+        return []
+    record, known = found[-1], {f.name: f.default is MISSING for f in fields(Relation)[len(VARIANT) + 1 :]}
+    if missing := [c for c in ("predictor", *VARIANT, "parameter", "value") if c not in record.rows.columns]:
+        raise RecordError(f"{record.path}: columns {', '.join(missing)} missing")
+    rows, out = record.rows[record.rows["predictor"] == "r_ce"], []
+    for key, part in rows[rows["parameter"].isin(known)].groupby(list(VARIANT)):
+        values = dict(zip(part["parameter"], part["value"].astype(float), strict=True))
+        if lacking := [name for name, needed in known.items() if needed and name not in values]:
+            raise RecordError(f"{record.path}: relation {key} lacks {', '.join(lacking)}")
+        out.append(Relation(*key, record.run_id, **values))
+    return out
 
 
 def evidence() -> dict[str, list[dict]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -57,9 +58,9 @@ def _driver(command: str, words: list[str] | None) -> None:
 
 
 def _whole(word: str) -> str:
-    """Return `folder=PLACE` with the place's whole path: a chapter runs in the project's root."""
-    name, _, value = word.partition("=")
-    return f"folder={Path(value).resolve()}" if name == "folder" and Path(value).is_dir() else word
+    """Return `folder=PLACE`, the option before it or not, with its whole path: a chapter runs in the project's root."""
+    found = re.fullmatch(r"(--pa\w*=|-p=?|)folder=(.*)", word)
+    return f"{found[1]}folder={Path(found[2]).resolve()}" if found and Path(found[2]).is_dir() else word
 
 
 @app.command(context_settings=PASS)

@@ -195,9 +195,9 @@ def _recompute(record: Record, modules: dict[Path, ModuleType]) -> Callable[[Rec
     script = record.script()
     if script not in modules:
         spec = importlib.util.spec_from_file_location(f"renewed_{script.stem}", script)
-        module = importlib.util.module_from_spec(spec)
-        modules[script] = sys.modules[spec.name] = module  # its dataclasses look themselves up there
+        module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # its dataclasses look there
         spec.loader.exec_module(module)
+        modules[script] = module  # only now: each record of a script that does not load is told why
     if not hasattr(modules[script], "recompute"):
         raise Unable(f"{record.meta['script']} does not say how it is computed again")
     return modules[script].recompute

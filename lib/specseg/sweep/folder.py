@@ -126,7 +126,11 @@ class CellFolder:
 
     def _read_done(self) -> dict[str, Any]:
         file = self.path / "done.json"
-        done = schema.parse_json(file.read_text(encoding="utf-8", errors="replace"), str(file), NEEDED)
+        try:
+            text = file.read_text(encoding="utf-8", errors="replace")
+        except OSError as err:
+            raise ValueError(f"{file}: unreadable ({err})") from None
+        done = schema.parse_json(text, str(file), NEEDED)
         if done["cell_id"] != self.id:
             raise ValueError(f"{file}: cell_id is {done['cell_id']!r}, expected the folder's name {self.id!r}")
         if not self.rows.is_file():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import stat
 import tarfile
 import tempfile
 import zipfile
@@ -130,9 +130,22 @@ def _archive(manifest: Manifest, root: Path, file: File, progress) -> bool:
 
 
 def unpack(archive: Path, target: Path, kind: str) -> None:
-    """Unpack a tar or zip, one whose hash is known, below `target`. Raises FetchError that names the archive."""
+    """Unpack a tar or zip of files and folders below `target`.
+
+    Raises FetchError that names the archive and, before anything is unpacked, a link or a member that leads outside.
+    """
     safe = {"filter": "data"} if kind == "tar" and hasattr(tarfile, "data_filter") else {}  # from Python 3.11.4 on
     try:
-        shutil.unpack_archive(archive, target, kind, **safe)
-    except (shutil.ReadError, tarfile.TarError, zipfile.BadZipFile) as err:
+        with zipfile.ZipFile(archive) if kind == "zip" else tarfile.open(archive) as stream:
+            if kind == "zip":
+                members = [(m.filename, not stat.S_ISLNK(m.external_attr >> 16)) for m in stream.infolist()]
+            else:
+                members = [(m.name, m.isfile() or m.isdir()) for m in stream.getmembers()]
+            for name, plain in members:
+                if not (target / name).resolve().is_relative_to(target.resolve()):
+                    raise FetchError(f"{archive.name}: member {name!r} leads outside the folder")
+                if not plain:
+                    raise FetchError(f"{archive.name}: member {name!r} is neither a file nor a folder")
+            stream.extractall(target, **safe)
+    except (tarfile.TarError, zipfile.BadZipFile) as err:
         raise FetchError(f"{archive.name}: cannot be unpacked: {err}") from None
