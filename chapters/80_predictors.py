@@ -48,7 +48,7 @@ figures.show(
             "network's setup. Dashed: the paper's line. Black, with its 95 % in grey: ours.",
     alt="Three panels of drop against R_ce with rising curves, one per setup: all cells, those below 0.2 with the "
         "printed line, dashed, and ours, solid, and all with the frame mirrored. The curves fan out.",
-    source="records of truncation, loss_in_frequency and predictors", label="fig-drop-rce",
+    source="records of truncation, loss_in_frequency and labels", label="fig-drop-rce",
 )
 # %% [markdown]
 # ## By hand
@@ -113,7 +113,7 @@ figures.show(
     caption="Mean absolute error of the predicted drop, each data set held out; strokes: the data sets one by one.",
     alt="Horizontal dots on logarithmic axes, one row per rule, coloured by what the rule "
         "needs; rows in order of the mean error.",
-    source="records of truncation, loss_in_frequency and predictors", label="fig-errors",
+    source="records of truncation, loss_in_frequency and labels", label="fig-errors",
 )
 # %% tags=["remove-input"]
 best = facts.best_rules(truncated)
@@ -179,7 +179,7 @@ figures.show(
             "Black: all cells. Red: between setups at one size of the grid.",
     alt="Horizontal intervals per predictor; black marks lie near one for all, red marks "
         "spread.",
-    source="records of truncation, loss_in_frequency and predictors", label="fig-ranks",
+    source="records of truncation, loss_in_frequency and labels", label="fig-ranks",
 )
 # %% [markdown]
 # Between setups the order comes mostly from streets, which have more of both. Within one data set it need not hold: see
@@ -220,7 +220,7 @@ figures.show(
             "sizes found.",
     alt="Horizontal intervals per rule, coloured by what the rule needs, with the count of "
         "optima hit at the right.",
-    source="records of truncation, loss_in_frequency and predictors", label="fig-regret",
+    source="records of truncation, loss_in_frequency and labels", label="fig-regret",
 )
 # %% [markdown]
 # ## Classes within a data set
@@ -238,7 +238,7 @@ figures.show(
             "Below: rank correlation over the classes of each setup, one dot a setup.",
     alt="Above, a scatter of classes; below, rows of dots between minus one and one for R_ce, "
         "four ceilings and the class's area.",
-    source="records of truncation, loss_in_frequency and predictors", label="fig-classes",
+    source="records of truncation, loss_in_frequency and labels", label="fig-classes",
 )
 # %% [markdown]
 # Over the classes of a setup the rank correlation with the drop has a median of {glue:text}`pr_class_rce` for $R_{ce}$
