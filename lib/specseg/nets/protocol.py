@@ -100,6 +100,7 @@ def _standard() -> dict[str, tuple[Network, ...]]:
         "fewer labels": (*(replace(voc, images=k) for k in (218, 109, 54)), *(replace(n, images=109) for n in seeds)),
         "nearest blocks": tuple(replace(n, annotation="block_nearest") for n in blocks(voc)),
         "light pruning": tuple(pruned(n, r) for n in (dan[0], camvid[0], dan[3], more[2]) for r in (0.2, 0.4)),
+        "no pruning": tuple(pruned(n, 0.0) for n in (camvid[0], dan[3])),
     }
 
 
