@@ -137,7 +137,7 @@ def observations(pools: Sequence[Pool], ratios: dict[str, float], best: pd.DataF
     """Return claim -> what truncation says of Table 4 and Fig. 4, one observation a setup.
 
     `ratios` as `gate.quality`; `best` are the optima of FPI by printed costs, as `cost.optima` gives them with
-    `inside` (the paper's range).
+    `inside` (the paper's range) and `untrained` (`gate.marked`).
     """
     told: dict[str, list[dict]] = {c: [] for c in CLAIMS}
     base = [p for p in pools if p.setup.is_baseline]
@@ -165,12 +165,13 @@ def observations(pools: Sequence[Pool], ratios: dict[str, float], best: pd.DataF
         about = Pool([m for p in line for m in p.members[:1]]).observed(ratios)
         told["tab4-monotone-r3"].append({"value": k, "n": n, **about, "domain": f"pruned {about['domain']}", "note": (
             f"{gate.named(line[0].setup)}: no rise in {k} of {n} steps to a higher rate.")})  # fmt: skip
-    for _, own, effect in _pruned(pools):
-        if own.setup.prune_encoder:  # the paper prunes no decoder alone
-            told["sec32-pruning-leaves-drop-r3"].append({**effect, **own.units, **own.observed(ratios), "note": (
-                f"{gate.named(own.setup)}: drop {gate.ends(effect, '{:+.2%}')} against unpruned.")})  # fmt: skip
+    for control, own, effect in _pruned(pools):
+        seen = {**control.observed(ratios), **own.observed(ratios), "over": "trainings", "units": len(own.keys)}
+        told["sec32-pruning-leaves-drop-r3"].append({**effect, **seen, "note": (
+            f"{gate.named(own.setup)}: drop {gate.ends(effect, '{:+.2%}')} against training on without.")})  # fmt: skip
     about = {(p.setup.domain, p.setup.model): p.observed(ratios) for p in base}
     for key, own in best.groupby(["domain", "model"], sort=False):
+        own = own[own["prune_rate"].eq(0) | ~own["untrained"]]
         name, k, rates = f"{about[key]['domain']}, {gate.MODELS[key[1]]}", int(own["inside"].sum()), own["prune_rate"]
         told["fig4-optima-r3"].append({"value": k, "n": len(own), **about[key], "note": (
             f"{name}: {k} of {len(own)} optima at a quarter to a half of the grid.")})  # fmt: skip
@@ -190,24 +191,31 @@ def _children(pools: Sequence[Pool], of: Callable[[Network], object]) -> Iterato
 
 
 def _pruned(pools: Sequence[Pool]) -> Iterator[tuple[Pool, Pool, dict[str, float]]]:
-    """Yield each pruned setup's unpruned parent, it, and its drop at half of the grid minus the parent's."""
-    for parent, own in _children(pools, lambda n: n.prune_encoder or n.prune_decoder):
-        a, b = (drop(p, "bilinear", at_share(p, 0.5)) for p in (parent, own))
-        yield parent, own, trained.compared(b, a)
+    """Yield each setup with a pruned encoder after its control, and its drop at half of the grid minus the control's.
 
-
-def pruning_effects(pools: Sequence[Pool]) -> pd.DataFrame:
-    """Return one row per pruned setup: drop at half of the grid minus that of its unpruned parent, same pictures.
-
-    domain, kind, model, prune_encoder, prune_decoder, value, low, high, `parent` and `own` (the drops), and `cost`, the
-    relative mIoU-drop by pruning alone at the full grid. Setups without a measured parent are left out.
+    The control went on as long from the same network with its decoder alone pruned.
     """
+    for control, own in _children([p for p in pools if p.setup.prune_decoder], lambda n: n.prune_encoder):
+        a, b = (drop(p, "bilinear", at_share(p, 0.5)) for p in (control, own))
+        yield control, own, trained.compared(b, a)
+
+
+def pruning_effects(pools: Sequence[Pool], ratios: dict[str, float]) -> pd.DataFrame:
+    """Return one row per setup with a pruned encoder: drop at half of the grid minus that of its control.
+
+    domain, model, prune_encoder, `ratio` (the least of `ratios`, as `gate.quality`), value, low, high, `start`,
+    `control` and `own` (the drops of the network that both began from, of the control and of the setup), and `cost`,
+    the relative mIoU-drop from the control at the full grid; the same pictures. Setups without a control are left out.
+    """
+    begun = {(p.setup.domain, p.setup.model): p for p in pools if p.setup.is_baseline}
     rows = []
-    for parent, own, effect in _pruned(pools):
-        drops = (drop(p, "bilinear", at_share(p, 0.5))[0] for p in (parent, own))
-        rows.append({**trained.who(own.setup), **{k: getattr(own.setup, k) for k in ("prune_encoder", "prune_decoder")},
-                     **dict(zip(("parent", "own"), drops, strict=True)), "cost": trained.drop_draws(parent, own)[0],
-                     **effect})  # fmt: skip
+    for control, own, effect in _pruned(pools):
+        start, _ = trained.shared(begun[own.setup.domain, own.setup.model], own)
+        drops = {k: drop(p, "bilinear", at_share(p, 0.5))[0]
+                 for k, p in (("start", start), ("control", control), ("own", own))}  # fmt: skip
+        ratio, cost = min(ratios[m.network.name] for m in own.members), trained.drop_draws(control, own)[0]
+        rows.append({**trained.who(own.setup), "prune_encoder": own.setup.prune_encoder, **drops, "ratio": ratio,
+                     "cost": cost, **effect})  # fmt: skip
     return pd.DataFrame(rows)
 
 
