@@ -104,14 +104,14 @@ def _statements(tree: ast.Module) -> Iterator[ast.AST]:
                 todo.extend(inner)
 
 
-def imported(path: Path | str) -> set[str]:
+def imported(path: Path | str, home: str = "") -> set[str]:
     """Return the library modules that a file names in its import statements, those inside functions too.
 
     >>> "specseg.evidence.config" in imported(library() / "evidence" / "provenance.py")
     True
     """
-    named = _named(str(path), _stamp(path))
-    return {name for name in named if name.split(".")[0] == PACKAGE and module_file(name)}
+    named, home = _named(str(path), _stamp(path)), home or str(library().parent)
+    return {name for name in named if name.split(".")[0] == PACKAGE and module_file(name, home)}
 
 
 @lru_cache(maxsize=1024)
@@ -128,16 +128,17 @@ def _named(path: str, stamp: tuple[int, int]) -> frozenset[str]:
 
 def closure(paths: list[Path]) -> list[Path]:
     """Return every library file that these files import, directly or not, sorted; packages' __init__ files included."""
-    seen: set[Path] = set()
-    todo = [name for path in paths for name in imported(path)]
+    home, seen, names = str(library().parent), set(), set()
+    todo = [name for path in paths for name in imported(path, home)]
     while todo:
         name = todo.pop()
-        parents = [name.rsplit(".", i)[0] for i in range(name.count(".") + 1)]
-        for module in {name, *parents}:
-            file = module_file(module)
+        parents = {name.rsplit(".", i)[0] for i in range(name.count(".") + 1)}
+        for module in parents - names:
+            file = module_file(module, home)
             if file and file not in seen:
                 seen.add(file)
-                todo += imported(file)
+                todo += imported(file, home)
+        names |= parents
     return sorted(seen)
 
 
