@@ -253,7 +253,7 @@ def _serve(modules: Sequence[str]) -> None:
 
 
 def _practise() -> None:
-    """Draw a picture of each kind: what its first makes a process load and look up, half a second, later kernels have."""
+    """Draw a picture of each kind: half a second goes into what a process needs for its first of them."""
     if "plotly.graph_objects" in sys.modules and "specseg.figures" in sys.modules:
         from specseg import figures
 
