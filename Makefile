@@ -5,6 +5,8 @@ PYTHON ?= python3
 PROFILE ?= smoke
 CH ?=
 JOBS ?= 2
+# Of the tests: one more than jobs, since some only wait for Slurm, for cells that pause and for processes that end.
+WORKERS ?= $(shell echo $$(( $(JOBS) + 1 )))
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
@@ -57,7 +59,7 @@ unit: setup ## unit tests without the book's own
 test: setup browser slurm lint ## everything that continuous integration needs
 	@$(BIN)/specseg book --profile smoke --jobs $(JOBS) --drift fail
 	@$(BIN)/specseg ledger portable --jobs $(JOBS) --setting "default kernels" --only 30 --only 35 --only 50
-	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-portable: setup ## the same facts and verdicts under other kernels, threads and instruction sets (10 minutes)
 	@$(BIN)/specseg ledger portable --jobs $(JOBS)

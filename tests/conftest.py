@@ -113,7 +113,7 @@ def skip_or_fail(why: str) -> None:
     pytest.skip(why)
 
 
-LONG = ("slurm", "book", "browser")
+LONG = ("slurm", "sweep", "book", "browser")  # marks, and the room whose processes mostly wait
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -123,7 +123,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
 
     def rank(item: pytest.Item) -> tuple[int, str, str]:
-        kind = next((k for k, name in enumerate(LONG) if item.get_closest_marker(name)), len(LONG))
+        names = {mark.name for mark in item.iter_markers()} | {item.path.parent.name} & {"sweep"}
+        kind = next((k for k, name in enumerate(LONG) if name in names), len(LONG))
         of = item.callspec.params if kind == LONG.index("browser") and hasattr(item, "callspec") else {}
         return kind, str(of.get("name", "")), {"light": "", "dark": "dark"}[of.get("scheme", "light")]
 
