@@ -201,14 +201,29 @@ def code_hash(path: Path | str) -> str:
     return _file_hash(str(path), _stamp(path))
 
 
-def _stamp(path: Path | str) -> tuple[int, int]:
-    stat = os.stat(path)
+def _stamp(path: Path | str | os.DirEntry) -> tuple[int, int]:
+    stat = path.stat() if isinstance(path, os.DirEntry) else os.stat(path)
     return stat.st_mtime_ns, stat.st_size
 
 
-def hashes() -> set[str]:
-    """Return the code hashes of all files of the library as they are now."""
-    return {code_hash(file) for file in library().rglob("*.py")}
+def hashes() -> frozenset[str]:
+    """Return the code hashes of all files of the library as they are now; asked for at every record of older code."""
+    return _hashes(tuple(_files(str(library()))))
+
+
+def _files(folder: str) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Yield the Python files below a folder, each with its stamp."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _files(entry.path)
+            elif entry.name.endswith(".py"):
+                yield entry.path, _stamp(entry)
+
+
+@lru_cache(maxsize=8)
+def _hashes(files: tuple[tuple[str, tuple[int, int]], ...]) -> frozenset[str]:
+    return frozenset(_file_hash(path, stamp) for path, stamp in files)
 
 
 def module_hashes(paths: list[Path]) -> dict[str, str]:
