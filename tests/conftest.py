@@ -14,8 +14,10 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 # Workers share the cores, and threads that wait for a core spin: the work of one test took twice to thrice as long.
 # Before numpy and torch are loaded, which read it once; a test of more threads starts processes that have them.
@@ -80,6 +82,30 @@ def project(folder: Path, patch: pytest.MonkeyPatch, *experiments: str) -> Path:
     return folder
 
 
+SCENES: dict[tuple, Any] = {}
+
+
+@pytest.fixture(scope="module")
+def scenes_once() -> Iterator[None]:
+    """Draw each synthetic scene once: small trainings draw the same ones, and that is half of what they take."""
+    from specseg.data import synthetic
+
+    draw = synthetic.scene
+
+    def drawn(regime: str, seed: int, size: int = 513, **options: Any):
+        key = (regime, seed, size, *sorted(options.items()))
+        if size > 129:
+            return draw(regime, seed, size, **options)
+        if key not in SCENES:
+            SCENES[key] = draw(regime, seed, size, **options)
+        found = SCENES[key]
+        return replace(found, image=found.image.copy(), label=found.label.copy())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(synthetic, "scene", drawn)
+        yield
+
+
 def skip_or_fail(why: str) -> None:
     """Skip where a reader's machine lacks something; in continuous integration fail instead."""
     if os.environ.get("CI"):
@@ -87,7 +113,7 @@ def skip_or_fail(why: str) -> None:
     pytest.skip(why)
 
 
-LONG = ("slurm", "book", "browser")
+LONG = ("slurm", "sweep", "book", "browser")  # marks, and the room whose processes mostly wait
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -97,7 +123,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
 
     def rank(item: pytest.Item) -> tuple[int, str, str]:
-        kind = next((k for k, name in enumerate(LONG) if item.get_closest_marker(name)), len(LONG))
+        names = {mark.name for mark in item.iter_markers()} | {item.path.parent.name} & {"sweep"}
+        kind = next((k for k, name in enumerate(LONG) if name in names), len(LONG))
         of = item.callspec.params if kind == LONG.index("browser") and hasattr(item, "callspec") else {}
         return kind, str(of.get("name", "")), {"light": "", "dark": "dark"}[of.get("scheme", "light")]
 

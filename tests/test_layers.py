@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import jupytext
+import nbformat
 import pytest
 from conftest import ROOT
 
@@ -62,10 +63,15 @@ def tree(path: Path) -> ast.Module:
 
 
 @cache
+def nodes(path: Path) -> list[ast.AST]:
+    return list(ast.walk(tree(path)))
+
+
+@cache
 def imports(path: Path) -> list[str]:
     """Return every module that a file imports, absolute, lazily too; `from a import b` gives both a and a.b."""
     found = []
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -82,10 +88,10 @@ def test_modules_know_nothing_of_notebooks_chapters_and_the_driver(path):
 
 def uses(path: Path) -> set[str]:
     """Return the modules that a file runs with; `from package import module` takes nothing of the package."""
-    typing = [n for n in ast.walk(tree(path)) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    typing = [n for n in nodes(path) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
     unused = {inner for node in typing for inner in ast.walk(node)}
     found = set()
-    for node in (n for n in ast.walk(tree(path)) if n not in unused):
+    for node in (n for n in nodes(path) if n not in unused):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -104,7 +110,7 @@ def test_modules_use_each_other_in_no_circle():
 
 
 def calls(path: Path, name: str) -> list[int]:
-    return [n.lineno for n in ast.walk(tree(path)) if isinstance(n, ast.Call) and ast.unparse(n.func) == name]
+    return [n.lineno for n in nodes(path) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == name]
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda p: p.relative_to(LIB).as_posix())
@@ -149,8 +155,14 @@ def test_there_are_chapters():
     assert len(CHAPTERS) >= 5
 
 
+@cache
+def notebook(path: Path) -> nbformat.NotebookNode:
+    """Return a chapter as it is read once for all tests, which leave it as it is."""
+    return jupytext.read(path, fmt="py:percent")
+
+
 def cells(path: Path, kind: str) -> list[str]:
-    return [c.source for c in jupytext.read(path, fmt="py:percent").cells if c.cell_type == kind]
+    return [c.source for c in notebook(path).cells if c.cell_type == kind]
 
 
 def statements(source: str) -> list[ast.stmt]:
@@ -160,8 +172,7 @@ def statements(source: str) -> list[ast.stmt]:
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
 def test_chapters_keep_their_form(path):
     text = path.read_text(encoding="utf-8")
-    notebook = jupytext.read(path, fmt="py:percent")
-    first, last = notebook.cells[0], [c for c in notebook.cells if c.cell_type == "code"][-1]
+    first, last = notebook(path).cells[0], [c for c in notebook(path).cells if c.cell_type == "code"][-1]
     assert first.cell_type == "markdown" and re.match(r"(\(.*\)=\n)?# \S", first.source), "the first cell is the title"
     assert "findings.close()" in last.source and text.count("findings.close()") == 1, "the last code cell closes"
     assert f'ledger.open("{path.stem}", profile=profile)' in text
@@ -172,8 +183,7 @@ def test_chapters_keep_their_form(path):
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
 def test_chapters_hold_no_code_that_belongs_in_the_library(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
+    for node in nodes(path):
         where = f"{path.name}:{getattr(node, 'lineno', 0)}"
         assert not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef), f"{where}: def or class"
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -199,7 +209,7 @@ def test_cells_are_small(path):
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
 def test_figures_have_captions_and_alternative_texts(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Call) and re.fullmatch(r"(figures\.)?show(_plotly)?", ast.unparse(node.func)):
             given = {k.arg for k in node.keywords}
             assert {"caption", "alt"} <= given, f"{path.name}:{node.lineno}: a figure without caption or alt"

@@ -179,8 +179,7 @@ def _commit(meta: dict[str, Any]) -> str:
     return f'<code>{meta["commit"][:10]}</code> <span class="verdict verdict-open">{said}</span>'
 
 
-def _state(record: Record) -> str:
-    fresh = record.freshness()
+def _state(record: Record, fresh: str) -> str:
     if fresh != "fresh":
         return f'<span class="verdict verdict-open">{html.escape(fresh)}</span>'
     if not record.changed(record.meta["modules"]):
@@ -192,7 +191,7 @@ def _state(record: Record) -> str:
 
 def _record(record: Record, usual: str) -> str:
     """Return a record as HTML; `usual` is the precision in which most networks of its experiment were trained."""
-    meta, precision = record.meta, _precision(record)
+    meta, precision, fresh = record.meta, _precision(record), record.freshness()
     wall = f"{meta['wall_s']:.0f} s" if meta.get("wall_s") else "not noted"
     rows = (
         ("command", f"<code>{html.escape(meta['command'])}</code>"),
@@ -203,11 +202,11 @@ def _record(record: Record, usual: str) -> str:
         ("settings", f"<code>{html.escape(str(meta['settings']))}</code>"),
         ("rows", f"{meta['n_rows']} in <code>results/{meta['experiment']}/{record.run_id}/rows.csv</code>"),
         ("notes", html.escape(meta["notes"]) or "none"),
-        ("state", _state(record)),
+        ("state", _state(record, fresh)),
         *((("precision", f"trained in {precision}; most networks here were in {usual}"),) * (precision != usual)),
     )
     cells = "".join(f"<dt>{k}</dt><dd>{v}</dd>" for k, v in rows)
-    settings, stale = meta["settings"], record.freshness() != "fresh"
+    settings, stale = meta["settings"], fresh != "fresh"
     subject = " ".join(str(settings[k]) for k in ("name", "dataset", "domain", "backbone", "size") if settings.get(k))
     mark = '<span class="verdict verdict-open">stale</span> ' * stale
     head = f'<span class="where">{record.run_id}</span> <span class="what">{html.escape(subject)}</span> {mark}'

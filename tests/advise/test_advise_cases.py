@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, specseg
+from PIL import Image
 
 HOME = Path(os.environ.get("SPECSEG_CASES") or ROOT.parent / "shared" / "cases")
 pytestmark = pytest.mark.skipif(
@@ -71,8 +72,6 @@ def check(out: Path, wanted: dict) -> dict:
         ("83_wide_structure_at_sides", "", "A centre would show 25% of the maps", {"classes": 3, "frame": "tiles"}),
         ("83_wide_structure_at_sides", "--list list_dup.txt", "12 tiles of 3 of 3 maps", {"maps": 3}),
         ("40b_tiles", "--size 513", "scale 1 frame pixels", {"lrg": 129, "frame": "shrink", "drop": {97: 0.162}}),
-        ("40_huge_8000", "--size 513", "The maps are 15.6 times the frame",
-         {"lrg": 129, "frame": "tiles", "seen": 1.0, "maps": 1}),
         ("40_huge_8000", "--size 513 --frame shrink", "scale 0.0641 frame pixels a map pixel", {"frame": "shrink"}),
     ],
 )  # fmt: skip
@@ -86,6 +85,19 @@ def test_a_folder_is_read_right(tmp_path, folder, options, said, wanted):
     if folder == "40_huge_8000" and "shrink" in options:
         assert "The advice goes with the scale: at their own scale" in " ".join(run.stdout.split())
         assert data["scales"][0]["lrg_size"] == 129 and data["recommendation"]["lrg"]["lrg_size"] < 129
+
+
+def test_a_huge_map_is_cut_into_tiles_of_its_own_scale(tmp_path):
+    """A corner of the map of 8,000 pixels, with all its classes: the whole is read above, and 256 tiles take long."""
+    home = tmp_path / "maps"
+    home.mkdir()
+    with Image.open(HOME / "40_huge_8000" / "ortho.png") as image:
+        image.crop((5000, 5000, 8000, 8000)).save(home / "ortho.png")
+    run = advise(tmp_path / "out", home, "--size", 513)
+    assert run.returncode == 0 and run.stderr == "", run.stderr
+    assert "The maps are 5.85 times the frame" in " ".join(run.stdout.split())
+    data = check(tmp_path / "out", {"classes": 3, "lrg": 129, "frame": "tiles", "seen": 1.0, "maps": 1})
+    assert data["frame"]["frames"] == 36
 
 
 @pytest.mark.parametrize(
@@ -121,8 +133,6 @@ def test_a_folder_is_refused_in_one_line(tmp_path, folder, options, said):
 
 
 def test_a_bomb_among_maps_is_left_out_when_asked(tmp_path):
-    from PIL import Image
-
     home = tmp_path / "maps"
     home.mkdir()
     (home / "bomb.png").symlink_to(HOME / "42_png_bomb" / "bomb.png")

@@ -139,7 +139,7 @@ def test_a_write_that_dies_leaves_nothing(project, monkeypatch, dies_at):
     if dies_at == "replace":
         monkeypatch.setattr(records.os, "replace", dies)
     else:
-        monkeypatch.setattr(records.np, "savez_compressed", dies)
+        monkeypatch.setattr(np, "savez_compressed", dies)
     with pytest.raises(OSError, match="disk full"):
         write(project, probe={"x": np.zeros(1)})
     assert list((project / "results" / "run").iterdir()) == []

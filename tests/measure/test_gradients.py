@@ -25,6 +25,7 @@ from specseg.spectral import spectrum as sp
 from specseg.spectral.cross_entropy import cross_entropy, frequency_components
 from specseg.study import gradients as nt
 
+pytestmark = pytest.mark.usefixtures("scenes_once")
 TINY = protocol.networks("smoke", group="objects")[0]
 TINY_DAN = protocol.networks("smoke", group="dan")[0]
 

@@ -12,6 +12,7 @@ from specseg.nets import course, networks
 from specseg.nets.networks import Network
 from specseg.nets.train import load_weights
 
+pytestmark = pytest.mark.usefixtures("scenes_once")
 TINY = Network("landcover", backbone="tiny", width=8, size=65, batch=4, steps=6, precision="32-true")
 
 

@@ -12,6 +12,7 @@ from specseg.evidence import statistics as scores
 from specseg.nets import networks, protocol, weights
 from specseg.nets.networks import Network
 
+pytestmark = pytest.mark.usefixtures("scenes_once")
 NAMES = ("networks", "truncation", "loss_in_frequency", "block_annotation", "labels", "band_limit_cost")
 TINY = Network("landcover", backbone="tiny", width=8, size=65, batch=4, steps=4, precision="32-true")
 WEAK = replace(TINY, annotation="block", nu_max=4)

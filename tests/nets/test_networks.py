@@ -16,6 +16,7 @@ from specseg.nets import flops, networks, protocol, pruning, train, weights
 from specseg.nets.networks import Annotated, Network
 from specseg.spectral import labels as annotation
 
+pytestmark = pytest.mark.usefixtures("scenes_once")
 TINY = Network(
     "landcover", backbone="tiny", width=8, size=65, batch=4, steps=6, precision="32-true", model="deeplabv3plus"
 )

@@ -30,13 +30,16 @@ def root(tmp_path, monkeypatch):
     return invented.project(tmp_path / "project", monkeypatch)
 
 
-@pytest.fixture
-def found(root):
-    for network in NETWORKS:
-        invented.truncation(root, network)
-        invented.networks(root, network)
-        invented.loss(root, network)
-    return trained.read("truncation")
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """Records of all networks, which the tests only read; a test that writes some of its own asks for `root`."""
+    with pytest.MonkeyPatch.context() as patch:
+        root = invented.project(tmp_path_factory.mktemp("a project") / "project", patch)
+        for network in NETWORKS:
+            invented.truncation(root, network)
+            invented.networks(root, network)
+            invented.loss(root, network)
+        yield trained.read("truncation")
 
 
 def iou_of(error: float) -> float:

@@ -1,4 +1,4 @@
-"""A sweep of one-second cells that is killed at twenty random moments ends with the rows of one that was not."""
+"""A sweep of half-second cells that is killed at twenty random moments ends with the rows of one that was not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from toysweep import Toy
 
-CELLS = [{"seed": s} for s in range(6)]  # ten steps of a tenth of a second each
+CELLS = [{"seed": s, "pause": 0.05} for s in range(4)]  # ten steps of a twentieth of a second each
 KILLS = {"in-process": 10, "local": 10}
 SEED = 20201214
 
@@ -24,8 +24,12 @@ def killed(root: Path, launcher: str, kills: int) -> list[Toy]:
         if not toys or len(toys[-1].rows()) == len(CELLS):
             toys.append(Toy(root / str(len(toys)), CELLS))
             (toys[-1].root / "recording").touch()
+        before = len(toys[-1].lines("begun.txt"))
         child = toys[-1].start("--launcher", launcher, start_new_session=True)
-        time.sleep(draw.uniform(0.3, 2.5))  # from before the first cell begins to the middle of the second
+        if kills % 5:  # every fifth is killed while it starts, the others from the first cell to the third
+            while len(toys[-1].lines("begun.txt")) == before and child.poll() is None:
+                time.sleep(0.02)
+        time.sleep(draw.uniform(0.0, 1.2 if kills % 5 else 0.3))
         kills -= child.poll() is None
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
@@ -38,7 +42,7 @@ def killed(root: Path, launcher: str, kills: int) -> list[Toy]:
 def test_killed_at_twenty_random_moments_the_rows_are_the_same(tmp_path):
     whole = Toy(tmp_path / "whole", CELLS)
     with ThreadPoolExecutor() as pool:  # the cells sleep: the sweeps do not disturb one another
-        plain = pool.submit(whole.run, "--launcher", "local", "--jobs", "6")
+        plain = pool.submit(whole.run, "--launcher", "local", "--jobs", "4")
         some = [pool.submit(killed, tmp_path / name, name, n) for name, n in KILLS.items()]
         assert plain.result().returncode == 0
         toys = sum((future.result() for future in some), [])

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import io
 import os
 import platform
 import re
 import subprocess
 import sys
 import threading
-import tokenize
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -33,6 +32,12 @@ INSTRUCTIONS = (
 )  # fmt: skip
 
 _PARSER = threading.Lock()  # Python 3.11's ast keeps one recursion counter for all threads and fails when they mix
+
+# Strings and comments as every supported Python reads them: Python's own tokenizer takes all the rest apart too, which
+# made hashing twice as slow. (Python 3.12 alone would take an f-string's own quotes inside it; 3.11 has none.)
+_STRINGS_AND_COMMENTS = re.compile(
+    r"""(\"{3}|'{3})(?:\\.|(?!\1)[^\\])*\1 | (["'])(?:\\.|(?!\2)[^\\])*\2 | \#[^\n]*""", re.DOTALL | re.VERBOSE
+)
 
 # Modules that carry numbers and cannot change one; nor can any part of specseg.sweep, which starts work and keeps it.
 PLUMBING = (
@@ -88,21 +93,32 @@ def _parse(source: str, name: str = "<unknown>") -> ast.Module:
         return ast.parse(source, filename=name)
 
 
-def imported(path: Path | str) -> set[str]:
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield a module and all its statements, outer ones first; expressions, of which most of a tree is, hold none."""
+    todo: deque[ast.AST] = deque([tree])
+    while todo:
+        node = todo.popleft()
+        yield node
+        for name in ("body", "handlers", "orelse", "finalbody", "cases"):
+            if isinstance(inner := getattr(node, name, ()), list):  # a lambda's body is an expression
+                todo.extend(inner)
+
+
+def imported(path: Path | str, home: str = "") -> set[str]:
     """Return the library modules that a file names in its import statements, those inside functions too.
 
     >>> "specseg.evidence.config" in imported(library() / "evidence" / "provenance.py")
     True
     """
-    named = _named(str(path), _stamp(path))
-    return {name for name in named if name.split(".")[0] == PACKAGE and module_file(name)}
+    named, home = _named(str(path), _stamp(path)), home or str(library().parent)
+    return {name for name in named if name.split(".")[0] == PACKAGE and module_file(name, home)}
 
 
 @lru_cache(maxsize=1024)
 def _named(path: str, stamp: tuple[int, int]) -> frozenset[str]:
     """Return the names in a file's import statements, with and without what is taken of a module; all are absolute."""
     found: set[str] = set()
-    for node in ast.walk(_parse(Path(path).read_text(encoding="utf-8"), path)):
+    for node in _statements(_parse(Path(path).read_text(encoding="utf-8"), path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -112,16 +128,17 @@ def _named(path: str, stamp: tuple[int, int]) -> frozenset[str]:
 
 def closure(paths: list[Path]) -> list[Path]:
     """Return every library file that these files import, directly or not, sorted; packages' __init__ files included."""
-    seen: set[Path] = set()
-    todo = [name for path in paths for name in imported(path)]
+    home, seen, names = str(library().parent), set(), set()
+    todo = [name for path in paths for name in imported(path, home)]
     while todo:
         name = todo.pop()
-        parents = [name.rsplit(".", i)[0] for i in range(name.count(".") + 1)]
-        for module in {name, *parents}:
-            file = module_file(module)
+        parents = {name.rsplit(".", i)[0] for i in range(name.count(".") + 1)}
+        for module in parents - names:
+            file = module_file(module, home)
             if file and file not in seen:
                 seen.add(file)
-                todo += imported(file)
+                todo += imported(file, home)
+        names |= parents
     return sorted(seen)
 
 
@@ -134,21 +151,16 @@ def code_text(source: str, *, imports: bool = False) -> str:
     >>> code_text('from specseg.a import b\\ndef f(x):\\n    "Doc."\\n    return x  # why\\n')
     'def f(x):\\n    return x'
     """
-    lines = source.split("\n")
-    verbatim: set[int] = set()  # rows that end inside a string: there a blank or a space at the end is data
-    started: list[int] = []
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        (row, col), (end, _) = token.start, token.end
-        kind = tokenize.tok_name[token.type]
-        if kind == "COMMENT":
-            lines[row - 1] = lines[row - 1][:col]
-        elif kind in ("FSTRING_START", "TSTRING_START"):  # Python 3.12 and later cut f-strings into tokens
-            started.append(row)
-        elif kind in ("FSTRING_END", "TSTRING_END"):
-            verbatim |= set(range(started.pop(), end))
-        elif kind == "STRING":
-            verbatim |= set(range(row, end))
-    for node in ast.walk(_parse(source)):
+    lines, verbatim = source.split("\n"), set()  # rows that end inside a string: there a blank or a space is data
+    row, at = 1, 0  # the row of the character `at`
+    for found in _STRINGS_AND_COMMENTS.finditer(source):
+        start = row + source.count("\n", at, found.start())
+        at, row = found.end(), start + found[0].count("\n")
+        if found[0][0] == "#":
+            lines[start - 1] = lines[start - 1][: -len(found[0])]
+        else:
+            verbatim |= set(range(start, row))
+    for node in _statements(_parse(source)):
         if not imports and _of_the_library(node):
             _cut(lines, node)
             continue
@@ -189,14 +201,29 @@ def code_hash(path: Path | str) -> str:
     return _file_hash(str(path), _stamp(path))
 
 
-def _stamp(path: Path | str) -> tuple[int, int]:
-    stat = os.stat(path)
+def _stamp(path: Path | str | os.DirEntry) -> tuple[int, int]:
+    stat = path.stat() if isinstance(path, os.DirEntry) else os.stat(path)
     return stat.st_mtime_ns, stat.st_size
 
 
-def hashes() -> set[str]:
-    """Return the code hashes of all files of the library as they are now."""
-    return {code_hash(file) for file in library().rglob("*.py")}
+def hashes() -> frozenset[str]:
+    """Return the code hashes of all files of the library as they are now; asked for at every record of older code."""
+    return _hashes(tuple(_files(str(library()))))
+
+
+def _files(folder: str) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Yield the Python files below a folder, each with its stamp."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _files(entry.path)
+            elif entry.name.endswith(".py"):
+                yield entry.path, _stamp(entry)
+
+
+@lru_cache(maxsize=8)
+def _hashes(files: tuple[tuple[str, tuple[int, int]], ...]) -> frozenset[str]:
+    return frozenset(_file_hash(path, stamp) for path, stamp in files)
 
 
 def module_hashes(paths: list[Path]) -> dict[str, str]:

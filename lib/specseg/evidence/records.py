@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from specseg.evidence import config, provenance, schema
+
+if TYPE_CHECKING:  # loaded with the first rows: what only asks which code made a record, or starts a cell, needs none
+    import numpy as np
+    import pandas as pd
 
 _STARTED = time.time()  # code written later than this is not the code that runs here
 REQUIRED = (
@@ -77,6 +78,8 @@ class Record:
         path = self.path / "probe.npz"
         if not path.is_file():
             return {}
+        import numpy as np
+
         with np.load(config.note_input(path), allow_pickle=False) as arrays:
             return {k: arrays[k] for k in arrays.files}
 
@@ -183,6 +186,8 @@ def write(
     try:
         (tmp / "rows.csv").write_text(text, encoding="utf-8")
         if probe:
+            import numpy as np
+
             np.savez_compressed(tmp / "probe.npz", **probe)
         (tmp / "record.json").write_text(json.dumps(meta, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         tmp.chmod(0o755)
@@ -218,6 +223,8 @@ def read(path: Path) -> Record:
 
 @lru_cache(maxsize=1024)  # a page reads the same records several times
 def _rows(file: Path, digest: str) -> pd.DataFrame:
+    import pandas as pd
+
     return pd.read_csv(file)
 
 

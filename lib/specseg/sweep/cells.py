@@ -9,10 +9,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 Tell = Callable[[str], None]
 SLUG = 60  # letters of an id before its hash: short enough for a table's column and for every file system
@@ -104,18 +104,21 @@ def canonical(value: Any, where: str = "") -> Any:
             if not _is_default(f, mine):
                 out[f.name] = mine
         return out
-    if isinstance(value, np.generic):
-        value = value.item()
     if isinstance(value, float):
         if not math.isfinite(value):
             raise TypeError(f"{where}: {value} has no place in a cell; expected a finite number")
-        return int(value) if value.is_integer() else value
+        return int(value) if value.is_integer() else float(value)
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, list | tuple):
         return [canonical(v, f"{where}[{i}]") for i, v in enumerate(value)]
     if isinstance(value, Mapping) and all(isinstance(k, str) for k in value):
         return {k: canonical(v, f"{where}[{k!r}]") for k, v in value.items()}
+    if type(value).__module__ == "numpy":  # which is loaded, then
+        import numpy as np
+
+        if isinstance(value, np.generic):
+            return canonical(value.item(), where)
     raise TypeError(f"{where}: {value!r}; a cell holds numbers, words, lists of them and dataclasses")
 
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from specseg.evidence import config, provenance, records
 from specseg.sweep.cells import Context, Experiment, Tell, canonical
 from specseg.sweep.folder import PATIENCE_S, RESERVE, CellFolder, Clock, Held, State, full_disk, here, now
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _CHOICE = {"device": "auto", "precision": "auto"}
 
@@ -194,6 +195,8 @@ def _fail(folder: CellFolder, err: Exception) -> State:
 
 def _finish(sweep: Sweep, folder: CellFolder, rows: Any, clock: Clock) -> State:
     """Write the rows, the record and done.json, and return the done state."""
+    import pandas as pd
+
     if not isinstance(rows, pd.DataFrame) or not len(rows):
         raise TypeError(f"run returned {type(rows).__name__} without rows; expected a pandas.DataFrame with some")
     text = rows.to_csv(index=False, lineterminator="\n", float_format="%.10g")
