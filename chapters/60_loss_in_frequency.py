@@ -135,13 +135,13 @@ table.index = pd.MultiIndex.from_tuples(
 )
 table.style.format("{:.3f}", na_rep="").set_properties(**{"font-weight": "bold"}, subset=[32])
 # %% tags=["remove-cell"]
-told = loss_tables.observations(pools, rates, ratios) | learning.observations(found, scored)
+told = loss_tables.observations(pools, ratios) | learning.observations(found, scored)
 whole = watched.whole()
 told |= {watched.WITHIN: watched.observations(whole)}
 glue("loss_beyond", gate.span(told["fig1-loss-beyond-grid-small"], "{:.1%}"), display=False)
 glue("loss_factor", gate.span(told["tab1-factor-of-ten-r3"], "{:.1f}"), display=False)
 able = [p for p in pools if "left_out" not in p.observed(ratios)]
-factors = [loss_tables.factor(p, variant="mirrored")["value"] for p in able]
+factors = [loss_tables.factor(p, "mirrored")[0] for p in able]
 glue("loss_factor_mirrored", f"{min(factors):.0f} to {max(factors):.0f}", display=False)
 glue("loss_streets", gate.span(told["tab1-streets-larger-r3"], "{:.1f}"), display=False)
 ends = printed.pivot_table("value", ["domain", "model"], "nu_max")
@@ -193,7 +193,7 @@ relative.rename_axis(columns="R_ce(32) over the first reading's").style.format("
 # %% tags=["remove-input"]
 by_limit, shares = {}, {}
 for each in sorted(protocol.LIMITS):
-    at = trained.limits(pools[0]).index(each)
+    at = pools[0].limits.index(each)
     for p in (p for p in able if p.setup.model == "deeplabv3plus"):
         tails, total = (p.stack(lambda m, a=a: m.arrays[a][0])[0] for a in ("tail", "total"))
         part, kind = abs(tails[:, at]) / total, trained.who(p.setup)["kind"]

@@ -100,7 +100,7 @@ def test_a_mean_of_several_trainings_bears_less_of_their_spread():
     for have in (data, data._replace(blocks=data.blocks + more[:3], networks=data.networks + more[3:])):
         facts = [f for f in bt.observations(have)[0] if "nu_max = 32" in f["note"]]
         spread = bt.noise([*have.networks, *have.truncation])
-        widths.append((facts[0]["high"] - facts[0]["value"]) / spread.widen(0.0, np.zeros(9), [0.0])["high"])
+        widths.append((facts[0]["high"] - facts[0]["value"]) / spread.widen(np.zeros(9), [0.0])["high"])
     assert widths[0] == pytest.approx(1, abs=0.05) and widths[1] == pytest.approx(0.5, abs=0.05)
 
 
@@ -114,13 +114,13 @@ def test_networks_without_a_classifier_by_colour_take_that_of_their_pictures():
 
 def test_a_difference_of_two_trainings_bears_their_spread():
     noise = bt.Noise(0.02, 3)
-    alone = noise.widen(0.0, np.zeros(10), [0.0])
+    alone = noise.widen(np.zeros(11), [0.0])
     assert alone["high"] == pytest.approx(4.302653 * 0.02 * 2**0.5) and alone["low"] == -alone["high"]
-    assert noise.widen(0.0, np.zeros(10), [0.0] * 4)["high"] == pytest.approx(alone["high"] / 2)
-    assert (alone["units"], noise.widen(0.0, np.zeros(10), [0.0] * 9, pairs=4)["units"]) == (1, 9)
-    own = noise.widen(0.0, np.zeros(10), [-0.1, 0.0, 0.1])  # pairs that scatter more than the borrowed spread says
+    assert noise.widen(np.zeros(11), [0.0] * 4)["high"] == pytest.approx(alone["high"] / 2)
+    assert (alone["units"], noise.widen(np.zeros(11), [0.0] * 9, pairs=4)["units"]) == (1, 9)
+    own = noise.widen(np.zeros(11), [-0.1, 0.0, 0.1])  # pairs that scatter more than the borrowed spread says
     assert own["high"] == pytest.approx(4.302653 * 0.1 / 3**0.5)
-    pictures = noise.widen(0.1, np.linspace(0, 0.2, 1001), [0.1])
+    pictures = noise.widen(np.concatenate([[0.1], np.linspace(0, 0.2, 1001)]), [0.1])
     assert pictures["high"] - 0.1 == pytest.approx(np.hypot(0.095, alone["high"]), rel=1e-3)
     mious = [float(trained.scores.miou(m.arrays["counts"].sum(0))) for m in found().truncation]
     assert bt.noise(found().truncation) == (pytest.approx(np.std(mious, ddof=1) / np.mean(mious)), 3)

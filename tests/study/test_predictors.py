@@ -69,13 +69,13 @@ def made(domains=("voc", "dubai", "camvid"), draws=40, seed=0) -> Cells:
             table = pd.DataFrame({
                 "setup": f"{domain} {model}", "domain": domain, "kind": kinds[domain],
                 "model": model, "pruned": "", "lrg_size": sizes, "nu_max": (sizes - 1) // 2,
-                "share": (sizes - 1) / 64, "full": sizes == 65, "gflops": 1 + (sizes / 65.0) ** 2,
-                "n": 5, "clusters": 5, "folds": 1, "seeds": 1,
+                "share": (sizes - 1) / 64, "lrg": (1 - sizes) / 64, "full": sizes == 65,
+                "gflops": 1 + (sizes / 65.0) ** 2, "n": 5, "clusters": 5, "folds": 1, "seeds": 1,
                 **{c: rng.uniform(0.01, 0.3, 4) for c in COLUMNS}, "rce": rce, "drop": drop, "miou": 0.5 * (1 - drop),
             })  # fmt: skip
             parts.append(table)
     table = pd.concat(parts, ignore_index=True)
-    noise = 1 + 0.01 * rng.standard_normal((draws, len(table)))
+    noise = 1 + 0.01 * np.vstack([np.zeros(len(table)), rng.standard_normal((draws, len(table)))])
     return Cells(table, {c: table[c].to_numpy() * noise for c in COLUMNS})
 
 
@@ -141,7 +141,7 @@ def test_block_cells_take_the_fully_labelled_networks_rce(tiny):
     _, _, found = tiny
     cut, loss = found.truncation[0], found.loss[0]
     weak = replace(TINY, annotation="block", nu_max=8)
-    counts = trained.counts(cut).copy()
+    counts = cut.counts().copy()
     counts[..., 0] //= 2  # half of the hits are gone
     arrays = {**{k: cut.arrays[k] for k in ("names", "clusters", "scored")}, "counts": counts}
     blocks = [trained.Measured(weak, pd.DataFrame(), arrays)]
@@ -199,7 +199,7 @@ def test_errors_equal_a_slow_loop():
 
 def test_a_variant_that_was_not_measured_is_left_out():
     cells = made()
-    cells.table["rce_padded"] = np.nan
+    cells.table["rce_padded"], cells.drawn["rce_padded"] = np.nan, np.nan * cells.drawn["rce_padded"]
     assert rules.NAMES["rce_padded"] + ", line" not in pr.errors(cells).table.index
     assert "R_ce, padded frame" not in set(pr.ranks(cells, ["rce", "rce_padded"])["predictor"])
 

@@ -23,7 +23,7 @@ from specseg.study import gate, trained
 from specseg.study.predictor_cells import Found
 from specseg.study.printed.tables import Tables
 from specseg.study.printed.tables import blocks as weak_labels
-from specseg.study.trained import PAPER_KIND, Measured, Pool
+from specseg.study.trained import PAPER_KIND, Measured, Pool, estimate
 
 KIND_OF = {"voc2012": "objects", "dubai": "land cover", "camvid": "streets"}
 CLOSE_KINDS = ("objects", "land cover")
@@ -40,6 +40,11 @@ class Pair(NamedTuple):
         """Band limit of the blocks in cycles per frame."""
         return self.weak.setup.nu_max
 
+    @property
+    def drop(self) -> np.ndarray:
+        """The drawn drop from full labels to blocks."""
+        return self.base.drop(of=self.weak)
+
 
 def pairs(found: Found) -> list[Pair]:
     """Return every setup trained on blocks beside its fully labelled one, finest first."""
@@ -52,21 +57,24 @@ def pairs(found: Found) -> list[Pair]:
     return sorted(out, key=lambda p: -p.nu_max)
 
 
+def _labels(pool: Pool) -> pd.DataFrame:
+    """Return the rows on its training labels, one a training: their own mIoU (value), how many pictures (n)."""
+    rows = pd.concat([m.rows.reindex(columns=["metric", "value", "n"]) for m in pool.members])
+    return rows[rows["metric"] == "label_miou"]
+
+
 def table(found: Sequence[Pair]) -> pd.DataFrame:
     """Return Table 3 of our networks: domain, kind, model, annotation, nu_max (0: full labels), miou, drop with low and
     high, label_drop (what the training labels themselves lose), folds, seeds, n."""
     keys = ["domain", "kind", "model", "annotation"]
-    rows = []
+    columns, rows = [*keys, "nu_max", "miou", "drop", "low", "high", "label_drop"], []
     for pair in found:
         about = {k: v for k, v in pair.weak.describe().items() if k in (*keys, "folds", "seeds", "n")}
-        labels = [m.rows.query("metric == 'label_miou'")["value"] for m in pair.weak.members if len(m.rows)]
-        full, weak = (trained.miou_draws(p)[0] for p in pair)
-        lost = float(1 - pd.concat(labels).mean()) if labels else float("nan")
-        whole = {"nu_max": 0, "miou": full, **dict.fromkeys(("drop", "low", "high", "label_drop"), 0.0)}
-        drop = statistics.estimate(*trained.drop_draws(pair.base, pair.weak))
-        cut = {"nu_max": pair.nu_max, "miou": weak, "drop": drop.pop("value"), **drop, "label_drop": lost}
-        rows += [{**about, **whole}, {**about, **cut}]
-    columns = [*keys, "nu_max", "miou", "drop", "low", "high", "label_drop"]
+        full, weak = (p.miou()[0] for p in pair)
+        drop = estimate(pair.drop)
+        rows.append({**about, "nu_max": 0, "miou": full, **dict.fromkeys(columns[6:], 0.0)})
+        rows.append({**about, "nu_max": pair.nu_max, "miou": weak, "drop": drop.pop("value"), **drop,
+                     "label_drop": 1 - _labels(pair.weak)["value"].mean()})  # fmt: skip
     table = pd.DataFrame(rows, columns=None if rows else columns)
     return table.drop_duplicates(["domain", "model", "annotation", "nu_max"])
 
@@ -87,21 +95,16 @@ def equal_budget(found: Found) -> pd.DataFrame:
     few = trained.pools(found.blocks, annotation="full")
     rows = []
     for pool, other in itertools.product(trained.pools(found.blocks, annotation="block", images=0), few):
-        n, total, images = pool.setup, _pictures(pool), other.setup.images
+        n, images, counted = pool.setup, other.setup.images, _labels(pool)["n"]
+        total = round(counted.mean()) if len(counted) else 0  # training pictures of a fold
         side = (n.size - 1) / (2 * n.nu_max)
         if trained.who(n) == trained.who(other.setup) and total and abs(images * side / total - 1) < 0.02:
             one, two = trained.shared(pool, other)
-            mious = [trained.miou_draws(p) for p in (one, two)]
+            mious = [p.miou() for p in (one, two)]
             rows.append({"domain": n.domain, "model": n.model, "nu_max": n.nu_max, "images": images, "pool": pool,
                          "pairs": len(one.keys), "each": [-v for v in each(two, one)], "miou": mious[0][0],
-                         "miou_few": mious[1][0], **trained.compared(*mious)})  # fmt: skip
+                         "miou_few": mious[1][0], **estimate(mious[0] - mious[1])})  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def _pictures(pool: Pool) -> int:
-    """Training pictures of a fold, mean over folds, as the record's labels counted them; 0 where it does not say."""
-    counted = [m.rows.query("metric == 'label_miou'")["n"] for m in pool.members if len(m.rows)]
-    return round(float(pd.concat(counted).mean())) if counted else 0
 
 
 class Noise(NamedTuple):
@@ -110,7 +113,7 @@ class Noise(NamedTuple):
     spread: float
     seeds: int
 
-    def widen(self, value: float, drawn: np.ndarray, each: Sequence[float], pairs: float = 0) -> dict:
+    def widen(self, drawn: np.ndarray, each: Sequence[float], pairs: float = 0) -> dict:
         """Return the fields of an observation of a difference between trainings, the mean of `each` pair's.
 
         The interval of the pictures and that of trainings added as squares. The latter is Student's t by this spread,
@@ -119,7 +122,8 @@ class Noise(NamedTuple):
         """
         from scipy import stats
 
-        own = statistics.estimate(value, drawn)
+        own = estimate(drawn)
+        value = own["value"]
         more = stats.t.ppf(0.975, self.seeds - 1) * self.spread * np.sqrt(2 / (pairs or len(each)))
         if len(each) >= FEWEST:
             more = max(more, stats.t.ppf(0.975, len(each) - 1) * float(np.std(each, ddof=1)) / np.sqrt(len(each)))
@@ -134,12 +138,20 @@ def noise(found: Sequence[Measured]) -> Noise | None:
 
     It stands for all: a single training cannot say how far another would differ.
     """
-    pools = trained.pools(trained.plain(found))
-    most = max(pools, key=lambda p: len(p.seeds), default=None)
+    most = max(trained.pools(trained.plain(found)), key=lambda p: len(p.seeds), default=None)
     if most is None or len(most.seeds) < FEWEST:
         return None
-    mious = [trained.miou_draws(Pool(part))[0] for part in most.by_seed]
+    mious = [drawn[0] for drawn in most.mious()]
     return Noise(float(np.std(mious, ddof=1) / np.mean(mious)), len(mious))
+
+
+CLAIMS = {
+    "tab3-monotone-r3": "no network trained on blocks has a record yet",
+    "tab3-objects-close-r3": "no network trained on blocks of nu_max = 32 or 16 has a record yet",
+    "tab3-coarse-blocks-r3": "no network trained on blocks of nu_max = 8 has a record yet",
+    "tab3-streets-larger-r3": "streets and another domain, one model, trained on blocks: no records yet",
+    "sec21-weak-labels-cost-effective": "networks on blocks and on fewer full labels: not both on record",
+}
 
 
 def observations(found: Found) -> tuple[list[dict], dict[str, str]]:
@@ -152,24 +164,12 @@ def observations(found: Found) -> tuple[list[dict], dict[str, str]]:
         why = "networks trained on blocks, and three seeds of a fully labelled one: not both on record"
         return [], dict.fromkeys(CLAIMS, why)
     ratios, facts = gate.quality(found.networks, found.blocks), []
-    measured = (("tab3-monotone-r3", _steps(blocks, spread)), ("tab3-objects-close-r3", _close(blocks, spread)),
-                ("tab3-coarse-blocks-r3", _coarse(blocks, spread)), ("tab3-streets-larger-r3", _gaps(blocks, spread)),
-                ("sec21-weak-labels-cost-effective", _budget(found, spread)))  # fmt: skip
-    for claim, told in measured:
-        for pools, fact in told:
+    for claim, tell in zip(CLAIMS, (_steps, _close, _coarse, _gaps, _budget), strict=True):
+        for pools, fact in tell(found if tell is _budget else blocks, spread):
             about = trained.observed_pair(*pools, ratios) if len(pools) == 2 else pools[0].observed(ratios)
             facts.append({"claim_id": claim, **about, **fact})
     seen = {f["claim_id"] for f in facts}
     return facts, {claim: why for claim, why in CLAIMS.items() if claim not in seen}
-
-
-CLAIMS = {
-    "tab3-monotone-r3": "no network trained on blocks has a record yet",
-    "tab3-objects-close-r3": "no network trained on blocks of nu_max = 32 or 16 has a record yet",
-    "tab3-coarse-blocks-r3": "no network trained on blocks of nu_max = 8 has a record yet",
-    "tab3-streets-larger-r3": "streets and another domain, one model, trained on blocks: no records yet",
-    "sec21-weak-labels-cost-effective": "networks on blocks and on fewer full labels: not both on record",
-}
 
 
 Told = Iterator[tuple[tuple[Pool, ...], dict]]  # the setups that a fact is about, and the fact
@@ -179,9 +179,8 @@ def _steps(found: Sequence[Pair], spread: Noise) -> Told:
     """The fall of the mIoU at each step to coarser blocks, full labels first, as part of the finer network's."""
     for who, own in itertools.groupby(sorted(found, key=_who), key=_who):
         line = sorted(own, key=lambda p: -p.nu_max)
-        finer = [line[0].base, *(p.weak for p in line)]
-        for pair, before in zip(line, finer, strict=False):
-            fall = spread.widen(*trained.drop_draws(before, pair.weak), each(before, pair.weak))
+        for pair, before in zip(line, [line[0].base, *(p.weak for p in line)], strict=False):
+            fall = spread.widen(before.drop(of=pair.weak), each(before, pair.weak))
             note = f"{who} to {pair.nu_max}: {gate.ends(fall, '{:+.1%}')}."
             yield (pair.weak,), {**fall, "mutant": -1.0, "note": note}
 
@@ -190,7 +189,7 @@ def _close(found: Sequence[Pair], spread: Noise) -> Told:
     """The drop at nu_max = 32, the paper's frequency, and at 16, its share of the grid's band limit."""
     for pair in found:
         if pair.nu_max in (32, 16) and pair.weak.setup.home.kind in CLOSE_KINDS:
-            drop = spread.widen(*trained.drop_draws(*pair), each(*pair))
+            drop = spread.widen(pair.drop, each(*pair))
             note = f"{_who(pair)} at nu_max = {pair.nu_max}: drop {gate.ends(drop, '{:+.1%}')}."
             yield (pair.weak,), {**drop, "mutant": 1.0, "note": note}
 
@@ -200,10 +199,9 @@ def _coarse(found: Sequence[Pair], spread: Noise) -> Told:
     coarsest = [p for p in found if p.nu_max == 8 and p.weak.setup.home.kind == "objects"]
     for name in dict.fromkeys(p.weak.setup.domain for p in coarsest):
         own = [p for p in coarsest if p.weak.setup.domain == name]
-        values, drawn = zip(*(trained.drop_draws(*p) for p in own), strict=True)
         pairs = [each(*p) for p in own]
         worth = len(own) ** 2 / sum(1 / len(p) for p in pairs)
-        drop = spread.widen(float(np.mean(values)), np.mean(drawn, 0), sum(pairs, []), worth)
+        drop = spread.widen(np.mean([p.drop for p in own], 0), sum(pairs, []), worth)
         yield (own[0].weak,), {**drop, "mutant": 0.0, "note": (
             f"At {own[0].nu_max} cycles, mean of {len(own)} models: drop {gate.ends(drop, '{:+.1%}')}; the paper's two "
             "lose 13 and 14 %.")}  # fmt: skip
@@ -212,19 +210,18 @@ def _coarse(found: Sequence[Pair], spread: Noise) -> Told:
 def _gaps(found: Sequence[Pair], spread: Noise) -> Told:
     """How much more streets lose than another kind of scene at one band limit, with one model."""
     by_weak = {p.weak: p for p in found}
-    for (streets, other), nu in itertools.product(trained.streets_against([*by_weak]), (32, 16, 8)):
-        if streets.setup.nu_max == other.setup.nu_max == nu:
-            both = [by_weak[w] for w in (streets, other)]
-            (a, drawn_a), (b, drawn_b) = (trained.drop_draws(*p) for p in both)
-            drives, rest = (each(*p) for p in both)
-            gap = spread.widen(a - b, drawn_a - drawn_b, drives, 1 / (1 / len(drives) + 1 / len(rest)))
-            yield (streets, other), {**gap, "note": f"{gate.named(streets.setup)} at {nu}: {gap['value']:+.1%}."}
+    for streets, other in trained.streets_against([*by_weak]):
+        one, two = by_weak[streets], by_weak[other]
+        if one.nu_max == two.nu_max and one.nu_max in (32, 16, 8):
+            drives, rest = each(*one), each(*two)
+            gap = spread.widen(one.drop - two.drop, drives, 1 / (1 / len(drives) + 1 / len(rest)))
+            yield (streets, other), {**gap, "note": f"{_who(one)} at {one.nu_max}: {gap['value']:+.1%}."}
 
 
 def _budget(found: Found, spread: Noise) -> Told:
     for row in equal_budget(found).to_dict("records"):
-        drawn = np.array([row["low"], row["high"]]) / row["miou_few"]
-        gap = spread.widen(row["value"] / row["miou_few"], drawn, row["each"])
+        gain = np.array([row[k] for k in ("value", "low", "high")]) / row["miou_few"]
+        gap = spread.widen(gain, row["each"])
         yield (row["pool"],), {**gap, "mutant": -1.0, "note": (
             f"One decision per block along contours as the unit of labour: {gap['value']:+.1%} mIoU, blocks of nu_max "
             f"= {row['nu_max']} against {row['images']} full labels.")}  # fmt: skip
@@ -233,7 +230,7 @@ def _budget(found: Found, spread: Noise) -> Told:
 def each(one: Pool, two: Pool) -> list[float]:
     """Return the relative drop of every pair of trainings that two setups have in common, by fold and seed."""
     pairs = zip(*(p.members for p in trained.shared(one, two)), strict=True)
-    mious = [[float(statistics.miou(statistics.pooled(trained.counts(m)), one.scored)) for m in p] for p in pairs]
+    mious = [[float(statistics.miou(m.counts().sum(0), one.scored)) for m in p] for p in pairs]
     return [(a - b) / a for a, b in mious]
 
 

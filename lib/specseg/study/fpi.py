@@ -78,10 +78,9 @@ def values(pools: Sequence[Pool], cost: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for pool in pools:
         if tables.as_printed(pool.setup):
-            for method, size in tables.steps(pool):
-                miou, _ = trained.miou_draws(pool, trained.under(method, size))
-                rows.append({**trained.who(pool.setup), "prune_rate": pool.setup.prune_encoder, "miou": miou,
-                             "lrg_size": size, "share": (size - 1) / (tables.grid(pool) - 1)})  # fmt: skip
+            rows += [{**trained.who(pool.setup), "prune_rate": pool.setup.prune_encoder, "lrg_size": size,
+                      "miou": pool.miou(method, size)[0], "share": (size - 1) / (pool.grid - 1)}
+                     for method, size in pool.steps]  # fmt: skip
     return cost_of.fpi(pd.DataFrame(rows), cost)
 
 

@@ -77,6 +77,11 @@ def marked(rows: pd.DataFrame, pools: Sequence[Pool], ratios: dict[str, float]) 
     return rows.assign(untrained=[pair in out for pair in zip(rows["domain"], rows["model"], strict=True)])
 
 
+def about(domain: str, left_out: str = "") -> dict[str, str]:
+    """Return the fields of any observation: of what it speaks, and why it sets no verdict, if it does not."""
+    return {"domain": domain, **({"left_out": left_out} if left_out else {})}
+
+
 def unit(network: Network) -> str:
     """Return the unit that a number of this network speaks of: the kind of scene and the data.
 

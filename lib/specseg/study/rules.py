@@ -118,3 +118,8 @@ def held_out(values: Values, one: Rule, axis: str = "domain", *, whole: bool = F
         train, test = ({c: v[..., part] for c, v in used.items()} for part in (~own & cut, own))
         out[..., own] = one.predict(train, test)
     return out if whole else np.where(cut, out, 0.0)
+
+
+def missed(values: Values, one: Rule, *, whole: bool = False) -> np.ndarray:
+    """Return by how much a rule misses each cell's drop, its domain held out."""
+    return np.abs(held_out(values, one, whole=whole) - np.asarray(values["drop"], float))

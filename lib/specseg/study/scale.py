@@ -10,16 +10,16 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from specseg.data.domains import domain
 from specseg.evidence import records
 from specseg.evidence import statistics as scores
 from specseg.evidence.records import Record
-from specseg.measure.loss import rates_of
-from specseg.measure.truncation import FULL, LOGITS
+from specseg.measure.loss import VARIANTS, rates_of
+from specseg.measure.truncation import LOGITS
 from specseg.nets import protocol as own
 from specseg.nets.third_party.protocol import HOMES, PAPER
 from specseg.study import gate, trained
@@ -31,8 +31,7 @@ RIVALS = ("contour per cell", "what the labels lose", "mIoU", "no change")
 CLAIMS = DOSE, FORETELLS = "scale-dose-within-networks", "fig5b-scale-within-networks"
 
 
-@dataclass(frozen=True, eq=False)
-class View:
+class View(NamedTuple):
     """Pictures at one scale: counts (4, n, C, 3), logits whole and cut; a network's loss (2, n), tails (2, n, 3)."""
 
     names: list[str]
@@ -42,15 +41,17 @@ class View:
 
     def of(self, names: Sequence[str]) -> View:
         """Return these pictures alone."""
-        at = {n: k for k, n in enumerate(self.names)}
-        rows = [at[n] for n in names]
-        parts = (None if x is None else x[:, rows].astype(float) for x in (self.total, self.tail))
-        return View(list(names), self.counts[:, rows], *parts)
+        rows = [self.names.index(n) for n in names]
+        return View(list(names), *(None if x is None else x[:, rows] for x in self[1:]))
 
     def scores(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the mIoU, (draws,), and the relative drops of the three cuts, (draws, 3)."""
         whole, *cut = (scores.miou(scores.pooled(c, w)) for c in self.counts)
         return whole, np.stack([(whole - c) / whole for c in cut], -1)
+
+    def rates(self, w: np.ndarray, reading: int) -> np.ndarray:
+        """Return R_ce at half of each cut's size, (draws, 3)."""
+        return rates_of(self.total[reading].astype(float), self.tail[reading].astype(float), weights=w)
 
 
 def _view(record: Record) -> View:
@@ -60,10 +61,11 @@ def _view(record: Record) -> View:
 
 def _once(net: others.Outside) -> View:
     """Return what the record of a network of others holds on the paper's frame, which is once the scale."""
-    where = [net.condition(FULL), *(net.condition(LOGITS, s) for s in others.SIZES)]
-    limits = [net.limits.index((s - 1) // 2) for s in others.SIZES]
-    total, tail = (net.arrays[a][:2][:, net._place] for a in ("total", "tail"))
-    return View(net.names, net.arrays["counts"][where], total, tail[..., limits])
+    (one,) = net.members
+    counts = np.stack([one.counts(), *(one.counts(LOGITS, s) for s in others.SIZES)])
+    losses = np.stack([one.losses(v) for v in VARIANTS[:2]])
+    at = [1 + net.limits.index((s - 1) // 2) for s in others.SIZES]
+    return View(net.names, counts, losses[..., 0], losses[..., at])
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,17 +98,15 @@ class Scaled:
         there = set(self.views[one].names) & set(self.views[two].names)
         columns = [k for k, n in enumerate(self.views[1.0].names) if n in there]
         names = [self.views[1.0].names[k] for k in columns]
-        views = (kind[s].of(names) for kind in (self.views, self.labels) for s in (one, two))
-        return self.draws[:, columns], *views
+        return self.draws[:, columns], *(kind[s].of(names) for kind in (self.views, self.labels) for s in (one, two))
 
     @cached_property
     def left_out(self) -> str:
         """Why it sets no verdict, or ""."""
-        ratios = [self.ratio]
+        least = self.ratio
         for other in (0.5, 2.0):
             w, here, there, *_ = self.pair(1.0, other)
-            ratios.append(self.ratio * float(there.scores(w[:1])[0][0] / here.scores(w[:1])[0][0]))
-        least = min(ratios)
+            least = min(least, self.ratio * float(there.scores(w[:1])[0][0] / here.scores(w[:1])[0][0]))
         return "" if least >= own.GATE else f"too weak to judge at a scale: {least:.1f} times the mIoU of colour alone"
 
     @cached_property
@@ -125,11 +125,7 @@ class Scaled:
         for other in (0.5, 2.0):
             w, here, there, labels, labels_there = self.pair(1.0, other)
             (miou, drop), (miou_there, wanted) = here.scores(w), there.scores(w)
-            ratios = {
-                word: rates_of(there.total[k], there.tail[k], weights=w)
-                / rates_of(here.total[k], here.tail[k], weights=w)
-                for word, k in READINGS.items()
-            }
+            ratios = {word: there.rates(w, k) / here.rates(w, k) for word, k in READINGS.items()}
             by_labels = labels_there.scores(w)[1] / labels.scores(w)[1]
             lacks = ((1 - miou_there) / (1 - miou))[:, None]
             ratios |= dict(zip(RIVALS, (1 / other, by_labels, lacks, 1.0), strict=True))
@@ -144,8 +140,8 @@ class Scaled:
     @property
     def about(self) -> dict:
         """The fields of any observation of it."""
-        told = {"domain": self.domain, "over": "clusters", "units": len(set(self.clusters))}
-        return {**told, **({"left_out": self.left_out} if self.left_out else {})}
+        units = {"over": "clusters", "units": len(set(self.clusters))}
+        return {**gate.about(self.domain, self.left_out), **units}
 
 
 def read(profile: str = "standard") -> list[Scaled]:
@@ -157,24 +153,22 @@ def read(profile: str = "standard") -> list[Scaled]:
     out = []
     for name, dataset, frame in dict.fromkeys(k[:3] for k in by if k[0] != "labels"):
         outside = frame == PAPER
-        home = HOMES[dataset] if outside else domain(dataset)
-        views = {s: _view(by[key]) for s in SCALES if (key := (name, dataset, frame, s)) in by}
+        views, labels = ({s: _view(by[key]) for s in SCALES if (key := (who, dataset, frame, s)) in by}
+                         for who in (name, "labels"))  # fmt: skip
         if outside and name in once:
             views[1.0] = _once(once[name])
-        labels = {s: by[key] for s in SCALES if (key := ("labels", dataset, frame, s)) in by}
         if set(views) != set(SCALES) or set(labels) != set(SCALES):
             continue
-        contour = labels[1.0].probe()["contour"].mean()
-        titles = (once[name].title, others.TITLES[dataset], once[name].ratio) if outside else _ours(name, ratios)
-        out.append(Scaled(name, *titles, home.cluster, views, {s: _view(r) for s, r in labels.items()}, float(contour),
-                          by[name, dataset, frame, 2.0]))  # fmt: skip
+        contour = by["labels", dataset, frame, 1.0].probe()["contour"].mean()
+        if outside:
+            about = once[name].title, others.TITLES[dataset], once[name].ratio, HOMES[dataset].cluster
+        else:
+            network = own.named(name)
+            about = (f"{gate.MODELS[network.model]}, ours", gate.unit(network), ratios.get(name, 0.0),
+                     network.home.cluster)  # fmt: skip
+        out.append(Scaled(name, *about, views, labels, float(contour), by[name, dataset, frame, 2.0]))
     place = [*others.TITLES.values()]
     return sorted(out, key=lambda n: (place.index(n.domain), n.name not in once, n.name))
-
-
-def _ours(name: str, ratios: dict[str, float]) -> tuple[str, str, float]:
-    network = own.named(name)
-    return f"{gate.MODELS[network.model]}, ours", gate.unit(network), ratios.get(name, 0.0)
 
 
 def observations(found: Sequence[Scaled]) -> dict[str, list[dict]]:
@@ -182,7 +176,7 @@ def observations(found: Sequence[Scaled]) -> dict[str, list[dict]]:
     told: dict[str, list[dict]] = {DOSE: [], FORETELLS: []}
     for net in found:
         for claim, parts in ((DOSE, net.steps), (FORETELLS, net.leads().values())):
-            each = [scores.estimate(x[0], x[1:]) for x in parts]
+            each = [trained.estimate(x) for x in parts]
             least = {k: min(e[k] for e in each) for k in ("value", "low", "high")}
             words = "{value:+.2%} [{low:+.2%}, {high:+.2%}]".format(**least)
             told[claim].append({**least, **net.about, "note": f"{net.title} on {net.domain}: {words}."})

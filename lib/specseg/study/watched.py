@@ -1,4 +1,4 @@
-"""Records of trainings that were watched: their first steps, R_ce against drops within one, an early stop.
+"""Records of trainings that were watched: their first steps, and R_ce against drops within one.
 
 Statistics and rivals are those of the protocol (book/method.md).
 Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 3.1 and 3.2.
@@ -26,12 +26,10 @@ def first_steps(found: Sequence[Measured], profile: str = "standard") -> list[Me
 
     `found` are records of loss_in_frequency; their later snapshots and their end stay.
     """
-    watched = {m.network.name: m for m in trained.read("snapshots", profile, stop=FIRST)}
+    watched = {m.network.name: m.rows for m in trained.read("snapshots", profile, stop=FIRST)}
     out = []
-    for m in found:
-        if m.network.name not in watched:
-            continue
-        new = watched[m.network.name].rows
+    for m in (m for m in found if m.network.name in watched):
+        new = watched[m.network.name]
         new = new[(new["metric"] == "loss_rim") | ((new["metric"] == "miou") & new["method"].isna())]
         old = m.rows[m.rows["step"].isna() | (m.rows["step"] > FIRST)]
         out.append(m._replace(rows=pd.concat([old, new[["metric", "step", "nu", "value"]]], ignore_index=True)))
@@ -43,15 +41,12 @@ def within(one: Measured) -> dict[str, float]:
 
     Steps count from half of the last mIoU on; correlations are means over the sizes. Too few steps give no order (0).
     """
-    a = one.arrays
-    whole, *cut = (scores.miou(a["counts"][:, k].sum(1)) for k in range(a["counts"].shape[1]))
-    rates = np.array(
-        [rates_of(t[0].astype(float), x[0].astype(float)) for t, x in zip(a["total"], a["tail"], strict=True)]
-    )
-    keep = whole >= whole[-1] / 2
-    drops = np.stack([(whole - c) / whole for c in cut], -1)[keep]
-    by = float(spearman(rates[keep].T, drops.T).mean())
-    rival = float(spearman(np.broadcast_to(-whole[keep], drops.T.shape), drops.T).mean())
+    total, tail = (one.arrays[a][:, 0].astype(float) for a in ("total", "tail"))
+    mious = scores.miou(one.arrays["counts"].sum(2))  # (steps, whole and each size)
+    keep = mious[:, 0] >= mious[-1, 0] / 2
+    whole, rates = mious[keep, :1].T, np.array([rates_of(*parts) for parts in zip(total, tail, strict=True)])[keep].T
+    drops = (whole - mious[keep, 1:].T) / whole
+    by, rival = (float(spearman(x, drops).mean()) for x in (rates, np.broadcast_to(-whole, drops.shape)))
     lead = by - abs(rival)
     return {"correlation": by, "rival": rival, "lead": lead, "value": min(by, lead), "steps": int(keep.sum())}
 
@@ -71,15 +66,3 @@ def observations(found: Sequence[Measured], profile: str = "standard") -> list[d
             f"{gate.named(pool.setup)}: correlation {mine['correlation'].mean():+.2f}, of mIoU "
             f"{mine['rival'].mean():+.2f} (trainings: {len(mine)}).")})  # fmt: skip
     return told
-
-
-def early(profile: str = "standard") -> pd.DataFrame:
-    """Return a row for each training with an early stop: network, the step, its mIoU, the last step and its mIoU."""
-    rows = []
-    for m in trained.read("snapshots", profile, early=True):
-        held = m.rows[m.rows["metric"] == "held_loss"].set_index("step")["value"]
-        miou = m.rows[(m.rows["metric"] == "miou") & m.rows["method"].isna()].set_index("step")["value"]
-        best, last = int(held.idxmin()), int(held.index.max())
-        rows.append({"network": gate.named(m.network), "step": best, "mIoU": miou[best], "last step": last,
-                     "mIoU at the last": miou[last]})  # fmt: skip
-    return pd.DataFrame(rows)
