@@ -139,17 +139,16 @@ def test_a_setup_without_its_loss_or_labels_has_no_cells(tiny):
 
 def test_block_cells_take_the_fully_labelled_networks_rce(tiny):
     _, _, found = tiny
-    cut, loss = found.truncation[0], found.loss[0]
+    cut = found.truncation[0]
     weak = replace(TINY, annotation="block", nu_max=8)
     counts = cut.counts().copy()
     counts[..., 0] //= 2  # half of the hits are gone
     arrays = {**{k: cut.arrays[k] for k in ("names", "clusters", "scored")}, "counts": counts}
     blocks = [trained.Measured(weak, pd.DataFrame(), arrays)]
-    own = loss._replace(network=weak, arrays={**loss.arrays, "tail": 2 * loss.arrays["tail"]})
-    cells = pc.blocks(found._replace(blocks=blocks, loss=[loss, own]))
+    cells = pc.blocks(found._replace(blocks=blocks))
     row, whole = cells.table.iloc[0], pc.truncation(found).table.set_index("nu_max").loc[8]
     assert len(cells.table) == 1 and row["lrg_size"] == 17 and not row["full"]
-    assert row["rce"] == pytest.approx(whole["rce"]) and row["rce_trained"] == pytest.approx(2 * whole["rce"])
+    assert row["rce"] == pytest.approx(whole["rce"])
     assert row["drop"] == pytest.approx(1 - row["miou"] / whole["miou"] * (1 - whole["drop"]))
 
 

@@ -22,7 +22,6 @@ from specseg.evidence.verdicts import FEWEST
 from specseg.study import gate, trained
 from specseg.study.predictor_cells import Found
 from specseg.study.printed.tables import Tables
-from specseg.study.printed.tables import blocks as weak_labels
 from specseg.study.trained import PAPER_KIND, Measured, Pool, estimate
 
 KIND_OF = {"voc2012": "objects", "dubai": "land cover", "camvid": "streets"}
@@ -81,7 +80,7 @@ def table(found: Sequence[Pair]) -> pd.DataFrame:
 
 def printed() -> pd.DataFrame:
     """Return Tables 3a and 3b as dataset, kind, model, nu_max (0: full labels), miou, drop."""
-    rows = weak_labels(Tables.read()).sort_values(["dataset", "model", "nu_max"], ignore_index=True)
+    rows = Tables.read().blocks.sort_values(["dataset", "model", "nu_max"], ignore_index=True)
     rows = rows.assign(kind=rows["dataset"].map(PAPER_KIND), nu_max=rows["nu_max"].replace(256, 0))
     return rows[["dataset", "kind", "model", "nu_max", "miou", "miou_drop"]].rename(columns={"miou_drop": "drop"})
 

@@ -15,7 +15,7 @@ import pandas as pd
 from specseg.data import label_spectra
 from specseg.nets import protocol
 from specseg.study import gate, learning, trained
-from specseg.study.printed.tables import Tables, curves
+from specseg.study.printed.tables import Tables
 from specseg.study.trained import MEANS, PAPER_KIND, PLAIN, Pool, estimate
 
 
@@ -49,7 +49,7 @@ def main_reading(rates: pd.DataFrame, variant: str = PLAIN) -> pd.DataFrame:
 
 def printed() -> pd.DataFrame:
     """Return Table 1 as domain, kind, model, nu_max, value; the column 256, where R_ce is 0, is left out."""
-    rows = curves(Tables.read()).query("nu_max < 256").rename(columns={"dataset": "domain", "rce": "value"})
+    rows = Tables.read().curves.query("nu_max < 256").rename(columns={"dataset": "domain", "rce": "value"})
     return rows.assign(kind=rows["domain"].map(PAPER_KIND))[["domain", "kind", "model", "nu_max", "value"]]
 
 

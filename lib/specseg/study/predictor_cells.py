@@ -33,7 +33,7 @@ RATES = {
 }  # fmt: skip
 LABELS = (*RULES, "advice", "perimeter", "energy")
 SOFT = ("overlap", "eq32", "eq29_sign")
-COLUMNS = ("drop", "miou", *RATES, "rce_parent", "rce_trained", *LABELS, *SOFT)
+COLUMNS = ("drop", "miou", *RATES, "rce_parent", *LABELS, *SOFT)
 
 
 class Found(NamedTuple):
@@ -101,8 +101,9 @@ def truncation(found: Found, *, each: bool = False) -> Cells:
             cut, loss, _ = joined
             drawn = {"drop": np.stack([cut.drop(*c) for c in cut.steps], -1),
                      "miou": np.stack([cut.miou(*c) for c in cut.steps], -1)}  # fmt: skip
-            parent = _others(loss, found, prune_encoder=0.0, prune_decoder=0.0)
-            parts.append(_cells(joined, [s for _, s in cut.steps], drawn, {"rce_parent": parent}))
+            if parent := _parent(loss, found):
+                drawn["rce_parent"] = _rates(parent, [s for _, s in cut.steps], "rce")
+            parts.append(_cells(joined, [s for _, s in cut.steps], drawn))
             if each:
                 parts[-1].table["setup"] = pool.members[0].network.name
     return _together(parts)
@@ -111,8 +112,8 @@ def truncation(found: Found, *, each: bool = False) -> Cells:
 def blocks(found: Found) -> Cells:
     """Return the cells of block-wise annotation (Fig. 7): drop from the fully labelled network, whose R_ce is `rce`.
 
-    `rce_trained` is R_ce of the network trained on blocks. Majority blocks alone, where the fully labelled network has
-    test counts (of truncation or networks), and loss and label records of the same pictures exist.
+    Majority blocks alone, where the fully labelled network has test counts (of truncation or networks), and loss and
+    label records of the same pictures exist.
     """
     parts = []
     whole = {p.setup: p for source in (found.networks, found.truncation) for p in trained.pools(source)}
@@ -122,10 +123,8 @@ def blocks(found: Found) -> Cells:
         if not joined or not joined[0].keys & pool.keys:
             continue
         full, weak = trained.shared(joined[0], pool)
-        joined = _joined(full, found)
         drawn = {"drop": full.drop(of=weak)[:, None], "miou": weak.miou()[:, None]}
-        own = _others(joined[1], found, annotation="block", nu_max=pool.setup.nu_max)
-        parts.append(_cells(joined, [sp.lrg_size(pool.setup.nu_max)], drawn, {"rce_trained": own}, cut=False))
+        parts.append(_cells(_joined(full, found), [sp.lrg_size(pool.setup.nu_max)], drawn, cut=False))
     return _together(parts)
 
 
@@ -188,9 +187,9 @@ def _joined(pool: Pool, found: Found) -> tuple[Pool, Pool, Pool] | None:
     return pool, loss, labels
 
 
-def _others(loss: Pool, found: Found, **changed) -> Pool | None:
-    """Return the losses of the setup that differs in these fields, same folds and seeds; None where one is missing."""
-    n = replace(loss.setup, **changed)
+def _parent(loss: Pool, found: Found) -> Pool | None:
+    """Return the losses of the unpruned setup, same folds and seeds; None where one is missing."""
+    n = replace(loss.setup, prune_encoder=0.0, prune_decoder=0.0)
     own = [m for m in found.loss if trained.setup(m.network) == n and Pool([m]).keys <= loss.keys]
     return Pool(own) if len(own) == len(loss.keys) else None
 
@@ -260,16 +259,16 @@ def gflops(network: Network, lrg_size: int, classes: int) -> float:
     return cost.total / 1e9
 
 
+def _rates(loss: Pool, sizes: Sequence[int], name: str) -> np.ndarray:
+    return loss.rates(*RATES[name])[:, [loss.limits.index(sp.nu_max(s)) for s in sizes]]
+
+
 def _cells(
-    joined: tuple[Pool, Pool, Pool], sizes: Sequence[int], drawn: dict[str, np.ndarray], rated: dict[str, Pool | None],
-    cut: bool = True,
-) -> Cells:  # fmt: skip
-    """Return a setup's cells: `cut` on LRG sizes, else trained on blocks. `rated`: column -> whose R_ce, or None."""
-    pool, loss, labels = joined
-    n, at = pool.setup, [loss.limits.index(sp.nu_max(s)) for s in sizes]
-    drawn = drawn | _ceilings(labels, sizes) | _soft(pool, loss, sizes)
-    drawn |= {c: loss.rates(*reading)[:, at] for c, reading in RATES.items()}
-    drawn |= {c: other.rates(*RATES["rce"])[:, at] for c, other in rated.items() if other}
+    joined: tuple[Pool, Pool, Pool], sizes: Sequence[int], drawn: dict[str, np.ndarray], cut: bool = True
+) -> Cells:
+    """Return a setup's cells: `cut` on LRG sizes, else trained on blocks."""
+    (pool, loss, labels), n = joined, joined[0].setup
+    drawn = drawn | _ceilings(labels, sizes) | _soft(pool, loss, sizes) | {c: _rates(loss, sizes, c) for c in RATES}
     drawn = {c: drawn.get(c, np.full(drawn["drop"].shape, np.nan)) for c in COLUMNS}
     share, about = (np.array(sizes) - 1) / ((n.size - 1) // 4), pool.describe()
     table = pd.DataFrame({

@@ -16,7 +16,7 @@ import pandas as pd
 from specseg.measure.truncation import FULL
 from specseg.nets.networks import Network
 from specseg.study import gate, trained
-from specseg.study.printed.tables import Tables, cells
+from specseg.study.printed.tables import Tables
 from specseg.study.trained import PAPER_KIND, Measured, Pool, estimate
 
 KEYS = ["domain", "kind", "model"]
@@ -24,7 +24,7 @@ KEYS = ["domain", "kind", "model"]
 
 def printed() -> pd.DataFrame:
     """Return Tables 4a and 4b as domain, kind, model, prune_rate, lrg_size, share, miou, value (drop)."""
-    rows = cells(Tables.read()).sort_values(["dataset", "model", "prune_rate", "lrg_size"], ignore_index=True)
+    rows = Tables.read().cells.sort_values(["dataset", "model", "prune_rate", "lrg_size"], ignore_index=True)
     rows = rows.rename(columns={"dataset": "domain", "miou_drop": "value"})
     rows = rows.assign(kind=rows["domain"].map(PAPER_KIND), share=rows["nu_max"] / 64)
     return rows[[*KEYS, "prune_rate", "lrg_size", "share", "miou", "value"]]

@@ -8,14 +8,19 @@ import pandas as pd
 from specseg.study.printed import costs
 from specseg.study.printed.drops import rises
 from specseg.study.printed.sentences import Fact, Sentences, share
-from specseg.study.printed.tables import CELL, CURVE, FULL_GRID, HALF_GFLOPS, SETUP, Tables, cells
+from specseg.study.printed.tables import CELL, CURVE, FULL_GRID, HALF_GFLOPS, SETUP, Tables
 
 SENTENCES = Sentences()
+sentence = SENTENCES.test
 
 SIZES = [129, 97, 81, 65, 49, 33, 17]
 
 
-@SENTENCES.test("a1-constants-add-up", lambda t: t.with_value("gflops", 141, model="deeplabv3plus", lrg_size=129))
+def _ends(values: pd.Series) -> str:
+    return f"{values.min():.1%} to {values.max():.1%}"
+
+
+@sentence("a1-constants-add-up", "gflops", 141, model="deeplabv3plus", lrg_size=129)
 def _constants(t: Tables) -> Fact:
     whole = t.gflops[t.gflops.prune_rate == 0]
     off = (costs.area_law(t.constants, whole.model, whole.lrg_size) - whole.value).abs()
@@ -23,9 +28,7 @@ def _constants(t: Tables) -> Fact:
                  "{k} of {n} unpruned cells of Table 2 are encoder + decoder x (LRG/129)^2.")  # fmt: skip
 
 
-@SENTENCES.test(
-    "a1-decoder-cost-comparable", lambda t: t.with_value("constants", 2.0, part="decoder", quantity="FLOPs")
-)
+@sentence("a1-decoder-cost-comparable", "constants", 2.0, part="decoder", quantity="FLOPs")
 def _comparable(t: Tables) -> dict[str, Fact]:
     ratio = costs.parts(t.constants, "FLOPs").ratio
     said = f"decoder/encoder FLOPs: {ratio['deeplabv3plus']:.2f} (DeepLab v3+), {ratio['dan']:.2f} (DAN)."
@@ -35,18 +38,14 @@ def _comparable(t: Tables) -> dict[str, Fact]:
     }
 
 
-@SENTENCES.test(
-    "sec32-encoder-holds-parameters",
-    lambda t: t.with_value("constants", 13.0, model="DeepLab v3+", part="decoder", quantity="parameters"),
-)
+@sentence("sec32-encoder-holds-parameters", "constants", 13.0, model="DeepLab v3+", part="decoder",
+          quantity="parameters")  # fmt: skip
 def _parameters(t: Tables) -> Fact:
     worst = costs.parts(t.constants, "parameters").ratio.max()
     return Fact(worst, f"The decoder has at most {worst:.1%} of the encoder's parameters.")
 
 
-@SENTENCES.test(
-    "sec32-more-parameters", lambda t: t.with_value("constants", 1.3, part="decoder", quantity="parameters")
-)
+@sentence("sec32-more-parameters", "constants", 1.3, part="decoder", quantity="parameters")
 def _more(t: Tables) -> dict[str, Fact]:
     part = costs.parts(t.constants, "parameters")
     total, decoder = (x["deeplabv3plus"] / x["dan"] for x in (part.encoder + part.decoder, part.decoder))
@@ -56,9 +55,7 @@ def _more(t: Tables) -> dict[str, Fact]:
     }
 
 
-@SENTENCES.test(
-    "sec32-one-decoder-cost", lambda t: t.with_value("gflops", 82, model="deeplabv3plus", prune_rate=0.4, lrg_size=129)
-)
+@sentence("sec32-one-decoder-cost", "gflops", 82, model="deeplabv3plus", prune_rate=0.4, lrg_size=129)
 def _one_decoder(t: Tables) -> Fact:
     table = t.gflops.pivot(index=["model", "prune_rate"], columns="lrg_size", values="value").query("prune_rate > 0")
     spread = float((table[FULL_GRID] - table[17]).groupby("model").agg(np.ptp).max())
@@ -66,28 +63,26 @@ def _one_decoder(t: Tables) -> Fact:
                 "encoder rate.")  # fmt: skip
 
 
-@SENTENCES.test("sec32-flops-fall", lambda t: t.with_value("gflops", 97, model="dan", prune_rate=0, lrg_size=17))
+@sentence("sec32-flops-fall", "gflops", 97, model="dan", prune_rate=0, lrg_size=17)
 def _fall(t: Tables) -> Fact:
     size = rises(t.gflops, "lrg_size", ["model", "prune_rate"], "value", up=False)
     steps = pd.concat([size, rises(t.gflops, "prune_rate", ["model", "lrg_size"], "value")])
-    return share(
-        steps <= 0, f"{{k}} of {{n}} steps do not rise; {(steps == 0).sum()} are equal at the printed integer."
-    )
+    note = f"{{k}} of {{n}} steps do not rise; {(steps == 0).sum()} are equal at the printed integer."
+    return share(steps <= 0, note)
 
 
-@SENTENCES.test("fig8-flops-order", lambda t: t.with_value("gflops", 97, model="dan", prune_rate=0, lrg_size=17))
+@sentence("fig8-flops-order", "gflops", 97, model="dan", prune_rate=0, lrg_size=17)
 def _figure8(t: Tables) -> Fact:
     steps = rises(t.gflops, "lrg_size", ["model", "prune_rate"], "value")
     return share(steps >= 0, "{k} of {n} steps to a larger grid do not lower the printed FLOPs.")
 
 
-@SENTENCES.test("sec32-29-to-60", lambda t: t.with_value("gflops", 90, model="dan", lrg_size=129))
+@sentence("sec32-29-to-60", "gflops", 90, model="dan", lrg_size=129)
 def _excess(t: Tables) -> dict[str, Fact]:
     e = costs.excess(t.gflops, FULL_GRID)
-    low, high = t.text.excess
-    error = max(abs(e.excess.min() - low), abs(e.excess.max() - high))
-    ends = [e.loc[e.excess.idxmin()], e.loc[e.excess.idxmax()]]
-    outside = max(max(r.low - s, s - r.high, 0.0) for r, s in zip(ends, (low, high), strict=True))
+    ends = e.loc[[e.excess.idxmin(), e.excess.idxmax()]].assign(said=t.text.excess)
+    error = (ends.excess - ends.said).abs().max()
+    outside = max(0.0, (ends.low - ends.said).max(), (ends.said - ends.high).max())
     rows = ", ".join(f"{x:.1%}" for x in e.excess)
     return {
         "printed": Fact(error, f"Rows 0, 20, 40, 60 % give {rows}: the smallest is not the baseline's."),
@@ -95,92 +90,62 @@ def _excess(t: Tables) -> dict[str, Fact]:
     }
 
 
-@SENTENCES.test("sec32-same-at-33", lambda t: t.with_value("gflops", 105, model="deeplabv3plus", lrg_size=33))
+@sentence("sec32-same-at-33", "gflops", 105, model="deeplabv3plus", lrg_size=33)
 def _at_33(t: Tables) -> Fact:
     worst = float(costs.excess(t.gflops, 33).excess.max())
     return Fact(worst, f"At LRG 33 DeepLab v3+ takes at most {worst:.1%} more.")
 
 
-@SENTENCES.test(
-    "sec32-both-parts-cheaper", lambda t: t.with_value("gflops", 55, model="dan", prune_rate=0.4, lrg_size=97)
-)
+@sentence("sec32-both-parts-cheaper", "gflops", 55, model="dan", prune_rate=0.4, lrg_size=97)
 def _both(t: Tables) -> Fact:
     g = t.gflops.pivot(index=["model", "lrg_size"], columns="prune_rate", values="value")
     both = g.drop(columns=0).drop(index=FULL_GRID, level="lrg_size")
     whole = g.xs(FULL_GRID, level="lrg_size").loc[both.index.get_level_values("model"), both.columns].to_numpy()
     found = np.concatenate([both.lt(g.loc[both.index, 0], axis=0), both < whole]).ravel()
-    s = costs.savings(cells(t))
-    cut = s[s.prune_rate == 0].groupby("model").saving.max()
-    rate = s[s.lrg_size == FULL_GRID].groupby("model").saving.max()
-    return share(
-        found,
-        "{k} of {n} comparisons: both cost less than either alone. Truncation alone saves at "
-        f"most {cut['deeplabv3plus']:.1%} (DeepLab v3+) and {cut['dan']:.1%} (DAN), pruning "
-        f"alone {rate['deeplabv3plus']:.1%} and {rate['dan']:.1%}.",
-    )
+    cut, rate = (t.cells.query(only).groupby("model").saving.max() for only in ("prune_rate == 0", "lrg_size == 129"))
+    return share(found, "{k} of {n} comparisons: both cost less than either alone. Truncation alone saves at most "
+                 f"{cut['deeplabv3plus']:.1%} (DeepLab v3+) and {cut['dan']:.1%} (DAN), pruning alone "
+                 f"{rate['deeplabv3plus']:.1%} and {rate['dan']:.1%}.")  # fmt: skip
 
 
-@SENTENCES.test("sec1-seventy-percent", lambda t: t.with_value("gflops", 60, model="dan", prune_rate=0.6))
+@sentence("sec1-seventy-percent", "gflops", 60, model="dan", prune_rate=0.6)
 def _seventy(t: Tables) -> dict[str, Fact]:
-    s = costs.savings(cells(t))
-    best = float(s.saving.max())
-    top = s[s.saving == best]
-    least = costs.least(s, "fpi")
-    near = costs.optima(cells(t))[CELL].merge(s, on=CELL).query("0.65 <= saving <= 0.70")
-    said = (
-        f"{len(near)} of Fig. 4's 24 optima save 65 to 70 %, at {near.loss.min():.1%} to {near.loss.max():.1%} "
-        "less mIoU."
-        if len(near)
-        else "None of Fig. 4's 24 optima saves 65 to 70 %."
-    )
+    best, least = float(t.cells.saving.max()), costs.least(t.cells, "fpi")
+    top = t.cells[t.cells.saving == best].loss
+    near = costs.optima(t)[CELL].merge(t.cells).query("0.65 <= saving <= 0.70").loss
+    said = f"{len(near)} of Fig. 4's 24 optima save 65 to 70 %, at {_ends(near)} less mIoU."
+    said = said if len(near) else "None of Fig. 4's 24 optima saves 65 to 70 %."
     return {
-        "printed": Fact(
-            best, f"Table 2's largest saving is {best:.1%}, at {top.loss.min():.1%} to {top.loss.max():.1%} less mIoU."
-        ),
-        "corrected": Fact(
-            float(least.saving.min()),
-            f"The settings of smallest FPI save {least.saving.min():.1%} to {least.saving.max():.1%}, at "
-            f"{least.loss.min():.1%} to {least.loss.max():.1%} less mIoU. {said}",
-        ),
-    }
+        "printed": Fact(best, f"Table 2's largest saving is {best:.1%}, at {_ends(top)} less mIoU."),
+        "corrected": Fact(float(least.saving.min()), f"The settings of smallest FPI save {_ends(least.saving)}, at "
+                          f"{_ends(least.loss)} less mIoU. {said}"),
+    }  # fmt: skip
 
 
-@SENTENCES.test(
-    "con-saving-small-loss",
-    lambda t: t.with_value("truncation", 0.3, metric="miou", dataset="pascal", prune_rate=(0.2, 0.4, 0.6)),
-)
+@sentence("con-saving-small-loss", "truncation", 0.3, metric="miou", dataset="pascal", prune_rate=(0.2, 0.4, 0.6))
 def _small_loss(t: Tables) -> dict[str, Fact]:
-    both = costs.savings(cells(t)).query("prune_rate > 0 and lrg_size < 129")
+    both = t.cut.query("prune_rate > 0")
     half, quarter = (both[both.saving >= least].groupby(CURVE).loss.min() for least in (0.5, 0.25))
+    note = f"Half of the FLOPs cost {_ends(half)} of mIoU; {{k}} of {{n}} pairs stay within 5 %."
     return {
-        "printed": share(
-            half <= 0.05,
-            f"Half of the FLOPs cost {half.min():.1%} to {half.max():.1%} of mIoU; {{k}} of "
-            "{n} pairs stay within 5 %.",
-        ),
+        "printed": share(half <= 0.05, note),
         "approximation": share(quarter <= 0.05, f"A quarter costs at most {quarter.max():.1%}: {{k}} of {{n}}."),
     }
 
 
-@SENTENCES.test("sec32-optima-33-to-65", lambda t: t.with_text(common=(66, 97)))
+@sentence("sec32-optima-33-to-65", "text", common=(66, 97))
 def _optima(t: Tables) -> Fact:
-    o = costs.optima(cells(t))
-    low, high = t.text.common
-    many = int((o.possible.map(len) > 1).sum())
+    o, (low, high) = costs.optima(t), t.text.common
     sure = sum(low <= min(p) and max(p) <= high for p in o.possible)
-    near = int((o.margin < 0.01).sum())
-    return share(
-        o.lrg_size.between(low, high),
-        f"{{k}} of {{n}} optima lie there, {sure} whatever the rounding, which leaves {many} open; the runner-up "
-        f"is within 1 % in {near}.",
-    )
+    return share(o.lrg_size.between(low, high), f"{{k}} of {{n}} optima lie there, {sure} whatever the rounding, which "
+                 f"leaves {(o.possible.map(len) > 1).sum()} open; the runner-up is within 1 % in "
+                 f"{(o.margin < 0.01).sum()}.")  # fmt: skip
 
 
-@SENTENCES.test("sec32-exceptions", lambda t: t.with_text(exceptions=(("dan", "pascal", (17,)),)))
+@sentence("sec32-exceptions", "text", exceptions=(("dan", "pascal", (17,)),))
 def _exceptions(t: Tables) -> Fact:
-    o = costs.open_optima(cells(t), t.constants)
+    o, (low, high) = costs.optima(t, finest=True), t.text.common
     named = {(m, d): sizes for m, d, sizes in t.text.exceptions}
-    low, high = t.text.common
     wanted = [named.get((r.model, r.dataset), range(low, high + 1)) for r in o.itertuples()]
     ok = np.array([not set(w).isdisjoint(p) for w, p in zip(wanted, o.possible, strict=True)])
     bare = sum(size in w for w, size in zip(wanted, o.lrg_size, strict=True))
@@ -189,45 +154,30 @@ def _exceptions(t: Tables) -> Fact:
                  f"digits{'; no rounding helps ' * bool(against)}{'; '.join(against)}.")  # fmt: skip
 
 
-@SENTENCES.test(
-    "sec32-optima-insensitive", lambda t: t.with_value("gflops", 10, model="dan", prune_rate=0.6, lrg_size=129)
-)
+@sentence("sec32-optima-insensitive", "gflops", 10, model="dan", prune_rate=0.6, lrg_size=129)
 def _insensitive(t: Tables) -> Fact:
-    steps = costs.moves(costs.open_optima(cells(t), t.constants), SIZES)
+    steps = costs.moves(costs.optima(t, finest=True), SIZES)
     most = steps.max()
-    return Fact(
-        most.printed,
-        f"By the printed digits the optimum moves by up to {most.printed} LRG steps over the pruning rates, one at "
-        f"most in {(steps.printed <= 1).sum()} of {len(steps)} pairs; rounding allows {most.least} to {most.most}.",
-        low=most.least,
-        high=most.most,
-        over="rounding",
-    )
+    note = (f"By the printed digits the optimum moves by up to {most.printed} LRG steps over the pruning rates, one at "
+            f"most in {(steps.printed <= 1).sum()} of {len(steps)} pairs; rounding allows {most.least} to "
+            f"{most.most}.")  # fmt: skip
+    return Fact(most.printed, note, low=most.least, high=most.most, over="rounding")
 
 
-@SENTENCES.test("sec32-truncation-lowers-fpi", lambda t: t.with_value("gflops", 50, model="dan", prune_rate=0.4))
+@sentence("sec32-truncation-lowers-fpi", "gflops", 50, model="dan", prune_rate=0.4)
 def _lower_fpi(t: Tables) -> Fact:
-    c = cells(t)
-    o = costs.optima(c)
-    rate = costs.least(costs.savings(c), "fpi")
-    return share(
-        o.lrg_size != FULL_GRID,
-        "{k} of {n} optima are truncated networks. Over all pruning rates FPI "
-        f"picks {rate.prune_rate.min():.0%} each time, at {rate.loss.min():.1%} to "
-        f"{rate.loss.max():.1%} less mIoU.",
-    )
+    rate = costs.least(t.cells, "fpi")
+    return share(costs.optima(t).lrg_size != FULL_GRID, "{k} of {n} optima are truncated networks. Over all pruning "
+                 f"rates FPI picks {rate.prune_rate.min():.0%} each time, at {_ends(rate.loss)} less "
+                 "mIoU.")  # fmt: skip
 
 
-@SENTENCES.test(
-    "sec32-fpi-both-at-once", lambda t: t.with_value("truncation", 0.1, metric="miou", lrg_size=(33, 49, 65))
-)
+@sentence("sec32-fpi-both-at-once", "truncation", 0.1, metric="miou", lrg_size=(33, 49, 65))
 def _trade(t: Tables) -> dict[str, Fact]:
-    c = cells(t)
-    chosen = costs.optima(c)[CELL].merge(c, on=CELL).set_index(SETUP)
-    setups = c.groupby(SETUP)
+    chosen, setups = costs.optima(t)[CELL].merge(t.cells).set_index(SETUP), t.cells.groupby(SETUP)
     both = (chosen.miou == setups.miou.max()) & (chosen.gflops == setups.gflops.min())
     said = "FPI trades 1 % of FLOPs for 1 % of mIoU: {k} of {n} networks are undominated in their setup."
     return {
         "printed": share(both, "{k} of {n} optima have both the least drop and the least cost."),
-        "corrected": share(costs.undominated(c), said),
+        "corrected": share(costs.undominated(t.cells), said),
     }

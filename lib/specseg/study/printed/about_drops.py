@@ -8,195 +8,141 @@ import pandas as pd
 
 from specseg.study.printed import drops
 from specseg.study.printed.sentences import Fact, Sentences, share
-from specseg.study.printed.tables import CELL, CURVE, FULL_GRID, HALF_MIOU, SETUP, Tables, blocks, cells
+from specseg.study.printed.tables import CELL, CURVE, HALF_MIOU, SETUP, Tables
 
 SENTENCES = Sentences()
+sentence = SENTENCES.test
 
 PRUNING_MARGIN = 0.01  # one point of relative drop: chosen here, the paper gives no spread over trainings
+DROP, MIOU = {"metric": "miou_drop"}, {"metric": "miou"}
 
 
-def truncated(tables: Tables) -> pd.DataFrame:
-    """Return Table 4's cells without LRG 129, whose drop is 0 by definition."""
-    c = cells(tables)
-    return c[c.lrg_size != FULL_GRID]
-
-
-@SENTENCES.test("tab4-drops", lambda t: _alike(t, 0.031, model="dan", dataset="pascal", prune_rate=0.4, lrg_size=49))
+@sentence("tab4-drops", "truncation", 0.031, **DROP, model="dan", dataset="pascal", prune_rate=0.4, lrg_size=49)
 def _drops4(t: Tables) -> Fact:
-    c = drops.check_drops(truncated(t))
-    off = int(((c.from_miou - c.miou_drop).abs() > HALF_MIOU + 1e-9).sum())
-    return share(
-        c.agrees,
-        "{k} of {n} printed drops are possible for the printed mIoUs; "
-        f"{off} differ in the last digit, so they were made from unrounded mIoUs.",
-    )
+    off = int(((t.cut.from_miou - t.cut.miou_drop).abs() > HALF_MIOU + 1e-9).sum())
+    return share(t.cut.agrees, f"{{k}} of {{n}} printed drops are possible for the printed mIoUs; {off} differ in the "
+                 "last digit, so they were made from unrounded mIoUs.")  # fmt: skip
 
 
-@SENTENCES.test("tab3-drops", lambda t: t.with_value("block", 0.05, metric="miou_drop", dataset="pascal", nu_max=32))
+@sentence("tab3-drops", "block", 0.05, **DROP, dataset="pascal", nu_max=32)
 def _drops3(t: Tables) -> Fact:
-    b = drops.check_drops(blocks(t))
-    return share(b[b.nu_max < 256].agrees, "{k} of {n} printed drops are possible for the printed mIoUs.")
+    return share(t.coarse.agrees, "{k} of {n} printed drops are possible for the printed mIoUs.")
 
 
-@SENTENCES.test("tab4-complete", lambda t: replace(t, truncation=t.truncation.iloc[:-1]))
+@sentence("tab4-complete", lambda t: replace(t, truncation=t.truncation.iloc[:-1]))
 def _complete(t: Tables) -> Fact:
     both = t.truncation.pivot_table(index=CELL, columns="metric", values="value", aggfunc="count")
     ok, rows = int(((both.miou == 1) & (both.miou_drop == 1)).sum()), 2 * 3 * 4 * 7
     return Fact(ok, f"{ok} of {rows} networks have an mIoU and a drop.", n=rows)
 
 
-@SENTENCES.test("a10-monotone", lambda t: _miou(t, 0.7, dataset="cityscapes", lrg_size=49))
+@sentence("a10-monotone", "truncation", 0.7, **MIOU, dataset="cityscapes", lrg_size=49)
 def _monotone4(t: Tables) -> dict[str, Fact]:
-    size = drops.rises(cells(t), "lrg_size", SETUP, up=False)
-    rate = drops.rises(cells(t), "prune_rate", [*CURVE, "lrg_size"])
+    size = drops.rises(t.cells, "lrg_size", SETUP, up=False)
+    rate = drops.rises(t.cells, "prune_rate", [*CURVE, "lrg_size"])
     up = rate[rate > 0]
     return {
-        "printed": share(
-            pd.concat([size, rate]) <= 0,
-            f"{{k}} of {{n}} steps do not raise the mIoU; {len(up)} steps to more pruning do, by up to {up.max():.3f}."
-            if len(up)
-            else "all",
-        ),
+        "printed": share(pd.concat([size, rate]) <= 0, f"{{k}} of {{n}} steps do not raise the mIoU; {len(up)} steps "
+                         f"to more pruning do, by up to {up.max():.3f}." if len(up) else "all"),
         "corrected": share(size <= 0, "Along the LRG size alone {k} of {n}."),
-    }
+    }  # fmt: skip
 
 
-@SENTENCES.test("tab3-monotone", lambda t: t.with_value("block", 0.8, metric="miou", dataset="pascal", nu_max=8))
+@sentence("tab3-monotone", "block", 0.8, **MIOU, dataset="pascal", nu_max=8)
 def _monotone3(t: Tables) -> Fact:
-    steps = drops.rises(blocks(t), "nu_max", CURVE, up=False)
+    steps = drops.rises(t.blocks, "nu_max", CURVE, up=False)
     return share(steps < 0, "{k} of {n} steps to a lower band limit lower the mIoU.")
 
 
 def _streets(frame: pd.DataFrame, keys: list[str]) -> Fact:
     pairs = drops.streets_exceed(frame, "miou_drop", keys)
     ratio = (pairs.larger / pairs.smaller.clip(lower=HALF_MIOU)).min()
-    return share(
-        pairs.difference > 2 * HALF_MIOU,
-        f"{{k}} of {{n}} comparisons, rounding included; the smallest ratio is {ratio:.1f}.",
-    )
+    note = f"{{k}} of {{n}} comparisons, rounding included; the smallest ratio is {ratio:.1f}."
+    return share(pairs.difference > 2 * HALF_MIOU, note)
 
 
-@SENTENCES.test("a10-cityscapes-larger", lambda t: _alike(t, 0.001, dataset="cityscapes", lrg_size=97))
+@sentence("a10-cityscapes-larger", "truncation", 0.001, **DROP, dataset="cityscapes", lrg_size=97)
 def _streets4(t: Tables) -> Fact:
-    return _streets(truncated(t), ["model", "prune_rate", "lrg_size"])
+    return _streets(t.cut, ["model", "prune_rate", "lrg_size"])
 
 
-@SENTENCES.test(
-    "sec33-cityscapes-larger",
-    lambda t: t.with_value("block", 0.01, metric="miou_drop", dataset="cityscapes", nu_max=32),
-)
+@sentence("sec33-cityscapes-larger", "block", 0.01, **DROP, dataset="cityscapes", nu_max=32)
 def _streets3(t: Tables) -> Fact:
-    return _streets(blocks(t).query("nu_max < 256"), ["model", "nu_max"])
+    return _streets(t.coarse, ["model", "nu_max"])
 
 
-@SENTENCES.test("a10-example-at-65", lambda t: t.with_text(example=(("pascal", 0.02),)))
+@sentence("a10-example-at-65", "text", example=(("pascal", 0.02),))
 def _example(t: Tables) -> Fact:
-    row = cells(t).query("model == 'deeplabv3plus' and prune_rate == 0 and lrg_size == 65")
+    row = t.cells.query("model == 'deeplabv3plus' and prune_rate == 0 and lrg_size == 65")
     drop = row.set_index("dataset").miou_drop
     near = {d: abs(drop[d] - v) <= HALF_MIOU for d, v in t.text.example}
     wrong = [f"; {d}: text {v:.1%}, Table 4a {drop[d]:.1%}" for d, v in t.text.example if not near[d]]
     return share(near.values(), f"{{k}} of {{n}} numbers agree{''.join(wrong)}.")
 
 
-@SENTENCES.test("tab34-baselines", lambda t: t.with_value("block", 0.7, metric="miou", nu_max=256))
+@sentence("tab34-baselines", "block", 0.7, **MIOU, nu_max=256)
 def _baselines(t: Tables) -> Fact:
-    b = drops.baselines(cells(t), blocks(t))
-    bad = "; ".join(
-        f"{r.model} on {r.dataset}: {r.miou_table3:.1%} in Table 3, {r.miou_table4:.1%} in Table 4"
-        for r in b[b.difference != 0].itertuples()
-    )
+    b = drops.baselines(t)
+    bad = "; ".join(f"{r.model} on {r.dataset}: {r.miou_table3:.1%} in Table 3, {r.miou_table4:.1%} in Table 4"
+                    for r in b[b.difference != 0].itertuples())  # fmt: skip
     return share(b.difference == 0, f"{{k}} of {{n}} unpruned networks have one mIoU in both tables; {bad}.")
 
 
-@SENTENCES.test("sec32-no-degradation", lambda t: _miou(t, 0.1, lrg_size=33))
+@sentence("sec32-no-degradation", "truncation", 0.1, **MIOU, lrg_size=33)
 def _no_loss(t: Tables) -> Fact:
-    c = truncated(t)
-    return share(
-        c.miou >= c.base,
-        "{k} of {n} truncated networks keep the printed mIoU of LRG 129; the median "
-        f"drop is {c.miou_drop.median():.1%}.",
-    )
+    return share(t.cut.miou >= t.cut.base, "{k} of {n} truncated networks keep the printed mIoU of LRG 129; the median "
+                 f"drop is {t.cut.miou_drop.median():.1%}.")  # fmt: skip
 
 
-@SENTENCES.test("sec32-degradation-inevitable", lambda t: _miou(t, 0.9, dataset="pascal", prune_rate=0.2, lrg_size=97))
+@sentence("sec32-degradation-inevitable", "truncation", 0.9, **MIOU, dataset="pascal", prune_rate=0.2, lrg_size=97)
 def _inevitable(t: Tables) -> Fact:
-    c = truncated(t).query("prune_rate > 0")
-    return share(c.miou < c.parent, "{k} of {n} pruned and truncated networks lose mIoU.")
+    return share(t.cut.query("prune_rate > 0").eval("miou < parent"),
+                 "{k} of {n} pruned and truncated networks lose mIoU.")  # fmt: skip
 
 
-@SENTENCES.test("sec32-pruning-leaves-drop", lambda t: _miou(t, 0.3, dataset="pascal", prune_rate=0.4, lrg_size=65))
+@sentence("sec32-pruning-leaves-drop", "truncation", 0.3, **MIOU, dataset="pascal", prune_rate=0.4, lrg_size=65)
 def _pruning(t: Tables) -> dict[str, Fact]:
-    p = drops.pruning_effect(cells(t))
+    p = drops.pruning_effect(t)
     off = p.difference.abs()
     return {
-        "printed": share(
-            off <= PRUNING_MARGIN,
-            "{k} of {n} pruned drops are within one point of the unpruned network's (largest "
-            f"difference {off.max():.3f}); rounding explains {p.rounding_explains.sum()}.",
-        ),
+        "printed": share(off <= PRUNING_MARGIN, "{k} of {n} pruned drops are within one point of the unpruned "
+                         f"network's (largest difference {off.max():.3f}); rounding explains "
+                         f"{p.rounding_explains.sum()}."),
         "corrected": share(off[p.lrg_size >= 65] <= PRUNING_MARGIN, "At LRG 65 and above {k} of {n} are."),
-    }
+    }  # fmt: skip
 
 
-@SENTENCES.test("sec32-small-rce-small-drop", lambda t: _alike(t, 0.2, dataset="deepglobe", lrg_size=49))
+@sentence("sec32-small-rce-small-drop", "truncation", 0.2, **DROP, dataset="deepglobe", lrg_size=49)
 def _small_rce(t: Tables) -> dict[str, Fact]:
-    c = truncated(t).query("rce <= 0.05")
+    drop = t.cut.query("rce <= 0.05").miou_drop
     return {
-        "printed": share(
-            c.miou_drop <= 0.05,
-            f"{{k}} of {{n}} networks with R_ce <= 0.05 drop by at most 5 % (largest {c.miou_drop.max():.1%}).",
-        ),
-        "approximation": share(c.miou_drop <= 0.10, "{k} of {n} by at most 10 %."),
-    }
+        "printed": share(drop <= 0.05, "{k} of {n} networks with R_ce <= 0.05 drop by at most 5 % (largest "
+                         f"{drop.max():.1%})."),
+        "approximation": share(drop <= 0.10, "{k} of {n} by at most 10 %."),
+    }  # fmt: skip
 
 
-@SENTENCES.test(
-    "con-block-close", lambda t: t.with_value("block", 0.2, metric="miou_drop", dataset="pascal", nu_max=32)
-)
+@sentence("con-block-close", "block", 0.2, **DROP, dataset="pascal", nu_max=32)
 def _block_close(t: Tables) -> dict[str, Fact]:
-    some = blocks(t).query("nu_max in (16, 32)")
-    two = some.query("nu_max == 32 and dataset != 'cityscapes'")
+    some = t.blocks.query("nu_max in (16, 32)")
+    two = some.query("nu_max == 32 and dataset != 'cityscapes'").miou_drop
     streets = some[some.dataset == "cityscapes"].miou_drop
     return {
-        "printed": share(
-            some.miou_drop <= 0.05,
-            "{k} of {n} networks trained on blocks of nu_max 16 and 32 stay within 5 %; "
-            f"on Cityscapes they lose {streets.min():.1%} to {streets.max():.1%}.",
-        ),
-        "corrected": share(
-            two.miou_drop <= 0.05,
-            f"On PASCAL and DeepGlobe at nu_max = 32 {{k}} of {{n}} do (at most {two.miou_drop.max():.1%}).",
-        ),
-    }
+        "printed": share(some.miou_drop <= 0.05, "{k} of {n} networks trained on blocks of nu_max 16 and 32 stay "
+                         f"within 5 %; on Cityscapes they lose {streets.min():.1%} to {streets.max():.1%}."),
+        "corrected": share(two <= 0.05, f"On PASCAL and DeepGlobe at nu_max = 32 {{k}} of {{n}} do (at most "
+                           f"{two.max():.1%})."),
+    }  # fmt: skip
 
 
-def agreement(tables: Tables) -> dict[str, pd.DataFrame]:
-    """Return the ordering comparisons at equal LRG size and pruning rate: between models and between data sets."""
-    c = cells(tables)
-    pairs = [("cityscapes", "pascal"), ("cityscapes", "deepglobe"), ("pascal", "deepglobe")]
-    by_set = pd.concat([drops.order(c, "dataset", *p) for p in pairs])
-    return {"models": drops.order(c, "model", "dan", "deeplabv3plus"), "datasets": by_set}
-
-
-@SENTENCES.test("con-results-agree", lambda t: t.with_value("rce", 0.001, dataset="cityscapes"))
+@sentence("con-results-agree", "rce", 0.001, dataset="cityscapes")
 def _agree(t: Tables) -> dict[str, Fact]:
-    parts = agreement(t)
+    parts = drops.agreement(t)
     same = {k: (f.rce_sign == f.drop_sign) & (f.rce_sign != 0) for k, f in parts.items()}
     said = parts["models"].rce_sign != 0
     return {
-        "printed": share(
-            pd.concat(same.values()),
-            "R_ce orders {k} of {n} pairs of networks as their drops are ordered; between the two models it ties in "
-            f"{int((~said).sum())} of {len(said)} and is right in {int(same['models'][said].sum())} of the other "
-            f"{int(said.sum())}.",
-        ),
+        "printed": share(pd.concat(same.values()), "R_ce orders {k} of {n} pairs of networks as their drops are "
+                         f"ordered; between the two models it ties in {int((~said).sum())} of {len(said)} and is right "
+                         f"in {int(same['models'][said].sum())} of the other {int(said.sum())}."),
         "corrected": share(same["datasets"], "Between data sets {k} of {n}."),
-    }
-
-
-def _alike(t: Tables, value: float, **where) -> Tables:
-    return t.with_value("truncation", value, metric="miou_drop", **where)
-
-
-def _miou(t: Tables, value: float, **where) -> Tables:
-    return t.with_value("truncation", value, metric="miou", **where)
+    }  # fmt: skip

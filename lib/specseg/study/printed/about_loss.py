@@ -7,26 +7,21 @@ import pandas as pd
 
 from specseg.study.printed.drops import rises, streets_exceed
 from specseg.study.printed.sentences import Fact, Sentences, share
-from specseg.study.printed.tables import CURVE, HALF_RCE, Tables, curves
+from specseg.study.printed.tables import CURVE, HALF_RCE, Tables
 
 SENTENCES = Sentences()
+sentence = SENTENCES.test
 
 
 def rce_table(tables: Tables) -> pd.DataFrame:
     """Return Table 1 with one row per model and data set and one column per band limit."""
-    return curves(tables).pivot(index=CURVE, columns="nu_max", values="rce")
+    return tables.curves.pivot(index=CURVE, columns="nu_max", values="rce")
 
 
 def times_nu(tables: Tables) -> pd.DataFrame:
     """Return R_ce x nu_max: constant along a row where R_ce falls like 1/nu, as a jump across the frame makes it."""
     table = rce_table(tables).drop(columns=256)
     return table.mul(table.columns.to_numpy(), axis=1)
-
-
-def constancy(tables: Tables) -> pd.Series:
-    """Return the largest over the smallest R_ce x nu_max from nu_max = 24 to 64, per model and data set."""
-    part = times_nu(tables).loc[:, 24:]
-    return part.max(axis=1) / part.min(axis=1)
 
 
 def same_in_both_models(tables: Tables) -> pd.DataFrame:
@@ -36,50 +31,41 @@ def same_in_both_models(tables: Tables) -> pd.DataFrame:
     return pd.DataFrame({"same": same.sum(axis=1), "n": same.shape[1]})
 
 
-def fall(tables: Tables) -> pd.Series:
-    """Return R_ce(8) / R_ce(32) per model and data set."""
-    table = rce_table(tables)
-    return table[8] / table[32]
-
-
-@SENTENCES.test("sec31-full-band-exact", lambda t: t.with_value("rce", 0.01, model="dan", nu_max=256))
+@sentence("sec31-full-band-exact", "rce", 0.01, model="dan", nu_max=256)
 def _full_band(t: Tables) -> Fact:
     worst = float(rce_table(t)[256].abs().max())
     return Fact(worst, f"Table 1 prints {worst:g} at nu_max = 256 in all six rows.")
 
 
-@SENTENCES.test("sec31-half-of-lrg", lambda t: t.with_text(band_limits=((513, 256), (65, 31))))
+@sentence("sec31-half-of-lrg", "text", band_limits=((513, 256), (65, 31)))
 def _half(t: Tables) -> dict[str, Fact]:
-    pairs = t.text.band_limits
-    half = max(abs(nu - size / 2) for size, nu in pairs)
-    less = max(abs(nu - (size - 1) // 2) for size, nu in pairs)
+    half = max(abs(nu - size / 2) for size, nu in t.text.band_limits)
+    less = max(abs(nu - (size - 1) // 2) for size, nu in t.text.band_limits)
     return {
         "printed": Fact(half, f"Half of the size misses the printed band limits by {half:g}."),
         "convention": Fact(less, f"nu_max = (size - 1)/2 meets every printed pair (largest error {less:g})."),
     }
 
 
-@SENTENCES.test("sec31-feature-grid", lambda t: t.with_text(grids=(513, 129, 17)))
+@sentence("sec31-feature-grid", "text", grids=(513, 129, 17))
 def _grids(t: Tables) -> Fact:
     image, grid, feature = t.text.grids
     worst = max(abs((image - 1) / 4 + 1 - grid), abs((image - 1) / 16 + 1 - feature))
     return Fact(worst, f"A {image} px image gives {grid} at stride 4 and {feature} at stride 16.")
 
 
-@SENTENCES.test("sec31-factor-of-ten", lambda t: t.with_value("rce", 0.001, nu_max=32))
+@sentence("sec31-factor-of-ten", "rce", 0.001, nu_max=32)
 def _ten(t: Tables) -> dict[str, Fact]:
-    ratio = fall(t)
-    near = share(
-        ratio.between(5, 20),
-        f"R_ce(8)/R_ce(32) is {ratio.min():.1f} to {ratio.max():.1f}; {{k}} of {{n}} lie within a factor of two of 10.",
-    )
+    ratio = rce_table(t)[8] / rce_table(t)[32]
     mean = float(np.exp(np.log(ratio).mean()))
-    return {"printed": near, "approximation": Fact(mean, f"Their geometric mean is {mean:.1f}.")}
+    return {
+        "printed": share(ratio.between(5, 20), f"R_ce(8)/R_ce(32) is {ratio.min():.1f} to {ratio.max():.1f}; {{k}} of "
+                         "{n} lie within a factor of two of 10."),
+        "approximation": Fact(mean, f"Their geometric mean is {mean:.1f}."),
+    }  # fmt: skip
 
 
-@SENTENCES.test(
-    "sec31-changes-after-8", lambda t: t.with_value("rce", 0.184, model="deeplabv3plus", dataset="pascal", nu_max=16)
-)
+@sentence("sec31-changes-after-8", "rce", 0.184, model="deeplabv3plus", dataset="pascal", nu_max=16)
 def _after_8(t: Tables) -> Fact:
     table = rce_table(t)
     change = -table.diff(axis=1).iloc[:, 1:] / np.diff(table.columns.to_numpy(float))
@@ -88,73 +74,55 @@ def _after_8(t: Tables) -> Fact:
                  f"cycle {(first / later).min():.1f} times the next.")  # fmt: skip
 
 
-@SENTENCES.test("sec31-band-16-to-32", lambda t: t.with_value("rce", 0.2, dataset="pascal", nu_max=24))
+@sentence("sec31-band-16-to-32", "rce", 0.2, dataset="pascal", nu_max=24)
 def _band(t: Tables) -> dict[str, Fact]:
-    part = curves(t).query("16 <= nu_max <= 32")
-    two, rest = part[part.dataset != "cityscapes"], part[part.dataset == "cityscapes"]
+    part = t.curves.query("16 <= nu_max <= 32")
+    two, rest = (part[(part.dataset == "cityscapes") == streets].rce for streets in (False, True))
     return {
-        "printed": share(
-            part.rce <= 0.1,
-            "{k} of {n} values of R_ce for 16 <= nu_max <= 32 are at most 0.1; on Cityscapes "
-            f"they are {rest.rce.min():.3f} to {rest.rce.max():.3f}.",
-        ),
-        "corrected": share(
-            two.rce <= 0.1, f"On PASCAL and DeepGlobe {{k}} of {{n}} are (at most {two.rce.max():.3f})."
-        ),
-    }
+        "printed": share(part.rce <= 0.1, "{k} of {n} values of R_ce for 16 <= nu_max <= 32 are at most 0.1; on "
+                         f"Cityscapes they are {rest.min():.3f} to {rest.max():.3f}."),
+        "corrected": share(two <= 0.1, f"On PASCAL and DeepGlobe {{k}} of {{n}} are (at most {two.max():.3f})."),
+    }  # fmt: skip
 
 
-@SENTENCES.test("sec31-cityscapes-rce-larger", lambda t: t.with_value("rce", 0.008, dataset="cityscapes", nu_max=64))
+@sentence("sec31-cityscapes-rce-larger", "rce", 0.008, dataset="cityscapes", nu_max=64)
 def _streets(t: Tables) -> Fact:
-    pairs = streets_exceed(curves(t).query("nu_max < 256"), "rce", ["model", "nu_max"])
-    ratio = (pairs.larger / pairs.smaller).min()
-    return share(
-        pairs.difference > 2 * HALF_RCE,
-        f"{{k}} of {{n}} comparisons at the same band limit, rounding included; the smallest ratio is {ratio:.2f}.",
-    )
+    pairs = streets_exceed(t.curves.query("nu_max < 256"), "rce", ["model", "nu_max"])
+    return share(pairs.difference > 2 * HALF_RCE, "{k} of {n} comparisons at the same band limit, rounding included; "
+                 f"the smallest ratio is {(pairs.larger / pairs.smaller).min():.2f}.")  # fmt: skip
 
 
-@SENTENCES.test("fig5a-larger-is-lower", lambda t: t.with_value("rce", 0.02, dataset="deepglobe", nu_max=48))
+@sentence("fig5a-larger-is-lower", "rce", 0.02, dataset="deepglobe", nu_max=48)
 def _falls(t: Tables) -> Fact:
-    steps = rises(curves(t), "nu_max", CURVE, value="rce")
-    return share(steps < 0, "{k} of {n} steps to a larger grid lower R_ce.")
+    return share(rises(t.curves, "nu_max", CURVE, value="rce") < 0, "{k} of {n} steps to a larger grid lower R_ce.")
 
 
-@SENTENCES.test("fig23-frequencies", lambda t: t.with_text(shown=("0", "M/4", "M")))
+@sentence("fig23-frequencies", "text", shown=("0", "M/4", "M"))
 def _captions(t: Tables) -> Fact:
-    said = ", ".join(t.text.captions[0])
-    return share(
-        [c == t.text.shown for c in t.text.captions],
-        f"{{k}} of {{n}} captions (Figs 2, 3) name the text's {', '.join(t.text.shown)}; they say {said}.",
-    )
+    return share([c == t.text.shown for c in t.text.captions], "{k} of {n} captions (Figs 2, 3) name the text's "
+                 f"{', '.join(t.text.shown)}; they say {', '.join(t.text.captions[0])}.")  # fmt: skip
 
 
-@SENTENCES.test("fn4-values", lambda t: t.with_value("rce", 0.06, dataset="deepglobe", nu_max=8))
+@sentence("fn4-values", "rce", 0.06, dataset="deepglobe", nu_max=8)
 def _footnote(t: Tables) -> dict[str, Fact]:
-    table = curves(t).set_index([*CURVE, "lrg_size"])["rce"]
+    table = t.curves.set_index([*CURVE, "lrg_size"])["rce"]
     one, (m, d, a, ra), (_, _, b, rb) = t.text.footnote4
     swapped = [one, (m, d, a, rb), (m, d, b, ra)]
     near, fixed = ([abs(table[m, d, s] - r) <= HALF_RCE for m, d, s, r in said] for said in (t.text.footnote4, swapped))
     return {
-        "printed": share(
-            near,
-            f"{{k}} of {{n}} values agree: Table 1 gives {table[m, d, a]:.3f} at LRG {a} and "
-            f"{table[m, d, b]:.3f} at LRG {b}, the footnote has them the other way round.",
-        ),
+        "printed": share(near, f"{{k}} of {{n}} values agree: Table 1 gives {table[m, d, a]:.3f} at LRG {a} and "
+                         f"{table[m, d, b]:.3f} at LRG {b}, the footnote has them the other way round."),
         "corrected": share(fixed, "With the two swapped {k} of {n} agree."),
-    }
+    }  # fmt: skip
 
 
-@SENTENCES.test(
-    "sec32-exceptions-small-rce",
-    lambda t: t.with_text(footnote4=(*t.text.footnote4[:2], ("dan", "cityscapes", 97, 0.75))),
-)
+@sentence("sec32-exceptions-small-rce", "text", footnote4=(("dan", "cityscapes", 97, 0.75),))
 def _small(t: Tables) -> Fact:
     worst = max(r for *_, r in t.text.footnote4)
     return Fact(worst, f"The largest of the three is {worst:.3f}.")
 
 
-@SENTENCES.test("sec32-rce-in-table-4", None)
+@sentence("sec32-rce-in-table-4", None)
 def _located(t: Tables) -> Fact:
     metrics = sorted(t.truncation.metric.unique())
     return share(["rce" in metrics], f"Table 4 holds {' and '.join(metrics)}, no R_ce; Table 1 does.")

@@ -1,4 +1,4 @@
-"""Cost sentences against Table 2 and A.1: savings, ratios, FLOPs per IoU (FPI), and which LRG size it chooses."""
+"""Cost sentences against Table 2 and A.1: ratios, FLOPs per IoU (FPI), and which LRG size it chooses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from specseg.study import cost
-from specseg.study.printed.tables import CURVE, FULL_GRID, HALF_GFLOPS, HALF_MIOU, SETUP
+from specseg.study.printed.tables import CURVE, FULL_GRID, HALF_GFLOPS, HALF_MIOU, SETUP, Tables
 
 MODEL_OF = {"DeepLab v3+": "deeplabv3plus", "Dan": "dan"}
 
@@ -36,22 +36,23 @@ def excess(gflops: pd.DataFrame, lrg_size: int) -> pd.DataFrame:
     return pd.DataFrame({"excess": a / b - 1, "low": (a - h) / (b + h) - 1, "high": (a + h) / (b - h) - 1})
 
 
-def savings(cells: pd.DataFrame) -> pd.DataFrame:
-    """Add the saved share of FLOPs and the lost share of mIoU, both against the unpruned network at LRG 129."""
-    full = cells[(cells.prune_rate == 0) & (cells.lrg_size == FULL_GRID)].groupby("model")["gflops"].first()
-    return cells.assign(saving=1 - cells.gflops / cells.model.map(full), loss=1 - cells.miou / cells.parent)
-
-
 def least(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     """Return for each model and data set the row with the smallest value in a column."""
     return rows.loc[rows.groupby(CURVE)[column].idxmin()]
 
 
-def optima(cells: pd.DataFrame) -> pd.DataFrame:
-    """Return `cost.optima` of the 24 setups, and `possible`: all sizes that rounding allows."""
-    groups = cells.groupby(SETUP, sort=False)
-    possible = [possible_optima(g.lrg_size, g.gflops, g.miou) for _, g in groups]
-    return cost.optima(cells, SETUP).assign(possible=possible)
+def optima(tables: Tables, finest: bool = False) -> pd.DataFrame:
+    """Return `cost.optima` of the 24 setups, and `possible`: all sizes that rounding allows.
+
+    `finest` takes the finest FLOPs that the paper prints: those of the unpruned networks follow from A.1's tenths by
+    `area_law`, to 0.1 GFLOP; the others are Table 2's integers.
+    """
+    possible = []
+    for (_, _, rate), own in tables.cells.groupby(SETUP, sort=False):
+        fine = finest and rate == 0
+        gflops = area_law(tables.constants, own.model, own.lrg_size) if fine else own.gflops
+        possible.append(possible_optima(own.lrg_size, gflops, own.miou, 0.1 if fine else HALF_GFLOPS))
+    return cost.optima(tables.cells, SETUP).assign(possible=possible)
 
 
 def possible_optima(size, gflops, miou, half_gflops: float = HALF_GFLOPS) -> tuple[int, ...]:
@@ -68,21 +69,6 @@ def possible_optima(size, gflops, miou, half_gflops: float = HALF_GFLOPS) -> tup
     return tuple(int(s) for i, s in enumerate(size) if best[i] <= np.delete(worst, i).min(initial=np.inf))
 
 
-def open_optima(cells: pd.DataFrame, constants: pd.DataFrame) -> pd.DataFrame:
-    """Return `optima` with `possible` from the finest FLOPs that the paper prints.
-
-    Those of the unpruned networks follow from A.1's tenths by `area_law`, to 0.1 GFLOP; the others are Table 2's
-    integers.
-    """
-    out = optima(cells)
-    for i, key in enumerate(out[SETUP].itertuples(index=False, name=None)):
-        if key[2] == 0:
-            own = cells[(cells[SETUP] == list(key)).all(axis=1)]
-            gflops = area_law(constants, own.model, own.lrg_size)
-            out.at[i, "possible"] = possible_optima(own.lrg_size, gflops, own.miou, half_gflops=0.1)
-    return out
-
-
 def moves(optima: pd.DataFrame, sizes: list[int]) -> pd.DataFrame:
     """Return how many steps in `sizes` the optimum moves over the pruning rates, for each model and data set.
 
@@ -97,8 +83,7 @@ def moves(optima: pd.DataFrame, sizes: list[int]) -> pd.DataFrame:
     for key, own in optima.groupby(CURVE):
         places = [[sizes.index(s) for s in found] for found in own.possible]
         spans = [max(p) - min(p) for p in itertools.product(*places)]
-        printed = [sizes.index(s) for s in own.lrg_size]
-        rows[key] = {"printed": max(printed) - min(printed), "least": min(spans), "most": max(spans)}
+        rows[key] = {"printed": np.ptp(own.lrg_size.map(sizes.index)), "least": min(spans), "most": max(spans)}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

@@ -38,23 +38,19 @@ def held_out(cells: pd.DataFrame, name: str) -> pd.Series:
     return pd.Series(rules.held_out(values(cells), PREDICTORS[name], whole=True), index=cells.index)
 
 
-def mean_errors(
-    cells: pd.DataFrame, threshold: float | None = None, names: Iterable[str] = tuple(PREDICTORS)
-) -> pd.Series:
+def mean_errors(cells: pd.DataFrame, threshold: float = np.inf, names: Iterable[str] = tuple(PREDICTORS)) -> pd.Series:
     """Return the mean absolute error of predictors on the truncated cells (with R_ce < threshold), data set held out.
 
     Training sets are not cut by the threshold, except for the line, which has the paper's rule.
     """
-    judged = (cells.lrg_size != FULL_GRID) & (True if threshold is None else cells.rce < threshold)
-    return pd.Series({n: (held_out(cells, n) - cells.miou_drop)[judged].abs().mean() for n in names})
+    judged = (cells.lrg_size != FULL_GRID) & (cells.rce < threshold)
+    return pd.Series({n: rules.missed(values(cells), PREDICTORS[n])[judged].mean() for n in names})
 
 
 def choose(cells: pd.DataFrame, predicted_drop) -> pd.DataFrame:
     """Return `cost.choices` of the printed cells with each setup's dataset and `hit` (the best size was chosen)."""
-    own = values(cells)
-    out = pd.DataFrame(cost.choices(own, np.asarray(predicted_drop, float)))
-    out["dataset"] = out["setup"].map(dict(zip(own["setup"], own["domain"], strict=True)))
-    return out.assign(hit=out["chosen"] == out["best"])
+    out = pd.DataFrame(cost.choices(values(cells), np.asarray(predicted_drop, float)))
+    return out.assign(dataset=cells.groupby(SETUP).dataset.first().to_numpy(), hit=out["chosen"] == out["best"])
 
 
 def regrets(cells: pd.DataFrame) -> pd.DataFrame:

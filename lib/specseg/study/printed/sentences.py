@@ -40,11 +40,14 @@ class Sentence:
 
 
 class Sentences(list[Sentence]):
-    """The sentences of a module, in order; `sentences.test(claim, broken)` adds the measure below it."""
+    """The sentences of a module, in order; `sentences.test(claim, ...)` adds the measure below it."""
 
-    def test(self, claim: str, broken: Change | None) -> Callable[[Measure], Measure]:
+    def test(self, claim: str, broken: Change | str | None, *value: float, **where) -> Callable[[Measure], Measure]:
+        """Take the mutant as a change of the tables, or as what `Tables.changed` takes."""
+        change = (lambda t: t.changed(broken, *value, **where)) if isinstance(broken, str) else broken
+
         def add(measure: Measure) -> Measure:
-            self.append(Sentence(claim, measure, broken))
+            self.append(Sentence(claim, measure, change))
             return measure
 
         return add
