@@ -135,9 +135,10 @@ table.index = pd.MultiIndex.from_tuples(
 )
 table.style.format("{:.3f}", na_rep="").set_properties(**{"font-weight": "bold"}, subset=[32])
 # %% tags=["remove-cell"]
-told = loss_tables.observations(pools, ratios) | learning.observations(found, scored)
+told = loss_tables.observations(pools, ratios)
+told |= learning.observations(found, scored)
 whole = watched.whole()
-told |= {watched.WITHIN: watched.observations(whole)}
+told |= watched.observations(whole)
 glue("loss_beyond", gate.span(told["fig1-loss-beyond-grid-small"], "{:.1%}"), display=False)
 glue("loss_factor", gate.span(told["tab1-factor-of-ten-r3"], "{:.1f}"), display=False)
 able = [p for p in pools if "left_out" not in p.observed(ratios)]
@@ -307,11 +308,11 @@ ranks.style.format("{:+.2f}", subset=list(ranks.columns[1:]))
 # $R_{ce}$ can move every value of Table 1, as shown above. Networks of land cover in native windows are not among
 # these: they do not pass the protocol's gate ({doc}`70_truncation_and_pruning`).
 # %% tags=["remove-input"]
-for claim, observations in told.items():
+for claim in findings.claims:
     record = trained.witness(whole if claim == watched.WITHIN else found)
-    for observation in observations:
+    for observation in told[claim]:
         findings.observe(claim, record=record, **observation)
-    if not observations:
+    if claim not in told:
         findings.not_run(claim, "no record of the setups that it speaks of: specseg sweep run "
                          f"{'snapshots' if claim == watched.WITHIN else 'loss_in_frequency'} --profile standard")
 findings.not_run("tab1-values-r4", "the paper's data sets and its trainings of ResNet-101 are not at hand; the setting "

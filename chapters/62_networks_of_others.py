@@ -215,8 +215,7 @@ glue("others_ahead", f"{sum(ahead)} of {len(ahead)}", display=False)
 glue("others_behind", f"{sum(behind)}", display=False)
 at33 = scale.points(scaled).pivot(index=["domain", "network"], columns=["scale", "share"], values="drop")
 glue("others_same_points", f"{(at33[2.0, 'an eighth'] > at33[0.5, 'a half']).sum()} of {len(at33)}", display=False)
-rules = ["R_ce", "R_ce, mirrored", *scale.RIVALS]
-errors = scale.table(scaled).set_index(["domain", "network"])[rules]
+errors = scale.table(scaled)
 rival = errors[[*scale.RIVALS]].mean().idxmin()
 glue("others_error", f"{errors['R_ce'].mean():.1%}", display=False)
 glue("others_error_rival", f"{errors[rival].mean():.1%} ({rival})", display=False)

@@ -80,7 +80,8 @@ def test_points_share_the_pictures_and_the_dose_is_contour_per_cell():
     half = points.set_index(["scale", "share"])["dose"]
     assert half[1.0, "a half"] == pytest.approx(2.5 / 64) and half[0.5, "a half"] == half[1.0, "a quarter"]
     fig = draw.dose(points)
-    assert len(fig.axes[0].lines) == 4 and study.table([made()])["drop 0.5"][0] > study.table([made()])["drop 2"][0]
+    assert len(fig.axes[0].lines) == 4 and half[0.5, "a half"] > half[2.0, "a half"]
+    assert study.table([made()])["no change"].tolist() == [made().errors["no change"][0]]
 
 
 def test_every_network_of_the_protocol_has_its_records():

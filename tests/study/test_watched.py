@@ -83,11 +83,11 @@ def test_within_one_training_a_rival_that_follows_time_as_well_leaves_no_lead(ro
         {"correlation": 1.0, "rival": -1.0, "lead": 0.0, "value": 0.0, "steps": 0})  # fmt: skip
     for network in SEEDS:  # the mIoU goes up and down, R_ce and the drops rise
         snapshots(root, network, stop=0, miou=[0.5, 0.6, 0.5, 0.6, 0.5, 0.6, 0.5, 0.6 + network.seed / 99])
-    told = watched.observations(watched.whole())
+    told = watched.observations(watched.whole())[watched.WITHIN]
     assert 0.3 < told[0]["value"] < 1 and judged(watched.WITHIN, told) == AGREES
     assert judged(watched.WITHIN, [o | {"left_out": "weak"} for o in told]) == NOT_RUN
 
 
 def test_a_training_with_an_early_stop_is_none_that_was_watched_to_its_end(root):
     snapshots(root, replace(SEEDS[0], seed=7), steps=(32, 64), stop=0, early=True)
-    assert watched.observations(watched.whole()) == []
+    assert not watched.observations(watched.whole())

@@ -77,6 +77,18 @@ def marked(rows: pd.DataFrame, pools: Sequence[Pool], ratios: dict[str, float]) 
     return rows.assign(untrained=[pair in out for pair in zip(rows["domain"], rows["model"], strict=True)])
 
 
+class Told(dict[str, list[dict]]):
+    """Claim -> what was observed of it, as keyword arguments of `Findings.observe`."""
+
+    def __missing__(self, claim: str) -> list[dict]:
+        return []
+
+    def tell(self, claim: str, note: str, *parts: dict, **more) -> None:
+        """Add an observation: the fields of its parts, the last first in case of doubt, and a note."""
+        fact = {key: value for part in (*parts, more) for key, value in part.items()}
+        self.setdefault(claim, []).append({**fact, "note": note})
+
+
 def about(domain: str, left_out: str = "") -> dict[str, str]:
     """Return the fields of any observation: of what it speaks, and why it sets no verdict, if it does not."""
     return {"domain": domain, **({"left_out": left_out} if left_out else {})}

@@ -14,8 +14,10 @@ import pandas as pd
 import torch
 
 from specseg.evidence import statistics as scores
+from specseg.evidence.fits import spearman
+from specseg.nets.networks import Network
 from specseg.spectral.spectrum import rim_products
-from specseg.study.gate import named, over_trainings, quality
+from specseg.study.gate import Told, named, over_trainings, quality
 from specseg.study.trained import Measured, Pool, pools, who
 from specseg.study.watched import first_steps
 
@@ -84,12 +86,13 @@ def course(measured: Measured) -> pd.DataFrame:
     return out.reset_index()
 
 
+def _about(network: Network) -> dict:
+    return {**who(network), "fold": network.fold, "seed": network.seed, "name": network.name}
+
+
 def courses(found: Sequence[Measured]) -> pd.DataFrame:
-    """Return the snapshots of all trainings below one another, with domain, kind, model, fold, seed before them."""
-    parts = []
-    for m in found:
-        n = m.network
-        parts.append(course(m).assign(name=n.name, **who(n), fold=n.fold, seed=n.seed))
+    """Return the snapshots of all trainings below one another, with domain, kind, model, fold, seed beside them."""
+    parts = [course(m).assign(**_about(m.network)) for m in found]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
@@ -114,11 +117,9 @@ def bands_learnt(one: pd.DataFrame) -> dict[str, float]:
     """Return what one training (`course`) did to each band, and the differences that the paper's sentences speak of.
 
     `fall <band>` in units of the first cross-entropy, `half <band>` the half-time; `low falls most` the low band's fall
-    minus the largest other, `low is first` the earliest half-time above 16 minus the low band's; `correlation` the
-    rank correlation of L_CE and mIoU over the snapshots.
+    minus the largest other, `low is first` the earliest half-time above 16 minus the low band's; `told apart` whether
+    any of these lies behind the first snapshot; `correlation` the rank correlation of L_CE and mIoU over the snapshots.
     """
-    from scipy import stats
-
     first, last = one.iloc[0], one.iloc[-1]
     fall = {b: float((first[b] - last[b]) / first["loss"]) for b in BANDS}
     half = {b: half_time(one["share"], one[b]) for b in BANDS}
@@ -126,19 +127,15 @@ def bands_learnt(one: pd.DataFrame) -> dict[str, float]:
         **{f"fall {b}": v for b, v in fall.items()}, **{f"half {b}": v for b, v in half.items()},
         "low falls most": fall[LOW] - max(fall[b] for b in HIGHER),
         "low is first": min(half[b] for b in LATE) - half[LOW],
-        "told apart": bool(max(half[LOW], *(half[b] for b in LATE)) > one["share"].iloc[1]),
+        "told apart": bool(max(half[b] for b in (LOW, *LATE)) > one["share"].iloc[1]),
         "first loss": float(first["loss"]), "zero at first": float(first["zero"]), "zero at last": float(last["zero"]),
-        "correlation": float(stats.spearmanr(one["loss"], one["miou"]).statistic),
+        "correlation": float(spearman(one["loss"], one["miou"])),
     }  # fmt: skip
 
 
 def learnt(found: Sequence[Measured]) -> pd.DataFrame:
     """Return one row per training: domain, kind, model, fold, seed and what `bands_learnt` gives."""
-    rows = []
-    for m in found:
-        n = m.network
-        rows.append({**who(n), "fold": n.fold, "seed": n.seed, "name": n.name, **bands_learnt(course(m))})
-    return pd.DataFrame(rows)
+    return pd.DataFrame([_about(m.network) | bands_learnt(course(m)) for m in found])
 
 
 def histogram_entropy(scored_by: Sequence[Measured]) -> float:
@@ -148,34 +145,30 @@ def histogram_entropy(scored_by: Sequence[Measured]) -> float:
     return float(-(shares * np.log(shares)).sum())
 
 
-def observations(found: Sequence[Measured], scored_by: Sequence[Measured]) -> dict[str, list[dict]]:
+def observations(found: Sequence[Measured], scored_by: Sequence[Measured]) -> Told:
     """Return claim -> what is observed of the course of trainings, a setup each, over its folds and seeds.
 
     Their rivals know nothing of the picture: one learns the classes' shares alone, the others follow time alone.
     """
-    table, told = learnt(found), {c: [] for c in COURSES}
-    by_name, watched = {m.network.name: m for m in scored_by}, learnt(first_steps(found))
+    told = Told()
+    by_name, watched = {m.network.name: m for m in scored_by}, {m.network.name: m for m in first_steps(found)}
     for pool in pools(found):
-        names = {m.network.name for m in pool.members}
-        own = table[table["name"].isin(names)]
-        early = watched[watched["name"].isin(names) & watched["told apart"]] if len(watched) else watched
+        own = learnt(pool.members)
+        early = learnt([watched[n] for n in own["name"] if n in watched])
+        early = early[early["told apart"]] if len(early) else early
         scored = [by_name[n] for n in own["name"] if n in by_name]
         blind = 1 - histogram_entropy(scored) / own["first loss"].mean() if scored else 0.0
         for claim, (quantity, form, null) in COURSES.items():
             mine = early if quantity == "low is first" and len(early) else own
             fact = {**over_trainings(mine[quantity]), **pool.observed(quality(scored))}
             if quantity == "low is first" and not mine["told apart"].all():
-                fact.setdefault("left_out", f"half-times inside the first {first_interval(pool):.0%} of the training, "
-                                            "before its first snapshot")  # fmt: skip
+                first = course(pool.members[0])["share"].iloc[1]
+                fact.setdefault("left_out", f"half-times inside the first {first:.0%} of the training, before its "
+                                            "first snapshot")  # fmt: skip
             fact |= {} if null == "" else {"null": blind if null == "shares" else null}
-            told[claim].append({**fact, "note": (
-                f"{named(pool.setup)}: {form.format(mine[quantity].mean())} (trainings: {len(mine)}).")})  # fmt: skip
+            words = form.format(mine[quantity].mean())
+            told.tell(claim, f"{named(pool.setup)}: {words} (trainings: {len(mine)}).", fact)
     return told
-
-
-def first_interval(pool: Pool) -> float:
-    """Return the part of a training before its first snapshot."""
-    return float(course(pool.members[0])["share"].iloc[1])
 
 
 def pictures(loss: Sequence[Measured], scored_by: Sequence[Measured]) -> pd.DataFrame:
@@ -183,15 +176,11 @@ def pictures(loss: Sequence[Measured], scored_by: Sequence[Measured]) -> pd.Data
 
     `loss` are records of loss_in_frequency, `scored_by` of networks. Raises ValueError when their pictures differ.
     """
-    by_name = {m.network.name: m for m in scored_by}
-    rows = []
-    for m in loss:
-        if (other := by_name.get(m.network.name)) is None:
-            continue
+    by_name, rows = {m.network.name: m for m in scored_by}, []
+    for m, other in ((m, by_name[m.network.name]) for m in loss if m.network.name in by_name):
         if [*map(str, m.arrays["names"])] != [*map(str, other.arrays["names"])]:
             raise ValueError(f"{m.network.name}: its records of loss and of scores hold different pictures")
         ious = scores.miou(other.arrays["counts"], [int(c) for c in other.arrays["scored"]])
-        n = m.network
         part = pd.DataFrame({"picture": m.arrays["names"], "loss": m.arrays["total"][0], "iou": ious})
-        rows.append(part.assign(**who(n), fold=n.fold, seed=n.seed))
+        rows.append(part.assign(**_about(m.network)))
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()

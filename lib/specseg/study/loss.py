@@ -15,6 +15,7 @@ import pandas as pd
 from specseg.data import label_spectra
 from specseg.nets import protocol
 from specseg.study import gate, learning, trained
+from specseg.study.gate import Told
 from specseg.study.printed.tables import Tables
 from specseg.study.trained import MEANS, PAPER_KIND, PLAIN, Pool, estimate
 
@@ -59,12 +60,12 @@ def side_by_side(rates: pd.DataFrame) -> pd.DataFrame:
     return trained.beside(printed(), ours[ours["nu_max"].isin(protocol.LIMITS)], "nu_max")
 
 
-def observations(pools: Sequence[Pool], ratios: dict[str, float]) -> dict[str, list[dict]]:
+def observations(pools: Sequence[Pool], ratios: dict[str, float]) -> Told:
     """Return claim -> what the spectra and R_ce of baselines say of Fig. 1 and Table 1, one observation a setup.
 
     `ratios` as `gate.quality`. R_ce in the main reading.
     """
-    told: dict[str, list[dict]] = {c: [] for c in CLAIMS}
+    told = Told()
     for pool in pools:
         limit, rises = grid_limit(pool), falling_steps(pool)
         half = limit // 2
@@ -86,19 +87,14 @@ def observations(pools: Sequence[Pool], ratios: dict[str, float]) -> dict[str, l
             "tab1-band-16-to-32-r3": ({**most, **pool.units}, f"at most {most['value']:.3f}, at {top}"),
         }  # fmt: skip
         for claim, (fact, words) in facts.items():
-            told[claim].append({**fact, **pool.observed(ratios), "note": f"{gate.named(pool.setup)}: {words}."})
+            told.tell(claim, f"{gate.named(pool.setup)}: {words}.", fact, pool.observed(ratios))
     for streets, other in trained.streets_against(pools):
         at, found = streets_ratio(streets, other)
-        told["tab1-streets-larger-r3"].append({**found, **trained.observed_pair(streets, other, ratios), "note": (
-            f"{gate.named(streets.setup)} over {gate.unit(other.setup)}: at least {found['value']:.2f} times, at "
-            f"{at}.")})  # fmt: skip
+        note = (
+            f"{gate.named(streets.setup)} over {gate.unit(other.setup)}: at least {found['value']:.2f} times, at {at}."
+        )
+        told.tell("tab1-streets-larger-r3", note, found, trained.observed_pair(streets, other, ratios))
     return told
-
-
-CLAIMS = (
-    "fig1-power-is-low", "fig1-logits-band-limited", "fig1-loss-beyond-grid-small", "tab1-decreasing-r3",
-    "tab1-factor-of-ten-r3", "tab1-band-16-to-32-r3", "tab1-streets-larger-r3",
-)  # fmt: skip
 
 
 def falling_steps(pool: Pool) -> list[bool]:

@@ -24,6 +24,7 @@ from specseg.nets import protocol as own
 from specseg.nets.third_party.protocol import HOMES, PAPER
 from specseg.study import gate, trained
 from specseg.study import third_party as others
+from specseg.study.gate import Told
 
 SCALES, SHARES = (0.5, 1.0, 2.0), ("a half", "a quarter", "an eighth")
 READINGS = {"R_ce": 0, "R_ce, mirrored": 1}
@@ -171,26 +172,21 @@ def read(profile: str = "standard") -> list[Scaled]:
     return sorted(out, key=lambda n: (place.index(n.domain), n.name not in once, n.name))
 
 
-def observations(found: Sequence[Scaled]) -> dict[str, list[dict]]:
+def observations(found: Sequence[Scaled]) -> Told:
     """Return claim -> one observation a network: the smaller step of its drops; the smallest lead of R_ce."""
-    told: dict[str, list[dict]] = {DOSE: [], FORETELLS: []}
+    told = Told()
     for net in found:
         for claim, parts in ((DOSE, net.steps), (FORETELLS, net.leads().values())):
             each = [trained.estimate(x) for x in parts]
             least = {k: min(e[k] for e in each) for k in ("value", "low", "high")}
-            words = "{value:+.2%} [{low:+.2%}, {high:+.2%}]".format(**least)
-            told[claim].append({**least, **net.about, "note": f"{net.title} on {net.domain}: {words}."})
+            told.tell(claim, f"{net.title} on {net.domain}: {gate.ends(least, '{:+.2%}')}.", least, net.about)
     return told
 
 
 def table(found: Sequence[Scaled]) -> pd.DataFrame:
-    """Return one row a network: domain, network, drops at an eighth of the grid by scale, errors by rule, left out."""
-    rows = []
-    for net in found:
-        drops = {f"drop {s:g}": net.views[s].scores(np.ones((1, len(net.views[s].names))))[1][0, -1] for s in SCALES}
-        errors = {rule: float(e[0]) for rule, e in net.errors.items()}
-        rows.append({"domain": net.domain, "network": net.title, **drops, **errors, "left out": net.left_out})
-    return pd.DataFrame(rows)
+    """Return the errors by rule, a row a network: index domain, network."""
+    index = pd.MultiIndex.from_tuples([(n.domain, n.title) for n in found], names=["domain", "network"])
+    return pd.DataFrame([{rule: float(e[0]) for rule, e in n.errors.items()} for n in found], index=index)
 
 
 def points(found: Sequence[Scaled]) -> pd.DataFrame:

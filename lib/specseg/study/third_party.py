@@ -24,6 +24,7 @@ from specseg.measure.truncation import LOGITS, LOW_PASS  # noqa: F401  (the chap
 from specseg.nets import protocol as own
 from specseg.nets.third_party import manifests, protocol
 from specseg.study import gate
+from specseg.study.gate import Told
 from specseg.study.loss import printed
 from specseg.study.trained import AVERAGES, PLAIN, Measured, Tested, estimate
 
@@ -180,20 +181,14 @@ def _stacked(drawn: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
     return np.array(drawn).transpose(2, 0, 1)
 
 
-CLAIMS = (
-    "fig5b-order-others", "tab1-range-others", "fig1-loss-beyond-grid-others", "tab1-factor-of-ten-others",
-    "tab1-streets-larger-others", "tab4-drop-small-others", "tab4-streets-larger-others", "tab4-fourier-others",
-)  # fmt: skip
-
-
-def observations(found: Sequence[Outside]) -> dict[str, list[dict]]:
+def observations(found: Sequence[Outside]) -> Told:
     """Return claim -> what the networks say of it on the paper's frame, one observation a network or a comparison."""
-    told: dict[str, list[dict]] = {c: [] for c in CLAIMS}
+    told = Told()
 
     def tell(claim: str, net: Outside, drawn: np.ndarray, form: str, words: str = "{}.", **about) -> None:
         fact = estimate(drawn)
         note = f"{net.title}: {words.format(gate.ends(fact, form))}"
-        told[claim].append({**fact, **net.units, **(about or net.about), "note": note})
+        told.tell(claim, note, fact, net.units, about or net.about)
 
     for net in found:
         tell("fig1-loss-beyond-grid-others", net, net.rate(64), "{:.3f}", "R_ce(64) = {}.")
@@ -214,10 +209,9 @@ def observations(found: Sequence[Outside]) -> dict[str, list[dict]]:
             where = f"{TITLES['cityscapes']} against {TITLES['voc2012']}"
             tell(claim, streets, each[at], form, words.format(at), domain=where)
     for row in inside(found).to_dict("records"):
-        told["tab1-range-others"].append({
-            "value": float(row["inside"]), "domain": f"{TITLES[row['dataset']]}, {row['nu_max']} cycles", "note": (
-                f"{TITLES[row['dataset']]}, {row['nu_max']}: {row['least']:.2g} to {row['most']:.2g}, printed "
-                f"{' and '.join(f'{v:g}' for v in row['printed'])}.")})  # fmt: skip
+        where, listed = f"{TITLES[row['dataset']]}, {row['nu_max']}", " and ".join(f"{v:g}" for v in row["printed"])
+        note = f"{where}: {row['least']:.2g} to {row['most']:.2g}, printed {listed}."
+        told.tell("tab1-range-others", note, value=float(row["inside"]), domain=f"{where} cycles")
     told["fig5b-order-others"] = ordered(order(found))
     return told
 

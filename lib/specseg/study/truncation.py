@@ -16,6 +16,7 @@ import pandas as pd
 from specseg.measure.truncation import FULL
 from specseg.nets.networks import Network
 from specseg.study import gate, trained
+from specseg.study.gate import Told
 from specseg.study.printed.tables import Tables
 from specseg.study.trained import PAPER_KIND, Measured, Pool, estimate
 
@@ -88,27 +89,18 @@ def streets_difference(streets: Pool, other: Pool) -> dict[str, float]:
 
 
 GIVES_BACK = "beyond-training-gives-back"
-CLAIMS = (
-    "tab4-drop-small-r3", "tab4-monotone-r3", "tab4-streets-larger-r3", "sec32-pruning-leaves-drop-r3",
-    "tab4-fourier-like-bilinear", "sec32-arbitrary-features", "fig4-optima-r3", "fig4-optima-insensitive-r3",
-)  # fmt: skip
 
 
-def observations(pools: Sequence[Pool], ratios: dict[str, float], best: pd.DataFrame) -> dict[str, list[dict]]:
+def observations(pools: Sequence[Pool], ratios: dict[str, float], best: pd.DataFrame) -> Told:
     """Return claim -> what truncation says of Table 4 and Fig. 4, one observation a setup.
 
     `ratios` as `gate.quality`; `best` are the optima of FPI by printed costs, as `cost.optima` gives them with
     `inside` (the paper's range).
     """
-    told: dict[str, list[dict]] = {c: [] for c in CLAIMS}
-
-    def tell(claim: str, note: str, *about: dict, **fact) -> None:
-        for part in about:
-            fact = part | fact
-        told[claim].append({**fact, "note": note})
+    told = Told()
 
     def count(claim: str, held: Sequence[bool], note: str, about: dict) -> None:
-        tell(claim, note.format(k=sum(held), n=len(held)), about, value=int(sum(held)), n=len(held))
+        told.tell(claim, note.format(k=sum(held), n=len(held)), about, value=int(sum(held)), n=len(held))
 
     base = [p for p in pools if p.setup.is_baseline]
     for pool in base:
@@ -120,14 +112,15 @@ def observations(pools: Sequence[Pool], ratios: dict[str, float], best: pd.DataF
         if any(method == "encoder" for method, _ in pool.conditions):
             found["sec32-arbitrary-features"] = pool.drop("encoder"), "{:.1%}"
         for claim, (drawn, form) in found.items():
-            tell(claim, f"{name}: {gate.ends(estimate(drawn), form)}.", estimate(drawn), pool.units, seen)
+            told.tell(claim, f"{name}: {gate.ends(estimate(drawn), form)}.", estimate(drawn), pool.units, seen)
         count("tab4-monotone-r3", falls(pool), f"{name}: no rise in {{k}} of {{n}} steps to a smaller grid.", seen)
     for streets, other in trained.streets_against(base):
         gap = streets_difference(streets, other)
         at = gap.pop("share")
-        tell("tab4-streets-larger-r3", f"{gate.named(streets.setup)} minus {gate.unit(other.setup)}: "
-             f"{gate.ends(gap, '{:+.1%}')} at {at:g} of the grid.",
-             gap, trained.observed_pair(streets, other, ratios))  # fmt: skip
+        note = (
+            f"{gate.named(streets.setup)} minus {gate.unit(other.setup)}: {gate.ends(gap, '{:+.1%}')} at {at:g} of the"
+        )
+        told.tell("tab4-streets-larger-r3", f"{note} grid.", gap, trained.observed_pair(streets, other, ratios))
     for line in rate_lines(pools):
         about = Pool([m for p in line for m in p.members[:1]]).observed(ratios)
         about["domain"] = f"pruned {about['domain']}"
@@ -136,9 +129,8 @@ def observations(pools: Sequence[Pool], ratios: dict[str, float], best: pd.DataF
     for _, own, (parent, pruned) in _pruned(pools):
         if own.setup.prune_encoder:  # the paper prunes no decoder alone
             effect = estimate(pruned - parent)
-            tell("sec32-pruning-leaves-drop-r3",
-                 f"{gate.named(own.setup)}: drop {gate.ends(effect, '{:+.2%}')} against unpruned.",
-                 effect, own.units, own.observed(ratios))  # fmt: skip
+            note = f"{gate.named(own.setup)}: drop {gate.ends(effect, '{:+.2%}')} against unpruned."
+            told.tell("sec32-pruning-leaves-drop-r3", note, effect, own.units, own.observed(ratios))
     about = {(p.setup.domain, p.setup.model): p.observed(ratios) for p in base}
     for key, own in best.groupby(["domain", "model"], sort=False):
         name, rates = f"{about[key]['domain']}, {gate.MODELS[key[1]]}", own["prune_rate"].nunique()
@@ -227,18 +219,18 @@ def retrained(found: Sequence[Measured]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def given_back(found: Sequence[Measured], ratios: dict[str, float]) -> list[dict]:
+def given_back(found: Sequence[Measured], ratios: dict[str, float]) -> Told:
     """Return the share of the drop at an eighth of the grid that further training there gives back, one a setup.
 
     `found` as for `retrained`. The interval is over pictures; trainings are the units, which fewer than three leave
     open: how far two of one start lie apart is not known.
     """
-    facts = []
+    told = Told()
     for base, own, cut, there in _trained_on(found):
         if own.setup.lrg_size == base.at_share(0.125):
             share = estimate((cut - there) / cut)
             origins = Pool([m._replace(network=m.network.origin) for m in own.members])
-            facts.append({**share, "null": 0.0, "over": "trainings", "units": len(own.keys), **origins.observed(ratios),
-                          "note": f"{gate.named(origins.setup)}: truncated {cut[0]:.1%}, trained on there "
-                          f"{there[0]:.1%}: {gate.ends(share, '{:.0%}')} given back."})  # fmt: skip
-    return facts
+            told.tell(GIVES_BACK, f"{gate.named(origins.setup)}: truncated {cut[0]:.1%}, trained on there "
+                      f"{there[0]:.1%}: {gate.ends(share, '{:.0%}')} given back.", share, origins.observed(ratios),
+                      null=0.0, over="trainings", units=len(own.keys))  # fmt: skip
+    return told

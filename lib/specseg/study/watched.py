@@ -15,6 +15,7 @@ from specseg.evidence import statistics as scores
 from specseg.evidence.fits import spearman
 from specseg.measure.loss import rates_of
 from specseg.study import gate, trained
+from specseg.study.gate import Told
 from specseg.study.trained import Measured
 
 FIRST = 64  # the last of the first steps
@@ -56,13 +57,13 @@ def whole(profile: str = "standard") -> list[Measured]:
     return trained.read("snapshots", profile, stop=0, early=False)
 
 
-def observations(found: Sequence[Measured], profile: str = "standard") -> list[dict]:
+def observations(found: Sequence[Measured], profile: str = "standard") -> Told:
     """Return what whole trainings say of R_ce and drops within one, a setup each."""
     ratios = gate.quality(trained.read("networks", profile))
-    told = []
+    told = Told()
     for pool in trained.pools(found):
         mine = pd.DataFrame([within(m) for m in pool.members])
-        told.append({**gate.over_trainings(mine["value"]), **pool.observed(ratios), "note": (
-            f"{gate.named(pool.setup)}: correlation {mine['correlation'].mean():+.2f}, of mIoU "
-            f"{mine['rival'].mean():+.2f} (trainings: {len(mine)}).")})  # fmt: skip
+        by, rival = mine["correlation"].mean(), mine["rival"].mean()
+        note = f"{gate.named(pool.setup)}: correlation {by:+.2f}, of mIoU {rival:+.2f} (trainings: {len(mine)})."
+        told.tell(WITHIN, note, gate.over_trainings(mine["value"]), pool.observed(ratios))
     return told
