@@ -9,22 +9,23 @@ blocks. Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 2.1 and 3.3.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from specseg.data.domains import domain
 from specseg.evidence import statistics
 from specseg.evidence.records import Record
 from specseg.evidence.verdicts import FEWEST
 from specseg.study import gate, trained
+from specseg.study.gate import Told
 from specseg.study.predictor_cells import Found
 from specseg.study.printed.tables import Tables
 from specseg.study.trained import PAPER_KIND, Measured, Pool, estimate
 
-KIND_OF = {"voc2012": "objects", "dubai": "land cover", "camvid": "streets"}
 CLOSE_KINDS = ("objects", "land cover")
 
 
@@ -153,77 +154,53 @@ CLAIMS = {
 }
 
 
-def observations(found: Found) -> tuple[list[dict], dict[str, str]]:
-    """Return the observations of Table 3's claims, and claim -> reason of those that cannot be observed yet.
+def observations(found: Found) -> Told:
+    """Return the observations of Table 3's claims; CLAIMS says what is lacking where there is none.
 
-    Every difference of two trainings bears the spread of trainings.
+    Every difference of two trainings bears the spread of trainings, so there is none before that is known.
     """
-    blocks, spread = pairs(found), noise([*found.networks, *found.truncation])
-    if not blocks or spread is None:
-        why = "networks trained on blocks, and three seeds of a fully labelled one: not both on record"
-        return [], dict.fromkeys(CLAIMS, why)
-    ratios, facts = gate.quality(found.networks, found.blocks), []
-    for claim, tell in zip(CLAIMS, (_steps, _close, _coarse, _gaps, _budget), strict=True):
-        for pools, fact in tell(found if tell is _budget else blocks, spread):
-            about = trained.observed_pair(*pools, ratios) if len(pools) == 2 else pools[0].observed(ratios)
-            facts.append({"claim_id": claim, **about, **fact})
-    seen = {f["claim_id"] for f in facts}
-    return facts, {claim: why for claim, why in CLAIMS.items() if claim not in seen}
+    blocks, spread, told = pairs(found), noise([*found.networks, *found.truncation]), Told()
+    ratios = gate.quality(found.networks, found.blocks)
 
+    def tell(
+        claim: str, pool: Pool, drawn: np.ndarray, each: Sequence[float], words: str, *about: dict, **more
+    ) -> None:
+        fact = spread.widen(drawn, each, more.pop("pairs", 0))
+        note = words.format(f"{fact['value']:+.1%}", ends=gate.ends(fact, "{:+.1%}"))
+        told.tell(claim, note, *(about or (pool.observed(ratios),)), fact, **more)
 
-Told = Iterator[tuple[tuple[Pool, ...], dict]]  # the setups that a fact is about, and the fact
-
-
-def _steps(found: Sequence[Pair], spread: Noise) -> Told:
-    """The fall of the mIoU at each step to coarser blocks, full labels first, as part of the finer network's."""
-    for who, own in itertools.groupby(sorted(found, key=_who), key=_who):
+    if spread is None:
+        return told
+    for who, own in itertools.groupby(sorted(blocks, key=_who), key=_who):  # each step to coarser blocks
         line = sorted(own, key=lambda p: -p.nu_max)
         for pair, before in zip(line, [line[0].base, *(p.weak for p in line)], strict=False):
-            fall = spread.widen(before.drop(of=pair.weak), each(before, pair.weak))
-            note = f"{who} to {pair.nu_max}: {gate.ends(fall, '{:+.1%}')}."
-            yield (pair.weak,), {**fall, "mutant": -1.0, "note": note}
-
-
-def _close(found: Sequence[Pair], spread: Noise) -> Told:
-    """The drop at nu_max = 32, the paper's frequency, and at 16, its share of the grid's band limit."""
-    for pair in found:
+            tell("tab3-monotone-r3", pair.weak, before.drop(of=pair.weak), each(before, pair.weak),
+                 f"{who} to {pair.nu_max}: {{ends}}.", mutant=-1.0)  # fmt: skip
+    for pair in blocks:  # 32 is the paper's frequency, 16 its share of the grid's band limit
         if pair.nu_max in (32, 16) and pair.weak.setup.home.kind in CLOSE_KINDS:
-            drop = spread.widen(pair.drop, each(*pair))
-            note = f"{_who(pair)} at nu_max = {pair.nu_max}: drop {gate.ends(drop, '{:+.1%}')}."
-            yield (pair.weak,), {**drop, "mutant": 1.0, "note": note}
-
-
-def _coarse(found: Sequence[Pair], spread: Noise) -> Told:
-    """The drop at nu_max = 8, mean over the models of a domain, each a training of its own."""
-    coarsest = [p for p in found if p.nu_max == 8 and p.weak.setup.home.kind == "objects"]
-    for name in dict.fromkeys(p.weak.setup.domain for p in coarsest):
+            tell("tab3-objects-close-r3", pair.weak, pair.drop, each(*pair),
+                 f"{_who(pair)} at nu_max = {pair.nu_max}: drop {{ends}}.", mutant=1.0)  # fmt: skip
+    coarsest = [p for p in blocks if p.nu_max == 8 and p.weak.setup.home.kind == "objects"]
+    for name in dict.fromkeys(p.weak.setup.domain for p in coarsest):  # a domain's models, each a training of its own
         own = [p for p in coarsest if p.weak.setup.domain == name]
-        pairs = [each(*p) for p in own]
-        worth = len(own) ** 2 / sum(1 / len(p) for p in pairs)
-        drop = spread.widen(np.mean([p.drop for p in own], 0), sum(pairs, []), worth)
-        yield (own[0].weak,), {**drop, "mutant": 0.0, "note": (
-            f"At {own[0].nu_max} cycles, mean of {len(own)} models: drop {gate.ends(drop, '{:+.1%}')}; the paper's two "
-            "lose 13 and 14 %.")}  # fmt: skip
-
-
-def _gaps(found: Sequence[Pair], spread: Noise) -> Told:
-    """How much more streets lose than another kind of scene at one band limit, with one model."""
-    by_weak = {p.weak: p for p in found}
-    for streets, other in trained.streets_against([*by_weak]):
+        drops = [each(*p) for p in own]
+        tell("tab3-coarse-blocks-r3", own[0].weak, np.mean([p.drop for p in own], 0), sum(drops, []),
+             f"At 8 cycles, mean of {len(own)} models: drop {{ends}}; the paper's two lose 13 and 14 %.", mutant=0.0,
+             pairs=len(own) ** 2 / sum(1 / len(d) for d in drops))  # fmt: skip
+    by_weak = {p.weak: p for p in blocks}
+    for streets, other in trained.streets_against([*by_weak]):  # how much more streets lose at one band limit
         one, two = by_weak[streets], by_weak[other]
         if one.nu_max == two.nu_max and one.nu_max in (32, 16, 8):
             drives, rest = each(*one), each(*two)
-            gap = spread.widen(one.drop - two.drop, drives, 1 / (1 / len(drives) + 1 / len(rest)))
-            yield (streets, other), {**gap, "note": f"{_who(one)} at {one.nu_max}: {gap['value']:+.1%}."}
-
-
-def _budget(found: Found, spread: Noise) -> Told:
+            tell("tab3-streets-larger-r3", streets, one.drop - two.drop, drives, f"{_who(one)} at {one.nu_max}: {{}}.",
+                 trained.observed_pair(streets, other, ratios),
+                 pairs=1 / (1 / len(drives) + 1 / len(rest)))  # fmt: skip
     for row in equal_budget(found).to_dict("records"):
-        gain = np.array([row[k] for k in ("value", "low", "high")]) / row["miou_few"]
-        gap = spread.widen(gain, row["each"])
-        yield (row["pool"],), {**gap, "mutant": -1.0, "note": (
-            f"One decision per block along contours as the unit of labour: {gap['value']:+.1%} mIoU, blocks of nu_max "
-            f"= {row['nu_max']} against {row['images']} full labels.")}  # fmt: skip
+        tell("sec21-weak-labels-cost-effective", row["pool"],
+             np.array([row[k] for k in ("value", "low", "high")]) / row["miou_few"], row["each"],
+             "One decision per block along contours as the unit of labour: {} mIoU, blocks of nu_max = "
+             f"{row['nu_max']} against {row['images']} full labels.", mutant=-1.0)  # fmt: skip
+    return told
 
 
 def each(one: Pool, two: Pool) -> list[float]:
@@ -237,24 +214,21 @@ def _who(pair: Pair) -> str:
     return gate.named(pair.weak.setup)
 
 
-def coarse(sets: dict[str, Record]) -> tuple[list[dict], dict[str, str]]:
+def coarse(sets: dict[str, Record]) -> Told:
     """Return the observations of the claims on coarse labels, one per label set, from records of labels."""
-    claims = {
-        "fig6-coarse-contour": ("miou", "block_majority", ("miou", "no contour"), "blocks agree with the true labels"),
-        "sec1-coarse-contour-like-lrg": ("miou", "polygon_block", ("miou", "no contour"),
-                                         "polygons with as many values agree with the blocks"),
-        "sec1-inaccuracy-is-high-frequency": ("power_beyond", "error", ("power_beyond", "truth"),
-                                              "share of the blocks' error above nu_max"),
-    }  # fmt: skip
-    if not sets:
-        return [], dict.fromkeys(claims, "no label set has a record of experiments/labels.py yet")
-    facts = []
-    for claim, (metric, kind, mutant, words) in claims.items():
+    told = Told()
+    for claim, of, blind, words in (
+        ("fig6-coarse-contour", ("miou", "block_majority"), ("miou", "no contour"),
+         "blocks agree with the true labels"),
+        ("sec1-coarse-contour-like-lrg", ("miou", "polygon_block"), ("miou", "no contour"),
+         "polygons with as many values agree with the blocks"),
+        ("sec1-inaccuracy-is-high-frequency", ("power_beyond", "error"), ("power_beyond", "truth"),
+         "share of the blocks' error above nu_max"),
+    ):  # fmt: skip
         for name, record in sets.items():
             rows = record.rows[record.rows["table"] == "coarse"].set_index(["metric", "kind"])
-            own = {c: float(rows.loc[(metric, kind), c]) for c in ("value", "low", "high", "n")}
-            units, blind = int(own.pop("n")), float(rows.loc[mutant, "value"])
-            facts.append({"claim_id": claim, **own, "mutant": blind, "null": blind, "record": record, "units": units,
-                          "domain": f"{KIND_OF.get(name, name)} ({name})", "over": "pictures",
-                          "note": f"{name}: {words}, {gate.ends(own, '{:.3f}')}."})  # fmt: skip
-    return facts, {}
+            own, null = rows.loc[of, ["value", "low", "high"]].astype(float).to_dict(), float(rows.loc[blind, "value"])
+            told.tell(claim, f"{name}: {words}, {gate.ends(own, '{:.3f}')}.", own, mutant=null, null=null,
+                      record=record, units=int(rows.loc[of, "n"]), over="pictures",
+                      domain=f"{domain(name.removesuffix('2012')).kind} ({name})")  # fmt: skip
+    return told

@@ -15,11 +15,11 @@ from specseg.nets.networks import Network
 from specseg.study import gate, rules
 from specseg.study import predictors as pr
 from specseg.study.cost import choices
+from specseg.study.gate import Told
 from specseg.study.predictor_cells import Cells
 from specseg.study.rules import OWN
 from specseg.study.trained import estimate
 
-Fact = dict
 BELOW = rules.PRINTED["threshold"]
 BLIND = rules.rule("LRG size, mean elsewhere")  # knows neither network nor labels; fixed, not chosen in hindsight
 CLAIMS = (
@@ -42,54 +42,82 @@ def best_rules(cells: Cells) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def truncation(cells: Cells, each: Cells) -> tuple[list[Fact], dict[str, str]]:
+def truncation(cells: Cells, each: Cells) -> tuple[Told, dict[str, str]]:
     """Return the observations of Fig. 5's claims, and claim -> reason of those that cannot be observed yet.
 
     `cells` are setups, `each` the same networks one by one. Each domain is held out and judged by itself.
     """
-    facts = [f for name, own in each.parts().items() for f in (_correlates(name, own), *_slopes(name, own))]
-    domains = cells.parts()
+    told, domains = Told(), cells.parts()
+    for name, own in each.parts().items():
+        told.tell("fig5b-positive-r3", *_correlates(own.cut().values(), unit(name)))
+        for setup, few in own.cut(BELOW).parts("setup").items():
+            if len(few.table) >= 3:
+                fact = _over(name, few, pr.slope(few.values(drawn=True)))
+                told.tell("fig5b-slope-r3", f"{setup}: {gate.ends(fact, '{:.2f}')}.", fact, null=0.0)
     if len(domains) > 1 and np.isfinite(rules.held_out(cells.values(), OWN)).all():
-        errors, small = pr.errors(cells), pr.errors(cells, below=BELOW)
-        facts += [_estimates(name, own, errors, small) for name, own in domains.items()]
-        facts += _chooses(cells)
+        _unseen(told, cells)
     for other, part in pr.streets(cells).groupby("other", sort=False):
         drop, rce, both = (int(part[c].sum()) for c in ("drop_larger", "rce_larger", "both"))
-        facts.append({
-            "claim_id": "sec32-streets-explained-r3", "value": both, "n": len(part), "mutant": 0,
-            "domain": f"streets against {unit(other)}",
-            "note": f"In {len(part)} comparisons with {unit(other)} at one share of the grid the drop on streets is "
-                    f"larger in {drop}, R_ce in {rce}, both in {both}.",
-        })  # fmt: skip
-    seen, names = {f["claim_id"] for f in facts}, ", ".join(domains) or "no domain"
+        note = (f"In {len(part)} comparisons with {unit(other)} at one share of the grid the drop on streets is larger "
+                f"in {drop}, R_ce in {rce}, both in {both}.")  # fmt: skip
+        told.tell("sec32-streets-explained-r3", note, gate.about(f"streets against {unit(other)}"), value=both,
+                  n=len(part), mutant=0)  # fmt: skip
+    names = ", ".join(domains) or "no domain"
     reason = f"records of {names} alone; at least two domains with trained networks are needed"
-    return facts, {c: reason for c in CLAIMS if c not in seen}
+    return told, {c: reason for c in CLAIMS if c not in told}
 
 
-def blocks(cells: Cells) -> tuple[list[Fact], dict[str, str]]:
+def _correlates(values: rules.Values, of: str) -> tuple[str, dict]:
+    """Rank correlation over all cells of a domain, beside that of the grid's size alone, and at one size by network."""
+    value, null, own = (float(f(values, c)) for f, c in ((pr.ranked, "rce"), (pr.ranked, "lrg"), (pr.between, "rce")))
+    note = f"{of}: Spearman {value:.2f} over {len(values['drop'])} cells of {len(set(values['setup']))} networks"
+    note += f", grid size alone {null:.2f}" + f"; between networks at one size {own:+.2f}" * bool(np.isfinite(own))
+    return f"{note}.", {"value": value, "domain": of, "null": null}
+
+
+def _unseen(told: Told, cells: Cells) -> None:
+    """Each domain held out: the error of R_ce's line over that of the mean elsewhere; the regret of what each picks."""
+    errors, small, values = pr.errors(cells), pr.errors(cells, below=BELOW), cells.values(drawn=True)
+    best, variant = errors.best(rules.RIVALS), errors.best([r for r in rules.RULES if r.needs == "R_ce"])
+    picks = [choices(values, rules.held_out(values, r)) for r in (OWN, BLIND)]
+    for k, (name, part) in enumerate(cells.parts().items()):
+        own, blind = (errors.drawn[r.name][:, k] for r in (OWN, BLIND))
+        note = (f"{unit(name)} held out: the line in R_ce misses by {own[0]:.3f}, the mean elsewhere by {blind[0]:.3f}; "
+                f"in hindsight the best rule without a network ({best}) by {errors.drawn[best][0, k]:.3f}, the best "
+                f"with R_ce ({variant}) by {errors.drawn[variant][0, k]:.3f}.")  # fmt: skip
+        if OWN.name in small.drawn:
+            line, mean = (small.drawn[r.name][0, k] for r in (OWN, BLIND))
+            note += f" Where R_ce < 0.2: {line:.3f} against {mean:.3f}."
+        told.tell("fig5b-estimates-r3", note, _over(name, part, own / blind))
+        at = np.isin(picks[0]["setup"], part.table["setup"])
+        regret, null = (p["regret"][:, at].mean(1) for p in picks)
+        hits = int((picks[0]["chosen"] == picks[0]["best"])[0, at].sum())
+        told.tell("sec32-choose-lrg-r3", f"{unit(name)}: mean regret {regret[0]:.2%}, {hits} of {at.sum()} sizes hit; "
+                  f"the mean elsewhere {null[0]:.2%}.", _over(name, part, regret), null=float(null[0]))  # fmt: skip
+
+
+def blocks(cells: Cells) -> tuple[Told, dict[str, str]]:
     """Return the observations of Fig. 7's claims, and claim -> reason of those that cannot be observed yet."""
-    facts, missing, domains = [], {}, cells.parts()
+    told, missing, domains = Told(), {}, cells.parts()
     for name, own in domains.items():
-        found, cut = pr.resample(own, pr.ranked, ("rce", "drop")), own.cut()
-        facts.append({
-            "claim_id": "fig7-strong-r3", **found, "domain": unit(name), "over": "setups",
-            "units": own.table["setup"].nunique(), "null": float(pr.ranked(cut.values(), "lrg")),
-            "note": f"{unit(name)}: Spearman {found['value']:.2f} over {len(cut.table)} cells.",
-        })  # fmt: skip
-    if not facts:
-        missing["fig7-strong-r3"] = f"networks trained on blocks: records of {len(domains)} setup(s), two are needed"
+        found, values = pr.resample(own, pr.ranked, ("rce", "drop")), own.cut().values()
+        note = f"{unit(name)}: Spearman {found['value']:.2f} over {len(values['drop'])} cells."
+        told.tell("fig7-strong-r3", note, found, gate.about(unit(name)), over="setups",
+                  units=own.table["setup"].nunique(), null=float(pr.ranked(values, "lrg")))  # fmt: skip
+    if not domains:
+        missing["fig7-strong-r3"] = "networks trained on blocks: records of 0 setup(s), two are needed"
     ceiling = rules.rule(rules.NAMES["block_majority"])
     errors = pr.errors(cells, (OWN, ceiling)) if len(domains) > 1 else None
-    if errors and len(errors.drawn) == 2:
-        for k, (name, own) in enumerate(domains.items()):
-            a, b = (errors.drawn[r.name][:, k] for r in (OWN, ceiling))
-            facts.append(_held_out("sec33-rce-estimates-r3", name, own, a / b, (
-                f"the line in R_ce misses by {a[0]:.3f}, one minus the labels' own mIoU by {b[0]:.3f}.")))  # fmt: skip
-    else:
+    if errors is None or len(errors.drawn) < 2:
         missing["sec33-rce-estimates-r3"] = "networks trained on blocks: " + (
             f"records of {len(domains)} domain(s), two are needed" if errors is None else
             "too few band limits of a domain lie below the R_ce to which the line is fitted")  # fmt: skip
-    return facts, missing
+        return told, missing
+    for k, (name, own) in enumerate(domains.items()):
+        a, b = (errors.drawn[r.name][:, k] for r in (OWN, ceiling))
+        told.tell("sec33-rce-estimates-r3", f"{unit(name)} held out: the line in R_ce misses by {a[0]:.3f}, one minus "
+                  f"the labels' own mIoU by {b[0]:.3f}.", _over(name, own, a / b))  # fmt: skip
+    return told, missing
 
 
 def unit(domain: str) -> str:
@@ -100,10 +128,6 @@ def unit(domain: str) -> str:
 def _over(name: str, cells: Cells, drawn: np.ndarray) -> dict:
     """Return the fields of an observation of a drawn number of one domain: of what, its interval over pictures."""
     return {**estimate(drawn), "domain": unit(name), "over": "clusters", "units": int(cells.table["clusters"].min())}
-
-
-def _held_out(claim: str, name: str, cells: Cells, drawn: np.ndarray, words: str) -> Fact:
-    return {"claim_id": claim, **_over(name, cells, drawn), "note": f"{unit(name)} held out: {words}"}
 
 
 def by_network(each: Cells) -> pd.DataFrame:
@@ -129,50 +153,3 @@ def orders(each: Cells) -> pd.DataFrame:
              for (name, model, share), own in many.groupby([*keys, "share"], sort=False)]  # fmt: skip
     table = pd.DataFrame(found, columns=[*keys, "share", "value"])
     return table.pivot_table("value", keys, "share", sort=False).reset_index().rename_axis(columns=None)
-
-
-def _correlates(name: str, each: Cells) -> Fact:
-    """Rank correlation over all cells of a domain, beside that of the grid's size alone, and at one size by network."""
-    values = each.cut().values()
-    value, null, own = (float(f(values, c)) for f, c in ((pr.ranked, "rce"), (pr.ranked, "lrg"), (pr.between, "rce")))
-    said = f"{unit(name)}: Spearman {value:.2f} over {len(values['drop'])} cells of "
-    said += f"{len(set(values['setup']))} networks, grid size alone {null:.2f}"
-    said += f"; between networks at one size {own:+.2f}" if np.isfinite(own) else ""
-    return {"claim_id": "fig5b-positive-r3", "value": value, "domain": unit(name), "null": null, "note": f"{said}."}
-
-
-def _slopes(name: str, each: Cells) -> list[Fact]:
-    """Slope below R_ce = 0.2 of each of a domain's networks, with its interval over pictures."""
-    facts = []
-    for setup, own in each.cut(BELOW).parts("setup").items():
-        if len(own.table) >= 3:
-            fact = _over(name, own, pr.slope(own.values(drawn=True)))
-            facts.append({"claim_id": "fig5b-slope-r3", **fact, "null": 0.0,
-                          "note": f"{setup}: {gate.ends(fact, '{:.2f}')}."})  # fmt: skip
-    return facts
-
-
-def _estimates(name: str, cells: Cells, errors: pr.Errors, small: pr.Errors) -> Fact:
-    off, k = errors.table[name], errors.domains.index(name)
-    best, variant = errors.best(rules.RIVALS), errors.best([r for r in rules.RULES if r.needs == "R_ce"])
-    said = (f"the line in R_ce misses by {off[OWN.name]:.3f}, the mean elsewhere by {off[BLIND.name]:.3f}; in "
-            f"hindsight the best rule without a network ({best}) by {off[best]:.3f}, the best with R_ce ({variant}) by "
-            f"{off[variant]:.3f}.")  # fmt: skip
-    if OWN.name in small.drawn:
-        said += f" Where R_ce < 0.2: {small.table[name][OWN.name]:.3f} against {small.table[name][BLIND.name]:.3f}."
-    own, rival = (errors.drawn[r.name][:, k] for r in (OWN, BLIND))
-    return _held_out("fig5b-estimates-r3", name, cells, own / rival, said)
-
-
-def _chooses(cells: Cells) -> list[Fact]:
-    """Regret of R_ce's choice by domain, beside that of the mean elsewhere; intervals over pictures."""
-    values, facts = cells.values(drawn=True), []
-    own, blind = (choices(values, rules.held_out(values, r)) for r in (OWN, BLIND))
-    for name, part in cells.parts().items():
-        at = np.isin(own["setup"], part.table["setup"])
-        regret, null = own["regret"][:, at].mean(1), float(blind["regret"][0, at].mean())
-        hits = int((own["chosen"] == own["best"])[0, at].sum())
-        facts.append({"claim_id": "sec32-choose-lrg-r3", **_over(name, part, regret), "null": null, "note": (
-            f"{unit(name)}: mean regret {regret[0]:.2%}, {hits} of {at.sum()} sizes hit; the mean elsewhere "
-            f"{null:.2%}.")})  # fmt: skip
-    return facts
