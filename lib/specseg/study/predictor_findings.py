@@ -82,9 +82,10 @@ def _unseen(told: Told, cells: Cells) -> None:
     picks = [choices(values, rules.held_out(values, r)) for r in (OWN, BLIND)]
     for k, (name, part) in enumerate(cells.parts().items()):
         own, blind = (errors.drawn[r.name][:, k] for r in (OWN, BLIND))
-        note = (f"{unit(name)} held out: the line in R_ce misses by {own[0]:.3f}, the mean elsewhere by {blind[0]:.3f}; "
-                f"in hindsight the best rule without a network ({best}) by {errors.drawn[best][0, k]:.3f}, the best "
-                f"with R_ce ({variant}) by {errors.drawn[variant][0, k]:.3f}.")  # fmt: skip
+        note = (f"{unit(name)} held out: the line in R_ce misses by {own[0]:.3f}, the mean elsewhere by "
+                f"{blind[0]:.3f}; in hindsight the best rule without a network ({best}) by "
+                f"{errors.drawn[best][0, k]:.3f}, the best with R_ce ({variant}) by "
+                f"{errors.drawn[variant][0, k]:.3f}.")  # fmt: skip
         if OWN.name in small.drawn:
             line, mean = (small.drawn[r.name][0, k] for r in (OWN, BLIND))
             note += f" Where R_ce < 0.2: {line:.3f} against {mean:.3f}."

@@ -46,9 +46,9 @@ class View(NamedTuple):
         return View(list(names), *(None if x is None else x[:, rows] for x in self[1:]))
 
     def scores(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the mIoU, (draws,), and the relative drops of the three cuts, (draws, 3)."""
-        whole, *cut = (scores.miou(scores.pooled(c, w)) for c in self.counts)
-        return whole, np.stack([(whole - c) / whole for c in cut], -1)
+        """Return the mIoU, (draws, 1), and the relative drops of the three cuts, (draws, 3)."""
+        whole, *cut = (scores.miou(scores.pooled(c, w))[:, None] for c in self.counts)
+        return whole, (whole - np.hstack(cut)) / whole
 
     def rates(self, w: np.ndarray, reading: int) -> np.ndarray:
         """Return R_ce at half of each cut's size, (draws, 3)."""
@@ -67,6 +67,16 @@ def _once(net: others.Outside) -> View:
     losses = np.stack([one.losses(v) for v in VARIANTS[:2]])
     at = [1 + net.limits.index((s - 1) // 2) for s in others.SIZES]
     return View(net.names, counts, losses[..., 0], losses[..., at])
+
+
+class Pair(NamedTuple):
+    """Drawn numbers at once the scale and at another, on the pictures that both have: mIoU, drops, those of the labels;
+    `factors`: reading -> R_ce there over R_ce here."""
+
+    miou: tuple[np.ndarray, np.ndarray]
+    drop: tuple[np.ndarray, np.ndarray]
+    lost: tuple[np.ndarray, np.ndarray]
+    factors: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,49 +99,42 @@ class Scaled:
         return [self.cluster(n) for n in self.views[1.0].names]
 
     @cached_property
-    def draws(self) -> np.ndarray:
-        """How often each draw takes each picture, after a row of ones; equal for all networks of a data set."""
-        drawn = scores.weights(self.clusters, seed=zlib.crc32(self.domain.encode()))
-        return np.vstack([np.ones(len(self.clusters)), drawn])
-
-    def pair(self, one: float, two: float) -> tuple[np.ndarray, View, View, View, View]:
-        """Return the draws, and of two scales the network's views and the labels', of the pictures that both have."""
-        there = set(self.views[one].names) & set(self.views[two].names)
-        columns = [k for k, n in enumerate(self.views[1.0].names) if n in there]
-        names = [self.views[1.0].names[k] for k in columns]
-        return self.draws[:, columns], *(kind[s].of(names) for kind in (self.views, self.labels) for s in (one, two))
+    def pairs(self) -> dict[float, Pair]:
+        """The other scale -> it beside once the scale; the draws are equal for all networks of a data set."""
+        drawn, out = scores.weights(self.clusters, seed=zlib.crc32(self.domain.encode())), {}
+        for other in (0.5, 2.0):
+            columns = [k for k, n in enumerate(self.views[1.0].names) if n in self.views[other].names]
+            w, names = (
+                np.vstack([np.ones(len(columns)), drawn[:, columns]]),
+                [self.views[1.0].names[k] for k in columns],
+            )
+            (here, there), labels = ([kind[s].of(names) for s in (1.0, other)] for kind in (self.views, self.labels))
+            miou, drop = zip(here.scores(w), there.scores(w), strict=True)
+            factors = {word: there.rates(w, k) / here.rates(w, k) for word, k in READINGS.items()}
+            out[other] = Pair(miou, drop, tuple(x.scores(w)[1] for x in labels), factors)
+        return out
 
     @cached_property
     def left_out(self) -> str:
         """Why it sets no verdict, or ""."""
-        least = self.ratio
-        for other in (0.5, 2.0):
-            w, here, there, *_ = self.pair(1.0, other)
-            least = min(least, self.ratio * float(there.scores(w[:1])[0][0] / here.scores(w[:1])[0][0]))
+        least = self.ratio * min(1.0, *(float(there[0, 0] / here[0, 0]) for (here, there), *_ in self.pairs.values()))
         return "" if least >= own.GATE else f"too weak to judge at a scale: {least:.1f} times the mIoU of colour alone"
 
     @cached_property
     def steps(self) -> list[np.ndarray]:
         """The drop at the smaller scale less that at the larger, mean over the shares: half to once, once to twice."""
-        out = []
-        for small, large in ((0.5, 1.0), (1.0, 2.0)):
-            w, here, there, *_ = self.pair(small, large)
-            out.append((here.scores(w)[1] - there.scores(w)[1]).mean(-1))
-        return out
+        (once, half), (here, twice) = (self.pairs[s].drop for s in (0.5, 2.0))
+        return [(half - once).mean(-1), (here - twice).mean(-1)]
 
     @cached_property
     def errors(self) -> dict[str, np.ndarray]:
         """Rule -> mean absolute error of the drops foretold from once the scale, over shares and both directions."""
         out: dict[str, np.ndarray] = {}
-        for other in (0.5, 2.0):
-            w, here, there, labels, labels_there = self.pair(1.0, other)
-            (miou, drop), (miou_there, wanted) = here.scores(w), there.scores(w)
-            ratios = {word: there.rates(w, k) / here.rates(w, k) for word, k in READINGS.items()}
-            by_labels = labels_there.scores(w)[1] / labels.scores(w)[1]
-            lacks = ((1 - miou_there) / (1 - miou))[:, None]
-            ratios |= dict(zip(RIVALS, (1 / other, by_labels, lacks, 1.0), strict=True))
-            for rule, ratio in ratios.items():
-                out[rule] = out.get(rule, 0.0) + np.abs(drop * ratio - wanted).mean(-1) / 2
+        for other, pair in self.pairs.items():
+            (miou, there), (drop, wanted), (lost, lost_there) = pair[:3]
+            rivals = 1 / other, lost_there / lost, (1 - there) / (1 - miou), 1.0
+            for rule, factor in (pair.factors | dict(zip(RIVALS, rivals, strict=True))).items():
+                out[rule] = out.get(rule, 0.0) + np.abs(drop * factor - wanted).mean(-1) / 2
         return out
 
     def leads(self, reading: str = "R_ce") -> dict[str, np.ndarray]:
@@ -141,8 +144,7 @@ class Scaled:
     @property
     def about(self) -> dict:
         """The fields of any observation of it."""
-        units = {"over": "clusters", "units": len(set(self.clusters))}
-        return {**gate.about(self.domain, self.left_out), **units}
+        return {**gate.about(self.domain, self.left_out), "over": "clusters", "units": len(set(self.clusters))}
 
 
 def read(profile: str = "standard") -> list[Scaled]:
