@@ -35,7 +35,7 @@ from specseg.figures import labels as sliders
 from specseg.figures import loss as names
 from specseg.figures import truncation as draw
 from specseg.nets import protocol, tiny
-from specseg.study import cost, fpi, gate, trained
+from specseg.study import cost, gate, trained
 from specseg.study import loss as loss_tables
 from specseg.study import truncation as tables
 
@@ -174,9 +174,9 @@ if len(effects):
 # same share of the grid.
 # %% tags=["remove-input"]
 clock = [r for r in records.find("latency") if r.profile == "standard"]
-costs = pd.concat([fpi.costs(findings.use(clock[-1]).rows if clock else None), fpi.own_costs(pools)])
-ours, theirs = fpi.values(pools, costs), fpi.printed_values(costs)
-both = [fpi.relative_scores(rows, costs) for rows in (ours, theirs)]
+costs = pd.concat([cost.costs(findings.use(clock[-1]).rows if clock else None), cost.own_costs(pools)])
+ours, theirs = cost.values(pools, costs), cost.printed_values(costs)
+both = [cost.relative_scores(rows, costs) for rows in (ours, theirs)]
 figures.show(
     draw.cost_and_score(gate.marked(both[0], pools, ratios), both[1]),
     caption="mIoU over cost, both as parts of the unpruned full network's; a line a pruning rate, its number at the "
@@ -191,9 +191,9 @@ figures.show(
 # that shrinks pictures 32 times, which makes the decoder dear ({doc}`55_networks_and_cost`). The paper describes one
 # that shrinks them 16 times. Our own networks have a small encoder, and a clock counts what FLOPs do not.
 # %% tags=["remove-input"]
-known = [c for c in (fpi.PRINTED, fpi.STRIDE16, fpi.OWN, fpi.SECONDS) if c in set(costs["cost"])]
+known = [c for c in (cost.PRINTED, cost.STRIDE16, cost.OWN, cost.SECONDS) if c in set(costs["cost"])]
 unpruned = {who: rows[rows["prune_rate"] == 0] for who, rows in (("paper", theirs), ("ours", ours))}
-panels = [("the paper's mIoU, printed FLOPs", unpruned["paper"][unpruned["paper"]["cost"] == fpi.PRINTED])]
+panels = [("the paper's mIoU, printed FLOPs", unpruned["paper"][unpruned["paper"]["cost"] == cost.PRINTED])]
 panels += [(f"our mIoU, {c}", unpruned["ours"][unpruned["ours"]["cost"] == c]) for c in known]
 figures.show(
     draw.fpi(pd.concat(unpruned.values()), [(n, gate.marked(rows, pools, ratios)) for n, rows in panels]),
@@ -209,11 +209,11 @@ keys = ["cost", *tables.KEYS, "prune_rate"]
 best = pd.concat([cost.optima(rows, keys).assign(who=who) for who, rows in (("paper", theirs), ("ours", ours))])
 best = best[best["sizes"] == len(draw.SHARES)]  # pruned networks were timed at three sizes only
 best = gate.marked(best.assign(inside=best["share"].between(0.25, 0.5)), pools, ratios)
-told = tables.observations(pools, ratios, best[(best["who"] == "ours") & (best["cost"] == fpi.PRINTED)])
+told = tables.observations(pools, ratios, best[(best["who"] == "ours") & (best["cost"] == cost.PRINTED)])
 told |= tables.given_back(on, ratios)
 able = best[(best["who"] == "ours") & ~best["untrained"]].groupby("cost")["inside"].agg(["sum", "size"])
-glue("cut_optima", f"{able.loc[fpi.PRINTED, 'sum']} of {able.loc[fpi.PRINTED, 'size']}", display=False)
-glue("cut_clock", f"{able.loc[fpi.SECONDS, 'sum']} of {able.loc[fpi.SECONDS, 'size']}" if fpi.SECONDS in able.index
+glue("cut_optima", f"{able.loc[cost.PRINTED, 'sum']} of {able.loc[cost.PRINTED, 'size']}", display=False)
+glue("cut_clock", f"{able.loc[cost.SECONDS, 'sum']} of {able.loc[cost.SECONDS, 'size']}" if cost.SECONDS in able.index
      else "none", display=False)  # fmt: skip
 steps = [t for t in told["tab4-monotone-r3"] if not t.get("left_out")]
 glue("cut_monotone", f"{sum(t['value'] for t in steps)} of {sum(t['n'] for t in steps)}", display=False)

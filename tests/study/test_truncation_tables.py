@@ -13,7 +13,7 @@ from specseg.evidence import ledger, paper
 from specseg.evidence import statistics as scores
 from specseg.nets import flops
 from specseg.nets.networks import Network
-from specseg.study import cost, fpi, trained
+from specseg.study import cost, trained
 from specseg.study import loss as loss_tables
 from specseg.study import truncation as tables
 
@@ -106,8 +106,8 @@ def test_streets_against_each_other_kind(found):
 
 def test_every_observation_fits_its_claim(found):
     base, ratios = trained.pools(found), {m.network.name: 3.0 for m in found}
-    costs = fpi.costs()
-    best = cost.optima(fpi.values(base, costs).query("cost == @fpi.PRINTED"), [*tables.KEYS, "prune_rate"])
+    costs = cost.costs()
+    best = cost.optima(cost.values(base, costs).query("cost == @cost.PRINTED"), [*tables.KEYS, "prune_rate"])
     best = best.assign(inside=best["share"].between(0.25, 0.5))
     told, findings = tables.observations(base, ratios, best), ledger.open("70_truncation_and_pruning", profile="smoke")
     assert set(told) == set(findings.claims) - {"tab4-values-r4", tables.GIVES_BACK}
@@ -185,19 +185,19 @@ def test_costs_are_relative_to_the_full_network():
         for form, rate, size, value in (("full", 0.0, 129, 1.0), ("full", 0.0, 65, 0.9), ("masked", 0.4, 129, 1.1),
                                         ("removed", 0.4, 65, 0.5))
     ])  # fmt: skip
-    table = fpi.costs(latency)
+    table = cost.costs(latency)
     keyed = table.set_index(["cost", "model", "prune_rate", "share"])["value"]
     assert (table[(table["share"] == 1) & (table["prune_rate"] == 0)]["value"] == 1).all()
-    assert keyed[fpi.PRINTED, "deeplabv3plus", 0.6, 0.125] == pytest.approx(28 / 139)
-    assert keyed[fpi.SECONDS, "dan", 0.4, 0.5] == 0.5 and keyed[fpi.SECONDS, "dan", 0.0, 0.5] == 0.9
-    assert len(keyed[fpi.SECONDS]) == 3, "networks with filters set to zero are no cheaper network"
-    assert fpi.SECONDS not in set(fpi.costs()["cost"])
+    assert keyed[cost.PRINTED, "deeplabv3plus", 0.6, 0.125] == pytest.approx(28 / 139)
+    assert keyed[cost.SECONDS, "dan", 0.4, 0.5] == 0.5 and keyed[cost.SECONDS, "dan", 0.0, 0.5] == 0.9
+    assert len(keyed[cost.SECONDS]) == 3, "networks with filters set to zero are no cheaper network"
+    assert cost.SECONDS not in set(cost.costs()["cost"])
 
 
 def test_the_papers_optima_are_found_again():
     """The same as by loops over the printed tables."""
-    ours = cost.optima(fpi.printed_values(fpi.costs()), KEYS)
-    ours = ours[ours["cost"] == fpi.PRINTED].set_index(["model", "domain", "prune_rate"])["lrg_size"]
+    ours = cost.optima(cost.printed_values(cost.costs()), KEYS)
+    ours = ours[ours["cost"] == cost.PRINTED].set_index(["model", "domain", "prune_rate"])["lrg_size"]
     flop = {(r.model, float(r.prune_rate), int(r.lrg_size)): r.value for r in paper.table("2").itertuples()}
     miou: dict[tuple, dict[int, float]] = {}
     for r in pd.concat([paper.table("4a"), paper.table("4b")]).query("metric == 'miou'").itertuples():
@@ -208,33 +208,33 @@ def test_the_papers_optima_are_found_again():
 
 
 def test_fpi_of_a_network_is_cost_over_miou(found):
-    costs = fpi.costs()
-    table = fpi.values(trained.pools(found), costs)
+    costs = cost.costs()
+    table = cost.values(trained.pools(found), costs)
     assert set(table["prune_rate"]) == {0.0, 0.6}, "a pruned decoder alone has no printed cost"
-    row = table.query("cost == @fpi.PRINTED and domain == 'camvid' and share == 0.5").iloc[0]
+    row = table.query("cost == @cost.PRINTED and domain == 'camvid' and share == 0.5").iloc[0]
     miou = trained.pools(trained.plain(found))[2].miou("bilinear", 33)[0]
     assert row["fpi"] == pytest.approx(107 / 139 / miou)
     best = cost.optima(table, KEYS)
-    one = best.query("cost == @fpi.PRINTED and domain == 'voc' and prune_rate == 0").iloc[0]
-    part = table.query("cost == @fpi.PRINTED and domain == 'voc' and prune_rate == 0").set_index("share")["fpi"]
+    one = best.query("cost == @cost.PRINTED and domain == 'voc' and prune_rate == 0").iloc[0]
+    part = table.query("cost == @cost.PRINTED and domain == 'voc' and prune_rate == 0").set_index("share")["fpi"]
     assert one["share"] == part.idxmin() and one["sizes"] == 7
     assert one["margin"] == pytest.approx(part.sort_values().iloc[1] / part.min() - 1)
 
 
 def test_own_costs_count_our_networks():
     pools = trained.pools([trained.Measured(n, pd.DataFrame(), {}) for n in (VOC, PRUNED)])
-    table = fpi.own_costs(pools).set_index(["prune_rate", "share"])["value"]
+    table = cost.own_costs(pools).set_index(["prune_rate", "share"])["value"]
     full, half = (flops.count("deeplabv3plus", backbone="efficientnet_lite0", width=128, input_size=257, lrg_size=s,
                               rule=flops.CONV).total for s in (65, 33))  # fmt: skip
     assert table[0.0, 1.0] == 1 and table[0.0, 0.5] == pytest.approx(half / full) and table[0.6, 1.0] < 1
 
 
 def test_scores_and_costs_as_parts_of_the_full_network(found):
-    costs = fpi.costs()
-    table = fpi.relative_scores(fpi.values(trained.pools(found), costs), costs)
+    costs = cost.costs()
+    table = cost.relative_scores(cost.values(trained.pools(found), costs), costs)
     whole = table[(table["share"] == 1) & (table["prune_rate"] == 0)]
     assert (whole[["cost", "miou"]] == 1).all(axis=None) and (table["miou"] <= 1).all()
-    theirs = fpi.relative_scores(fpi.printed_values(costs), costs)
+    theirs = cost.relative_scores(cost.printed_values(costs), costs)
     assert len(theirs) == 168 and theirs["miou"].min() == pytest.approx(0.267 / 0.664, rel=1e-6)
 
 

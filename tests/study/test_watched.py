@@ -13,7 +13,7 @@ from specseg.evidence import records
 from specseg.evidence.claims import load_claims
 from specseg.evidence.verdicts import AGREES, NOT_RUN, Observation, judge
 from specseg.nets.networks import Network
-from specseg.study import learning, trained, watched
+from specseg.study import learning, trained
 
 STEPS = (0, 1, 2, 4, 8, 16, 32, 64)
 SEEDS = tuple(Network("voc", seed=s) for s in range(3))
@@ -59,13 +59,13 @@ def judged(claim, observations):
 def test_first_steps_stand_before_the_later_snapshots_of_the_record(root):
     claim, scored = "fig1-low-band-learnt-first", trained.read("networks")
     found = trained.read("loss_in_frequency")
-    assert watched.first_steps(found) == []
+    assert learning.first_steps(found) == []
     before = learning.observations(found, scored)
     for network in SEEDS[:2]:
         snapshots(root, network)
     assert "2 trainings" in learning.observations(found, scored)[claim][0]["left_out"]
     snapshots(root, SEEDS[2])
-    new = watched.first_steps(found)
+    new = learning.first_steps(found)
     course = learning.course(new[0])
     assert course["step"].tolist() == [*STEPS, 100, 200, 400] and course["miou"].iloc[3] == pytest.approx(0.104)
     told = learning.observations(found, scored)
@@ -78,16 +78,16 @@ def test_within_one_training_a_rival_that_follows_time_as_well_leaves_no_lead(ro
     for network in SEEDS:
         snapshots(root, network, stop=0, miou=better)
     (one, *_) = trained.read("snapshots", stop=0)
-    assert watched.within(one)["steps"] == (better >= 0.3).sum()
-    assert watched.within(one) | {"steps": 0} == pytest.approx(
+    assert learning.within(one)["steps"] == (better >= 0.3).sum()
+    assert learning.within(one) | {"steps": 0} == pytest.approx(
         {"correlation": 1.0, "rival": -1.0, "lead": 0.0, "value": 0.0, "steps": 0})  # fmt: skip
     for network in SEEDS:  # the mIoU goes up and down, R_ce and the drops rise
         snapshots(root, network, stop=0, miou=[0.5, 0.6, 0.5, 0.6, 0.5, 0.6, 0.5, 0.6 + network.seed / 99])
-    told = watched.observations(watched.whole())[watched.WITHIN]
-    assert 0.3 < told[0]["value"] < 1 and judged(watched.WITHIN, told) == AGREES
-    assert judged(watched.WITHIN, [o | {"left_out": "weak"} for o in told]) == NOT_RUN
+    told = learning.observations_within(learning.whole())[learning.WITHIN]
+    assert 0.3 < told[0]["value"] < 1 and judged(learning.WITHIN, told) == AGREES
+    assert judged(learning.WITHIN, [o | {"left_out": "weak"} for o in told]) == NOT_RUN
 
 
 def test_a_training_with_an_early_stop_is_none_that_was_watched_to_its_end(root):
     snapshots(root, replace(SEEDS[0], seed=7), steps=(32, 64), stop=0, early=True)
-    assert not watched.observations(watched.whole())
+    assert not learning.observations_within(learning.whole())

@@ -31,14 +31,19 @@ def quality(scored_by: Sequence[Measured], others: Sequence[Measured] = ()) -> d
     """
     found, colour = {}, {}
     for m in scored_by:
-        miou = m.rows[m.rows["metric"] == "miou"].set_index("predictor")["value"]
-        colour[_pictures(m.network)] = float(miou.drop("network").max())
-        found[m.network.name] = float(miou["network"]) / colour[_pictures(m.network)]
+        own, colour[_pictures(m.network)] = beside_colour(m)
+        found[m.network.name] = own / colour[_pictures(m.network)]
     for m in others:
-        if m.network.name not in found and _pictures(m.network) in colour:
-            miou = m.rows[m.rows["metric"] == "miou"]["value"]
-            found[m.network.name] = float(miou.iloc[0]) / colour[_pictures(m.network)]
+        if _pictures(m.network) in colour:
+            miou = m.rows[m.rows["metric"] == "miou"]["value"].iloc[0]
+            found.setdefault(m.network.name, float(miou) / colour[_pictures(m.network)])
     return found
+
+
+def beside_colour(scored: Measured) -> tuple[float, float]:
+    """Return the mIoU of a network and that of the best classifier by colour alone, of its record of networks."""
+    miou = scored.rows[scored.rows["metric"] == "miou"].set_index("predictor")["value"]
+    return float(miou["network"]), float(miou.drop("network").max())
 
 
 def _pictures(network: Network) -> tuple:

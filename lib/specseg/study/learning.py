@@ -1,8 +1,9 @@
-"""What a training does to the loss in each frequency band, and how cross-entropy and IoU go together.
+"""What a training does to the loss in each frequency band, how cross-entropy and IoU go together, R_ce within one.
 
 Bands hold the rims max(|u|, |v|) = nu of their range, in cycles per frame; a band's loss is the sum of Re L_ce(nu) over
 it, in nats per pixel, forward 1/N. Bands above zero are negative in a network that beats the histogram of classes.
-Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 2.1 and 3.1.
+Statistics and rivals of trainings that were watched are those of the protocol (book/method.md).
+Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 2.1, 3.1 and 3.2.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ import torch
 
 from specseg.evidence import statistics as scores
 from specseg.evidence.fits import spearman
+from specseg.measure.loss import rates_of
 from specseg.nets.networks import Network
 from specseg.spectral.spectrum import rim_products
 from specseg.study.gate import Told, named, over_trainings, quality
-from specseg.study.trained import Measured, Pool, pools, who
-from specseg.study.watched import first_steps
+from specseg.study.trained import Measured, Pool, pools, read, who
 
 BANDS = {"0 to 8": (0, 8), "9 to 16": (9, 16), "17 to 32": (17, 32), "33 to 64": (33, 64)}
 COURSES = {  # claim -> quantity of `bands_learnt`, its words, what knows nothing gets ("shares": from those of classes)
@@ -27,6 +28,8 @@ COURSES = {  # claim -> quantity of `bands_learnt`, its words, what knows nothin
     "fig1-low-band-learnt-first": ("low is first", "{:+.1%} of the training", ""),
     "sec21-ce-falls-iou-rises": ("correlation", "rank correlation {:+.2f}", -1.0),
 }
+FIRST = 64  # the last of the first steps, of trainings that were watched
+WITHIN = "fig5b-within-training"
 LOW, HIGHER, LATE = "0 to 8", ("9 to 16", "17 to 32", "33 to 64"), ("17 to 32", "33 to 64")
 
 
@@ -184,3 +187,50 @@ def pictures(loss: Sequence[Measured], scored_by: Sequence[Measured]) -> pd.Data
         part = pd.DataFrame({"picture": m.arrays["names"], "loss": m.arrays["total"][0], "iou": ious})
         rows.append(part.assign(**_about(m.network)))
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+
+
+def first_steps(found: Sequence[Measured], profile: str = "standard") -> list[Measured]:
+    """Return the trainings whose first steps were watched, with these in the place of what the record has up to there.
+
+    `found` are records of loss_in_frequency; their later snapshots and their end stay.
+    """
+    watched = {m.network.name: m.rows for m in read("snapshots", profile, stop=FIRST)}
+    out = []
+    for m in (m for m in found if m.network.name in watched):
+        new = watched[m.network.name]
+        new = new[(new["metric"] == "loss_rim") | ((new["metric"] == "miou") & new["method"].isna())]
+        old = m.rows[m.rows["step"].isna() | (m.rows["step"] > FIRST)]
+        out.append(m._replace(rows=pd.concat([old, new[["metric", "step", "nu", "value"]]], ignore_index=True)))
+    return out
+
+
+def within(one: Measured) -> dict[str, float]:
+    """Return how R_ce and mIoU order the drops over the steps of one training: correlation, rival, lead, value, steps.
+
+    Steps count from half of the last mIoU on; correlations are means over the sizes. Too few steps give no order (0).
+    """
+    total, tail = (one.arrays[a][:, 0].astype(float) for a in ("total", "tail"))
+    mious = scores.miou(one.arrays["counts"].sum(2))  # (steps, whole and each size)
+    keep = mious[:, 0] >= mious[-1, 0] / 2
+    whole, rates = mious[keep, :1].T, np.array([rates_of(*parts) for parts in zip(total, tail, strict=True)])[keep].T
+    drops = (whole - mious[keep, 1:].T) / whole
+    by, rival = (float(spearman(x, drops).mean()) for x in (rates, np.broadcast_to(-whole, drops.shape)))
+    lead = by - abs(rival)
+    return {"correlation": by, "rival": rival, "lead": lead, "value": min(by, lead), "steps": int(keep.sum())}
+
+
+def whole(profile: str = "standard") -> list[Measured]:
+    """Return the trainings that were watched to their end."""
+    return read("snapshots", profile, stop=0, early=False)
+
+
+def observations_within(found: Sequence[Measured], profile: str = "standard") -> Told:
+    """Return what whole trainings say of R_ce and drops within one, a setup each."""
+    ratios = quality(read("networks", profile))
+    told = Told()
+    for pool in pools(found):
+        mine = pd.DataFrame([within(m) for m in pool.members])
+        by, rival = mine["correlation"].mean(), mine["rival"].mean()
+        note = f"{named(pool.setup)}: correlation {by:+.2f}, of mIoU {rival:+.2f} (trainings: {len(mine)})."
+        told.tell(WITHIN, note, over_trainings(mine["value"]), pool.observed(ratios))
+    return told

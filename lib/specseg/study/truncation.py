@@ -186,14 +186,12 @@ def quality(found: Sequence[Measured], scored_by: Sequence[Measured]) -> pd.Data
     `found` are records of truncation, `scored_by` those of networks: the histogram's mIoU, boundary_miou and the ratio
     (of the network's mean to the histogram's) are over the folds and seeds there, NaN where they are lacking.
     """
-    each = {}
-    for m in scored_by:
-        miou = m.rows[m.rows["metric"] == "miou"].set_index("predictor")["value"]
-        each[m.network.name] = {"own": miou["network"], "colour": miou.drop("network").max(),
-                                "boundary": m.rows[m.rows["metric"] == "boundary_miou"]["value"].max()}  # fmt: skip
-    table, rows = pd.DataFrame.from_dict(each, orient="index", columns=["own", "colour", "boundary"]), []
+    each = {m.network.name: (*gate.beside_colour(m), m.rows[m.rows["metric"] == "boundary_miou"]["value"].max())
+            for m in scored_by}  # fmt: skip
+    rows = []
     for pool in trained.pools(found):
-        own, colour, edge = table[table.index.isin([m.network.name for m in pool.members])].mean()
+        known = [each[m.network.name] for m in pool.members if m.network.name in each] or [[np.nan] * 3]
+        own, colour, edge = np.mean(known, axis=0)
         rows.append({**pool.describe(), **estimate(pool.miou()), "colour": colour, "ratio": own / colour,
                      "boundary": edge})  # fmt: skip
     return pd.DataFrame(rows)
