@@ -27,7 +27,7 @@ from specseg import figures
 from specseg.evidence import config, ledger
 from specseg.figures import audit as draw
 from specseg.study import printed as audit
-from specseg.study.printed import about_cost, about_drops, about_fits, about_loss, costs, drops, fits, predictors
+from specseg.study.printed import about_fits, about_loss, costs, drops, fits, predictors
 
 findings = ledger.open("15_paper_against_itself", profile=profile)
 # %% tags=["remove-cell"]
@@ -138,7 +138,7 @@ chosen = costs.least(cells, "fpi").saving
 glue("au_best", f"{chosen.min():.0%} to {chosen.max():.0%}", display=False)
 glue("au_cut", f"{alone['deeplabv3plus']:.1%} and {alone['dan']:.1%}", display=False)
 glue("au_seventy", f"{cheap.loss.min():.1%} to {cheap.loss.max():.1%}", display=False)
-for entry in audit.observations(tables, about_cost.SENTENCES):
+for entry in audit.observations(tables, costs.SENTENCES):
     findings.observe(**entry)
 # %% tags=["remove-input"]
 figures.show(
@@ -206,7 +206,7 @@ glue(
 glue("au_gap", f"{100 * gap:.1f}", display=False)
 glue("au_below", f"{(globe.base - globe.miou < gap - 1e-9).sum()}", display=False)
 glue("au_dgn", f"{len(globe)}", display=False)
-for entry in audit.observations(tables, about_drops.SENTENCES):
+for entry in audit.observations(tables, drops.SENTENCES):
     findings.observe(**entry)
 # %% [markdown]
 # ### Does pruning leave the drop alone?
@@ -217,7 +217,7 @@ for entry in audit.observations(tables, about_drops.SENTENCES):
 effect = drops.pruning_effect(tables)
 # %% tags=["remove-input"]
 figures.show(
-    draw.pruning(effect, about_drops.PRUNING_MARGIN),
+    draw.pruning(effect, drops.PRUNING_MARGIN),
     caption="The drop of each pruned network minus the unpruned network's at the same LRG "
     "size. Grey: one point, a margin chosen here; the paper gives no spread.",
     alt="Differences by LRG size: inside the band for large sizes, spreading far beyond it "
@@ -400,7 +400,7 @@ changed = tables.changed("truncation", 0.8, metric="miou", dataset="pascal", lrg
 states = [
     {
         (o["claim_id"], o["form"]): findings.claims[o["claim_id"]].checks[o["form"]].state(o["value"] / (o["n"] or 1))
-        for o in audit.observations(t, about_drops.SENTENCES)
+        for o in audit.observations(t, drops.SENTENCES)
     }
     for t in (tables, changed)
 ]

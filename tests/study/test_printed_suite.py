@@ -10,10 +10,10 @@ import pytest
 
 from specseg.evidence import ledger
 from specseg.study import printed as audit
-from specseg.study.printed import about_cost, about_drops, about_fits, about_loss
+from specseg.study.printed import about_fits, about_loss, costs, drops
 
 CHAPTER = "15_paper_against_itself"
-SENTENCES = [s for module in (about_loss, about_cost, about_drops, about_fits) for s in module.SENTENCES]
+SENTENCES = [s for module in (about_loss, costs, drops, about_fits) for s in module.SENTENCES]
 BY_ID = {s.claim: s for s in SENTENCES}
 
 

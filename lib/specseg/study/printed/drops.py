@@ -1,11 +1,20 @@
-"""Accuracy sentences against Tables 3 and 4: monotone columns, who drops more, what pruning changes."""
+"""Sentences on the printed accuracies, Tables 3 and 4 (sections 3.2, 3.3, 4, A.10, Fig. 7), and their tables."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from specseg.study.printed.tables import CELL, CURVE, FULL_GRID, HALF_MIOU, Tables, drop_interval
+from specseg.study.printed.sentences import Fact, Sentences, share
+from specseg.study.printed.tables import CELL, CURVE, FULL_GRID, HALF_MIOU, SETUP, Tables, drop_interval
+
+SENTENCES = Sentences()
+sentence = SENTENCES.test
+
+PRUNING_MARGIN = 0.01  # one point of relative drop: chosen here, the paper gives no spread over trainings
+DROP, MIOU = {"metric": "miou_drop"}, {"metric": "miou"}
 
 
 def rises(frame: pd.DataFrame, along: str, groups: list[str], value: str = "miou", up: bool = True) -> pd.Series:
@@ -79,3 +88,134 @@ def agreement(tables: Tables) -> dict[str, pd.DataFrame]:
     pairs = [("cityscapes", "pascal"), ("cityscapes", "deepglobe"), ("pascal", "deepglobe")]
     by_set = pd.concat([order(tables.cut, "dataset", *p) for p in pairs])
     return {"models": order(tables.cut, "model", "dan", "deeplabv3plus"), "datasets": by_set}
+
+
+@sentence("tab4-drops", "truncation", 0.031, **DROP, model="dan", dataset="pascal", prune_rate=0.4, lrg_size=49)
+def _drops4(t: Tables) -> Fact:
+    off = int(((t.cut.from_miou - t.cut.miou_drop).abs() > HALF_MIOU + 1e-9).sum())
+    return share(t.cut.agrees, f"{{k}} of {{n}} printed drops are possible for the printed mIoUs; {off} differ in the "
+                 "last digit, so they were made from unrounded mIoUs.")  # fmt: skip
+
+
+@sentence("tab3-drops", "block", 0.05, **DROP, dataset="pascal", nu_max=32)
+def _drops3(t: Tables) -> Fact:
+    return share(t.coarse.agrees, "{k} of {n} printed drops are possible for the printed mIoUs.")
+
+
+@sentence("tab4-complete", lambda t: replace(t, truncation=t.truncation.iloc[:-1]))
+def _complete(t: Tables) -> Fact:
+    both = t.truncation.pivot_table(index=CELL, columns="metric", values="value", aggfunc="count")
+    ok, rows = int(((both.miou == 1) & (both.miou_drop == 1)).sum()), 2 * 3 * 4 * 7
+    return Fact(ok, f"{ok} of {rows} networks have an mIoU and a drop.", n=rows)
+
+
+@sentence("a10-monotone", "truncation", 0.7, **MIOU, dataset="cityscapes", lrg_size=49)
+def _monotone4(t: Tables) -> dict[str, Fact]:
+    size = rises(t.cells, "lrg_size", SETUP, up=False)
+    rate = rises(t.cells, "prune_rate", [*CURVE, "lrg_size"])
+    up = rate[rate > 0]
+    return {
+        "printed": share(pd.concat([size, rate]) <= 0, f"{{k}} of {{n}} steps do not raise the mIoU; {len(up)} steps "
+                         f"to more pruning do, by up to {up.max():.3f}." if len(up) else "all"),
+        "corrected": share(size <= 0, "Along the LRG size alone {k} of {n}."),
+    }  # fmt: skip
+
+
+@sentence("tab3-monotone", "block", 0.8, **MIOU, dataset="pascal", nu_max=8)
+def _monotone3(t: Tables) -> Fact:
+    steps = rises(t.blocks, "nu_max", CURVE, up=False)
+    return share(steps < 0, "{k} of {n} steps to a lower band limit lower the mIoU.")
+
+
+def _streets(frame: pd.DataFrame, keys: list[str]) -> Fact:
+    pairs = streets_exceed(frame, "miou_drop", keys)
+    ratio = (pairs.larger / pairs.smaller.clip(lower=HALF_MIOU)).min()
+    note = f"{{k}} of {{n}} comparisons, rounding included; the smallest ratio is {ratio:.1f}."
+    return share(pairs.difference > 2 * HALF_MIOU, note)
+
+
+@sentence("a10-cityscapes-larger", "truncation", 0.001, **DROP, dataset="cityscapes", lrg_size=97)
+def _streets4(t: Tables) -> Fact:
+    return _streets(t.cut, ["model", "prune_rate", "lrg_size"])
+
+
+@sentence("sec33-cityscapes-larger", "block", 0.01, **DROP, dataset="cityscapes", nu_max=32)
+def _streets3(t: Tables) -> Fact:
+    return _streets(t.coarse, ["model", "nu_max"])
+
+
+@sentence("a10-example-at-65", "text", example=(("pascal", 0.02),))
+def _example(t: Tables) -> Fact:
+    row = t.cells.query("model == 'deeplabv3plus' and prune_rate == 0 and lrg_size == 65")
+    drop = row.set_index("dataset").miou_drop
+    near = {d: abs(drop[d] - v) <= HALF_MIOU for d, v in t.text.example}
+    wrong = [f"; {d}: text {v:.1%}, Table 4a {drop[d]:.1%}" for d, v in t.text.example if not near[d]]
+    return share(near.values(), f"{{k}} of {{n}} numbers agree{''.join(wrong)}.")
+
+
+@sentence("tab34-baselines", "block", 0.7, **MIOU, nu_max=256)
+def _baselines(t: Tables) -> Fact:
+    b = baselines(t)
+    bad = "; ".join(f"{r.model} on {r.dataset}: {r.miou_table3:.1%} in Table 3, {r.miou_table4:.1%} in Table 4"
+                    for r in b[b.difference != 0].itertuples())  # fmt: skip
+    return share(b.difference == 0, f"{{k}} of {{n}} unpruned networks have one mIoU in both tables; {bad}.")
+
+
+@sentence("sec32-no-degradation", "truncation", 0.1, **MIOU, lrg_size=33)
+def _no_loss(t: Tables) -> Fact:
+    return share(t.cut.miou >= t.cut.base, "{k} of {n} truncated networks keep the printed mIoU of LRG 129; the median "
+                 f"drop is {t.cut.miou_drop.median():.1%}.")  # fmt: skip
+
+
+@sentence("sec32-degradation-inevitable", "truncation", 0.9, **MIOU, dataset="pascal", prune_rate=0.2, lrg_size=97)
+def _inevitable(t: Tables) -> Fact:
+    return share(t.cut.query("prune_rate > 0").eval("miou < parent"),
+                 "{k} of {n} pruned and truncated networks lose mIoU.")  # fmt: skip
+
+
+@sentence("sec32-pruning-leaves-drop", "truncation", 0.3, **MIOU, dataset="pascal", prune_rate=0.4, lrg_size=65)
+def _pruning(t: Tables) -> dict[str, Fact]:
+    p = pruning_effect(t)
+    off = p.difference.abs()
+    return {
+        "printed": share(off <= PRUNING_MARGIN, "{k} of {n} pruned drops are within one point of the unpruned "
+                         f"network's (largest difference {off.max():.3f}); rounding explains "
+                         f"{p.rounding_explains.sum()}."),
+        "corrected": share(off[p.lrg_size >= 65] <= PRUNING_MARGIN, "At LRG 65 and above {k} of {n} are."),
+    }  # fmt: skip
+
+
+@sentence("sec32-small-rce-small-drop", "truncation", 0.2, **DROP, dataset="deepglobe", lrg_size=49)
+def _small_rce(t: Tables) -> dict[str, Fact]:
+    drop = t.cut.query("rce <= 0.05").miou_drop
+    return {
+        "printed": share(drop <= 0.05, "{k} of {n} networks with R_ce <= 0.05 drop by at most 5 % (largest "
+                         f"{drop.max():.1%})."),
+        "approximation": share(drop <= 0.10, "{k} of {n} by at most 10 %."),
+    }  # fmt: skip
+
+
+@sentence("con-block-close", "block", 0.2, **DROP, dataset="pascal", nu_max=32)
+def _block_close(t: Tables) -> dict[str, Fact]:
+    some = t.blocks.query("nu_max in (16, 32)")
+    two = some.query("nu_max == 32 and dataset != 'cityscapes'").miou_drop
+    streets = some[some.dataset == "cityscapes"].miou_drop
+    return {
+        "printed": share(some.miou_drop <= 0.05, "{k} of {n} networks trained on blocks of nu_max 16 and 32 stay "
+                         f"within 5 %; on Cityscapes they lose {streets.min():.1%} to {streets.max():.1%}."),
+        "corrected": share(two <= 0.05, f"On PASCAL and DeepGlobe at nu_max = 32 {{k}} of {{n}} do (at most "
+                           f"{two.max():.1%})."),
+    }  # fmt: skip
+
+
+@sentence("con-results-agree", "rce", 0.001, dataset="cityscapes")
+def _agree(t: Tables) -> dict[str, Fact]:
+    parts = agreement(t)
+    same = {k: (f.rce_sign == f.drop_sign) & (f.rce_sign != 0) for k, f in parts.items()}
+    said = parts["models"].rce_sign != 0
+    return {
+        "printed": share(pd.concat(same.values()), "R_ce orders {k} of {n} pairs of networks as their drops are "
+                         f"ordered; between the two models it ties in {int((~said).sum())} of {len(said)} and is right "
+                         f"in {int(same['models'][said].sum())} of the other {int(said.sum())}."),
+        "corrected": share(same["datasets"], "Between data sets {k} of {n}."),
+    }  # fmt: skip
