@@ -256,10 +256,10 @@ figures.show(
     draw.slopes(
         ways, fits.per_curve(cells), fits.selections(cells), fits.PRINTED["slope"]
     ),
-    caption="The slope of drop against R<sub>ce</sub>: all points by five methods (black, 95 "
+    caption="The slope of drop against R<sub>ce</sub>: all points by three methods (black, 95 "
     "%), each curve alone (colour), other selections (grey). Dashed: the printed "
     "slope.",
-    alt="A list of slopes with intervals: five methods agree on the centre, the intervals "
+    alt="A list of slopes with intervals: three methods agree on the centre, the intervals "
     "widen where clusters count; the six curves and the other selections spread on both "
     "sides of the printed slope.",
     source="this chapter, from Tables 1, 3 and 4",

@@ -29,7 +29,7 @@ from specseg import figures
 from specseg.evidence import ledger
 from specseg.figures import loss as names
 from specseg.figures import predictors as draw
-from specseg.nets import protocol
+from specseg.nets import protocol, weights
 from specseg.study import gate, rules, spot, trained
 from specseg.study import predictor_cells as cells
 from specseg.study import predictor_findings as facts
@@ -253,7 +253,7 @@ figures.show(
 # %%
 (network,) = protocol.networks("smoke", group="landcover")
 test, scored = spot.test_batches(network, 1), network.home.scored_indices(network.data("test").classes)
-by_scale = spot.scaled(spot.committed(network), test, scored, taus=(0.5, 1.0, 2.0))
+by_scale = spot.scaled(weights.load(network, sources=("committed",)), test, scored, taus=(0.5, 1.0, 2.0))
 moved = by_scale.pivot(index="lrg_size", columns="tau", values="drop")
 assert (moved.max(axis=1) == moved.min(axis=1)).all()
 # %% tags=["remove-input"]

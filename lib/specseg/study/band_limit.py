@@ -11,7 +11,8 @@ import pandas as pd
 
 from specseg.evidence import records
 from specseg.evidence import statistics as scores
-from specseg.study import gate, rules, third_party, trained
+from specseg.study import gate, predictors, third_party, trained
+from specseg.study.predictor_cells import Cells
 from specseg.study.rules import Rule
 
 RULES = (
@@ -62,20 +63,7 @@ def errors(table: pd.DataFrame, compared: Sequence[Rule] = RULES) -> pd.DataFram
 
     Raises ValueError with fewer than two domains.
     """
-    if table["domain"].nunique() < 2:
-        raise ValueError(f"errors: {table['domain'].nunique()} domain(s): expected at least two, one to be held out")
-    values = {c: table[c].to_numpy() for c in table}
-    off = pd.DataFrame({r.name: rules.missed(values, r) for r in compared})
-    return off.groupby(table["domain"].to_numpy(), sort=False).mean().T
-
-
-def ratios(found: pd.DataFrame, own: str = RULES[0].name) -> pd.Series:
-    """Return own error over the better rival's on each domain, of a table of `errors`.
-
-    >>> ratios(pd.DataFrame({"x": [1.0, 2.0, 4.0]}, index=["a", "b", "c"]), "a").tolist()
-    [0.5]
-    """
-    return found.loc[own] / found.drop(index=own).min()
+    return predictors.errors(Cells(table, {}), compared).table
 
 
 def order_of_others(native: Sequence[third_party.Outside], metric: str) -> third_party.Order:

@@ -64,7 +64,7 @@ def errors(cells: Cells, rules: Sequence[Rule] = RULES, below: float = np.inf) -
     parts = [judged & (values["domain"] == d) for d in domains]
     drawn = {}
     for one in rules:
-        off = missed(values, one)
+        off = np.atleast_2d(missed(values, one))
         drawn[one.name] = np.stack([off[:, p].mean(-1) if p.any() else np.nan + off[:, 0] for p in parts], -1)
     return Errors(domains, {name: x for name, x in drawn.items() if np.isfinite(x[0]).all()})
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from specseg.data.domains import domain
-from specseg.evidence.fits import Line, line, mixed_slope, ols_intervals, wild_interval
+from specseg.evidence.fits import Line, line, ols_intervals, wild_interval
 from specseg.study.gate import MODELS
 from specseg.study.printed.tables import CURVE, FULL_GRID, HALF_MIOU, HALF_RCE
 from specseg.study.rules import PRINTED
@@ -123,22 +123,16 @@ def rounding_spread(cells: pd.DataFrame, draws: int = 200) -> pd.DataFrame:
 
 
 def clustered(cells: pd.DataFrame) -> pd.DataFrame:
-    """Return the slope's interval by five methods, from points taken as independent to six curves taken as clusters.
+    """Return the slope's interval by three methods: points as independent, and six curves as clusters by two of them.
 
     Ordinary least squares; cluster-robust (model x data set, t with 5 degrees of freedom); wild cluster bootstrap over
-    all 64 sign patterns (inverted test); mean of the six curves' own slopes; mixed effects with a random slope per
-    curve. Columns method, slope, low, high.
+    all 64 sign patterns (inverted test). Columns method, slope, low, high.
     """
-    from statsmodels.stats.weightstats import DescrStatsW
-
     s = select(cells)
     x, y, group = s.rce.to_numpy(), s.miou_drop.to_numpy(), s.groupby(CURVE).ngroup().to_numpy()
-    own, slope = per_curve(cells)["slope"], fit(s).slope
     found = [
-        ("points as independent", slope, *ols_intervals(x, y)["slope"]),
-        ("cluster-robust, 6 curves", slope, *robust_intervals(cells)["slope"]),
-        ("wild cluster bootstrap, 64 patterns", slope, *wild_interval(x, y, group)),
-        ("mean of the 6 curves' slopes", own.mean(), *DescrStatsW(own).tconfint_mean()),
-        ("mixed effects, random slope", *mixed_slope(x, y, group).values()),
+        ("points as independent", fit(s).slope, *ols_intervals(x, y)["slope"]),
+        ("cluster-robust, 6 curves", fit(s).slope, *robust_intervals(cells)["slope"]),
+        ("wild cluster bootstrap, 64 patterns", fit(s).slope, *wild_interval(x, y, group)),
     ]
     return pd.DataFrame(found, columns=["method", "slope", "low", "high"])
