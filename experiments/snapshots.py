@@ -50,7 +50,7 @@ class Snapshots:
 
 
 def cells(profile: str) -> list[Snapshots]:
-    """Fourteen first stretches, whole trainings, longer ones, and CamVid's first drive with an early stop."""
+    """Fourteen first stretches and whole trainings, longer ones, and CamVid's first drive with an early stop."""
     if profile == "smoke":
         tiny = replace(protocol.networks("smoke")[0], steps=8)
         return [Snapshots(tiny, 4), Snapshots(tiny)]
@@ -59,7 +59,8 @@ def cells(profile: str) -> list[Snapshots]:
     pairs = [n for pair in zip(voc, streets, strict=False) for n in pair]
     longer = [replace(n, steps=LONG) for n in (voc[0], streets[1], Network("dubai_native"))]
     first = [Snapshots(n, 64) for n in (*pairs, *dan, *voc[3:])]
-    return [*first, *(Snapshots(n) for n in pairs), *(Snapshots(n) for n in longer), Snapshots(streets[0], early=True)]
+    more = [Snapshots(n) for n in (*voc[3:], *dan)]
+    return [*first, *map(Snapshots, pairs), *map(Snapshots, longer), Snapshots(streets[0], early=True), *more]
 
 
 def frames(network: Network, data, rows, device):

@@ -13,15 +13,16 @@ from specseg.evidence import ledger, paper
 from specseg.evidence import statistics as scores
 from specseg.nets import flops
 from specseg.nets.networks import Network
-from specseg.study import cost, trained
+from specseg.study import cost, gate, trained
 from specseg.study import loss as loss_tables
 from specseg.study import truncation as tables
 
 KEYS = ["cost", *tables.KEYS, "prune_rate"]
 VOC = Network("voc")
 PRUNED = replace(VOC, prune_encoder=0.6, prune_decoder=0.2)
+CONTROL = replace(VOC, prune_decoder=0.2)
 NETWORKS = (VOC, replace(VOC, seed=1), *(Network("dubai", fold=f) for f in range(2)), Network("camvid"), PRUNED,
-            replace(VOC, prune_decoder=0.2))  # fmt: skip
+            CONTROL)  # fmt: skip
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_every_observation_fits_its_claim(found):
     base, ratios = trained.pools(found), {m.network.name: 3.0 for m in found}
     costs = cost.costs()
     best = cost.optima(cost.values(base, costs).query("cost == @cost.PRINTED"), [*tables.KEYS, "prune_rate"])
-    best = best.assign(inside=best["share"].between(0.25, 0.5))
+    best = gate.marked(best.assign(inside=best["share"].between(0.25, 0.5)), base, ratios)
     told, findings = tables.observations(base, ratios, best), ledger.open("70_truncation_and_pruning", profile="smoke")
     assert set(told) == set(findings.claims) - {"tab4-values-r4", tables.GIVES_BACK}
     for claim, facts in told.items():
@@ -119,16 +120,34 @@ def test_every_observation_fits_its_claim(found):
     assert all("too weak to judge" in f["left_out"] for facts in weak.values() for f in facts)
 
 
-def test_pruning_is_compared_with_the_parent_of_the_same_seed(found):
-    table = tables.pruning_effects(trained.pools(found)).set_index(["prune_encoder", "prune_decoder"])
-    assert len(table) == 2
-    own, parent = (1 - iou_of(invented.error(n, 0.5)) / iou_of(invented.error(n, 1)) for n in (PRUNED, VOC))
-    row = table.loc[0.6, 0.2]
-    assert row["value"] == pytest.approx(row["own"] - row["parent"])
-    assert (row["own"], row["parent"]) == (pytest.approx(own, rel=0.05), pytest.approx(parent, rel=0.05))
-    only = [m for m in found if m.network in (VOC, PRUNED)]
-    assert row["parent"] == tables.pruning_effects(trained.pools(only)).iloc[0]["parent"], "seed 1 has no pruned child"
-    assert tables.pruning_effects(trained.pools([m for m in found if m.network == PRUNED])).empty
+def test_pruning_is_compared_with_what_went_on_as_long_without(found):
+    ratios = {m.network.name: 3.0 for m in found}
+    (row,) = tables.pruning_effects(trained.pools(found), ratios).to_dict("records")
+    wanted = {k: 1 - iou_of(invented.error(n, 0.5)) / iou_of(invented.error(n, 1))
+              for k, n in (("start", VOC), ("control", CONTROL), ("own", PRUNED))}  # fmt: skip
+    assert {k: row[k] for k in wanted} == pytest.approx(wanted, rel=0.1) and row["prune_encoder"] == 0.6
+    assert row["value"] == pytest.approx(row["own"] - row["control"])
+    assert row["ratio"] == 3.0
+    assert tables.pruning_effects(trained.pools([m for m in found if m.network != CONTROL]), ratios).empty
+    best = pd.DataFrame(columns=["domain", "model", "prune_rate", "inside", "untrained", "step"])
+    for weak in (PRUNED, CONTROL):
+        told = tables.observations(trained.pools(found), {**ratios, weak.name: 1.5}, best)
+        (fact,) = told["sec32-pruning-leaves-drop-r3"]
+        assert fact["units"] == 1 and "1.5 times" in fact["left_out"]
+
+
+def test_a_pruned_setup_that_is_too_weak_marks_no_other(found):
+    ratios = {m.network.name: 1.5 if m.network == PRUNED else 3.0 for m in found}
+    pools = trained.pools(found)
+    drops = gate.marked(trained.drops(found), pools, ratios)
+    assert (
+        set(drops[drops["untrained"]]["prune_encoder"]) == {0.6}
+        and not drops[drops["domain"] != "voc"]["untrained"].any()
+    )
+    best = drops.groupby(["domain", "model", "prune_encoder"], as_index=False)["untrained"].first()
+    best = best.rename(columns={"prune_encoder": "prune_rate"}).assign(inside=True, step=range(len(best)))
+    told = tables.observations(pools, ratios, best)
+    assert [f["n"] for f in told["fig4-optima-r3"]] == [1, 1, 1] and not told["fig4-optima-insensitive-r3"]
 
 
 def test_boundary_drops_stand_beside_those_of_miou(found):

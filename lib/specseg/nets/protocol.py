@@ -97,9 +97,13 @@ def _standard() -> dict[str, tuple[Network, ...]]:
         "more blocks": tuple(n for base in (*camvid, *seeds) for n in blocks(base)),
         "more pruning": (*(pruned(voc, r) for r in (0.2, 0.4)), *(pruned(n, 0.6) for n in (camvid[0], *native))),
         "more seeds": (*more, *(replace(n, annotation="block", nu_max=32) for n in more), *blocks(more[0])[2:]),
-        "fewer labels": (*(replace(voc, images=k) for k in (218, 109, 54)), *(replace(n, images=109) for n in seeds)),
+        "fewer labels": (
+            *(replace(voc, images=k) for k in (218, 109, 54)),
+            *(replace(n, images=k) for k in (109, 54) for n in seeds),
+        ),
         "nearest blocks": tuple(replace(n, annotation="block_nearest") for n in blocks(voc)),
         "light pruning": tuple(pruned(n, r) for n in (dan[0], camvid[0], dan[3], more[2]) for r in (0.2, 0.4)),
+        "no pruning": tuple(pruned(n, 0.0) for n in (camvid[0], dan[3])),
     }
 
 

@@ -74,12 +74,15 @@ def able(found: Sequence[Measured], scored_by: Sequence[Measured]) -> list[Measu
 
 
 def marked(rows: pd.DataFrame, pools: Sequence[Pool], ratios: dict[str, float]) -> pd.DataFrame:
-    """Return rows with a column `untrained`: is their domain and model a setup that does not pass the gate?
+    """Return rows with a column `untrained`: is their setup one that does not pass the gate?
 
-    `ratios` is what `quality` gives; figures draw such lines grey.
+    A setup is a domain, a model and an encoder's pruning rate (column prune_rate or prune_encoder; 0 where rows have
+    neither). `ratios` is what `quality` gives; figures draw such lines grey.
     """
-    out = {(p.setup.domain, p.setup.model) for p in pools if "left_out" in p.observed(ratios)}
-    return rows.assign(untrained=[pair in out for pair in zip(rows["domain"], rows["model"], strict=True)])
+    judged = [p for p in pools if p.setup.prune_encoder or not p.setup.prune_decoder]
+    out = {(p.setup.domain, p.setup.model, p.setup.prune_encoder) for p in judged if "left_out" in p.observed(ratios)}
+    rate = next((rows[c] for c in ("prune_rate", "prune_encoder") if c in rows), pd.Series(0.0, rows.index))
+    return rows.assign(untrained=[key in out for key in zip(rows["domain"], rows["model"], rate, strict=True)])
 
 
 class Told(dict[str, list[dict]]):

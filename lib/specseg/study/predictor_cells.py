@@ -159,8 +159,8 @@ def classes(found: Found, share: float = 0.5) -> pd.DataFrame:
 
 
 def _able(found: Found) -> list[Measured]:
-    """All that pass the protocol's gate, with their whole decoder."""
-    return [m for m in gate.able(found.truncation, found.networks) if not m.network.lrg_size]
+    """All that pass the protocol's gate, with their whole decoder; one that goes on from another is no further case."""
+    return [m for m in gate.able(found.truncation, found.networks) if not (m.network.lrg_size or m.network.start)]
 
 
 def _pruned(n: Network) -> str:

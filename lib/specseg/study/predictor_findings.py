@@ -150,7 +150,8 @@ def orders(each: Cells) -> pd.DataFrame:
     """
     keys, cut = ["domain", "model"], each.cut().table
     many = cut[cut.groupby(keys)["setup"].transform("nunique") > 2]
-    found = [{"domain": name, "model": model, "share": f"{share:g}", "value": float(spearman(own["rce"], own["drop"]))}
-             for (name, model, share), own in many.groupby([*keys, "share"], sort=False)]  # fmt: skip
-    table = pd.DataFrame(found, columns=[*keys, "share", "value"])
-    return table.pivot_table("value", keys, "share", sort=False).reset_index().rename_axis(columns=None)
+    rows: dict[tuple, dict] = {}
+    for (*who, share), own in many.groupby([*keys, "share"], sort=False):
+        line = rows.setdefault(tuple(who), dict(zip(keys, who, strict=True)))
+        line[f"{share:g}"] = float(spearman(own["rce"], own["drop"]))
+    return pd.DataFrame(rows.values(), columns=None if rows else keys)

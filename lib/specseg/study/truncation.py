@@ -95,7 +95,7 @@ def observations(pools: Sequence[Pool], ratios: dict[str, float], best: pd.DataF
     """Return claim -> what truncation says of Table 4 and Fig. 4, one observation a setup.
 
     `ratios` as `gate.quality`; `best` are the optima of FPI by printed costs, as `cost.optima` gives them with
-    `inside` (the paper's range).
+    `inside` (the paper's range) and `untrained` (`gate.marked`).
     """
     told = Told()
 
@@ -126,13 +126,13 @@ def observations(pools: Sequence[Pool], ratios: dict[str, float], best: pd.DataF
         about["domain"] = f"pruned {about['domain']}"
         count("tab4-monotone-r3", falls_by_rate(line),
               f"{gate.named(line[0].setup)}: no rise in {{k}} of {{n}} steps to a higher rate.", about)  # fmt: skip
-    for _, own, (parent, pruned) in _pruned(pools):
-        if own.setup.prune_encoder:  # the paper prunes no decoder alone
-            effect = estimate(pruned - parent)
-            note = f"{gate.named(own.setup)}: drop {gate.ends(effect, '{:+.2%}')} against unpruned."
-            told.tell("sec32-pruning-leaves-drop-r3", note, effect, own.units, own.observed(ratios))
+    for control, own, (without, pruned) in _pruned(pools):
+        effect = estimate(pruned - without)
+        note = f"{gate.named(own.setup)}: drop {gate.ends(effect, '{:+.2%}')} against training on without."
+        told.tell("sec32-pruning-leaves-drop-r3", note, effect, control.observed(ratios), own.observed(ratios),
+                  over="trainings", units=len(own.keys))  # fmt: skip
     about = {(p.setup.domain, p.setup.model): p.observed(ratios) for p in base}
-    for key, own in best.groupby(["domain", "model"], sort=False):
+    for key, own in best[best["prune_rate"].eq(0) | ~best["untrained"]].groupby(["domain", "model"], sort=False):
         name, rates = f"{about[key]['domain']}, {gate.MODELS[key[1]]}", own["prune_rate"].nunique()
         count("fig4-optima-r3", own["inside"], f"{name}: {{k}} of {{n}} optima at a quarter to a half of the grid.",
               about[key])  # fmt: skip
@@ -152,20 +152,27 @@ def _children(pools: Sequence[Pool], of: Callable[[Network], object]) -> Iterato
 
 
 def _pruned(pools: Sequence[Pool]) -> Iterator[tuple[Pool, Pool, list[np.ndarray]]]:
-    """Yield each pruned setup's unpruned parent, it, and the drops of both at half of the grid."""
-    for pair in _children(pools, lambda n: n.prune_encoder or n.prune_decoder):
+    """Yield each setup with a pruned encoder after its control, and the drops of both at half of the grid.
+
+    The control went on as long from the same network with its decoder alone pruned.
+    """
+    for pair in _children([p for p in pools if p.setup.prune_decoder], lambda n: n.prune_encoder):
         yield *pair, [p.drop("bilinear", p.at_share(0.5)) for p in pair]
 
 
-def pruning_effects(pools: Sequence[Pool]) -> pd.DataFrame:
-    """Return one row per pruned setup: drop at half of the grid minus that of its unpruned parent, same pictures.
+def pruning_effects(pools: Sequence[Pool], ratios: dict[str, float]) -> pd.DataFrame:
+    """Return one row per setup with a pruned encoder: drop at half of the grid minus that of its control.
 
-    domain, kind, model, prune_encoder, prune_decoder, value, low, high, `parent` and `own` (the drops), and `cost`, the
-    relative mIoU-drop by pruning alone at the full grid. Setups without a measured parent are left out.
+    domain, model, prune_encoder, `ratio` (the least of `ratios`, as `gate.quality`), value, low, high, `start`,
+    `control` and `own` (the drops of the network that both began from, of the control and of the setup), and `cost`,
+    the relative mIoU-drop from the control at the full grid; the same pictures. Setups without a control are left out.
     """
-    rows = [{**trained.who(own.setup), "prune_encoder": own.setup.prune_encoder,
-             "prune_decoder": own.setup.prune_decoder, "parent": a[0], "own": b[0], "cost": parent.drop(of=own)[0],
-             **estimate(b - a)} for parent, own, (a, b) in _pruned(pools)]  # fmt: skip
+    begun, rows = {(p.setup.domain, p.setup.model): p for p in pools if p.setup.is_baseline}, []
+    for control, own, (a, b) in _pruned(pools):
+        start, _ = trained.shared(begun[own.setup.domain, own.setup.model], own)
+        rows.append({**trained.who(own.setup), "prune_encoder": own.setup.prune_encoder, "control": a[0], "own": b[0],
+                     "start": start.drop("bilinear", start.at_share(0.5))[0], "cost": control.drop(of=own)[0],
+                     "ratio": min(ratios[m.network.name] for m in own.members), **estimate(b - a)})  # fmt: skip
     return pd.DataFrame(rows)
 
 
