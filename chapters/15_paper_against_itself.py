@@ -27,7 +27,7 @@ from specseg import figures
 from specseg.evidence import config, ledger
 from specseg.figures import audit as draw
 from specseg.study import printed as audit
-from specseg.study.printed import about_fits, about_loss, costs, drops, fits, predictors
+from specseg.study.printed import costs, curves, drops, fits, predictors
 
 findings = ledger.open("15_paper_against_itself", profile=profile)
 # %% tags=["remove-cell"]
@@ -103,18 +103,18 @@ pd.DataFrame(table, index=["slope", "intercept", "points"]).style.format(
 # follow, would make it ({doc}`30_cross_entropy`). Second, on PASCAL the two models print the same $R_{ce}$ at
 # {glue:text}`au_twins` band limits: there it measures something that the networks share.
 # %% tags=["remove-cell"]
-products = about_loss.times_nu(tables).loc[:, 24:]
+products = curves.times_nu(tables).loc[:, 24:]
 level = products.max(axis=1) / products.min(axis=1)
-twins = about_loss.same_in_both_models(tables)
+twins = curves.same_in_both_models(tables)
 calm = level[level.index.get_level_values("dataset") != "cityscapes"]
 # %% tags=["remove-cell"]
 glue("au_constant", f"{calm.max():.2f}", display=False)
 glue("au_twins", f"{twins.same['pascal']} of {twins.n['pascal']}", display=False)
-for entry in audit.observations(tables, about_loss.SENTENCES):
+for entry in audit.observations(tables, curves.SENTENCES):
     findings.observe(**entry)
 # %% tags=["remove-input"]
 figures.show(
-    draw.products(about_loss.times_nu(tables)),
+    draw.products(curves.times_nu(tables)),
     caption="R<sub>ce</sub> times the band limit. Level parts are a tail that falls like "
     "1/nu. PASCAL's two rows lie on top of each other from 24 on; only Cityscapes "
     "falls faster.",
@@ -276,7 +276,7 @@ by_threshold = fits.thresholds(cells, np.geomspace(0.05, 0.6, 60))
 full = by_threshold[by_threshold.full_grid]
 edge = cells[cells.rce < fits.PRINTED["threshold"]].rce.max()
 inside = fits.stated(cells, edge)
-limits = fits.thresholds(cells, about_fits.LIMITS).query("full_grid")
+limits = fits.thresholds(cells, predictors.LIMITS).query("full_grid")
 # %% tags=["remove-cell"]
 told = [f"{r.slope:.2f} with a threshold of {r.threshold:g}" for r in limits.itertuples()]
 glue("au_limits", f"{', '.join(told[:-1])} and {told[-1]}", display=False)
@@ -317,13 +317,13 @@ models = drops.agreement(tables)["models"]
 apart = models[models.rce_sign != 0]
 # %% tags=["remove-cell"]
 for key, mae in (("", small), ("_all", every)):
-    glue(f"au_mae{key}", f"{mae[about_fits.FITTED]:.3f}", display=False)
-    glue(f"au_rival{key}", f"{mae[about_fits.RIVALS].min():.3f}", display=False)
+    glue(f"au_mae{key}", f"{mae[predictors.FITTED]:.3f}", display=False)
+    glue(f"au_rival{key}", f"{mae[predictors.RIVALS].min():.3f}", display=False)
 glue("au_ties", f"{len(models) - len(apart)} of {len(models)}", display=False)
 glue(
     "au_models", f"{(apart.rce_sign == apart.drop_sign).sum()} of {len(apart)}", display=False
 )
-for entry in audit.observations(tables, about_fits.SENTENCES):
+for entry in audit.observations(tables, predictors.SENTENCES):
     findings.observe(**entry)
 # %% tags=["remove-input"]
 figures.show(
@@ -342,7 +342,7 @@ figures.show(
 # {glue:text}`au_streets` of what is gained on the best rule without $R_{ce}$.
 # %% tags=["remove-cell"]
 chosen = predictors.regrets(cells)
-gain = predictors.advantage(cells, about_fits.FITTED, about_fits.RIVALS)
+gain = predictors.advantage(cells, predictors.FITTED, predictors.RIVALS)
 # %% tags=["remove-cell"]
 glue("au_streets", f"{gain['cityscapes']:.0%}", display=False)
 # %% tags=["remove-input"]

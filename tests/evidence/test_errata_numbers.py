@@ -10,14 +10,14 @@ from specseg.evidence import ledger, paper
 from specseg.nets import flops
 from specseg.nets.flops import table2
 from specseg.study import printed as audit
-from specseg.study.printed import about_fits, about_loss, costs, drops, fits
+from specseg.study.printed import costs, curves, drops, fits, predictors
 
 TABLES = audit.Tables.read()
 CELLS = TABLES.cells
 
 
 def loss_rates() -> list[str]:
-    table = about_loss.rce_table(TABLES)
+    table = curves.rce_table(TABLES)
     fall = table[8] / table[32]
     return [f"factor of {fall.min():.0f} to {fall.max():.0f}"]
 
@@ -106,7 +106,7 @@ def own_slopes() -> list[str]:
 
 
 def streets() -> list[str]:
-    return [f"$R^2 = {about_fits._streets(TABLES)['printed'].value:.2f}$"]
+    return [f"$R^2 = {predictors._streets(TABLES)['printed'].value:.2f}$"]
 
 
 def strides() -> list[str]:

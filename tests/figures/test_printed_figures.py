@@ -14,7 +14,7 @@ from specseg.evidence.fits import Line
 from specseg.figures import audit as draw
 from specseg.figures import cross_entropy, guide
 from specseg.study import printed as audit
-from specseg.study.printed import about_loss, costs, drops, fits, predictors
+from specseg.study.printed import costs, curves, drops, fits, predictors
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_the_other_pictures_draw(cells):
     blocks = tables.blocks
     line = fits.stated(cells)
     made = [
-        draw.products(about_loss.times_nu(tables)), draw.frontier(cells),
+        draw.products(curves.times_nu(tables)), draw.frontier(cells),
         draw.pruning(drops.pruning_effect(tables), 0.01),
         draw.blocks_7(blocks, line, 0.2), draw.by_threshold(fits.thresholds(cells, (0.1, 0.2, 0.4)), fits.PRINTED),
         draw.slopes(fits.clustered(cells), fits.per_curve(cells), fits.selections(cells), 0.6725),

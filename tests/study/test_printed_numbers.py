@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from specseg.evidence import config
 from specseg.study import printed as audit
 from specseg.study import rules
-from specseg.study.printed import about_fits, about_loss, costs, drops, fits, predictors
+from specseg.study.printed import costs, curves, drops, fits, predictors
 from specseg.study.printed.tables import wide
 from specseg.study.rules import Rule
 
@@ -242,14 +242,14 @@ def test_ranking_within_a_curve_says_nothing(cells):
 
 
 def test_table_1_products_and_twins(tables):
-    assert about_loss.rce_table(tables).loc[("deeplabv3plus", "pascal"), 8] == 0.184
-    assert about_loss.times_nu(tables).loc[("dan", "pascal"), 64] == pytest.approx(0.512)
-    twins = about_loss.same_in_both_models(tables).same
+    assert curves.rce_table(tables).loc[("deeplabv3plus", "pascal"), 8] == 0.184
+    assert curves.times_nu(tables).loc[("dan", "pascal"), 64] == pytest.approx(0.512)
+    twins = curves.same_in_both_models(tables).same
     assert twins["pascal"] == 5 and twins["cityscapes"] == 0
 
 
 def test_block_cells_have_no_drop_at_the_full_grid(tables):
-    b = about_fits.block_cells(tables)
+    b = predictors.block_cells(tables)
     assert len(b) == 24 and (b[b.lrg_size == 129].miou_drop == 0).all()
 
 

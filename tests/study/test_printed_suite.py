@@ -10,10 +10,10 @@ import pytest
 
 from specseg.evidence import ledger
 from specseg.study import printed as audit
-from specseg.study.printed import about_fits, about_loss, costs, drops
+from specseg.study.printed import costs, curves, drops, predictors
 
 CHAPTER = "15_paper_against_itself"
-SENTENCES = [s for module in (about_loss, costs, drops, about_fits) for s in module.SENTENCES]
+SENTENCES = [s for module in (curves, costs, drops, predictors) for s in module.SENTENCES]
 BY_ID = {s.claim: s for s in SENTENCES}
 
 
