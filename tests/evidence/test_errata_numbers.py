@@ -106,7 +106,7 @@ def own_slopes() -> list[str]:
 
 
 def streets() -> list[str]:
-    return [f"$R^2 = {predictors._streets(TABLES)['printed'].value:.2f}$"]
+    return [f"$R^2 = {dict(predictors._streets(TABLES))['printed'].value:.2f}$"]
 
 
 def strides() -> list[str]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from specseg.study import cost
 from specseg.study.printed.drops import rises
-from specseg.study.printed.sentences import Fact, Sentences, share
+from specseg.study.printed.sentences import Fact, Forms, Sentences, share
 from specseg.study.printed.tables import CELL, CURVE, FULL_GRID, HALF_GFLOPS, HALF_MIOU, SETUP, Tables
 
 MODEL_OF = {"DeepLab v3+": "deeplabv3plus", "Dan": "dan"}
@@ -116,13 +116,11 @@ def _constants(t: Tables) -> Fact:
 
 
 @sentence("a1-decoder-cost-comparable", "constants", 2.0, part="decoder", quantity="FLOPs")
-def _comparable(t: Tables) -> dict[str, Fact]:
+def _comparable(t: Tables) -> Forms:
     ratio = parts(t.constants, "FLOPs").ratio
     said = f"decoder/encoder FLOPs: {ratio['deeplabv3plus']:.2f} (DeepLab v3+), {ratio['dan']:.2f} (DAN)."
-    return {
-        "printed": share(ratio >= 0.5, f"{{k}} of {{n}} decoders take half or more; {said}"),
-        "approximation": share(ratio >= 0.1, "{k} of {n} take a tenth or more."),
-    }
+    yield "printed", share(ratio >= 0.5, f"{{k}} of {{n}} decoders take half or more; {said}")
+    yield "approximation", share(ratio >= 0.1, "{k} of {n} take a tenth or more.")
 
 
 @sentence("sec32-encoder-holds-parameters", "constants", 13.0, model="DeepLab v3+", part="decoder",
@@ -133,13 +131,11 @@ def _parameters(t: Tables) -> Fact:
 
 
 @sentence("sec32-more-parameters", "constants", 1.3, part="decoder", quantity="parameters")
-def _more(t: Tables) -> dict[str, Fact]:
+def _more(t: Tables) -> Forms:
     part = parts(t.constants, "parameters")
     total, decoder = (x["deeplabv3plus"] / x["dan"] for x in (part.encoder + part.decoder, part.decoder))
-    return {
-        "printed": Fact(total, f"The networks differ by {total - 1:.1%} in all."),
-        "corrected": Fact(decoder, f"The decoders differ by a factor of {decoder:.2f}."),
-    }
+    yield "printed", Fact(total, f"The networks differ by {total - 1:.1%} in all.")
+    yield "corrected", Fact(decoder, f"The decoders differ by a factor of {decoder:.2f}.")
 
 
 @sentence("sec32-one-decoder-cost", "gflops", 82, model="deeplabv3plus", prune_rate=0.4, lrg_size=129)
@@ -165,16 +161,14 @@ def _figure8(t: Tables) -> Fact:
 
 
 @sentence("sec32-29-to-60", "gflops", 90, model="dan", lrg_size=129)
-def _excess(t: Tables) -> dict[str, Fact]:
+def _excess(t: Tables) -> Forms:
     e = excess(t.gflops, FULL_GRID)
     ends = e.loc[[e.excess.idxmin(), e.excess.idxmax()]].assign(said=t.text.excess)
     error = (ends.excess - ends.said).abs().max()
     outside = max(0.0, (ends.low - ends.said).max(), (ends.said - ends.high).max())
     rows = ", ".join(f"{x:.1%}" for x in e.excess)
-    return {
-        "printed": Fact(error, f"Rows 0, 20, 40, 60 % give {rows}: the smallest is not the baseline's."),
-        "approximation": Fact(outside, "Rounding of Table 2 allows both printed ends."),
-    }
+    yield "printed", Fact(error, f"Rows 0, 20, 40, 60 % give {rows}: the smallest is not the baseline's.")
+    yield "approximation", Fact(outside, "Rounding of Table 2 allows both printed ends.")
 
 
 @sentence("sec32-same-at-33", "gflops", 105, model="deeplabv3plus", lrg_size=33)
@@ -196,28 +190,24 @@ def _both(t: Tables) -> Fact:
 
 
 @sentence("sec1-seventy-percent", "gflops", 60, model="dan", prune_rate=0.6)
-def _seventy(t: Tables) -> dict[str, Fact]:
+def _seventy(t: Tables) -> Forms:
     best, chosen = float(t.cells.saving.max()), least(t.cells, "fpi")
     top = t.cells[t.cells.saving == best].loss
     near = optima(t)[CELL].merge(t.cells).query("0.65 <= saving <= 0.70").loss
     said = f"{len(near)} of Fig. 4's 24 optima save 65 to 70 %, at {_ends(near)} less mIoU."
     said = said if len(near) else "None of Fig. 4's 24 optima saves 65 to 70 %."
-    return {
-        "printed": Fact(best, f"Table 2's largest saving is {best:.1%}, at {_ends(top)} less mIoU."),
-        "corrected": Fact(float(chosen.saving.min()), f"The settings of smallest FPI save {_ends(chosen.saving)}, at "
-                          f"{_ends(chosen.loss)} less mIoU. {said}"),
-    }  # fmt: skip
+    yield "printed", Fact(best, f"Table 2's largest saving is {best:.1%}, at {_ends(top)} less mIoU.")
+    yield "corrected", Fact(float(chosen.saving.min()), f"The settings of smallest FPI save {_ends(chosen.saving)}, at "
+                            f"{_ends(chosen.loss)} less mIoU. {said}")  # fmt: skip
 
 
 @sentence("con-saving-small-loss", "truncation", 0.3, metric="miou", dataset="pascal", prune_rate=(0.2, 0.4, 0.6))
-def _small_loss(t: Tables) -> dict[str, Fact]:
+def _small_loss(t: Tables) -> Forms:
     both = t.cut.query("prune_rate > 0")
     half, quarter = (both[both.saving >= part].groupby(CURVE).loss.min() for part in (0.5, 0.25))
     note = f"Half of the FLOPs cost {_ends(half)} of mIoU; {{k}} of {{n}} pairs stay within 5 %."
-    return {
-        "printed": share(half <= 0.05, note),
-        "approximation": share(quarter <= 0.05, f"A quarter costs at most {quarter.max():.1%}: {{k}} of {{n}}."),
-    }
+    yield "printed", share(half <= 0.05, note)
+    yield "approximation", share(quarter <= 0.05, f"A quarter costs at most {quarter.max():.1%}: {{k}} of {{n}}.")
 
 
 @sentence("sec32-optima-33-to-65", "text", common=(66, 97))
@@ -260,11 +250,9 @@ def _lower_fpi(t: Tables) -> Fact:
 
 
 @sentence("sec32-fpi-both-at-once", "truncation", 0.1, metric="miou", lrg_size=(33, 49, 65))
-def _trade(t: Tables) -> dict[str, Fact]:
+def _trade(t: Tables) -> Forms:
     chosen, setups = optima(t)[CELL].merge(t.cells).set_index(SETUP), t.cells.groupby(SETUP)
     both = (chosen.miou == setups.miou.max()) & (chosen.gflops == setups.gflops.min())
     said = "FPI trades 1 % of FLOPs for 1 % of mIoU: {k} of {n} networks are undominated in their setup."
-    return {
-        "printed": share(both, "{k} of {n} optima have both the least drop and the least cost."),
-        "corrected": share(undominated(t.cells), said),
-    }
+    yield "printed", share(both, "{k} of {n} optima have both the least drop and the least cost.")
+    yield "corrected", share(undominated(t.cells), said)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from specseg.study.printed.drops import rises, streets_exceed
-from specseg.study.printed.sentences import Fact, Sentences, share
+from specseg.study.printed.sentences import Fact, Forms, Sentences, share
 from specseg.study.printed.tables import CURVE, HALF_RCE, Tables
 
 SENTENCES = Sentences()
@@ -38,13 +38,11 @@ def _full_band(t: Tables) -> Fact:
 
 
 @sentence("sec31-half-of-lrg", "text", band_limits=((513, 256), (65, 31)))
-def _half(t: Tables) -> dict[str, Fact]:
+def _half(t: Tables) -> Forms:
     half = max(abs(nu - size / 2) for size, nu in t.text.band_limits)
     less = max(abs(nu - (size - 1) // 2) for size, nu in t.text.band_limits)
-    return {
-        "printed": Fact(half, f"Half of the size misses the printed band limits by {half:g}."),
-        "convention": Fact(less, f"nu_max = (size - 1)/2 meets every printed pair (largest error {less:g})."),
-    }
+    yield "printed", Fact(half, f"Half of the size misses the printed band limits by {half:g}.")
+    yield "convention", Fact(less, f"nu_max = (size - 1)/2 meets every printed pair (largest error {less:g}).")
 
 
 @sentence("sec31-feature-grid", "text", grids=(513, 129, 17))
@@ -55,14 +53,12 @@ def _grids(t: Tables) -> Fact:
 
 
 @sentence("sec31-factor-of-ten", "rce", 0.001, nu_max=32)
-def _ten(t: Tables) -> dict[str, Fact]:
+def _ten(t: Tables) -> Forms:
     ratio = rce_table(t)[8] / rce_table(t)[32]
     mean = float(np.exp(np.log(ratio).mean()))
-    return {
-        "printed": share(ratio.between(5, 20), f"R_ce(8)/R_ce(32) is {ratio.min():.1f} to {ratio.max():.1f}; {{k}} of "
-                         "{n} lie within a factor of two of 10."),
-        "approximation": Fact(mean, f"Their geometric mean is {mean:.1f}."),
-    }  # fmt: skip
+    yield "printed", share(ratio.between(5, 20), f"R_ce(8)/R_ce(32) is {ratio.min():.1f} to {ratio.max():.1f}; {{k}} "
+                           "of {n} lie within a factor of two of 10.")  # fmt: skip
+    yield "approximation", Fact(mean, f"Their geometric mean is {mean:.1f}.")
 
 
 @sentence("sec31-changes-after-8", "rce", 0.184, model="deeplabv3plus", dataset="pascal", nu_max=16)
@@ -75,14 +71,12 @@ def _after_8(t: Tables) -> Fact:
 
 
 @sentence("sec31-band-16-to-32", "rce", 0.2, dataset="pascal", nu_max=24)
-def _band(t: Tables) -> dict[str, Fact]:
+def _band(t: Tables) -> Forms:
     part = t.curves.query("16 <= nu_max <= 32")
     two, rest = (part[(part.dataset == "cityscapes") == streets].rce for streets in (False, True))
-    return {
-        "printed": share(part.rce <= 0.1, "{k} of {n} values of R_ce for 16 <= nu_max <= 32 are at most 0.1; on "
-                         f"Cityscapes they are {rest.min():.3f} to {rest.max():.3f}."),
-        "corrected": share(two <= 0.1, f"On PASCAL and DeepGlobe {{k}} of {{n}} are (at most {two.max():.3f})."),
-    }  # fmt: skip
+    yield "printed", share(part.rce <= 0.1, "{k} of {n} values of R_ce for 16 <= nu_max <= 32 are at most 0.1; on "
+                           f"Cityscapes they are {rest.min():.3f} to {rest.max():.3f}.")  # fmt: skip
+    yield "corrected", share(two <= 0.1, f"On PASCAL and DeepGlobe {{k}} of {{n}} are (at most {two.max():.3f}).")
 
 
 @sentence("sec31-cityscapes-rce-larger", "rce", 0.008, dataset="cityscapes", nu_max=64)
@@ -104,16 +98,14 @@ def _captions(t: Tables) -> Fact:
 
 
 @sentence("fn4-values", "rce", 0.06, dataset="deepglobe", nu_max=8)
-def _footnote(t: Tables) -> dict[str, Fact]:
+def _footnote(t: Tables) -> Forms:
     table = t.curves.set_index([*CURVE, "lrg_size"])["rce"]
     one, (m, d, a, ra), (_, _, b, rb) = t.text.footnote4
     swapped = [one, (m, d, a, rb), (m, d, b, ra)]
     near, fixed = ([abs(table[m, d, s] - r) <= HALF_RCE for m, d, s, r in said] for said in (t.text.footnote4, swapped))
-    return {
-        "printed": share(near, f"{{k}} of {{n}} values agree: Table 1 gives {table[m, d, a]:.3f} at LRG {a} and "
-                         f"{table[m, d, b]:.3f} at LRG {b}, the footnote has them the other way round."),
-        "corrected": share(fixed, "With the two swapped {k} of {n} agree."),
-    }  # fmt: skip
+    yield "printed", share(near, f"{{k}} of {{n}} values agree: Table 1 gives {table[m, d, a]:.3f} at LRG {a} and "
+                           f"{table[m, d, b]:.3f} at LRG {b}, the footnote has them the other way round.")  # fmt: skip
+    yield "corrected", share(fixed, "With the two swapped {k} of {n} agree.")
 
 
 @sentence("sec32-exceptions-small-rce", "text", footnote4=(("dan", "cityscapes", 97, 0.75),))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from specseg.study.printed.sentences import Fact, Sentences, share
+from specseg.study.printed.sentences import Fact, Forms, Sentences, share
 from specseg.study.printed.tables import CELL, CURVE, FULL_GRID, HALF_MIOU, SETUP, Tables, drop_interval
 
 SENTENCES = Sentences()
@@ -110,15 +110,13 @@ def _complete(t: Tables) -> Fact:
 
 
 @sentence("a10-monotone", "truncation", 0.7, **MIOU, dataset="cityscapes", lrg_size=49)
-def _monotone4(t: Tables) -> dict[str, Fact]:
+def _monotone4(t: Tables) -> Forms:
     size = rises(t.cells, "lrg_size", SETUP, up=False)
     rate = rises(t.cells, "prune_rate", [*CURVE, "lrg_size"])
     up = rate[rate > 0]
-    return {
-        "printed": share(pd.concat([size, rate]) <= 0, f"{{k}} of {{n}} steps do not raise the mIoU; {len(up)} steps "
-                         f"to more pruning do, by up to {up.max():.3f}." if len(up) else "all"),
-        "corrected": share(size <= 0, "Along the LRG size alone {k} of {n}."),
-    }  # fmt: skip
+    yield "printed", share(pd.concat([size, rate]) <= 0, f"{{k}} of {{n}} steps do not raise the mIoU; {len(up)} steps "
+                           f"to more pruning do, by up to {up.max():.3f}." if len(up) else "all")  # fmt: skip
+    yield "corrected", share(size <= 0, "Along the LRG size alone {k} of {n}.")
 
 
 @sentence("tab3-monotone", "block", 0.8, **MIOU, dataset="pascal", nu_max=8)
@@ -174,48 +172,41 @@ def _inevitable(t: Tables) -> Fact:
 
 
 @sentence("sec32-pruning-leaves-drop", "truncation", 0.3, **MIOU, dataset="pascal", prune_rate=0.4, lrg_size=65)
-def _pruning(t: Tables) -> dict[str, Fact]:
+def _pruning(t: Tables) -> Forms:
     p = pruning_effect(t)
     off = p.difference.abs()
-    return {
-        "printed": share(off <= PRUNING_MARGIN, "{k} of {n} pruned drops are within one point of the unpruned "
-                         f"network's (largest difference {off.max():.3f}); rounding explains "
-                         f"{p.rounding_explains.sum()}."),
-        "corrected": share(off[p.lrg_size >= 65] <= PRUNING_MARGIN, "At LRG 65 and above {k} of {n} are."),
-    }  # fmt: skip
+    yield "printed", share(off <= PRUNING_MARGIN, "{k} of {n} pruned drops are within one point of the unpruned "
+                           f"network's (largest difference {off.max():.3f}); rounding explains "
+                           f"{p.rounding_explains.sum()}.")  # fmt: skip
+    yield "corrected", share(off[p.lrg_size >= 65] <= PRUNING_MARGIN, "At LRG 65 and above {k} of {n} are.")
 
 
 @sentence("sec32-small-rce-small-drop", "truncation", 0.2, **DROP, dataset="deepglobe", lrg_size=49)
-def _small_rce(t: Tables) -> dict[str, Fact]:
+def _small_rce(t: Tables) -> Forms:
     drop = t.cut.query("rce <= 0.05").miou_drop
-    return {
-        "printed": share(drop <= 0.05, "{k} of {n} networks with R_ce <= 0.05 drop by at most 5 % (largest "
-                         f"{drop.max():.1%})."),
-        "approximation": share(drop <= 0.10, "{k} of {n} by at most 10 %."),
-    }  # fmt: skip
+    yield "printed", share(drop <= 0.05, "{k} of {n} networks with R_ce <= 0.05 drop by at most 5 % (largest "
+                           f"{drop.max():.1%}).")  # fmt: skip
+    yield "approximation", share(drop <= 0.10, "{k} of {n} by at most 10 %.")
 
 
 @sentence("con-block-close", "block", 0.2, **DROP, dataset="pascal", nu_max=32)
-def _block_close(t: Tables) -> dict[str, Fact]:
+def _block_close(t: Tables) -> Forms:
     some = t.blocks.query("nu_max in (16, 32)")
     two = some.query("nu_max == 32 and dataset != 'cityscapes'").miou_drop
     streets = some[some.dataset == "cityscapes"].miou_drop
-    return {
-        "printed": share(some.miou_drop <= 0.05, "{k} of {n} networks trained on blocks of nu_max 16 and 32 stay "
-                         f"within 5 %; on Cityscapes they lose {streets.min():.1%} to {streets.max():.1%}."),
-        "corrected": share(two <= 0.05, f"On PASCAL and DeepGlobe at nu_max = 32 {{k}} of {{n}} do (at most "
-                           f"{two.max():.1%})."),
-    }  # fmt: skip
+    yield "printed", share(some.miou_drop <= 0.05, "{k} of {n} networks trained on blocks of nu_max 16 and 32 stay "
+                           f"within 5 %; on Cityscapes they lose {streets.min():.1%} to "
+                           f"{streets.max():.1%}.")  # fmt: skip
+    yield "corrected", share(two <= 0.05, f"On PASCAL and DeepGlobe at nu_max = 32 {{k}} of {{n}} do (at most "
+                             f"{two.max():.1%}).")  # fmt: skip
 
 
 @sentence("con-results-agree", "rce", 0.001, dataset="cityscapes")
-def _agree(t: Tables) -> dict[str, Fact]:
+def _agree(t: Tables) -> Forms:
     parts = agreement(t)
     same = {k: (f.rce_sign == f.drop_sign) & (f.rce_sign != 0) for k, f in parts.items()}
     said = parts["models"].rce_sign != 0
-    return {
-        "printed": share(pd.concat(same.values()), "R_ce orders {k} of {n} pairs of networks as their drops are "
-                         f"ordered; between the two models it ties in {int((~said).sum())} of {len(said)} and is right "
-                         f"in {int(same['models'][said].sum())} of the other {int(said.sum())}."),
-        "corrected": share(same["datasets"], "Between data sets {k} of {n}."),
-    }  # fmt: skip
+    yield "printed", share(pd.concat(same.values()), "R_ce orders {k} of {n} pairs of networks as their drops are "
+                           f"ordered; between the two models it ties in {int((~said).sum())} of {len(said)} and is "
+                           f"right in {int(same['models'][said].sum())} of the other {int(said.sum())}.")  # fmt: skip
+    yield "corrected", share(same["datasets"], "Between data sets {k} of {n}.")

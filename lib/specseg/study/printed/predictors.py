@@ -15,7 +15,7 @@ from specseg.evidence.fits import spearman
 from specseg.study import cost, rules
 from specseg.study.printed import fits
 from specseg.study.printed.drops import applications, order
-from specseg.study.printed.sentences import Fact, Measure, Sentences, share
+from specseg.study.printed.sentences import Fact, Forms, Measure, Sentences, share
 from specseg.study.printed.tables import CURVE, FULL_GRID, SETUP, Tables
 from specseg.study.rules import PRINTED, Rule
 
@@ -157,25 +157,24 @@ def _linear(t: Tables) -> Fact:
 
 
 @sentence("fig5b-slope", _reversed)
-def _slope(t: Tables) -> dict[str, Fact]:
+def _slope(t: Tables) -> Forms:
     fit, found = fits.stated(t.cells), fits.fit(fits.unstated(t.cells))
     low, high = fits.robust_intervals(t.cells)["slope"]
     moved = (fits.rounding_spread(t.cells).slope - fit.slope).abs().max()
-    return {
-        "printed": Fact(fit.slope, f"The stated rule gives {fit.slope:.3f} over {fit.n} points, which rounding "
-                        f"explains by {moved:.3f} only; with six curves as clusters the interval is {low:.2f} to "
-                        f"{high:.2f}."),
-        "corrected": Fact(found.slope, f"{found.n} points give {found.slope:.4f}: the unpruned networks, R_ce = 0 at "
-                          "LRG 129, drops of the printed mIoUs, DAN on PASCAL at LRG 17 left out."),
-    }  # fmt: skip
+    yield "printed", Fact(fit.slope, f"The stated rule gives {fit.slope:.3f} over {fit.n} points, which rounding "
+                          f"explains by {moved:.3f} only; with six curves as clusters the interval is {low:.2f} to "
+                          f"{high:.2f}.")  # fmt: skip
+    yield "corrected", Fact(found.slope, f"{found.n} points give {found.slope:.4f}: the unpruned networks, R_ce = 0 at "
+                            "LRG 129, drops of the printed mIoUs, DAN on PASCAL at LRG 17 left out.")  # fmt: skip
 
 
 def _of_the_line(name: str, form: str) -> Measure:
-    def measure(t: Tables) -> dict[str, Fact]:
+    def measure(t: Tables) -> Forms:
         fit, found = fits.stated(t.cells), fits.fit(fits.unstated(t.cells))
         given, again = getattr(fit, name), getattr(found, name)
         note = f"The {found.n} points of the slope's correction give {again:{form}}."
-        return {"printed": Fact(given, f"The stated rule gives {given:{form}}."), "corrected": Fact(again, note)}
+        yield "printed", Fact(given, f"The stated rule gives {given:{form}}.")
+        yield "corrected", Fact(again, note)
 
     return measure
 
@@ -210,28 +209,24 @@ def _estimates(t: Tables) -> Fact:
 
 
 @sentence("sec33-rce-estimates", _reversed)
-def _block_estimates(t: Tables) -> dict[str, Fact]:
+def _block_estimates(t: Tables) -> Forms:
     (every, said), (value, said_small) = _ratio(block_cells(t)), _ratio(block_cells(t), BELOW)
-    return {
-        "printed": Fact(every, f"Data set held out, all 18 networks: {said}."),
-        "corrected": Fact(value, f"Where R_ce < 0.2: {said_small}."),
-    }
+    yield "printed", Fact(every, f"Data set held out, all 18 networks: {said}.")
+    yield "corrected", Fact(value, f"Where R_ce < 0.2: {said_small}.")
 
 
 @sentence("fig5b-general", _reversed)
-def _general(t: Tables) -> dict[str, Fact]:
+def _general(t: Tables) -> Forms:
     own = fits.per_curve(t.cells).slope
     off = own / fits.stated(t.cells).slope - 1
     factor = np.exp(np.abs(np.log(own.clip(lower=1e-9) / PRINTED["slope"])))
-    return {
-        "printed": share(off.abs() <= 0.20, "{k} of {n} curves have a slope within 20 % of the common one "
-                         f"({off.min():+.0%} to {off.max():+.0%})."),
-        "approximation": share(factor <= 1.5, "{k} of {n} lie within a factor of 1.5 of the printed slope."),
-    }  # fmt: skip
+    yield "printed", share(off.abs() <= 0.20, "{k} of {n} curves have a slope within 20 % of the common one "
+                           f"({off.min():+.0%} to {off.max():+.0%}).")  # fmt: skip
+    yield "approximation", share(factor <= 1.5, "{k} of {n} lie within a factor of 1.5 of the printed slope.")
 
 
 @sentence("sec32-cityscapes-explained", "rce", 0.001, dataset="cityscapes")
-def _streets(t: Tables) -> dict[str, Fact]:
+def _streets(t: Tables) -> Forms:
     own = t.cells.assign(guess=held_out(t.cells, FITTED)).loc[t.cut.index].query("dataset == 'cityscapes'")
 
     def explained(rows: pd.DataFrame) -> float:
@@ -240,24 +235,22 @@ def _streets(t: Tables) -> dict[str, Fact]:
 
     every, small = explained(own), explained(own[own.rce < BELOW])
     both = (pd.concat([order(t.cut, "dataset", "cityscapes", d) for d in ("pascal", "deepglobe")]) == 1).all(axis=1)
-    return {
-        "printed": Fact(every, f"On Cityscapes the line of PASCAL and DeepGlobe has R2 = {every:.2f}"
-                        f"{', worse than the mean' if every < 0 else ''} ({small:.2f} where R_ce < 0.2)."),
-        "corrected": share(both, "R_ce and drop are both larger on Cityscapes in {k} of {n} comparisons."),
-    }  # fmt: skip
+    yield "printed", Fact(every, f"On Cityscapes the line of PASCAL and DeepGlobe has R2 = {every:.2f}"
+                          f"{', worse than the mean' if every < 0 else ''} ({small:.2f} where "
+                          "R_ce < 0.2).")  # fmt: skip
+    yield "corrected", share(both, "R_ce and drop are both larger on Cityscapes in {k} of {n} comparisons.")
 
 
 @sentence("sec32-choose-lrg", _reversed)
-def _choice(t: Tables) -> dict[str, Fact]:
+def _choice(t: Tables) -> Forms:
     r = regrets(t.cells).set_index("predictor")
     own, printed = r.loc[FITTED], r.loc["R_ce, the printed line"]
     rival = r.loc[[*RIVALS, *(i for i in r.index if i.startswith("always"))]].mean_regret
     streets = advantage(t.cells, FITTED, RIVALS)["cityscapes"]
-    return {
-        "printed": Fact(own.hits, f"With the target data set held out {own.hits:.0f} of {own.n:.0f} optima are found "
-                        f"({printed.hits:.0f} with the printed line). This rests on three data sets: Cityscapes makes "
-                        f"{streets:.0%} of the advantage over the best rule without R_ce.", n=int(own.n)),
-        "approximation": Fact(own.mean_regret, f"The mean regret in FPI is {own.mean_regret:.2%} (printed line "
-                              f"{printed.mean_regret:.2%}; best rule without R_ce, {rival.idxmin()}: "
-                              f"{rival.min():.2%})."),
-    }  # fmt: skip
+    yield "printed", Fact(own.hits, f"With the target data set held out {own.hits:.0f} of {own.n:.0f} optima are found "
+                          f"({printed.hits:.0f} with the printed line). This rests on three data sets: Cityscapes "
+                          f"makes {streets:.0%} of the advantage over the best rule without R_ce.",
+                          n=int(own.n))  # fmt: skip
+    yield "approximation", Fact(own.mean_regret, f"The mean regret in FPI is {own.mean_regret:.2%} (printed line "
+                                f"{printed.mean_regret:.2%}; best rule without R_ce, {rival.idxmin()}: "
+                                f"{rival.min():.2%}).")  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,8 @@ class Fact:
     over: str = ""  # what the interval takes anew: "rounding" of the printed digits, "setups"
 
 
-Measure = Callable[[Tables], Fact | dict[str, Fact]]  # a fact alone is about the printed form
+Forms = Iterator[tuple[str, Fact]]
+Measure = Callable[[Tables], Fact | Forms]  # a fact alone is about the printed form
 Change = Callable[[Tables], Tables]
 
 
@@ -36,7 +37,7 @@ class Sentence:
     def measure(self, tables: Tables) -> dict[str, Fact]:
         """Return form -> fact."""
         found = self.own(tables)
-        return found if isinstance(found, dict) else {"printed": found}
+        return {"printed": found} if isinstance(found, Fact) else dict(found)
 
 
 class Sentences(list[Sentence]):
