@@ -27,12 +27,12 @@ from specseg import figures
 from specseg.evidence import config, ledger
 from specseg.figures import audit as draw
 from specseg.study import printed as audit
-from specseg.study.printed import about_cost, about_drops, about_fits, about_loss, costs, drops, fits, predictors
+from specseg.study.printed import costs, curves, drops, fits, predictors
 
 findings = ledger.open("15_paper_against_itself", profile=profile)
 # %% tags=["remove-cell"]
 tables = audit.Tables.read()
-cells, blocks = audit.cells(tables), audit.blocks(tables)
+cells, blocks = tables.cells, tables.blocks
 line = fits.stated(cells)
 ways = fits.clustered(cells)
 robust = ways.set_index("method").loc["cluster-robust, 6 curves"]
@@ -92,7 +92,7 @@ pd.DataFrame(table, index=["slope", "intercept", "points"]).style.format(
 # 0.785 is anything from 0.7845 to 0.7855. Each test also has a *mutant*, tables with a deliberate mistake that it
 # must reject, and where the paper fails, repaired tables that it must accept. The checks stand in
 # `paper/claims.toml`.
-# ```{literalinclude} /lib/specseg/study/printed/drops.py
+# ```{literalinclude} /lib/specseg/study/printed/tables.py
 # :pyobject: drop_interval
 # ```
 # %% [markdown]
@@ -103,17 +103,18 @@ pd.DataFrame(table, index=["slope", "intercept", "points"]).style.format(
 # follow, would make it ({doc}`30_cross_entropy`). Second, on PASCAL the two models print the same $R_{ce}$ at
 # {glue:text}`au_twins` band limits: there it measures something that the networks share.
 # %% tags=["remove-cell"]
-level = about_loss.constancy(tables)
-twins = about_loss.same_in_both_models(tables)
+products = curves.times_nu(tables).loc[:, 24:]
+level = products.max(axis=1) / products.min(axis=1)
+twins = curves.same_in_both_models(tables)
 calm = level[level.index.get_level_values("dataset") != "cityscapes"]
 # %% tags=["remove-cell"]
 glue("au_constant", f"{calm.max():.2f}", display=False)
 glue("au_twins", f"{twins.same['pascal']} of {twins.n['pascal']}", display=False)
-for entry in audit.observations(tables, about_loss.SENTENCES):
+for entry in audit.observations(tables, curves.SENTENCES):
     findings.observe(**entry)
 # %% tags=["remove-input"]
 figures.show(
-    draw.products(about_loss.times_nu(tables)),
+    draw.products(curves.times_nu(tables)),
     caption="R<sub>ce</sub> times the band limit. Level parts are a tail that falls like "
     "1/nu. PASCAL's two rows lie on top of each other from 24 on; only Cityscapes "
     "falls faster.",
@@ -130,19 +131,18 @@ figures.show(
 # {glue:text}`au_seventy` of the mIoU, depending on model and data set; the smallest FPI of each saves more,
 # {glue:text}`au_best`.
 # %% tags=["remove-cell"]
-saved = costs.savings(cells)
-alone = saved[saved.prune_rate == 0].groupby("model").saving.max()
-cheap = costs.least(saved[saved.saving.between(0.65, 0.70)], "loss")
-chosen = costs.least(saved, "fpi").saving
+alone = cells[cells.prune_rate == 0].groupby("model").saving.max()
+cheap = costs.least(cells[cells.saving.between(0.65, 0.70)], "loss")
+chosen = costs.least(cells, "fpi").saving
 # %% tags=["remove-cell"]
 glue("au_best", f"{chosen.min():.0%} to {chosen.max():.0%}", display=False)
 glue("au_cut", f"{alone['deeplabv3plus']:.1%} and {alone['dan']:.1%}", display=False)
 glue("au_seventy", f"{cheap.loss.min():.1%} to {cheap.loss.max():.1%}", display=False)
-for entry in audit.observations(tables, about_cost.SENTENCES):
+for entry in audit.observations(tables, costs.SENTENCES):
     findings.observe(**entry)
 # %% tags=["remove-input"]
 figures.show(
-    draw.frontier(saved),
+    draw.frontier(cells),
     caption="Every setting of Tables 2 and 4: saved FLOPs against lost mIoU, both against "
     "the whole network. Lines: the least loss for at least that saving. Grey: 65 to "
     "70 %. Dashed: a loss of 5 %.",
@@ -160,12 +160,12 @@ figures.show(
 # unpruned DeepLab v3+ on DeepGlobe stays at {glue:text}`au_dg_sure`. Taken over all pruning rates FPI always picks
 # the most pruned network.
 # %% tags=["remove-cell"]
-best = costs.optima(cells)
+best = costs.optima(tables)
 sizes = best.groupby(["model", "dataset"]).lrg_size.agg(lambda s: ", ".join(map(str, s)))
 # %% tags=["remove-cell"]
 glue("au_flat", f"{(best.margin < 0.01).sum()} of {len(best)}", display=False)
 glue("au_open", f"{(best.possible.map(len) > 1).sum()}", display=False)
-finer = costs.open_optima(cells, tables.constants).set_index(["model", "dataset", "prune_rate"]).possible
+finer = costs.optima(tables, finest=True).set_index(["model", "dataset", "prune_rate"]).possible
 glue("au_dg_sure", " or ".join(map(str, finer["deeplabv3plus", "deepglobe", 0.0])), display=False)
 glue("au_dg", sizes["deeplabv3plus", "deepglobe"], display=False)
 glue("au_cs", sizes["dan", "cityscapes"], display=False)
@@ -196,18 +196,17 @@ figures.show(
 # runs. But the same network has two mIoUs in Tables 3 and 4, {glue:text}`au_gap` points apart, on the data set
 # whose drops are smallest. Of its {glue:text}`au_dgn` truncated networks {glue:text}`au_below` lose less than that.
 # %% tags=["remove-cell"]
-judged = drops.check_drops(cells)
-base = drops.baselines(cells, blocks)
+base = drops.baselines(tables)
 gap = base.difference.abs().max()
 globe = cells[(cells.dataset == "deepglobe") & (cells.lrg_size < 129)]
 # %% tags=["remove-cell"]
 glue(
-    "au_off", f"{((judged.from_miou - judged.miou_drop).abs() > 0.0005).sum()}", display=False
+    "au_off", f"{((cells.from_miou - cells.miou_drop).abs() > 0.0005).sum()}", display=False
 )
 glue("au_gap", f"{100 * gap:.1f}", display=False)
 glue("au_below", f"{(globe.base - globe.miou < gap - 1e-9).sum()}", display=False)
 glue("au_dgn", f"{len(globe)}", display=False)
-for entry in audit.observations(tables, about_drops.SENTENCES):
+for entry in audit.observations(tables, drops.SENTENCES):
     findings.observe(**entry)
 # %% [markdown]
 # ### Does pruning leave the drop alone?
@@ -215,10 +214,10 @@ for entry in audit.observations(tables, about_drops.SENTENCES):
 # differs by model and data set, so no correction would mend it. With one run per cell, nothing says how much of
 # this is chance.
 # %% tags=["remove-cell"]
-effect = drops.pruning_effect(cells)
+effect = drops.pruning_effect(tables)
 # %% tags=["remove-input"]
 figures.show(
-    draw.pruning(effect, about_drops.PRUNING_MARGIN),
+    draw.pruning(effect, drops.PRUNING_MARGIN),
     caption="The drop of each pruned network minus the unpruned network's at the same LRG "
     "size. Grey: one point, a margin chosen here; the paper gives no spread.",
     alt="Differences by LRG size: inside the band for large sizes, spreading far beyond it "
@@ -255,12 +254,12 @@ glue("au_found_r2", f"{found.r2:.4f}", display=False)
 # %% tags=["remove-input"]
 figures.show(
     draw.slopes(
-        ways, fits.per_curve(cells), fits.selections(cells, blocks), fits.PRINTED["slope"]
+        ways, fits.per_curve(cells), fits.selections(cells), fits.PRINTED["slope"]
     ),
-    caption="The slope of drop against R<sub>ce</sub>: all points by five methods (black, 95 "
+    caption="The slope of drop against R<sub>ce</sub>: all points by three methods (black, 95 "
     "%), each curve alone (colour), other selections (grey). Dashed: the printed "
     "slope.",
-    alt="A list of slopes with intervals: five methods agree on the centre, the intervals "
+    alt="A list of slopes with intervals: three methods agree on the centre, the intervals "
     "widen where clusters count; the six curves and the other selections spread on both "
     "sides of the printed slope.",
     source="this chapter, from Tables 1, 3 and 4",
@@ -277,7 +276,7 @@ by_threshold = fits.thresholds(cells, np.geomspace(0.05, 0.6, 60))
 full = by_threshold[by_threshold.full_grid]
 edge = cells[cells.rce < fits.PRINTED["threshold"]].rce.max()
 inside = fits.stated(cells, edge)
-limits = fits.thresholds(cells, about_fits.LIMITS).query("full_grid")
+limits = fits.thresholds(cells, predictors.LIMITS).query("full_grid")
 # %% tags=["remove-cell"]
 told = [f"{r.slope:.2f} with a threshold of {r.threshold:g}" for r in limits.itertuples()]
 glue("au_limits", f"{', '.join(told[:-1])} and {told[-1]}", display=False)
@@ -313,18 +312,18 @@ figures.show(
 # against {glue:text}`au_rival_all`: on Cityscapes it predicts drops of more than the whole mIoU. Between the two
 # models $R_{ce}$ ties in {glue:text}`au_ties` pairs; of the others it orders {glue:text}`au_models` as the drops do.
 # %% tags=["remove-cell"]
-small, every = (predictors.mean_errors(cells, threshold) for threshold in (fits.PRINTED["threshold"], None))
-models = about_drops.agreement(tables)["models"]
+small, every = (predictors.mean_errors(cells, threshold) for threshold in (fits.PRINTED["threshold"], np.inf))
+models = drops.agreement(tables)["models"]
 apart = models[models.rce_sign != 0]
 # %% tags=["remove-cell"]
 for key, mae in (("", small), ("_all", every)):
-    glue(f"au_mae{key}", f"{mae[about_fits.FITTED]:.3f}", display=False)
-    glue(f"au_rival{key}", f"{mae[about_fits.RIVALS].min():.3f}", display=False)
+    glue(f"au_mae{key}", f"{mae[predictors.FITTED]:.3f}", display=False)
+    glue(f"au_rival{key}", f"{mae[predictors.RIVALS].min():.3f}", display=False)
 glue("au_ties", f"{len(models) - len(apart)} of {len(models)}", display=False)
 glue(
     "au_models", f"{(apart.rce_sign == apart.drop_sign).sum()} of {len(apart)}", display=False
 )
-for entry in audit.observations(tables, about_fits.SENTENCES):
+for entry in audit.observations(tables, predictors.SENTENCES):
     findings.observe(**entry)
 # %% tags=["remove-input"]
 figures.show(
@@ -343,7 +342,7 @@ figures.show(
 # {glue:text}`au_streets` of what is gained on the best rule without $R_{ce}$.
 # %% tags=["remove-cell"]
 chosen = predictors.regrets(cells)
-gain = predictors.advantage(cells, about_fits.FITTED, about_fits.RIVALS)
+gain = predictors.advantage(cells, predictors.FITTED, predictors.RIVALS)
 # %% tags=["remove-cell"]
 glue("au_streets", f"{gain['cityscapes']:.0%}", display=False)
 # %% tags=["remove-input"]
@@ -374,7 +373,7 @@ figures.show(
 # {glue:text}`au_cs_blocks`. Truncation loses {glue:text}`au_cs_cut`, and the line of the stated rule says
 # {glue:text}`au_cs_line`. Each cell is one training; how much of that is chance, nothing says.
 # %% tags=["remove-cell"]
-pairs = drops.applications(cells, blocks)
+pairs = drops.applications(tables)
 small = pairs[pairs.rce < fits.PRINTED["threshold"]]
 one = small[(small.model == "deeplabv3plus") & (small.dataset == "cityscapes")].iloc[0]
 # %% tags=["remove-cell"]
@@ -397,11 +396,11 @@ figures.show(
 # %% tags=["remove-cell"]
 one_rate = {rate: fits.stated(part).slope for rate, part in cells.groupby("prune_rate")}
 nearest = min(one_rate, key=lambda rate: abs(one_rate[rate] - fits.PRINTED["slope"]))
-changed = tables.with_value("truncation", 0.8, metric="miou", dataset="pascal", lrg_size=17)
+changed = tables.changed("truncation", 0.8, metric="miou", dataset="pascal", lrg_size=17)
 states = [
     {
         (o["claim_id"], o["form"]): findings.claims[o["claim_id"]].checks[o["form"]].state(o["value"] / (o["n"] or 1))
-        for o in audit.observations(t, about_drops.SENTENCES)
+        for o in audit.observations(t, drops.SENTENCES)
     }
     for t in (tables, changed)
 ]
@@ -419,7 +418,7 @@ findings.close()
 # ## Check yourself
 # - In the cell "By hand" let $R_{ce}$ be below 0.15 instead of 0.2. What becomes of the slope, printed as 0.6725?
 # - Fit the line to one pruning rate at a time. Which rate comes closest to the printed slope?
-# - Let the smallest grid on PASCAL have a mIoU of 0.8 (`tables.with_value("truncation", 0.8, metric="miou",
+# - Let the smallest grid on PASCAL have a mIoU of 0.8 (`tables.changed("truncation", 0.8, metric="miou",
 #   dataset="pascal", lrg_size=17)`). Which sentences on drops turn?
 #
 # :::{admonition} Answers

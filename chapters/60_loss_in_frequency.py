@@ -30,7 +30,7 @@ from specseg import figures
 from specseg.evidence import ledger, records
 from specseg.figures import loss as draw
 from specseg.nets import protocol, tiny
-from specseg.study import gate, learning, trained, watched
+from specseg.study import gate, learning, trained
 from specseg.study import loss as loss_tables
 
 findings = ledger.open("60_loss_in_frequency", profile=profile)
@@ -135,13 +135,14 @@ table.index = pd.MultiIndex.from_tuples(
 )
 table.style.format("{:.3f}", na_rep="").set_properties(**{"font-weight": "bold"}, subset=[32])
 # %% tags=["remove-cell"]
-told = loss_tables.observations(pools, rates, ratios) | learning.observations(found, scored)
-whole = watched.whole()
-told |= {watched.WITHIN: watched.observations(whole)}
+told = loss_tables.observations(pools, ratios)
+told |= learning.observations(found, scored)
+whole = learning.whole()
+told |= learning.observations_within(whole)
 glue("loss_beyond", gate.span(told["fig1-loss-beyond-grid-small"], "{:.1%}"), display=False)
 glue("loss_factor", gate.span(told["tab1-factor-of-ten-r3"], "{:.1f}"), display=False)
 able = [p for p in pools if "left_out" not in p.observed(ratios)]
-factors = [loss_tables.factor(p, variant="mirrored")["value"] for p in able]
+factors = [loss_tables.factor(p, "mirrored")[0] for p in able]
 glue("loss_factor_mirrored", f"{min(factors):.0f} to {max(factors):.0f}", display=False)
 glue("loss_streets", gate.span(told["tab1-streets-larger-r3"], "{:.1f}"), display=False)
 ends = printed.pivot_table("value", ["domain", "model"], "nu_max")
@@ -193,7 +194,7 @@ relative.rename_axis(columns="R_ce(32) over the first reading's").style.format("
 # %% tags=["remove-input"]
 by_limit, shares = {}, {}
 for each in sorted(protocol.LIMITS):
-    at = trained.limits(pools[0]).index(each)
+    at = pools[0].limits.index(each)
     for p in (p for p in able if p.setup.model == "deeplabv3plus"):
         tails, total = (p.stack(lambda m, a=a: m.arrays[a][0])[0] for a in ("tail", "total"))
         part, kind = abs(tails[:, at]) / total, trained.who(p.setup)["kind"]
@@ -241,7 +242,7 @@ halves.style.format("{:.1%}").highlight_min(axis=1, props="font-weight: bold")
 # Most of these halves lie before the first snapshot. So the first 64 steps of {glue:text}`loss_watched` trainings were
 # made again and looked at after 0, 1, 2, 4, 8, 16, 32 and 64 steps. What follows them is the training on record.
 # %% tags=["remove-input"]
-early = watched.first_steps(found)
+early = learning.first_steps(found)
 soon = learning.learnt(early)
 length = [learning.course(m)["step"].max() for m in early]
 glue("loss_watched", f"{len(early)}", display=False)
@@ -291,7 +292,7 @@ correlations.set_index("network").style.format("{:+.2f}", subset=["over snapshot
 # Six trainings were watched to their end: at each step $R_{ce}$, and what the network loses when its logits are cut to
 # a half, a quarter and an eighth of its grid. Does $R_{ce}$ say at which step more is lost? Its rival is the mIoU.
 # %% tags=["remove-input"]
-ranks = pd.DataFrame([watched.within(m) for m in whole])
+ranks = pd.DataFrame([learning.within(m) for m in whole])
 ranks.index = [f"{gate.named(m.network)}, f{m.network.fold} s{m.network.seed}" for m in whole]
 glue("loss_within", f"{(ranks['correlation'] > 0).sum()} of {len(ranks)}", display=False)
 ranks = ranks[["steps", "correlation", "rival", "lead"]].sort_index(ascending=False)
@@ -307,13 +308,13 @@ ranks.style.format("{:+.2f}", subset=list(ranks.columns[1:]))
 # $R_{ce}$ can move every value of Table 1, as shown above. Networks of land cover in native windows are not among
 # these: they do not pass the protocol's gate ({doc}`70_truncation_and_pruning`).
 # %% tags=["remove-input"]
-for claim, observations in told.items():
-    record = trained.witness(whole if claim == watched.WITHIN else found)
-    for observation in observations:
+for claim in findings.claims:
+    record = trained.witness(whole if claim == learning.WITHIN else found)
+    for observation in told[claim]:
         findings.observe(claim, record=record, **observation)
-    if not observations:
+    if claim not in told:
         findings.not_run(claim, "no record of the setups that it speaks of: specseg sweep run "
-                         f"{'snapshots' if claim == watched.WITHIN else 'loss_in_frequency'} --profile standard")
+                         f"{'snapshots' if claim == learning.WITHIN else 'loss_in_frequency'} --profile standard")
 findings.not_run("tab1-values-r4", "the paper's data sets and its trainings of ResNet-101 are not at hand; the setting "
                                    "is complete: specseg sweep run loss_in_frequency --profile paper")
 findings.close()

@@ -43,7 +43,7 @@ by, source = others.order(found), f"{len(found)} records of third_party, 513 pix
 glue("others_beyond", gate.span([o for o in told["fig1-loss-beyond-grid-others"] if "CamVid" not in o["domain"]],
                                 "{:.1%}"), display=False)  # fmt: skip
 glue("others_streets", gate.span(told["tab4-streets-larger-others"], "{:.0%}"), display=False)
-glue("others_order", f"{by.value:.2f} (probability under no relation: {by.probable:.2f})", display=False)
+glue("others_order", f"{by.value[0]:.2f} (probability under no relation: {by.probable:.2f})", display=False)
 # %% tags=["remove-input"]
 curves = pd.DataFrame([
     {"dataset": n.dataset, "network": n.title, "nu_max": limit, "value": value}
@@ -159,7 +159,7 @@ figures.show(
     source=source, label="fig-others-order",
 )
 # %% tags=["remove-input"]
-lines = [{"reading": f"{way}, {v}", "correlation": o.value, **{words[d]: c for d, c in o.own.items()},
+lines = [{"reading": f"{way}, {v}", "correlation": o.value[0], **{words[d]: c for d, c in o.own.items()},
           "probability under no relation": o.probable}
          for way, v in itertools.product((others.LOGITS, others.LOW_PASS), others.VARIANTS)
          for o in [others.order(found, way, v)]]  # fmt: skip
@@ -172,7 +172,7 @@ family = {w: [n for n in judged if n.title.startswith("ESPNetv2") and n.dataset 
 ranks = {w: float(spearman([n.miou()[0] for n in own], [n.rate(32)[0] for n in own])) for w, own in family.items()}
 glue("others_family", ", ".join(f"{r:+.1f} ({w})" for w, r in ranks.items()), display=False)
 glue("others_best", f"{max(x['correlation'] for x in lines):.2f}", display=False)
-glue("others_cost", ", ".join(f"{o.value:+.2f} ({word})" for word, o in beside.items()), display=False)
+glue("others_cost", ", ".join(f"{o.value[0]:+.2f} ({word})" for word, o in beside.items()), display=False)
 pd.DataFrame(lines).set_index("reading").style.format("{:+.2f}").format(
     "{:.2f}", subset=["probability under no relation"]).set_properties(**{"font-weight": "bold"}, subset=(  # fmt: skip
     [f"{others.LOGITS}, {others.PLAIN}"], slice(None)))  # fmt: skip
@@ -215,8 +215,7 @@ glue("others_ahead", f"{sum(ahead)} of {len(ahead)}", display=False)
 glue("others_behind", f"{sum(behind)}", display=False)
 at33 = scale.points(scaled).pivot(index=["domain", "network"], columns=["scale", "share"], values="drop")
 glue("others_same_points", f"{(at33[2.0, 'an eighth'] > at33[0.5, 'a half']).sum()} of {len(at33)}", display=False)
-rules = ["R_ce", "R_ce, mirrored", *scale.RIVALS]
-errors = scale.table(scaled).set_index(["domain", "network"])[rules]
+errors = scale.table(scaled)
 rival = errors[[*scale.RIVALS]].mean().idxmin()
 glue("others_error", f"{errors['R_ce'].mean():.1%}", display=False)
 glue("others_error_rival", f"{errors[rival].mean():.1%} ({rival})", display=False)
@@ -238,7 +237,7 @@ errors.style.format("{:.1%}").highlight_min(axis=1, props="font-weight: bold")
 # The paper shrinks features, not logits. The last features of ESPNetv2 have 257 points for 513 pixels; cut to 65, their
 # band limit is that of half of the paper's grid. No network was trained again.
 # %% tags=["remove-input"]
-wide = [n for n in judged if n.grid > 65 and n.condition("bilinear", 65) is not None]
+wide = [n for n in judged if n.grid > 65 and 65 in n.sizes]
 cut = {(others.TITLES[n.dataset], n.title): {f"{m}, {s}": n.drop(k, s)[0] for m, k in (
     ("bilinear", "bilinear"), ("ideal low pass", "fourier")) for s in (65, 33)} for n in wide}  # fmt: skip
 noisy = next(n for n in wide if n.dataset == "camvid")
@@ -250,7 +249,7 @@ glue("others_folded", f"{noisy.drop('bilinear', 65)[0]:.0%} of its mIoU, and an 
 pd.DataFrame(cut).T.rename_axis(["data set", "network"]).style.format("{:.1%}")
 # %% tags=["remove-cell"]
 half = {n: n.drop("bilinear", (n.grid - 1) // 2 + 1)[0] for n in others.able(native)
-        if n.condition("bilinear", (n.grid - 1) // 2 + 1) is not None}  # fmt: skip
+        if (n.grid - 1) // 2 + 1 in n.sizes}  # fmt: skip
 least = min(half, key=half.get)
 glue("others_native", f"{least.title} on {others.TITLES[least.dataset]}: {half[least]:.2%} of its mIoU.", display=False)
 # %% [markdown]

@@ -34,7 +34,7 @@ from specseg.figures import labels as sliders
 from specseg.figures import loss as names
 from specseg.figures import truncation as draw
 from specseg.nets import protocol, tiny
-from specseg.study import cost, fpi, gate, trained
+from specseg.study import cost, gate, trained
 from specseg.study import loss as loss_tables
 from specseg.study import truncation as tables
 
@@ -181,9 +181,9 @@ glue("cut_native", f"{min(native):.1f} to {max(native):.1f}", display=False)
 # same share of the grid.
 # %% tags=["remove-input"]
 clock = [r for r in records.find("latency") if r.profile == "standard"]
-costs = pd.concat([fpi.costs(findings.use(clock[-1]).rows if clock else None), fpi.own_costs(pools)])
-ours, theirs = fpi.values(pools, costs), fpi.printed_values(costs)
-both = [fpi.relative_scores(rows, costs) for rows in (ours, theirs)]
+costs = pd.concat([cost.costs(findings.use(clock[-1]).rows if clock else None), cost.own_costs(pools)])
+ours, theirs = cost.values(pools, costs), cost.printed_values(costs)
+both = [cost.relative_scores(rows, costs) for rows in (ours, theirs)]
 figures.show(
     draw.cost_and_score(gate.marked(both[0], pools, ratios), both[1]),
     caption="mIoU over cost, both as parts of the unpruned full network's; a line a pruning rate, its number at the "
@@ -198,9 +198,9 @@ figures.show(
 # that shrinks pictures 32 times, which makes the decoder dear ({doc}`55_networks_and_cost`). The paper describes one
 # that shrinks them 16 times. Our own networks have a small encoder, and a clock counts what FLOPs do not.
 # %% tags=["remove-input"]
-known = [c for c in (fpi.PRINTED, fpi.STRIDE16, fpi.OWN, fpi.SECONDS) if c in set(costs["cost"])]
+known = [c for c in (cost.PRINTED, cost.STRIDE16, cost.OWN, cost.SECONDS) if c in set(costs["cost"])]
 unpruned = {who: rows[rows["prune_rate"] == 0] for who, rows in (("paper", theirs), ("ours", ours))}
-panels = [("the paper's mIoU, printed FLOPs", unpruned["paper"][unpruned["paper"]["cost"] == fpi.PRINTED])]
+panels = [("the paper's mIoU, printed FLOPs", unpruned["paper"][unpruned["paper"]["cost"] == cost.PRINTED])]
 panels += [(f"our mIoU, {c}", unpruned["ours"][unpruned["ours"]["cost"] == c]) for c in known]
 figures.show(
     draw.fpi(pd.concat(unpruned.values()), [(n, gate.marked(rows, pools, ratios)) for n, rows in panels]),
@@ -216,11 +216,11 @@ keys = ["cost", *tables.KEYS, "prune_rate"]
 best = pd.concat([cost.optima(rows, keys).assign(who=who) for who, rows in (("paper", theirs), ("ours", ours))])
 best = best[best["sizes"] == len(draw.SHARES)]  # pruned networks were timed at three sizes only
 best = gate.marked(best.assign(inside=best["share"].between(0.25, 0.5)), pools, ratios)
-told = tables.observations(pools, ratios, best[(best["who"] == "ours") & (best["cost"] == fpi.PRINTED)])
-told[tables.GIVES_BACK] = tables.given_back(on, ratios)
+told = tables.observations(pools, ratios, best[(best["who"] == "ours") & (best["cost"] == cost.PRINTED)])
+told |= tables.given_back(on, ratios)
 able = best[(best["who"] == "ours") & ~best["untrained"]].groupby("cost")["inside"].agg(["sum", "size"])
-glue("cut_optima", f"{able.loc[fpi.PRINTED, 'sum']} of {able.loc[fpi.PRINTED, 'size']}", display=False)
-glue("cut_clock", f"{able.loc[fpi.SECONDS, 'sum']} of {able.loc[fpi.SECONDS, 'size']}" if fpi.SECONDS in able.index
+glue("cut_optima", f"{able.loc[cost.PRINTED, 'sum']} of {able.loc[cost.PRINTED, 'size']}", display=False)
+glue("cut_clock", f"{able.loc[cost.SECONDS, 'sum']} of {able.loc[cost.SECONDS, 'size']}" if cost.SECONDS in able.index
      else "none", display=False)  # fmt: skip
 steps = [t for t in told["tab4-monotone-r3"] if not t.get("left_out")]
 glue("cut_monotone", f"{sum(t['value'] for t in steps)} of {sum(t['n'] for t in steps)}", display=False)
@@ -329,16 +329,16 @@ figures.show(
 why = {"fig4-optima-insensitive-r3": none, tables.GIVES_BACK: "no network that went on at a smaller grid is on record",
        "sec32-pruning-leaves-drop-r3": none,
        "tab4-streets-larger-r3": "no model has streets and another kind yet"}  # fmt: skip
+for claim in findings.claims:
+    for observation in told[claim]:
+        findings.observe(claim, record=witness, **observation)
+    if claim not in told:
+        findings.not_run(claim, why.get(claim, "no baseline has a record of profile standard yet"))
 findings.not_run(
     "tab4-values-r4",
     "the paper's data sets and its trainings of ResNet-101 are not at hand; the setting "
     "is complete: specseg sweep run truncation --profile paper",
 )
-for claim, observations in told.items():
-    for observation in observations:
-        findings.observe(claim, record=witness, **observation)
-    if not observations:
-        findings.not_run(claim, why.get(claim, "no baseline has a record of profile standard yet"))
 findings.close()
 # %% [markdown]
 # ## Check yourself

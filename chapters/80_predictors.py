@@ -29,7 +29,7 @@ from specseg import figures
 from specseg.evidence import ledger
 from specseg.figures import loss as names
 from specseg.figures import predictors as draw
-from specseg.nets import protocol
+from specseg.nets import protocol, weights
 from specseg.study import gate, rules, spot, trained
 from specseg.study import predictor_cells as cells
 from specseg.study import predictor_findings as facts
@@ -130,15 +130,16 @@ hindsight.style.format("{:.3f}", subset=["its error"]).hide(axis="index").highli
 # %% tags=["remove-cell"]
 observed, missing = facts.truncation(truncated, each)
 record = trained.witness(found.truncation)
-for fact in observed:
-    findings.observe(**fact, record=record)
+for claim, told in observed.items():
+    for fact in told:
+        findings.observe(claim, **fact, record=record)
 for claim, reason in missing.items():
     findings.not_run(claim, reason)
 missed = errors.table
 for kind, name in (("objects", "voc"), ("streets", "camvid")):
     for end, rule in (("", rules.OWN.name), ("_blind", "LRG size, mean elsewhere"), ("_none", "no drop")):
         glue(f"pr_{kind}{end}", f"{missed.loc[rule, name]:.1%}", display=False)
-glue("pr_slopes", gate.span([f for f in observed if f["claim_id"] == "fig5b-slope-r3"], "{:.2f}"), display=False)
+glue("pr_slopes", gate.span(observed["fig5b-slope-r3"], "{:.2f}"), display=False)
 mirrored = missed.loc["R_ce, mirrored, line"]
 glue("pr_mirrored", f"{mirrored['voc']:.1%} of the mIoU on objects and {mirrored['camvid']:.1%} on streets",
      display=False)  # fmt: skip
@@ -252,7 +253,7 @@ figures.show(
 # %%
 (network,) = protocol.networks("smoke", group="landcover")
 test, scored = spot.test_batches(network, 1), network.home.scored_indices(network.data("test").classes)
-by_scale = spot.scaled(spot.committed(network), test, scored, taus=(0.5, 1.0, 2.0))
+by_scale = spot.scaled(weights.load(network, sources=("committed",)), test, scored, taus=(0.5, 1.0, 2.0))
 moved = by_scale.pivot(index="lrg_size", columns="tau", values="drop")
 assert (moved.max(axis=1) == moved.min(axis=1)).all()
 # %% tags=["remove-input"]
@@ -276,8 +277,9 @@ figures.show(
 # %% tags=["remove-cell"]
 measured, missing = facts.blocks(trained_on_blocks)
 record = trained.witness(found.blocks)
-for fact in measured:
-    findings.observe(**fact, record=record)
+for claim, told in measured.items():
+    for fact in told:
+        findings.observe(claim, **fact, record=record)
 for claim, reason in missing.items():
     findings.not_run(claim, reason)
 # %% tags=["remove-input"]

@@ -10,14 +10,15 @@ from specseg.evidence import ledger, paper
 from specseg.nets import flops
 from specseg.nets.flops import table2
 from specseg.study import printed as audit
-from specseg.study.printed import about_drops, about_fits, about_loss, costs, drops, fits
+from specseg.study.printed import costs, curves, drops, fits, predictors
 
 TABLES = audit.Tables.read()
-CELLS = audit.cells(TABLES)
+CELLS = TABLES.cells
 
 
 def loss_rates() -> list[str]:
-    fall = about_loss.fall(TABLES)
+    table = curves.rce_table(TABLES)
+    fall = table[8] / table[32]
     return [f"factor of {fall.min():.0f} to {fall.max():.0f}"]
 
 
@@ -32,9 +33,9 @@ def excess() -> list[str]:
 
 
 def seventy() -> list[str]:
-    saved, best = costs.savings(CELLS), costs.least(costs.savings(CELLS), "fpi")
+    saved, best = CELLS, costs.least(CELLS, "fpi")
     setup = ["model", "dataset", "prune_rate", "lrg_size"]
-    near = costs.optima(CELLS)[setup].merge(saved, on=setup).query("0.65 <= saving <= 0.70")
+    near = costs.optima(TABLES)[setup].merge(saved, on=setup).query("0.65 <= saving <= 0.70")
     assert set(zip(near.model, near.prune_rate, near.lrg_size, strict=True)) == {("deeplabv3plus", 0.4, 33)}
     assert len(near) == 2 and f"{near.saving.min():.0%}" == f"{near.saving.max():.0%}"
     return [
@@ -46,13 +47,13 @@ def seventy() -> list[str]:
 
 
 def small_loss() -> list[str]:
-    both = costs.savings(CELLS).query("prune_rate > 0 and lrg_size < 129")
+    both = CELLS.query("prune_rate > 0 and lrg_size < 129")
     half = both[both.saving >= 0.5].groupby(["model", "dataset"]).loss.min()
     return [f"half costs up to {half.max():.1%}"]
 
 
 def baselines() -> list[str]:
-    gap = drops.baselines(CELLS, audit.blocks(TABLES)).set_index(["model", "dataset"]).loc["deeplabv3plus", "deepglobe"]
+    gap = drops.baselines(TABLES).set_index(["model", "dataset"]).loc["deeplabv3plus", "deepglobe"]
     return [
         f"{gap.miou_table3:.1%} in Table 3",
         f"{gap.miou_table4:.1%} in Table 4",
@@ -66,7 +67,7 @@ def small_rates() -> list[str]:
 
 
 def models() -> list[str]:
-    pairs = about_drops.agreement(TABLES)["models"]
+    pairs = drops.agreement(TABLES)["models"]
     told = pairs[pairs.rce_sign != 0]
     right = (told.rce_sign == told.drop_sign).sum()
     return [f"ties in {len(pairs) - len(told)} of {len(pairs)} pairs", f"other {len(told)} it is right in {right}"]
@@ -105,7 +106,7 @@ def own_slopes() -> list[str]:
 
 
 def streets() -> list[str]:
-    return [f"$R^2 = {about_fits._streets(TABLES)['printed'].value:.2f}$"]
+    return [f"$R^2 = {dict(predictors._streets(TABLES))['printed'].value:.2f}$"]
 
 
 def strides() -> list[str]:

@@ -14,12 +14,12 @@ from specseg.evidence.fits import Line
 from specseg.figures import audit as draw
 from specseg.figures import cross_entropy, guide
 from specseg.study import printed as audit
-from specseg.study.printed import about_loss, costs, drops, fits, predictors
+from specseg.study.printed import costs, curves, drops, fits, predictors
 
 
 @pytest.fixture(scope="module")
 def cells():
-    return audit.cells(audit.Tables.read())
+    return audit.Tables.read().cells
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def test_fig_5b_shows_every_network_and_both_lines(cells):
 
 
 def test_fig_4_fills_the_optimum(cells):
-    optima = costs.optima(cells)
+    optima = costs.optima(audit.Tables.read())
     fig = draw.fpi_4(cells, optima)
     filled = [x.get_xdata()[0] for ax in fig.axes for x in ax.lines if x.get_marker() == "o" and x.get_mfc() != "white"]
     assert sorted(filled) == sorted(optima.lrg_size)
@@ -59,20 +59,20 @@ def test_regret_writes_the_hits(cells):
 
 def test_the_other_pictures_draw(cells):
     tables = audit.Tables.read()
-    blocks = audit.blocks(tables)
+    blocks = tables.blocks
     line = fits.stated(cells)
     made = [
-        draw.products(about_loss.times_nu(tables)), draw.frontier(costs.savings(cells)),
-        draw.pruning(drops.pruning_effect(cells), 0.01),
+        draw.products(curves.times_nu(tables)), draw.frontier(cells),
+        draw.pruning(drops.pruning_effect(tables), 0.01),
         draw.blocks_7(blocks, line, 0.2), draw.by_threshold(fits.thresholds(cells, (0.1, 0.2, 0.4)), fits.PRINTED),
-        draw.slopes(fits.clustered(cells), fits.per_curve(cells), fits.selections(cells, blocks), 0.6725),
+        draw.slopes(fits.clustered(cells), fits.per_curve(cells), fits.selections(cells), 0.6725),
         draw.errors(predictors.mean_errors(cells, 0.2), predictors.mean_errors(cells)),
     ]  # fmt: skip
     assert all(fig.axes[-1].get_xlabel() for fig in made), "panels that stand below one another share the lowest axis"
 
 
-def test_both_applications_are_drawn_at_their_two_drops(cells):
-    pairs = drops.applications(cells, audit.blocks(audit.Tables.read()))
+def test_both_applications_are_drawn_at_their_two_drops():
+    pairs = drops.applications(audit.Tables.read())
     (ax,) = draw.applications(pairs).axes
     drawn = sorted(tuple(p) for c in ax.collections for p in c.get_offsets().tolist())
     assert drawn == sorted(zip(pairs.truncated, pairs.blocks, strict=True))

@@ -10,7 +10,7 @@ import trainedrecords as invented
 
 from specseg.figures import COLORS, loss, predictors, truncation
 from specseg.nets.networks import Network
-from specseg.study import cost, fpi, gate, learning, trained
+from specseg.study import cost, gate, learning, trained
 from specseg.study import loss as loss_tables
 from specseg.study import truncation as tables
 
@@ -114,9 +114,9 @@ def test_drops_stand_below_the_papers_on_one_scale(root):
 
 
 def test_fpi_marks_the_least(root):
-    costs = fpi.costs()
-    found = fpi.values(trained.pools(trained.read("truncation")), costs)
-    rows = found[found["cost"] == fpi.PRINTED]
+    costs = cost.costs()
+    found = cost.values(trained.pools(trained.read("truncation")), costs)
+    rows = found[found["cost"] == cost.PRINTED]
     (ax,) = truncation.fpi(found, [("printed", rows)]).axes
     stars = [line for line in ax.lines if line.get_marker() == "*"]
     best = cost.optima(rows, ["model", "kind", "prune_rate"]).set_index(["model", "kind"])["share"]
@@ -125,9 +125,9 @@ def test_fpi_marks_the_least(root):
 
 
 def test_score_and_cost_show_paper_and_ours(root):
-    costs = fpi.costs()
-    ours = fpi.relative_scores(fpi.values(trained.pools(trained.read("truncation")), costs), costs)
-    fig = truncation.cost_and_score(ours, fpi.relative_scores(fpi.printed_values(costs), costs))
+    costs = cost.costs()
+    ours = cost.relative_scores(cost.values(trained.pools(trained.read("truncation")), costs), costs)
+    fig = truncation.cost_and_score(ours, cost.relative_scores(cost.printed_values(costs), costs))
     assert len(fig.axes) == 6 and fig.axes[0].get_title() == "objects, DeepLab v3+"
     assert len(fig.axes[0].lines) == 4 + 1 and len(fig.axes[3].lines) == 4, "no record of DAN on land cover"
 

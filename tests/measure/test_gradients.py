@@ -20,6 +20,7 @@ from specseg.measure import gradients as ng
 from specseg.nets import networks, protocol, train
 from specseg.nets.models import build
 from specseg.nets.models.truncation import resize
+from specseg.nets.networks import of_settings
 from specseg.spectral import gradient as sg
 from specseg.spectral import spectrum as sp
 from specseg.spectral.cross_entropy import cross_entropy, frequency_components
@@ -385,7 +386,7 @@ def test_tables_of_hand_made_rows():
     energy = nt.row_energies(table).iloc[0]
     assert str(energy["nu_i_u"]) == "8", "not 8.0"
     assert (energy["value"], energy["clusters"], energy["n"]) == (pytest.approx(0.6), 2, 4), "one picture, one cluster"
-    assert nt.largest(table)["value"].item() == 1 and nt.largest(table, 1)["value"].item() == 2
+    assert (nt.largest(table)["value"].item(), nt.largest(table)["n"].item()) == (1, 2)
     assert nt.removals(table)["value"].item() == pytest.approx(0.2)
     assert nt.removals(table, signed=True)["value"].item() == pytest.approx(-0.1)
     assert nt.moved(table)["value"].item() == pytest.approx(0.2)
@@ -462,7 +463,7 @@ def test_records_hold_together():
 
 
 def check(record):
-    rows, network = record.rows, nt.network_of(record)
+    rows, network = record.rows, of_settings(record.meta["settings"])
     assert network.name == record.meta["settings"]["name"]
     assert (rows["model"] == network.model).all() and (rows["domain"] == network.domain).all()
     seen = rows.loc[rows["metric"] == "loss", "image"]

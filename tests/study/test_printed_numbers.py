@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from specseg.evidence import config
 from specseg.study import printed as audit
 from specseg.study import rules
-from specseg.study.printed import about_fits, about_loss, costs, drops, fits, predictors
+from specseg.study.printed import costs, curves, drops, fits, predictors
 from specseg.study.printed.tables import wide
 from specseg.study.rules import Rule
 
@@ -28,7 +29,7 @@ def tables():
 
 @pytest.fixture(scope="module")
 def cells(tables):
-    return audit.cells(tables)
+    return tables.cells
 
 
 def plain(name: str) -> list[dict[str, str]]:
@@ -55,7 +56,7 @@ def test_the_join_holds_every_printed_cell(cells):
 
 
 def test_drops_agree_by_brute_force_over_the_rounding(cells):
-    judged = drops.check_drops(cells)
+    judged = cells
     corners = (-0.0005, 0.0, 0.0005)
     for row in judged[judged.lrg_size < 129].itertuples():
         low = min(1 - (row.miou + a) / (row.base + b) for a, b in itertools.product(corners, repeat=2))
@@ -65,19 +66,19 @@ def test_drops_agree_by_brute_force_over_the_rounding(cells):
 
 
 def test_a_wrong_drop_is_found(tables):
-    bad = tables.with_value(
+    bad = tables.changed(
         "truncation", 0.02, metric="miou_drop", model="dan", dataset="pascal", prune_rate=0.4, lrg_size=65
     )
-    judged = drops.check_drops(audit.cells(bad))
+    judged = bad.cells
     assert judged[~judged.agrees][["dataset", "lrg_size"]].values.tolist() == [["pascal", 65]]
 
 
-def test_fpi_optima_by_hand(cells):
+def test_fpi_optima_by_hand(tables):
     table, flops = (
         printed(),
         {(r["model"], float(r["prune_rate"]), int(r["lrg_size"])): float(r["value"]) for r in plain("table2")},
     )
-    for row in costs.optima(cells).itertuples():
+    for row in costs.optima(tables).itertuples():
         fpi = {
             s: flops[row.model, row.prune_rate, s] / table["miou", row.model, row.dataset, row.prune_rate, s]
             for s in (129, 97, 81, 65, 49, 33, 17)
@@ -101,7 +102,7 @@ def test_possible_optima_holds_every_sampled_optimum(rows, seed):
 
 def test_optima_within_the_rounding_by_sampling(tables, cells):
     """Digits drawn anew within what is printed never give an optimum outside of the possible ones, nor a wider move."""
-    found = costs.open_optima(cells, tables.constants).set_index(["model", "dataset", "prune_rate"])
+    found = costs.optima(tables, finest=True).set_index(["model", "dataset", "prune_rate"])
     rng, sizes = np.random.default_rng(0), [129, 97, 81, 65, 49, 33, 17]
     seen = {}
     for key, own in cells.groupby(["model", "dataset", "prune_rate"]):
@@ -169,7 +170,7 @@ def test_the_search_finds_these_points_and_no_others_with_all_models_and_data_se
 
 
 def test_both_applications_at_one_rce_from_plain_csv(tables, cells):
-    pairs = drops.applications(cells, audit.blocks(tables))
+    pairs = drops.applications(tables)
     rce = {(r["model"], r["dataset"], int(r["nu_max"])): float(r["value"]) for r in plain("table1")}
     block = {(r["model"], r["dataset"], int(r["nu_max"])): float(r["value"]) for r in plain("table3")
              if r["metric"] == "miou_drop"}  # fmt: skip
@@ -241,24 +242,24 @@ def test_ranking_within_a_curve_says_nothing(cells):
 
 
 def test_table_1_products_and_twins(tables):
-    assert about_loss.fall(tables)["deeplabv3plus", "pascal"] == pytest.approx(0.184 / 0.017)
-    assert about_loss.times_nu(tables).loc[("dan", "pascal"), 64] == pytest.approx(0.512)
-    twins = about_loss.same_in_both_models(tables).same
+    assert curves.rce_table(tables).loc[("deeplabv3plus", "pascal"), 8] == 0.184
+    assert curves.times_nu(tables).loc[("dan", "pascal"), 64] == pytest.approx(0.512)
+    twins = curves.same_in_both_models(tables).same
     assert twins["pascal"] == 5 and twins["cityscapes"] == 0
 
 
 def test_block_cells_have_no_drop_at_the_full_grid(tables):
-    b = about_fits.block_cells(tables)
+    b = predictors.block_cells(tables)
     assert len(b) == 24 and (b[b.lrg_size == 129].miou_drop == 0).all()
 
 
 def test_wrong_input_is_named(tables):
     with pytest.raises(ValueError, match="no cell with"):
-        tables.with_value("rce", 0.1, dataset="ade20k")
+        tables.changed("rce", 0.1, dataset="ade20k")
     with pytest.raises(ValueError, match="there twice"):
         wide(pd.concat([tables.gflops, tables.gflops]), ["model", "prune_rate", "lrg_size"])
     with pytest.raises(ValueError, match="without FLOPs"):
-        audit.cells(audit.Tables(tables.rce, tables.gflops.iloc[1:], tables.block, tables.truncation, tables.constants))
+        _ = replace(tables, gflops=tables.gflops.iloc[1:]).cells
 
 
 def test_shares_of_the_advantage_by_hand(cells):

@@ -10,16 +10,16 @@ import pytest
 
 from specseg.evidence import ledger
 from specseg.study import printed as audit
-from specseg.study.printed import about_cost, about_drops, about_fits, about_loss
+from specseg.study.printed import costs, curves, drops, predictors
 
 CHAPTER = "15_paper_against_itself"
-SENTENCES = [s for module in (about_loss, about_cost, about_drops, about_fits) for s in module.SENTENCES]
+SENTENCES = [s for module in (curves, costs, drops, predictors) for s in module.SENTENCES]
 BY_ID = {s.claim: s for s in SENTENCES}
 
 
 def proportional(t, slope: float, intercept: float = 0.0, full: bool = False):
     """Make every drop follow one line in R_ce (at most 0.99; none at the full grid unless `full`)."""
-    lookup = audit.cells(t).set_index(["model", "dataset", "lrg_size"]).rce.groupby(level=[0, 1, 2]).first()
+    lookup = t.cells.set_index(["model", "dataset", "lrg_size"]).rce.groupby(level=[0, 1, 2]).first()
 
     def rewrite(frame, size):
         frame = frame.copy()
@@ -35,7 +35,7 @@ def proportional(t, slope: float, intercept: float = 0.0, full: bool = False):
 def consistent(t):
     """Make the mIoUs follow the printed line as well, so that R_ce + FLOPs must find every optimum."""
     out = proportional(t, 0.5)
-    c, keys = audit.cells(out), ["model", "dataset", "prune_rate", "lrg_size"]
+    c, keys = out.cells, ["model", "dataset", "prune_rate", "lrg_size"]
     miou = c.base * (1 - np.minimum(0.5 * c.rce * (c.lrg_size != 129), 0.99))
     frame, miou = out.truncation.copy(), c.assign(value=miou).set_index(keys).value
     rows = (frame.metric == "miou").to_numpy()
@@ -48,13 +48,13 @@ def ordered(t):
     for i, dataset in enumerate(("deepglobe", "pascal", "cityscapes")):
         for j, model in enumerate(("deeplabv3plus", "dan")):
             value, where = 0.01 * (1 + 2 * i + j), {"dataset": dataset, "model": model}
-            t = t.with_value("rce", value, **where).with_value("truncation", value, metric="miou_drop", **where)
+            t = t.changed("rce", value, **where).changed("truncation", value, metric="miou_drop", **where)
     return t
 
 
 def monotone(t):
-    low = t.with_value("truncation", 0.2, metric="miou", lrg_size=17)
-    return low.with_value("truncation", 0.51, metric="miou", dataset="cityscapes", model="deeplabv3plus", lrg_size=33)
+    low = t.changed("truncation", 0.2, metric="miou", lrg_size=17)
+    return low.changed("truncation", 0.51, metric="miou", dataset="cityscapes", model="deeplabv3plus", lrg_size=33)
 
 
 EXCEPTIONS = (("deeplabv3plus", "deepglobe", (17, 33)), ("dan", "deepglobe", (17, 33, 49)),
@@ -67,28 +67,28 @@ SWAPPED = (
 )
 REPAIRED = {  # claim -> tables on which the sentence holds as printed, where it does not on the paper's
     "sec31-factor-of-ten":
-        lambda t: t.with_value("rce", 0.178, model="deeplabv3plus", dataset="cityscapes", nu_max=32),
-    "sec31-band-16-to-32": lambda t: t.with_value("rce", 0.1, dataset="cityscapes"),
-    "fig23-frequencies": lambda t: t.with_text(captions=(t.text.shown, t.text.shown)),
-    "fn4-values": lambda t: t.with_text(footnote4=SWAPPED),
+        lambda t: t.changed("rce", 0.178, model="deeplabv3plus", dataset="cityscapes", nu_max=32),
+    "sec31-band-16-to-32": lambda t: t.changed("rce", 0.1, dataset="cityscapes"),
+    "fig23-frequencies": lambda t: t.changed("text", captions=(t.text.shown, t.text.shown)),
+    "fn4-values": lambda t: t.changed("text", footnote4=SWAPPED),
     "sec32-rce-in-table-4": lambda t: replace(t, truncation=pd.concat([t.truncation, t.rce])),
-    "a1-decoder-cost-comparable": lambda t: t.with_value("constants", 60.0, part="decoder", quantity="FLOPs"),
+    "a1-decoder-cost-comparable": lambda t: t.changed("constants", 60.0, part="decoder", quantity="FLOPs"),
     "sec32-more-parameters":
-        lambda t: t.with_value("constants", 30.0, model="Dan", part="encoder", quantity="parameters"),
-    "sec32-29-to-60": lambda t: t.with_text(excess=(0.282, 0.595)),
-    "sec1-seventy-percent": lambda t: t.with_value("gflops", 42, prune_rate=0.6),
-    "con-saving-small-loss": lambda t: t.with_value("truncation", 0.8, metric="miou", prune_rate=0.4),
-    "sec32-exceptions": lambda t: t.with_text(exceptions=EXCEPTIONS),
-    "sec32-fpi-both-at-once": lambda t: t.with_value("gflops", 50, prune_rate=(0, 0.2, 0.4, 0.6)),
+        lambda t: t.changed("constants", 30.0, model="Dan", part="encoder", quantity="parameters"),
+    "sec32-29-to-60": lambda t: t.changed("text", excess=(0.282, 0.595)),
+    "sec1-seventy-percent": lambda t: t.changed("gflops", 42, prune_rate=0.6),
+    "con-saving-small-loss": lambda t: t.changed("truncation", 0.8, metric="miou", prune_rate=0.4),
+    "sec32-exceptions": lambda t: t.changed("text", exceptions=EXCEPTIONS),
+    "sec32-fpi-both-at-once": lambda t: t.changed("gflops", 50, prune_rate=(0, 0.2, 0.4, 0.6)),
     "a10-monotone": monotone,
-    "a10-example-at-65": lambda t: t.with_text(example=EXAMPLE),
+    "a10-example-at-65": lambda t: t.changed("text", example=EXAMPLE),
     "tab34-baselines":
-        lambda t: t.with_value("block", 0.543, metric="miou", model="deeplabv3plus", dataset="deepglobe", nu_max=256),
-    "sec32-no-degradation": lambda t: t.with_value("truncation", 0.9, metric="miou"),
-    "sec32-pruning-leaves-drop": lambda t: t.with_value("truncation", 0.5, metric="miou"),
+        lambda t: t.changed("block", 0.543, metric="miou", model="deeplabv3plus", dataset="deepglobe", nu_max=256),
+    "sec32-no-degradation": lambda t: t.changed("truncation", 0.9, metric="miou"),
+    "sec32-pruning-leaves-drop": lambda t: t.changed("truncation", 0.5, metric="miou"),
     "sec32-small-rce-small-drop":
-        lambda t: t.with_value("truncation", 0.05, metric="miou_drop", dataset="pascal", model="dan", lrg_size=33),
-    "con-block-close": lambda t: t.with_value("block", 0.03, metric="miou_drop"),
+        lambda t: t.changed("truncation", 0.05, metric="miou_drop", dataset="pascal", model="dan", lrg_size=33),
+    "con-block-close": lambda t: t.changed("block", 0.03, metric="miou_drop"),
     "con-results-agree": ordered,
     "fig5b-slope": lambda t: proportional(t, 0.6725, 0.0022, full=True),
     "fig5b-intercept": lambda t: proportional(t, 0.6725, 0.0022, full=True),

@@ -49,10 +49,12 @@ def test_each_rule_foretells_what_it_says():
 
 
 def test_two_scales_are_compared_on_the_pictures_that_both_have():
-    w, here, there, *labels = made().pair(1.0, 2.0)
-    assert here.names == there.names == labels[0].names == NAMES[::2] and w.shape == (1001, 6)
-    assert made().pair(0.5, 1.0)[1].names == NAMES
-    assert (w[0] == 1).all() and made().steps[0].shape == (1001,)
+    net = made(spread=0.3)
+    even = net.views[1.0].of(NAMES[::2])
+    whole, drops = even.scores(np.ones((1, 6)))
+    assert net.pairs[2.0].miou[0][0] == pytest.approx(whole[0]) and net.pairs[2.0].drop[0][0] == pytest.approx(drops[0])
+    assert net.pairs[0.5].miou[0][0] == pytest.approx(net.views[1.0].scores(np.ones((1, 12)))[0][0])
+    assert net.steps[0].shape == (1001,)
 
 
 def judged(claim, nets):
@@ -80,7 +82,8 @@ def test_points_share_the_pictures_and_the_dose_is_contour_per_cell():
     half = points.set_index(["scale", "share"])["dose"]
     assert half[1.0, "a half"] == pytest.approx(2.5 / 64) and half[0.5, "a half"] == half[1.0, "a quarter"]
     fig = draw.dose(points)
-    assert len(fig.axes[0].lines) == 4 and study.table([made()])["drop 0.5"][0] > study.table([made()])["drop 2"][0]
+    assert len(fig.axes[0].lines) == 4 and half[0.5, "a half"] > half[2.0, "a half"]
+    assert study.table([made()])["no change"].tolist() == [made().errors["no change"][0]]
 
 
 def test_every_network_of_the_protocol_has_its_records():

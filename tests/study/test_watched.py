@@ -1,4 +1,4 @@
-"""Trainings that were watched: first steps before later snapshots, R_ce against drops within one, the early stop."""
+"""Trainings that were watched: first steps before later snapshots, R_ce against drops within one."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from specseg.evidence import records
 from specseg.evidence.claims import load_claims
 from specseg.evidence.verdicts import AGREES, NOT_RUN, Observation, judge
 from specseg.nets.networks import Network
-from specseg.study import learning, trained, watched
+from specseg.study import learning, trained
 
 STEPS = (0, 1, 2, 4, 8, 16, 32, 64)
 SEEDS = tuple(Network("voc", seed=s) for s in range(3))
 
 
-def snapshots(root, network, steps=STEPS, stop=64, early=False, rates=None, miou=None, held=None):
+def snapshots(root, network, steps=STEPS, stop=64, early=False, rates=None, miou=None):
     """Write a record: the low band at half of its change after 8 steps, the others after 32; drops as `rates`."""
     n, nu = len(steps), np.arange(129)
     rows = []
@@ -28,7 +28,6 @@ def snapshots(root, network, steps=STEPS, stop=64, early=False, rates=None, miou
         loss = np.where(nu <= 8, 1 - 0.6 * low, 0.2 - 0.1 * high) / (1.0 + nu) ** 2
         rows += [{"metric": "loss_rim", "step": step, "nu": k, "value": v} for k, v in enumerate(loss)]
         rows += [{"metric": "miou", "step": step, "value": 0.1 + step / 1000, "method": m} for m in (None, "full")]
-    rows += [{"metric": "held_loss", "step": s, "value": v} for s, v in (held or {}).items()]
     rates, miou = (np.linspace(1, 2, n) if x is None else np.array(x) for x in (rates, miou))
     ious = miou[:, None] * (1 - np.stack([np.zeros(n), *(rates * k / 20 for k in (1, 2, 4))], -1)) / 2
     one = np.stack([1e6 * ious, np.full(ious.shape, 1e6), 1e6 * ious], -1)
@@ -60,13 +59,13 @@ def judged(claim, observations):
 def test_first_steps_stand_before_the_later_snapshots_of_the_record(root):
     claim, scored = "fig1-low-band-learnt-first", trained.read("networks")
     found = trained.read("loss_in_frequency")
-    assert watched.first_steps(found) == []
+    assert learning.first_steps(found) == []
     before = learning.observations(found, scored)
     for network in SEEDS[:2]:
         snapshots(root, network)
     assert "2 trainings" in learning.observations(found, scored)[claim][0]["left_out"]
     snapshots(root, SEEDS[2])
-    new = watched.first_steps(found)
+    new = learning.first_steps(found)
     course = learning.course(new[0])
     assert course["step"].tolist() == [*STEPS, 100, 200, 400] and course["miou"].iloc[3] == pytest.approx(0.104)
     told = learning.observations(found, scored)
@@ -79,18 +78,16 @@ def test_within_one_training_a_rival_that_follows_time_as_well_leaves_no_lead(ro
     for network in SEEDS:
         snapshots(root, network, stop=0, miou=better)
     (one, *_) = trained.read("snapshots", stop=0)
-    assert watched.within(one)["steps"] == (better >= 0.3).sum()
-    assert watched.within(one) | {"steps": 0} == pytest.approx(
+    assert learning.within(one)["steps"] == (better >= 0.3).sum()
+    assert learning.within(one) | {"steps": 0} == pytest.approx(
         {"correlation": 1.0, "rival": -1.0, "lead": 0.0, "value": 0.0, "steps": 0})  # fmt: skip
     for network in SEEDS:  # the mIoU goes up and down, R_ce and the drops rise
         snapshots(root, network, stop=0, miou=[0.5, 0.6, 0.5, 0.6, 0.5, 0.6, 0.5, 0.6 + network.seed / 99])
-    told = watched.observations(watched.whole())
-    assert 0.3 < told[0]["value"] < 1 and judged(watched.WITHIN, told) == AGREES
-    assert judged(watched.WITHIN, [o | {"left_out": "weak"} for o in told]) == NOT_RUN
+    told = learning.observations_within(learning.whole())[learning.WITHIN]
+    assert 0.3 < told[0]["value"] < 1 and judged(learning.WITHIN, told) == AGREES
+    assert judged(learning.WITHIN, [o | {"left_out": "weak"} for o in told]) == NOT_RUN
 
 
-def test_the_early_stop_is_the_step_of_least_loss_on_what_was_held_out(root):
-    snapshots(root, replace(SEEDS[0], seed=7), steps=(32, 64), stop=0, early=True, held={0: 2.0, 32: 1.0, 64: 1.5})
-    (row,) = watched.early().to_dict("records")
-    assert (row["step"], row["last step"]) == (32, 64) and row["mIoU"] < row["mIoU at the last"]
-    assert watched.observations(watched.whole()) == []
+def test_a_training_with_an_early_stop_is_none_that_was_watched_to_its_end(root):
+    snapshots(root, replace(SEEDS[0], seed=7), steps=(32, 64), stop=0, early=True)
+    assert not learning.observations_within(learning.whole())

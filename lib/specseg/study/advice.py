@@ -23,6 +23,7 @@ from specseg.study import rules
 from specseg.study.predictor_cells import Cells
 from specseg.study.predictor_findings import unit
 from specseg.study.third_party import Outside
+from specseg.study.trained import estimate
 
 TOLERANCES = (0.01, 0.02, 0.05)
 ADVISER, ORACLE = "adviser", "measured drop"
@@ -40,15 +41,12 @@ def ceilings(cells: Cells, setup: str) -> pd.DataFrame:
 
     Drops of mirrored band-limited labels against those of the whole grid, with 95 % intervals over clusters.
     """
-    part = cells.where(cells.table["setup"] == setup)
-    steps = 4 * (part.table["lrg_size"].max() - 1)  # the frame's side less one: the grid has every fourth pixel
-    rows = []
-    for k, row in enumerate(part.table.itertuples()):
-        drawn = part.drawn["advice"][:, k]
-        rows.append({"kind": "band", "metric": "drop", "nu_max": row.nu_max, "lrg_size": row.lrg_size,
-                     "block_px": steps / (2 * row.nu_max), "se": float(drawn.std()),
-                     **scores.estimate(row.advice, drawn)})  # fmt: skip
-    return pd.DataFrame(rows)
+    table, drawn = cells.where(cells.table["setup"] == setup)
+    frame = 4 * (table["lrg_size"].max() - 1)  # its side less one: the grid has every fourth pixel
+    return table[["nu_max", "lrg_size"]].assign(
+        kind="band", metric="drop", block_px=frame / (2 * table["nu_max"]), se=drawn["advice"][1:].std(0),
+        **pd.DataFrame([estimate(x) for x in drawn["advice"].T]),
+    )  # fmt: skip
 
 
 def smallest(sizes: np.ndarray, drops: np.ndarray, tolerance: float) -> int:
@@ -74,28 +72,26 @@ def advice(cells: Cells, tolerances: Sequence[float] = TOLERANCES) -> pd.DataFra
     values, rows = cells.values(), []
     predicted = {name: rules.held_out(values, rules.rule(name)) for name in RIVALS}
     predicted = {name: v for name, v in predicted.items() if not np.isnan(v).any()}
-    for setup in dict.fromkeys(values["setup"]):
-        own = np.flatnonzero(values["setup"] == setup)
-        sizes = values["lrg_size"][own].astype(int)
-        table = ceilings(cells, setup)
+    for setup, part in cells.table.groupby("setup", sort=False):
+        sizes, table = part["lrg_size"].to_numpy(int), ceilings(cells, setup)
+        whole = sizes.max()
+        about = {**part.iloc[0][["setup", "domain", "kind", "model"]], "whole": whole}
         for tolerance in tolerances:
-            named = {name: smallest(sizes, v[own], tolerance) for name, v in predicted.items()}
+            named = {name: smallest(sizes, v[part.index], tolerance) for name, v in predicted.items()}
             found = recommend.choose(table, "band", tolerance)
-            named |= {ADVISER: found["lrg_size"] if found else int(sizes.max()),
-                      WHOLE: int(sizes.max()), HALF: int(sizes.max()) // 2 + 1, SMALLEST: int(sizes.min())}  # fmt: skip
-            about = {c: values[c][own[0]] for c in ("setup", "domain", "kind", "model")}
-            about |= {"whole": int(sizes.max()), "tolerance": tolerance}
+            named |= {ADVISER: found["lrg_size"] if found else whole, WHOLE: whole, HALF: whole // 2 + 1,
+                      SMALLEST: sizes.min()}  # fmt: skip
             for name, size in named.items():
                 costs = {k: v[0] for k, v in _costs(cells, setup, size, tolerance).items()}
-                rows.append({**about, "rule": name, "lrg_size": size, **costs})
+                rows.append({**about, "tolerance": tolerance, "rule": name, "lrg_size": int(size), **costs})
     return pd.DataFrame(rows)
 
 
 def _costs(cells: Cells, setup: str, size: int, tolerance: float) -> dict[str, np.ndarray]:
-    """Return best, drop, kept and what a named size costs: the measured values first, then in each draw of pictures."""
+    """Return best, drop, kept and what a named size costs, drawn."""
     own = cells.table[cells.table["setup"] == setup].sort_values("lrg_size", ascending=False)
     sizes, flops = own["lrg_size"].to_numpy(int), own["gflops"].to_numpy(float)
-    drops = np.vstack([own["drop"].to_numpy(float), cells.drawn["drop"][:, own.index]])
+    drops = cells.drawn["drop"][:, own.index]
     at = int(np.flatnonzero(sizes == size)[0])
     good = np.cumprod(drops <= tolerance, axis=1).astype(bool)
     best = np.where(good.any(1), good.sum(1) - 1, 0)
@@ -105,6 +101,11 @@ def _costs(cells: Cells, setup: str, size: int, tolerance: float) -> dict[str, n
             "extra_flops": flops_lost, "extra_drop": drop_lost, "loss": flops_lost + drop_lost}  # fmt: skip
 
 
+def _lost(cells: Cells, named: pd.DataFrame, metric: str) -> np.ndarray:
+    """Return a cost of each row of a table of `advice`, drawn: (rows, 1 + draws)."""
+    return np.stack([_costs(cells, r.setup, r.lrg_size, r.tolerance)[metric] for r in named.itertuples()])
+
+
 def regrets(cells: Cells, table: pd.DataFrame) -> pd.DataFrame:
     """Return rule, tolerance, metric (COSTS), value (mean over setups), low, high, setups.
 
@@ -112,11 +113,10 @@ def regrets(cells: Cells, table: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for (rule, tolerance), part in table.groupby(["rule", "tolerance"], sort=False):
-        each = [_costs(cells, r.setup, r.lrg_size, tolerance) for r in part.itertuples()]
         for metric in COSTS:
-            drawn = np.stack([c[metric] for c in each])  # (setups, 1 + draws)
-            found = scores.estimate(drawn[:, 0].mean(), scores.mean_anew(drawn[:, 1:]))
-            rows.append({"rule": rule, "tolerance": tolerance, "metric": metric, "setups": len(each), **found})
+            lost = _lost(cells, part, metric)
+            found = scores.estimate(lost[:, 0].mean(), scores.mean_anew(lost[:, 1:]))
+            rows.append({"rule": rule, "tolerance": tolerance, "metric": metric, "setups": len(part), **found})
     return pd.DataFrame(rows)
 
 
@@ -155,16 +155,13 @@ def open_question(cells: Cells) -> list[dict] | str:
         return "no truncated network has a record yet"
     table, facts = advice(cells), []
     for name, part in table.groupby("domain", sort=False):
-        each = {rule: np.mean([_costs(cells, r.setup, r.lrg_size, r.tolerance)["loss"]
-                               for r in part[part["rule"] == rule].itertuples()], 0)
-                for rule in dict.fromkeys(part["rule"])}  # fmt: skip
-        gap = each[ADVISER] - each[HALF]
+        each = {rule: _lost(cells, own, "loss").mean(0) for rule, own in part.groupby("rule", sort=False)}
         told = ", ".join(f"{rule} {v[0]:.3f}" for rule, v in sorted(each.items(), key=lambda kv: kv[1][0]))
-        own = part[part["rule"] == ADVISER]
+        own, worst = part[part["rule"] == ADVISER], float(each[SMALLEST][0] - each[HALF][0])
         facts.append({
-            **scores.estimate(gap[0], gap[1:]), "domain": unit(name), "over": "clusters",
+            **estimate(each[ADVISER] - each[HALF]), "domain": unit(name), "over": "clusters",
             "units": int(cells.table[cells.table["domain"] == name]["clusters"].min()),
-            "mutant": float(each[SMALLEST][0] - each[HALF][0]) if each[SMALLEST][0] > each[HALF][0] else None,
+            "mutant": worst if worst > 0 else None,
             "note": f"{unit(name)}, {own['setup'].nunique()} setups at 1, 2 and 5 %: loss {told}; "
                     f"{own['kept'].sum()} of {len(own)} recommendations within the tolerance.",
         })  # fmt: skip

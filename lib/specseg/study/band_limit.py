@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from specseg.evidence import records
 from specseg.evidence import statistics as scores
-from specseg.study import gate, rules, third_party, trained
+from specseg.study import gate, predictors, third_party, trained
+from specseg.study.predictor_cells import Cells
 from specseg.study.rules import Rule
 
 RULES = (
@@ -37,10 +37,9 @@ def units(found: Sequence[trained.Measured], cut: Sequence[trained.Measured]) ->
         if missing := [n for n in names if n not in at]:
             raise ValueError(f"{one.network.name}: {len(missing)} pictures, {missing[0]} first, lack in its truncation")
         pick, clusters, scored = [at[n] for n in names], list(map(str, one.arrays["clusters"])), one.arrays["scored"]
-        full = trained.counts(other)[pick] if other.arrays["counts"].ndim == 3 else trained.counts(other, "full")[pick]
         wide = one.rows[one.rows["lrg_size"] > 0].pivot(index="lrg_size", columns="metric", values="value")
         for size, values in wide.iterrows():
-            reduced = trained.counts(other, "bilinear", int(size))[pick]
+            full, reduced = (other.counts(*where)[pick] for where in ((), ("bilinear", int(size))))
             drop, drawn = scores.drop_draws([full], [reduced], clusters, list(scored))
             low, high = scores.interval(drawn)
             rows.append({
@@ -56,9 +55,7 @@ def about(found: Sequence[trained.Measured], scored_by: Sequence[trained.Measure
     ratios, own = gate.quality(scored_by), {}
     for m in found:
         own.setdefault(m.network.domain, []).append(m.network)
-    reasons = {name: gate.untrained(networks, ratios) for name, networks in own.items()}
-    return {name: {"domain": gate.unit(own[name][0]), **({"left_out": out} if out else {})}
-            for name, out in reasons.items()}  # fmt: skip
+    return {name: gate.about(gate.unit(nets[0]), gate.untrained(nets, ratios)) for name, nets in own.items()}
 
 
 def errors(table: pd.DataFrame, compared: Sequence[Rule] = RULES) -> pd.DataFrame:
@@ -66,21 +63,7 @@ def errors(table: pd.DataFrame, compared: Sequence[Rule] = RULES) -> pd.DataFram
 
     Raises ValueError with fewer than two domains.
     """
-    if table["domain"].nunique() < 2:
-        raise ValueError(f"errors: {table['domain'].nunique()} domain(s): expected at least two, one to be held out")
-    values = {c: table[c].to_numpy() for c in table}
-    off = {r.name: np.abs(rules.held_out(values, r) - values["drop"].astype(float)) for r in compared}
-    by_domain = pd.DataFrame(off).groupby(table["domain"].to_numpy(), sort=False).mean()
-    return by_domain.T
-
-
-def ratios(found: pd.DataFrame, own: str = RULES[0].name) -> pd.Series:
-    """Return own error over the better rival's on each domain, of a table of `errors`.
-
-    >>> ratios(pd.DataFrame({"x": [1.0, 2.0, 4.0]}, index=["a", "b", "c"]), "a").tolist()
-    [0.5]
-    """
-    return found.loc[own] / found.drop(index=own).min()
+    return predictors.errors(Cells(table, {}), compared).table
 
 
 def order_of_others(native: Sequence[third_party.Outside], metric: str) -> third_party.Order:

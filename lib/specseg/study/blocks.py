@@ -9,23 +9,23 @@ blocks. Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 2.1 and 3.3.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from specseg.data.domains import domain
 from specseg.evidence import statistics
 from specseg.evidence.records import Record
 from specseg.evidence.verdicts import FEWEST
 from specseg.study import gate, trained
+from specseg.study.gate import Told
 from specseg.study.predictor_cells import Found
 from specseg.study.printed.tables import Tables
-from specseg.study.printed.tables import blocks as weak_labels
-from specseg.study.trained import PAPER_KIND, Measured, Pool
+from specseg.study.trained import PAPER_KIND, Measured, Pool, estimate
 
-KIND_OF = {"voc2012": "objects", "dubai": "land cover", "camvid": "streets"}
 CLOSE_KINDS = ("objects", "land cover")
 
 
@@ -40,6 +40,11 @@ class Pair(NamedTuple):
         """Band limit of the blocks in cycles per frame."""
         return self.weak.setup.nu_max
 
+    @property
+    def drop(self) -> np.ndarray:
+        """The drawn drop from full labels to blocks."""
+        return self.base.drop(of=self.weak)
+
 
 def pairs(found: Found) -> list[Pair]:
     """Return every setup trained on blocks beside its fully labelled one, finest first."""
@@ -52,28 +57,31 @@ def pairs(found: Found) -> list[Pair]:
     return sorted(out, key=lambda p: -p.nu_max)
 
 
+def _labels(pool: Pool) -> pd.DataFrame:
+    """Return the rows on its training labels, one a training: their own mIoU (value), how many pictures (n)."""
+    rows = pd.concat([m.rows.reindex(columns=["metric", "value", "n"]) for m in pool.members])
+    return rows[rows["metric"] == "label_miou"]
+
+
 def table(found: Sequence[Pair]) -> pd.DataFrame:
     """Return Table 3 of our networks: domain, kind, model, annotation, nu_max (0: full labels), miou, drop with low and
     high, label_drop (what the training labels themselves lose), folds, seeds, n."""
     keys = ["domain", "kind", "model", "annotation"]
-    rows = []
+    columns, rows = [*keys, "nu_max", "miou", "drop", "low", "high", "label_drop"], []
     for pair in found:
         about = {k: v for k, v in pair.weak.describe().items() if k in (*keys, "folds", "seeds", "n")}
-        labels = [m.rows.query("metric == 'label_miou'")["value"] for m in pair.weak.members if len(m.rows)]
-        full, weak = (trained.miou_draws(p)[0] for p in pair)
-        lost = float(1 - pd.concat(labels).mean()) if labels else float("nan")
-        whole = {"nu_max": 0, "miou": full, **dict.fromkeys(("drop", "low", "high", "label_drop"), 0.0)}
-        drop = statistics.estimate(*trained.drop_draws(pair.base, pair.weak))
-        cut = {"nu_max": pair.nu_max, "miou": weak, "drop": drop.pop("value"), **drop, "label_drop": lost}
-        rows += [{**about, **whole}, {**about, **cut}]
-    columns = [*keys, "nu_max", "miou", "drop", "low", "high", "label_drop"]
+        full, weak = (p.miou()[0] for p in pair)
+        drop = estimate(pair.drop)
+        rows.append({**about, "nu_max": 0, "miou": full, **dict.fromkeys(columns[6:], 0.0)})
+        rows.append({**about, "nu_max": pair.nu_max, "miou": weak, "drop": drop.pop("value"), **drop,
+                     "label_drop": 1 - _labels(pair.weak)["value"].mean()})  # fmt: skip
     table = pd.DataFrame(rows, columns=None if rows else columns)
     return table.drop_duplicates(["domain", "model", "annotation", "nu_max"])
 
 
 def printed() -> pd.DataFrame:
     """Return Tables 3a and 3b as dataset, kind, model, nu_max (0: full labels), miou, drop."""
-    rows = weak_labels(Tables.read()).sort_values(["dataset", "model", "nu_max"], ignore_index=True)
+    rows = Tables.read().blocks.sort_values(["dataset", "model", "nu_max"], ignore_index=True)
     rows = rows.assign(kind=rows["dataset"].map(PAPER_KIND), nu_max=rows["nu_max"].replace(256, 0))
     return rows[["dataset", "kind", "model", "nu_max", "miou", "miou_drop"]].rename(columns={"miou_drop": "drop"})
 
@@ -87,21 +95,16 @@ def equal_budget(found: Found) -> pd.DataFrame:
     few = trained.pools(found.blocks, annotation="full")
     rows = []
     for pool, other in itertools.product(trained.pools(found.blocks, annotation="block", images=0), few):
-        n, total, images = pool.setup, _pictures(pool), other.setup.images
+        n, images, counted = pool.setup, other.setup.images, _labels(pool)["n"]
+        total = round(counted.mean()) if len(counted) else 0  # training pictures of a fold
         side = (n.size - 1) / (2 * n.nu_max)
         if trained.who(n) == trained.who(other.setup) and total and abs(images * side / total - 1) < 0.02:
             one, two = trained.shared(pool, other)
-            mious = [trained.miou_draws(p) for p in (one, two)]
+            mious = [p.miou() for p in (one, two)]
             rows.append({"domain": n.domain, "model": n.model, "nu_max": n.nu_max, "images": images, "pool": pool,
                          "pairs": len(one.keys), "each": [-v for v in each(two, one)], "miou": mious[0][0],
-                         "miou_few": mious[1][0], **trained.compared(*mious)})  # fmt: skip
+                         "miou_few": mious[1][0], **estimate(mious[0] - mious[1])})  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def _pictures(pool: Pool) -> int:
-    """Training pictures of a fold, mean over folds, as the record's labels counted them; 0 where it does not say."""
-    counted = [m.rows.query("metric == 'label_miou'")["n"] for m in pool.members if len(m.rows)]
-    return round(float(pd.concat(counted).mean())) if counted else 0
 
 
 class Noise(NamedTuple):
@@ -110,7 +113,7 @@ class Noise(NamedTuple):
     spread: float
     seeds: int
 
-    def widen(self, value: float, drawn: np.ndarray, each: Sequence[float], pairs: float = 0) -> dict:
+    def widen(self, drawn: np.ndarray, each: Sequence[float], pairs: float = 0) -> dict:
         """Return the fields of an observation of a difference between trainings, the mean of `each` pair's.
 
         The interval of the pictures and that of trainings added as squares. The latter is Student's t by this spread,
@@ -119,7 +122,8 @@ class Noise(NamedTuple):
         """
         from scipy import stats
 
-        own = statistics.estimate(value, drawn)
+        own = estimate(drawn)
+        value = own["value"]
         more = stats.t.ppf(0.975, self.seeds - 1) * self.spread * np.sqrt(2 / (pairs or len(each)))
         if len(each) >= FEWEST:
             more = max(more, stats.t.ppf(0.975, len(each) - 1) * float(np.std(each, ddof=1)) / np.sqrt(len(each)))
@@ -134,33 +138,11 @@ def noise(found: Sequence[Measured]) -> Noise | None:
 
     It stands for all: a single training cannot say how far another would differ.
     """
-    pools = trained.pools(trained.plain(found))
-    most = max(pools, key=lambda p: len(p.seeds), default=None)
+    most = max(trained.pools(trained.plain(found)), key=lambda p: len(p.seeds), default=None)
     if most is None or len(most.seeds) < FEWEST:
         return None
-    mious = [trained.miou_draws(Pool(part))[0] for part in most.by_seed]
+    mious = [drawn[0] for drawn in most.mious()]
     return Noise(float(np.std(mious, ddof=1) / np.mean(mious)), len(mious))
-
-
-def observations(found: Found) -> tuple[list[dict], dict[str, str]]:
-    """Return the observations of Table 3's claims, and claim -> reason of those that cannot be observed yet.
-
-    Every difference of two trainings bears the spread of trainings.
-    """
-    blocks, spread = pairs(found), noise([*found.networks, *found.truncation])
-    if not blocks or spread is None:
-        why = "networks trained on blocks, and three seeds of a fully labelled one: not both on record"
-        return [], dict.fromkeys(CLAIMS, why)
-    ratios, facts = gate.quality(found.networks, found.blocks), []
-    measured = (("tab3-monotone-r3", _steps(blocks, spread)), ("tab3-objects-close-r3", _close(blocks, spread)),
-                ("tab3-coarse-blocks-r3", _coarse(blocks, spread)), ("tab3-streets-larger-r3", _gaps(blocks, spread)),
-                ("sec21-weak-labels-cost-effective", _budget(found, spread)))  # fmt: skip
-    for claim, told in measured:
-        for pools, fact in told:
-            about = trained.observed_pair(*pools, ratios) if len(pools) == 2 else pools[0].observed(ratios)
-            facts.append({"claim_id": claim, **about, **fact})
-    seen = {f["claim_id"] for f in facts}
-    return facts, {claim: why for claim, why in CLAIMS.items() if claim not in seen}
 
 
 CLAIMS = {
@@ -172,68 +154,59 @@ CLAIMS = {
 }
 
 
-Told = Iterator[tuple[tuple[Pool, ...], dict]]  # the setups that a fact is about, and the fact
+def observations(found: Found) -> Told:
+    """Return the observations of Table 3's claims; CLAIMS says what is lacking where there is none.
 
+    Every difference of two trainings bears the spread of trainings, so there is none before that is known.
+    """
+    blocks, spread, told = pairs(found), noise([*found.networks, *found.truncation]), Told()
+    ratios = gate.quality(found.networks, found.blocks)
 
-def _steps(found: Sequence[Pair], spread: Noise) -> Told:
-    """The fall of the mIoU at each step to coarser blocks, full labels first, as part of the finer network's."""
-    for who, own in itertools.groupby(sorted(found, key=_who), key=_who):
+    def tell(
+        claim: str, pool: Pool, drawn: np.ndarray, each: Sequence[float], words: str, *about: dict, **more
+    ) -> None:
+        fact = spread.widen(drawn, each, more.pop("pairs", 0))
+        note = words.format(f"{fact['value']:+.1%}", ends=gate.ends(fact, "{:+.1%}"))
+        told.tell(claim, note, *(about or (pool.observed(ratios),)), fact, **more)
+
+    if spread is None:
+        return told
+    for who, own in itertools.groupby(sorted(blocks, key=_who), key=_who):  # each step to coarser blocks
         line = sorted(own, key=lambda p: -p.nu_max)
-        finer = [line[0].base, *(p.weak for p in line)]
-        for pair, before in zip(line, finer, strict=False):
-            fall = spread.widen(*trained.drop_draws(before, pair.weak), each(before, pair.weak))
-            note = f"{who} to {pair.nu_max}: {gate.ends(fall, '{:+.1%}')}."
-            yield (pair.weak,), {**fall, "mutant": -1.0, "note": note}
-
-
-def _close(found: Sequence[Pair], spread: Noise) -> Told:
-    """The drop at nu_max = 32, the paper's frequency, and at 16, its share of the grid's band limit."""
-    for pair in found:
+        for pair, before in zip(line, [line[0].base, *(p.weak for p in line)], strict=False):
+            tell("tab3-monotone-r3", pair.weak, before.drop(of=pair.weak), each(before, pair.weak),
+                 f"{who} to {pair.nu_max}: {{ends}}.", mutant=-1.0)  # fmt: skip
+    for pair in blocks:  # 32 is the paper's frequency, 16 its share of the grid's band limit
         if pair.nu_max in (32, 16) and pair.weak.setup.home.kind in CLOSE_KINDS:
-            drop = spread.widen(*trained.drop_draws(*pair), each(*pair))
-            note = f"{_who(pair)} at nu_max = {pair.nu_max}: drop {gate.ends(drop, '{:+.1%}')}."
-            yield (pair.weak,), {**drop, "mutant": 1.0, "note": note}
-
-
-def _coarse(found: Sequence[Pair], spread: Noise) -> Told:
-    """The drop at nu_max = 8, mean over the models of a domain, each a training of its own."""
-    coarsest = [p for p in found if p.nu_max == 8 and p.weak.setup.home.kind == "objects"]
-    for name in dict.fromkeys(p.weak.setup.domain for p in coarsest):
+            tell("tab3-objects-close-r3", pair.weak, pair.drop, each(*pair),
+                 f"{_who(pair)} at nu_max = {pair.nu_max}: drop {{ends}}.", mutant=1.0)  # fmt: skip
+    coarsest = [p for p in blocks if p.nu_max == 8 and p.weak.setup.home.kind == "objects"]
+    for name in dict.fromkeys(p.weak.setup.domain for p in coarsest):  # a domain's models, each a training of its own
         own = [p for p in coarsest if p.weak.setup.domain == name]
-        values, drawn = zip(*(trained.drop_draws(*p) for p in own), strict=True)
-        pairs = [each(*p) for p in own]
-        worth = len(own) ** 2 / sum(1 / len(p) for p in pairs)
-        drop = spread.widen(float(np.mean(values)), np.mean(drawn, 0), sum(pairs, []), worth)
-        yield (own[0].weak,), {**drop, "mutant": 0.0, "note": (
-            f"At {own[0].nu_max} cycles, mean of {len(own)} models: drop {gate.ends(drop, '{:+.1%}')}; the paper's two "
-            "lose 13 and 14 %.")}  # fmt: skip
-
-
-def _gaps(found: Sequence[Pair], spread: Noise) -> Told:
-    """How much more streets lose than another kind of scene at one band limit, with one model."""
-    by_weak = {p.weak: p for p in found}
-    for (streets, other), nu in itertools.product(trained.streets_against([*by_weak]), (32, 16, 8)):
-        if streets.setup.nu_max == other.setup.nu_max == nu:
-            both = [by_weak[w] for w in (streets, other)]
-            (a, drawn_a), (b, drawn_b) = (trained.drop_draws(*p) for p in both)
-            drives, rest = (each(*p) for p in both)
-            gap = spread.widen(a - b, drawn_a - drawn_b, drives, 1 / (1 / len(drives) + 1 / len(rest)))
-            yield (streets, other), {**gap, "note": f"{gate.named(streets.setup)} at {nu}: {gap['value']:+.1%}."}
-
-
-def _budget(found: Found, spread: Noise) -> Told:
+        drops = [each(*p) for p in own]
+        tell("tab3-coarse-blocks-r3", own[0].weak, np.mean([p.drop for p in own], 0), sum(drops, []),
+             f"At 8 cycles, mean of {len(own)} models: drop {{ends}}; the paper's two lose 13 and 14 %.", mutant=0.0,
+             pairs=len(own) ** 2 / sum(1 / len(d) for d in drops))  # fmt: skip
+    by_weak = {p.weak: p for p in blocks}
+    for streets, other in trained.streets_against([*by_weak]):  # how much more streets lose at one band limit
+        one, two = by_weak[streets], by_weak[other]
+        if one.nu_max == two.nu_max and one.nu_max in (32, 16, 8):
+            drives, rest = each(*one), each(*two)
+            tell("tab3-streets-larger-r3", streets, one.drop - two.drop, drives, f"{_who(one)} at {one.nu_max}: {{}}.",
+                 trained.observed_pair(streets, other, ratios),
+                 pairs=1 / (1 / len(drives) + 1 / len(rest)))  # fmt: skip
     for row in equal_budget(found).to_dict("records"):
-        drawn = np.array([row["low"], row["high"]]) / row["miou_few"]
-        gap = spread.widen(row["value"] / row["miou_few"], drawn, row["each"])
-        yield (row["pool"],), {**gap, "mutant": -1.0, "note": (
-            f"One decision per block along contours as the unit of labour: {gap['value']:+.1%} mIoU, blocks of nu_max "
-            f"= {row['nu_max']} against {row['images']} full labels.")}  # fmt: skip
+        tell("sec21-weak-labels-cost-effective", row["pool"],
+             np.array([row[k] for k in ("value", "low", "high")]) / row["miou_few"], row["each"],
+             "One decision per block along contours as the unit of labour: {} mIoU, blocks of nu_max = "
+             f"{row['nu_max']} against {row['images']} full labels.", mutant=-1.0)  # fmt: skip
+    return told
 
 
 def each(one: Pool, two: Pool) -> list[float]:
     """Return the relative drop of every pair of trainings that two setups have in common, by fold and seed."""
     pairs = zip(*(p.members for p in trained.shared(one, two)), strict=True)
-    mious = [[float(statistics.miou(statistics.pooled(trained.counts(m)), one.scored)) for m in p] for p in pairs]
+    mious = [[float(statistics.miou(m.counts().sum(0), one.scored)) for m in p] for p in pairs]
     return [(a - b) / a for a, b in mious]
 
 
@@ -241,24 +214,21 @@ def _who(pair: Pair) -> str:
     return gate.named(pair.weak.setup)
 
 
-def coarse(sets: dict[str, Record]) -> tuple[list[dict], dict[str, str]]:
+def coarse(sets: dict[str, Record]) -> Told:
     """Return the observations of the claims on coarse labels, one per label set, from records of labels."""
-    claims = {
-        "fig6-coarse-contour": ("miou", "block_majority", ("miou", "no contour"), "blocks agree with the true labels"),
-        "sec1-coarse-contour-like-lrg": ("miou", "polygon_block", ("miou", "no contour"),
-                                         "polygons with as many values agree with the blocks"),
-        "sec1-inaccuracy-is-high-frequency": ("power_beyond", "error", ("power_beyond", "truth"),
-                                              "share of the blocks' error above nu_max"),
-    }  # fmt: skip
-    if not sets:
-        return [], dict.fromkeys(claims, "no label set has a record of experiments/labels.py yet")
-    facts = []
-    for claim, (metric, kind, mutant, words) in claims.items():
+    told = Told()
+    for claim, of, blind, words in (
+        ("fig6-coarse-contour", ("miou", "block_majority"), ("miou", "no contour"),
+         "blocks agree with the true labels"),
+        ("sec1-coarse-contour-like-lrg", ("miou", "polygon_block"), ("miou", "no contour"),
+         "polygons with as many values agree with the blocks"),
+        ("sec1-inaccuracy-is-high-frequency", ("power_beyond", "error"), ("power_beyond", "truth"),
+         "share of the blocks' error above nu_max"),
+    ):  # fmt: skip
         for name, record in sets.items():
             rows = record.rows[record.rows["table"] == "coarse"].set_index(["metric", "kind"])
-            own = {c: float(rows.loc[(metric, kind), c]) for c in ("value", "low", "high", "n")}
-            units, blind = int(own.pop("n")), float(rows.loc[mutant, "value"])
-            facts.append({"claim_id": claim, **own, "mutant": blind, "null": blind, "record": record, "units": units,
-                          "domain": f"{KIND_OF.get(name, name)} ({name})", "over": "pictures",
-                          "note": f"{name}: {words}, {gate.ends(own, '{:.3f}')}."})  # fmt: skip
-    return facts, {}
+            own, null = rows.loc[of, ["value", "low", "high"]].astype(float).to_dict(), float(rows.loc[blind, "value"])
+            told.tell(claim, f"{name}: {words}, {gate.ends(own, '{:.3f}')}.", own, mutant=null, null=null,
+                      record=record, units=int(rows.loc[of, "n"]), over="pictures",
+                      domain=f"{domain(name.removesuffix('2012')).kind} ({name})")  # fmt: skip
+    return told

@@ -1,7 +1,10 @@
 """FLOPs per IoU (FPI) and the LRG size that it chooses, from printed or measured costs and scores (section 3.2).
 
-Cells are networks at one LRG size each; a setup is all cells of one network. Ties go to the larger grid, which is the
-more accurate network. Source: Chen, Chiu and Wu, arXiv 2012.14123, section 3.2, Fig. 4.
+Costs of `costs` are relative to the full network of the same model: printed FLOPs (Table 2), our count at output stride
+16, our own networks' FLOPs, and measured seconds. LRG sizes of our smaller grid stand for those of the paper's 129 at
+the same share (lrg_size - 1)/(grid - 1). Cells are networks at one LRG size each; a setup is all cells of one network.
+Ties go to the larger grid, which is the more accurate network.
+Source: Chen, Chiu and Wu, arXiv 2012.14123, section 3.2, Fig. 4.
 """
 
 from __future__ import annotations
@@ -11,12 +14,21 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from specseg.evidence import paper
+from specseg.nets import flops
+from specseg.nets.flops import table2
+from specseg.study import trained
+from specseg.study import truncation as tables
 from specseg.study.rules import Values
+from specseg.study.trained import Pool
+
+PRINTED, STRIDE16, OWN, SECONDS = "printed FLOPs", "FLOPs at stride 16", "our networks' FLOPs", "measured seconds"
+KEYS = ["model", "prune_rate", "share"]
 
 
-def fpi(miou: pd.DataFrame, cost: pd.DataFrame, on: Sequence[str] = ("model", "prune_rate", "share")) -> pd.DataFrame:
+def fpi(miou: pd.DataFrame, cost: pd.DataFrame, on: Sequence[str] = KEYS) -> pd.DataFrame:
     """Return the cells of `miou` that have a cost, with fpi = cost / miou; `cost` holds it as `value`."""
-    both = miou.merge(cost, on=list(on))
+    both = miou.merge(cost, on=on)
     return both.assign(fpi=both["value"] / both["miou"]).drop(columns="value")
 
 
@@ -58,3 +70,75 @@ def choices(values: Values, predicted: np.ndarray) -> dict[str, np.ndarray]:
         for key, value in (("chosen", size[pick]), ("best", size[best]), ("regret", one / two - 1)):
             out[key].append(value)
     return {"setup": np.array(names), **{k: np.stack(v, -1) for k, v in out.items()}}
+
+
+def _relative(rows: pd.DataFrame, cost: str, full: int) -> pd.DataFrame:
+    rows = rows.astype({"prune_rate": float, "lrg_size": int})
+    whole = rows[(rows["prune_rate"] == 0) & (rows["lrg_size"] == full)].set_index("model")["value"]
+    share, value = (rows["lrg_size"] - 1) / (full - 1), rows["value"] / rows["model"].map(whole)
+    return rows.assign(cost=cost, share=share, value=value)[["cost", *KEYS, "value"]]
+
+
+def costs(latency: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return relative costs: cost (its name), model, prune_rate, share, value (1 at the unpruned full grid).
+
+    `latency` are the rows of a latency record (fp32, one picture): paired time ratios of the full network, and of
+    pruned ones with their filters removed where those were timed. Without it there are no seconds.
+
+    >>> c = costs().query("cost == 'printed FLOPs' and model == 'dan' and prune_rate == 0").set_index("share")["value"]
+    >>> float(round(c[0.5], 3))                                                          # 98 of 107 GFLOP
+    0.916
+    """
+    parts = [_relative(paper.table("2"), PRINTED, 129), _relative(table2.cells(output_stride=16), STRIDE16, 129)]
+    if latency is not None:
+        rows = latency.query("metric == 'time_ratio' and precision == 'fp32' and batch == 1")
+        rows = rows[rows["form"] == rows["prune_rate"].gt(0).map({True: "removed", False: "full"})]
+        share = (rows["lrg_size"] - 1) / (latency["lrg_size"].max() - 1)
+        parts.append(rows.astype({"prune_rate": float}).assign(cost=SECONDS, share=share)[["cost", *KEYS, "value"]])
+    return pd.concat(parts, ignore_index=True)
+
+
+def own_costs(pools: Sequence[Pool]) -> pd.DataFrame:
+    """Return the relative FLOPs of the measured networks themselves, in the columns of `costs` (multiply-accumulates).
+
+    Pruned filters count as removed.
+    """
+    rows = []
+    for model, backbone, width, size, rate in dict.fromkeys(
+        (n.model, n.backbone, n.width, n.size, n.prune_encoder) for n in (p.setup for p in pools)
+    ):
+        for share in (1, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125):
+            lrg = int(share * (size - 1) / 4) + 1
+            count = flops.count(model, backbone=backbone, width=width, input_size=size, lrg_size=lrg,
+                                encoder_prune_rate=rate, rule=flops.CONV)  # fmt: skip
+            rows.append({"model": model, "prune_rate": rate, "lrg_size": lrg, "value": count.total})
+    frame = pd.DataFrame(rows)
+    return _relative(frame, OWN, frame["lrg_size"].max())
+
+
+def values(pools: Sequence[Pool], cost: pd.DataFrame) -> pd.DataFrame:
+    """Return FPI over LRG sizes: cost, domain, kind, model, prune_rate, share, fpi (relative cost over mIoU).
+
+    Setups with the decoder alone pruned, or trained at an LRG, have no printed cost and are left out.
+    """
+    rows = [{**trained.who(pool.setup), "prune_rate": pool.setup.prune_encoder, "lrg_size": size,
+             "miou": pool.miou(method, size)[0], "share": (size - 1) / (pool.grid - 1)}
+            for pool in pools if tables.as_printed(pool.setup) for method, size in pool.steps]  # fmt: skip
+    return fpi(pd.DataFrame(rows), cost)
+
+
+def printed_values(cost: pd.DataFrame) -> pd.DataFrame:
+    """Return the FPI of the paper's own mIoUs (Tables 4a and 4b) in the columns of `values`."""
+    return fpi(tables.printed().drop(columns="value"), cost)
+
+
+def relative_scores(found: pd.DataFrame, cost: pd.DataFrame) -> pd.DataFrame:
+    """Return printed cost and mIoU of `values`' rows as parts of the unpruned full network's.
+
+    `cost` is that of `costs`. Columns domain, kind, model, prune_rate, share, cost, miou.
+    """
+    own, keyed = (t[t["cost"] == PRINTED].drop(columns="cost") for t in (found, cost))
+    both = own.merge(keyed.rename(columns={"value": "cost"}), on=KEYS)
+    whole = both.query("prune_rate == 0 and share == 1")[["domain", "model", "miou"]]
+    both = both.merge(whole, on=["domain", "model"], suffixes=("", "_whole"))
+    return both.assign(miou=both["miou"] / both["miou_whole"])[["domain", "kind", *KEYS, "cost", "miou"]]

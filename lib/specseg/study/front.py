@@ -12,10 +12,9 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from specseg.evidence import statistics
 from specseg.nets import flops, protocol, weights
 from specseg.nets.networks import Network
-from specseg.study import gate, trained, truncation
+from specseg.study import gate, trained
 
 NETWORK, SIZES = "voc-deeplabv3plus-f0-s0", (65, 33, 17, 9)
 PERSON = 15  # of PASCAL VOC's classes
@@ -67,7 +66,7 @@ def demo() -> Demo:
         raise ValueError(f"{NETWORK}: the front page shows a trained network; this one is {why}")
     (pool,) = trained.pools(trained.plain(trained.read("truncation")), domain=network.domain, model=network.model)
     lost = [{"value": 0.0, "low": 0.0, "high": 0.0}]
-    lost += [statistics.estimate(*truncation.drop(pool, "bilinear", size)) for size in SIZES[1:]]
+    lost += [trained.estimate(pool.drop("bilinear", size)) for size in SIZES[1:]]
     photo = photograph(network.size)
     masks = answers(network, photo)
     settings = {"backbone": network.backbone, "width": network.width, "input_size": network.size}

@@ -31,14 +31,19 @@ def quality(scored_by: Sequence[Measured], others: Sequence[Measured] = ()) -> d
     """
     found, colour = {}, {}
     for m in scored_by:
-        miou = m.rows[m.rows["metric"] == "miou"].set_index("predictor")["value"]
-        colour[_pictures(m.network)] = float(miou.drop("network").max())
-        found[m.network.name] = float(miou["network"]) / colour[_pictures(m.network)]
+        own, colour[_pictures(m.network)] = beside_colour(m)
+        found[m.network.name] = own / colour[_pictures(m.network)]
     for m in others:
-        if m.network.name not in found and _pictures(m.network) in colour:
-            miou = m.rows[m.rows["metric"] == "miou"]["value"]
-            found[m.network.name] = float(miou.iloc[0]) / colour[_pictures(m.network)]
+        if _pictures(m.network) in colour:
+            miou = m.rows[m.rows["metric"] == "miou"]["value"].iloc[0]
+            found.setdefault(m.network.name, float(miou) / colour[_pictures(m.network)])
     return found
+
+
+def beside_colour(scored: Measured) -> tuple[float, float]:
+    """Return the mIoU of a network and that of the best classifier by colour alone, of its record of networks."""
+    miou = scored.rows[scored.rows["metric"] == "miou"].set_index("predictor")["value"]
+    return float(miou["network"]), float(miou.drop("network").max())
 
 
 def _pictures(network: Network) -> tuple:
@@ -78,6 +83,23 @@ def marked(rows: pd.DataFrame, pools: Sequence[Pool], ratios: dict[str, float]) 
     out = {(p.setup.domain, p.setup.model, p.setup.prune_encoder) for p in judged if "left_out" in p.observed(ratios)}
     rate = next((rows[c] for c in ("prune_rate", "prune_encoder") if c in rows), pd.Series(0.0, rows.index))
     return rows.assign(untrained=[key in out for key in zip(rows["domain"], rows["model"], rate, strict=True)])
+
+
+class Told(dict[str, list[dict]]):
+    """Claim -> what was observed of it, as keyword arguments of `Findings.observe`."""
+
+    def __missing__(self, claim: str) -> list[dict]:
+        return []
+
+    def tell(self, claim: str, note: str, *parts: dict, **more) -> None:
+        """Add an observation: the fields of its parts, the last first in case of doubt, and a note."""
+        fact = {key: value for part in (*parts, more) for key, value in part.items()}
+        self.setdefault(claim, []).append({**fact, "note": note})
+
+
+def about(domain: str, left_out: str = "") -> dict[str, str]:
+    """Return the fields of any observation: of what it speaks, and why it sets no verdict, if it does not."""
+    return {"domain": domain, **({"left_out": left_out} if left_out else {})}
 
 
 def unit(network: Network) -> str:

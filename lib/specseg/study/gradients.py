@@ -20,56 +20,52 @@ from specseg.nets.networks import Network, of_settings
 from specseg.study import gate, learning
 
 CELL = ["model", "domain"]
+ONE = [*CELL, "fold", "seed"]
 WHOLE = ("nu_i_u", "nu_i_v", "nu_j_u", "nu_j_v", "within", "nu_max", "n")  # a file's empty fields make them fractions
-
-
-def network_of(record: Record) -> Network:
-    """Return the network that a record measured, from its settings."""
-    return of_settings(record.meta["settings"])
+LAYERS = ["convolution", "ReLU", "up-sampling"]
 
 
 def newest(found: Iterable[Record]) -> dict[Network, Record]:
     """Return the newest record of each network; `found` is oldest first, as `records.find` gives it."""
-    return {network_of(r): r for r in found}
+    return {of_settings(r.meta["settings"]): r for r in found}
 
 
 def together(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Return the rows of several measurements in one table, or an empty one with the columns that the tables read."""
     parts = list(parts)
-    if not parts:
-        return pd.DataFrame(columns=[*CELL, "fold", "seed", *COLUMNS])
-    rows = pd.concat(parts, ignore_index=True)
+    rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*ONE, *COLUMNS])
     return rows.astype({name: "Int64" for name in WHOLE if name in rows})
 
 
+def _only(rows: pd.DataFrame, **where) -> pd.DataFrame:
+    """Return the rows whose columns have a value, or one of several."""
+    return rows[np.all([rows[c].isin(np.atleast_1d(wanted)) for c, wanted in where.items()], axis=0)]
+
+
 def _pooled(rows: pd.DataFrame, by: Sequence[str], weight: str | None = None) -> pd.DataFrame:
+    """Return the mean of each cell's rows that agree in these columns: value, low, high, n, clusters."""
     lines = []
     for key, part in rows.groupby([*CELL, *by], sort=False):
         clusters = [domain(key[1]).cluster(name) for name in part["image"]]
         found = statistics.mean_of_clusters(part["value"], clusters, None if weight is None else part[weight])
         lines.append({**dict(zip([*CELL, *by], key, strict=True)), **found})
-    names = [*CELL, *by, "value", "low", "high", "n", "clusters"]
-    return pd.DataFrame(lines, columns=names)
+    return pd.DataFrame(lines, columns=[*CELL, *by, "value", "low", "high", "n", "clusters"])
 
 
-def _means(rows: pd.DataFrame, *by: str) -> pd.DataFrame:
-    """Return the mean value of each cell's rows that agree in these columns."""
-    return rows.groupby([*CELL, *by], sort=False)["value"].mean().reset_index()
+def _means(rows: pd.DataFrame, *by: str, **where) -> pd.DataFrame:
+    """Return the mean value of each cell's rows (of `where`) that agree in these columns."""
+    return _only(rows, **where).groupby([*CELL, *by], sort=False)["value"].mean().reset_index()
 
 
 def row_energies(rows: pd.DataFrame) -> pd.DataFrame:
     """Return Fig. 2's energies: model, domain, nu_i_u, nu_i_v, within, value, low, high, n, clusters."""
-    chosen = rows[(rows["part"] == "loss") & (rows["metric"] == "row_energy")]
-    return _pooled(chosen, ["nu_i_u", "nu_i_v", "within"])
+    return _pooled(_only(rows, part="loss", metric="row_energy"), ["nu_i_u", "nu_i_v", "within"])
 
 
-def largest(rows: pd.DataFrame, within: int = 0) -> pd.DataFrame:
-    """Return how many rows of Fig. 2 have their largest entry at most `within` bins from nu_i: value of n, by nu_i.
-
-    Columns model, domain, nu_i_u, nu_i_v, value (a count), n.
-    """
-    chosen = rows[rows["metric"] == "largest_distance"]
-    near = (chosen["value"] <= within).groupby([chosen[c] for c in [*CELL, "nu_i_u", "nu_i_v"]], sort=False)
+def largest(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return how many rows of Fig. 2 have their largest entry at nu_i: model, domain, nu_i_u, nu_i_v, value of n."""
+    chosen = _only(rows, metric="largest_distance")
+    near = (chosen["value"] <= 0).groupby([chosen[c] for c in [*CELL, "nu_i_u", "nu_i_v"]], sort=False)
     return near.agg(value="sum", n="count").reset_index()
 
 
@@ -83,9 +79,8 @@ def row_images(rows: pd.DataFrame, part: str = "loss") -> dict[tuple, np.ndarray
 
     The average over folds and seeds; a crop around nu_i where the record holds one. Squares of equal size only.
     """
-    chosen = rows[(rows["part"] == part) & (rows["metric"] == "row_power")]
     images = {}
-    for key, one in chosen.groupby([*CELL, "layer", "nu_i_u"], sort=False):
+    for key, one in _only(rows, part=part, metric="row_power").groupby([*CELL, "layer", "nu_i_u"], sort=False):
         image = one.pivot_table("value", "nu_j_u", "nu_j_v", aggfunc="mean")
         images[(*key[:3], int(key[3]))] = image.sort_index().sort_index(axis=1).to_numpy(float)
     return images
@@ -93,26 +88,24 @@ def row_images(rows: pd.DataFrame, part: str = "loss") -> dict[tuple, np.ndarray
 
 def layer_energies(rows: pd.DataFrame) -> pd.DataFrame:
     """Return Fig. 3's energies: model, domain, part (kind), layer, nu_i_u, within, value (mean over networks)."""
-    chosen = rows[rows["part"].isin(["convolution", "ReLU", "up-sampling"]) & (rows["metric"] == "row_energy")]
-    return _means(chosen, "part", "layer", "nu_i_u", "within")
+    return _means(rows, "part", "layer", "nu_i_u", "within", part=LAYERS, metric="row_energy")
 
 
 def layer_largest(rows: pd.DataFrame) -> tuple[int, int]:
     """Return in how many of all rows of Fig. 3 the largest entry lies at nu_i: (count, of)."""
-    chosen = rows[rows["metric"] == "largest_at_nu_i"]
+    chosen = _only(rows, metric="largest_at_nu_i")
     return round(float((chosen["value"] * chosen["n"]).sum())), int(chosen["n"].sum())
 
 
 def magnitudes(rows: pd.DataFrame) -> pd.DataFrame:
     """Return quantiles of |X|, |Z|, |K| by decoder layer: model, domain, layer, metric, quantile, value."""
-    chosen = rows[rows["metric"].isin(["X", "Z", "K"]) & rows["quantile"].notna()]
-    return _means(chosen, "layer", "metric", "quantile")
+    return _means(rows, "layer", "metric", "quantile", metric=["X", "Z", "K"])
 
 
 def small_layers(rows: pd.DataFrame) -> pd.DataFrame:
     """Return footnote 2's bounds, one line a layer of each network: X_below_1, rms_Z, meets."""
-    chosen = rows[rows["metric"].isin(["X_below_1", "rms_Z", "meets"])]
-    return chosen.pivot_table("value", [*CELL, "fold", "seed", "layer"], "metric", sort=False).reset_index()
+    chosen = _only(rows, metric=["X_below_1", "rms_Z", "meets"])
+    return chosen.pivot_table("value", [*ONE, "layer"], "metric", sort=False).reset_index()
 
 
 def smoothness(rows: pd.DataFrame, metric: str = "high_share") -> pd.DataFrame:
@@ -120,7 +113,7 @@ def smoothness(rows: pd.DataFrame, metric: str = "high_share") -> pd.DataFrame:
 
     `grid` is the layer's own where the metric goes by half of its limit, else empty.
     """
-    table = _means(rows[rows["metric"] == metric], "part", "layer", "nu_max")
+    table = _means(rows, "part", "layer", "nu_max", metric=metric)
     return table.assign(grid=4 * table["nu_max"] + 1 if metric != "share_above" else None)
 
 
@@ -130,12 +123,13 @@ def smoother(rows: pd.DataFrame, *, without: Sequence[str] = (), same_grid: bool
     Columns model, domain, value, low, high, n, clusters. `without` leaves layers out by name; `same_grid` keeps the
     encoder's and the decoder's layers on the prediction grid (the finest of the decoder's).
     """
-    chosen = rows[(rows["metric"] == "high_share") & ~rows["layer"].isin(list(without))]
+    chosen = _only(rows, metric="high_share")
+    chosen = chosen[~chosen["layer"].isin(list(without))]
     if same_grid and len(chosen):
         grids = chosen["nu_max"].where(chosen["part"] == "decoder").groupby([chosen[c] for c in CELL])
         chosen = chosen[chosen["nu_max"] == grids.transform("max")]
-    by = [*CELL, "fold", "seed", "image", "part"]
-    shares = chosen.groupby(by, sort=False)["value"].mean().unstack("part").reindex(columns=["encoder", "decoder"])
+    shares = chosen.groupby([*ONE, "image", "part"], sort=False)["value"].mean().unstack("part")
+    shares = shares.reindex(columns=["encoder", "decoder"])
     return _pooled((shares["encoder"] - shares["decoder"]).rename("value").reset_index(), [])
 
 
@@ -145,20 +139,17 @@ def removals(rows: pd.DataFrame, metric: str = "low_change", *, signed: bool = F
     metric `low_change`: the sum of L_ce(nu) over |nu| <= nu_max/2, or `loss_change`. The mean over pictures of its size
     (or of the change itself where `signed`, in which pictures may cancel) over the mean L_CE.
     """
-    by = [*CELL, "fold", "seed", "image"]
-    loss = rows[rows["metric"] == "loss"][[*by, "value"]].rename(columns={"value": "loss"})
-    chosen = rows[rows["metric"] == metric].merge(loss, on=by)
-    if not signed:
-        chosen = chosen.assign(value=chosen["value"].abs())
-    return _pooled(chosen, ["layer", "nu_max"], weight="loss")
+    by = [*ONE, "image"]
+    loss = _only(rows, metric="loss")[[*by, "value"]].rename(columns={"value": "loss"})
+    chosen = _only(rows, metric=metric).merge(loss, on=by)
+    return _pooled(chosen if signed else chosen.assign(value=chosen["value"].abs()), ["layer", "nu_max"], "loss")
 
 
 def bands(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the change of each band by removal in units of L_CE: model, domain, layer, nu_max, within, value."""
-    change = _means(rows[rows["metric"] == "band_change"], "layer", "nu_max", "within")
-    loss = _means(rows[rows["metric"] == "loss"]).rename(columns={"value": "loss"})
-    both = change.merge(loss, on=CELL)
-    return both.assign(value=both["value"] / both["loss"]).drop(columns="loss")
+    both = _means(rows, "layer", "nu_max", "within", metric="band_change")
+    both = both.merge(_means(rows, metric="loss").rename(columns={"value": "loss"}), on=CELL)
+    return both.assign(value=both["value"] / both.pop("loss"))
 
 
 def moved(rows: pd.DataFrame) -> pd.DataFrame:
@@ -166,7 +157,7 @@ def moved(rows: pd.DataFrame) -> pd.DataFrame:
 
     sum |after - before| / sum |before| over |nu| <= nu_max/2, the mean over pictures and networks.
     """
-    return _means(rows[rows["metric"] == "low_moved"], "layer", "nu_max")
+    return _means(rows, "layer", "nu_max", metric="low_moved")
 
 
 def observations(found: dict[Network, Record], ratios: dict[str, float]) -> list[dict]:
@@ -175,13 +166,13 @@ def observations(found: dict[Network, Record], ratios: dict[str, float]) -> list
     One observation a model and domain, as keyword arguments of `Findings.observe`; `ratios` as `gate.quality`.
     """
     told: list[dict] = []
-    for model, name in dict.fromkeys((n.model, n.domain) for n in found):
-        own = {n: r for n, r in found.items() if (n.model, n.domain) == (model, name)}
-        first, rows, out = next(iter(own)), together(r.rows for r in own.values()), gate.untrained([*own], ratios)
-        about = {"domain": gate.unit(first), "record": max(own.values(), key=lambda r: r.meta["created"])}
-        facts = [*_delta(rows), *_layers(rows), *_small(rows), _smoother(rows), _removal(rows)]
-        told += [{**f, **about, "left_out": out or f.get("left_out", ""),
-                  "note": f"{gate.named(first)}: {f['note']}"} for f in facts]  # fmt: skip
+    for cell in dict.fromkeys((n.model, n.domain) for n in found):
+        own = {n: r for n, r in found.items() if (n.model, n.domain) == cell}
+        first, rows = next(iter(own)), together(r.rows for r in own.values())
+        about = gate.about(gate.unit(first), gate.untrained([*own], ratios))
+        about |= {"record": max(own.values(), key=lambda r: r.meta["created"])}
+        for part in (_delta, _layers, _small, _smoother, _removal):
+            told += [{**f, **about, "note": f"{gate.named(first)}: {f['note']}"} for f in part(rows)]
     return told
 
 
@@ -190,61 +181,58 @@ def _over_pictures(row: pd.Series) -> dict:
     return {**{k: float(row[k]) for k in ("value", "low", "high")}, "over": "clusters", "units": int(row["clusters"])}
 
 
+def _at_nu_i(claim: str, k: int, n: int) -> dict:
+    return {"claim_id": claim, "value": k, "n": n, "form": "approximation", "null": n,
+            "note": f"largest entry at nu_i in {k} of {n} rows."}  # fmt: skip
+
+
 def _delta(rows: pd.DataFrame) -> list[dict]:
     """Fig. 2: what nothing but up-sampling would fail is shown and sets no verdict."""
-    grid, side = 17, 257
-    energies, hits = both_axes(row_energies(rows)).query("within == 1"), both_axes(largest(rows))
-    facts = []
-    for row in energies.to_dict("records"):
-        nu = int(row["nu_i_u"])
+    grid, side, facts = 17, 257, []
+    for row in both_axes(row_energies(rows)).query("within == 1").to_dict("records"):
+        nu, flat = int(row["nu_i_u"]), 9 / grid**2
         ceiling = float(ng.shares(ng.upsampling_power(grid, side, (nu, nu)), (nu, nu), (1,))[0])
         out = f"cannot pass: up-sampling alone keeps {ceiling:.0%}, 90 % wanted" if ceiling < 0.9 else ""
-        facts.append({"claim_id": "fig2-delta", **_over_pictures(row), "null": 9 / grid**2, "left_out": out,
-                      "mutant": 9 / grid**2, "note": f"{row['value']:.0%} within one bin at {nu}."})  # fmt: skip
-    k, n = int(hits["value"].sum()), int(hits["n"].sum())
-    return [*facts, {"claim_id": "fig2-delta", "value": k, "n": n, "form": "approximation", "null": n,
-                     "note": f"largest entry at nu_i in {k} of {n} rows."}]  # fmt: skip
+        facts.append({"claim_id": "fig2-delta", **_over_pictures(row), "null": flat, "left_out": out, "mutant": flat,
+                      "note": f"{row['value']:.0%} within one bin at {nu}."})  # fmt: skip
+    hits = both_axes(largest(rows))
+    return [*facts, _at_nu_i("fig2-delta", int(hits["value"].sum()), int(hits["n"].sum()))]
 
 
 def _layers(rows: pd.DataFrame) -> list[dict]:
     """Fig. 3: the smallest of the layers; the largest entry lies at nu_i for any ReLU and any up-sampling."""
     least = layer_energies(rows).query("within == 1").groupby("part", sort=False)["value"].min()
     listed = ", ".join(f"{k} {v:.0%}" for k, v in least.items())
-    k, n = layer_largest(rows)
-    return [
-        {"claim_id": "fig3-delta-r3", "value": least.min(), "null": 9 / 65**2,
-         "note": f"least share within one bin: {listed}."},
-        {"claim_id": "fig3-delta-r3", "value": k, "n": n, "form": "approximation", "null": n,
-         "note": f"largest entry at nu_i in {k} of {n} rows."},
-    ]  # fmt: skip
+    return [{"claim_id": "fig3-delta-r3", "value": least.min(), "null": 9 / 65**2,
+             "note": f"least share within one bin: {listed}."},
+            _at_nu_i("fig3-delta-r3", *layer_largest(rows))]  # fmt: skip
 
 
 def _small(rows: pd.DataFrame) -> list[dict]:
     small = small_layers(rows)
-    note = (
-        f"|X| < 1 for {small['X_below_1'].min():.0%} to {small['X_below_1'].max():.0%} of a layer's features; rms "
-        f"Z from {small['rms_Z'].min():.2f} to {small['rms_Z'].max():.1f}."
-    )
-    return [{"claim_id": "fn2-small-features", "value": int(small["meets"].sum()), "n": len(small), "note": note}]
+    below, rms = small["X_below_1"], small["rms_Z"]
+    return [{"claim_id": "fn2-small-features", "value": int(small["meets"].sum()), "n": len(small), "note": (
+        f"|X| < 1 for {below.min():.0%} to {below.max():.0%} of a layer's features; rms Z from {rms.min():.2f} to "
+        f"{rms.max():.1f}.")}]  # fmt: skip
 
 
-def _smoother(rows: pd.DataFrame) -> dict:
+def _smoother(rows: pd.DataFrame) -> list[dict]:
     """Section 1: on the layers' own grids, beside what up-sampled noise would give."""
     (row,) = smoother(rows).to_dict("records")
     encoder = smoothness(rows).query("part == 'encoder'")["value"].mean()
     null = float(encoder - (1 - learning.noise_within(17, 65, 16)))
     common = smoothness(rows, "share_above").groupby("part")["value"].mean()
-    return {"claim_id": "sec1-decoder-smoother", **_over_pictures(row), "null": null, "mutant": -abs(row["value"]),
-            "note": f"encoder minus decoder {row['value']:+.2f} on the layers' own grids, "
-                    f"{common['encoder'] - common['decoder']:+.2f} at one frequency for all."}  # fmt: skip
+    return [{"claim_id": "sec1-decoder-smoother", **_over_pictures(row), "null": null, "mutant": -abs(row["value"]),
+             "note": f"encoder minus decoder {row['value']:+.2f} on the layers' own grids, "
+                     f"{common['encoder'] - common['decoder']:+.2f} at one frequency for all."}]  # fmt: skip
 
 
-def _removal(rows: pd.DataFrame) -> dict:
+def _removal(rows: pd.DataFrame) -> list[dict]:
     """Section 2.2: the largest change of the ASPP's removals and of the two finest of all inputs."""
     table, moves = removals(rows), moved(rows)
     finest = table[table["layer"] == "all"]["nu_max"].nlargest(2)
     table, moves = (t[(t["layer"] == "aspp") | t["nu_max"].isin(finest)] for t in (table, moves))
     worst = table.loc[table["value"].idxmax()]
-    return {"claim_id": "sec22-removal-leaves-low", **_over_pictures(worst), "note": (
+    return [{"claim_id": "sec22-removal-leaves-low", **_over_pictures(worst), "note": (
         f"the low frequencies change by up to {worst['value']:.1%} of the loss ({worst['layer']} above "
-        f"{worst['nu_max']}), each against itself by up to {moves['value'].max():.1%}.")}  # fmt: skip
+        f"{worst['nu_max']}), each against itself by up to {moves['value'].max():.1%}.")}]  # fmt: skip

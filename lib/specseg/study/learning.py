@@ -1,8 +1,9 @@
-"""What a training does to the loss in each frequency band, and how cross-entropy and IoU go together.
+"""What a training does to the loss in each frequency band, how cross-entropy and IoU go together, R_ce within one.
 
 Bands hold the rims max(|u|, |v|) = nu of their range, in cycles per frame; a band's loss is the sum of Re L_ce(nu) over
 it, in nats per pixel, forward 1/N. Bands above zero are negative in a network that beats the histogram of classes.
-Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 2.1 and 3.1.
+Statistics and rivals of trainings that were watched are those of the protocol (book/method.md).
+Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 2.1, 3.1 and 3.2.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import pandas as pd
 import torch
 
 from specseg.evidence import statistics as scores
+from specseg.evidence.fits import spearman
+from specseg.measure.loss import rates_of
+from specseg.nets.networks import Network
 from specseg.spectral.spectrum import rim_products
-from specseg.study.gate import named, over_trainings, quality
-from specseg.study.trained import Measured, Pool, pools, who
-from specseg.study.watched import first_steps
+from specseg.study.gate import Told, named, over_trainings, quality
+from specseg.study.trained import Measured, Pool, pools, read, who
 
 BANDS = {"0 to 8": (0, 8), "9 to 16": (9, 16), "17 to 32": (17, 32), "33 to 64": (33, 64)}
 COURSES = {  # claim -> quantity of `bands_learnt`, its words, what knows nothing gets ("shares": from those of classes)
@@ -25,6 +28,8 @@ COURSES = {  # claim -> quantity of `bands_learnt`, its words, what knows nothin
     "fig1-low-band-learnt-first": ("low is first", "{:+.1%} of the training", ""),
     "sec21-ce-falls-iou-rises": ("correlation", "rank correlation {:+.2f}", -1.0),
 }
+FIRST = 64  # the last of the first steps, of trainings that were watched
+WITHIN = "fig5b-within-training"
 LOW, HIGHER, LATE = "0 to 8", ("9 to 16", "17 to 32", "33 to 64"), ("17 to 32", "33 to 64")
 
 
@@ -84,12 +89,13 @@ def course(measured: Measured) -> pd.DataFrame:
     return out.reset_index()
 
 
+def _about(network: Network) -> dict:
+    return {**who(network), "fold": network.fold, "seed": network.seed, "name": network.name}
+
+
 def courses(found: Sequence[Measured]) -> pd.DataFrame:
-    """Return the snapshots of all trainings below one another, with domain, kind, model, fold, seed before them."""
-    parts = []
-    for m in found:
-        n = m.network
-        parts.append(course(m).assign(name=n.name, **who(n), fold=n.fold, seed=n.seed))
+    """Return the snapshots of all trainings below one another, with domain, kind, model, fold, seed beside them."""
+    parts = [course(m).assign(**_about(m.network)) for m in found]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
@@ -114,11 +120,9 @@ def bands_learnt(one: pd.DataFrame) -> dict[str, float]:
     """Return what one training (`course`) did to each band, and the differences that the paper's sentences speak of.
 
     `fall <band>` in units of the first cross-entropy, `half <band>` the half-time; `low falls most` the low band's fall
-    minus the largest other, `low is first` the earliest half-time above 16 minus the low band's; `correlation` the
-    rank correlation of L_CE and mIoU over the snapshots.
+    minus the largest other, `low is first` the earliest half-time above 16 minus the low band's; `told apart` whether
+    any of these lies behind the first snapshot; `correlation` the rank correlation of L_CE and mIoU over the snapshots.
     """
-    from scipy import stats
-
     first, last = one.iloc[0], one.iloc[-1]
     fall = {b: float((first[b] - last[b]) / first["loss"]) for b in BANDS}
     half = {b: half_time(one["share"], one[b]) for b in BANDS}
@@ -126,19 +130,15 @@ def bands_learnt(one: pd.DataFrame) -> dict[str, float]:
         **{f"fall {b}": v for b, v in fall.items()}, **{f"half {b}": v for b, v in half.items()},
         "low falls most": fall[LOW] - max(fall[b] for b in HIGHER),
         "low is first": min(half[b] for b in LATE) - half[LOW],
-        "told apart": bool(max(half[LOW], *(half[b] for b in LATE)) > one["share"].iloc[1]),
+        "told apart": bool(max(half[b] for b in (LOW, *LATE)) > one["share"].iloc[1]),
         "first loss": float(first["loss"]), "zero at first": float(first["zero"]), "zero at last": float(last["zero"]),
-        "correlation": float(stats.spearmanr(one["loss"], one["miou"]).statistic),
+        "correlation": float(spearman(one["loss"], one["miou"])),
     }  # fmt: skip
 
 
 def learnt(found: Sequence[Measured]) -> pd.DataFrame:
     """Return one row per training: domain, kind, model, fold, seed and what `bands_learnt` gives."""
-    rows = []
-    for m in found:
-        n = m.network
-        rows.append({**who(n), "fold": n.fold, "seed": n.seed, "name": n.name, **bands_learnt(course(m))})
-    return pd.DataFrame(rows)
+    return pd.DataFrame([_about(m.network) | bands_learnt(course(m)) for m in found])
 
 
 def histogram_entropy(scored_by: Sequence[Measured]) -> float:
@@ -148,34 +148,30 @@ def histogram_entropy(scored_by: Sequence[Measured]) -> float:
     return float(-(shares * np.log(shares)).sum())
 
 
-def observations(found: Sequence[Measured], scored_by: Sequence[Measured]) -> dict[str, list[dict]]:
+def observations(found: Sequence[Measured], scored_by: Sequence[Measured]) -> Told:
     """Return claim -> what is observed of the course of trainings, a setup each, over its folds and seeds.
 
     Their rivals know nothing of the picture: one learns the classes' shares alone, the others follow time alone.
     """
-    table, told = learnt(found), {c: [] for c in COURSES}
-    by_name, watched = {m.network.name: m for m in scored_by}, learnt(first_steps(found))
+    told = Told()
+    by_name, watched = {m.network.name: m for m in scored_by}, {m.network.name: m for m in first_steps(found)}
     for pool in pools(found):
-        names = {m.network.name for m in pool.members}
-        own = table[table["name"].isin(names)]
-        early = watched[watched["name"].isin(names) & watched["told apart"]] if len(watched) else watched
+        own = learnt(pool.members)
+        early = learnt([watched[n] for n in own["name"] if n in watched])
+        early = early[early["told apart"]] if len(early) else early
         scored = [by_name[n] for n in own["name"] if n in by_name]
         blind = 1 - histogram_entropy(scored) / own["first loss"].mean() if scored else 0.0
         for claim, (quantity, form, null) in COURSES.items():
             mine = early if quantity == "low is first" and len(early) else own
             fact = {**over_trainings(mine[quantity]), **pool.observed(quality(scored))}
             if quantity == "low is first" and not mine["told apart"].all():
-                fact.setdefault("left_out", f"half-times inside the first {first_interval(pool):.0%} of the training, "
-                                            "before its first snapshot")  # fmt: skip
+                first = course(pool.members[0])["share"].iloc[1]
+                fact.setdefault("left_out", f"half-times inside the first {first:.0%} of the training, before its "
+                                            "first snapshot")  # fmt: skip
             fact |= {} if null == "" else {"null": blind if null == "shares" else null}
-            told[claim].append({**fact, "note": (
-                f"{named(pool.setup)}: {form.format(mine[quantity].mean())} (trainings: {len(mine)}).")})  # fmt: skip
+            words = form.format(mine[quantity].mean())
+            told.tell(claim, f"{named(pool.setup)}: {words} (trainings: {len(mine)}).", fact)
     return told
-
-
-def first_interval(pool: Pool) -> float:
-    """Return the part of a training before its first snapshot."""
-    return float(course(pool.members[0])["share"].iloc[1])
 
 
 def pictures(loss: Sequence[Measured], scored_by: Sequence[Measured]) -> pd.DataFrame:
@@ -183,15 +179,58 @@ def pictures(loss: Sequence[Measured], scored_by: Sequence[Measured]) -> pd.Data
 
     `loss` are records of loss_in_frequency, `scored_by` of networks. Raises ValueError when their pictures differ.
     """
-    by_name = {m.network.name: m for m in scored_by}
-    rows = []
-    for m in loss:
-        if (other := by_name.get(m.network.name)) is None:
-            continue
+    by_name, rows = {m.network.name: m for m in scored_by}, []
+    for m, other in ((m, by_name[m.network.name]) for m in loss if m.network.name in by_name):
         if [*map(str, m.arrays["names"])] != [*map(str, other.arrays["names"])]:
             raise ValueError(f"{m.network.name}: its records of loss and of scores hold different pictures")
         ious = scores.miou(other.arrays["counts"], [int(c) for c in other.arrays["scored"]])
-        n = m.network
         part = pd.DataFrame({"picture": m.arrays["names"], "loss": m.arrays["total"][0], "iou": ious})
-        rows.append(part.assign(**who(n), fold=n.fold, seed=n.seed))
+        rows.append(part.assign(**_about(m.network)))
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+
+
+def first_steps(found: Sequence[Measured], profile: str = "standard") -> list[Measured]:
+    """Return the trainings whose first steps were watched, with these in the place of what the record has up to there.
+
+    `found` are records of loss_in_frequency; their later snapshots and their end stay.
+    """
+    watched = {m.network.name: m.rows for m in read("snapshots", profile, stop=FIRST)}
+    out = []
+    for m in (m for m in found if m.network.name in watched):
+        new = watched[m.network.name]
+        new = new[(new["metric"] == "loss_rim") | ((new["metric"] == "miou") & new["method"].isna())]
+        old = m.rows[m.rows["step"].isna() | (m.rows["step"] > FIRST)]
+        out.append(m._replace(rows=pd.concat([old, new[["metric", "step", "nu", "value"]]], ignore_index=True)))
+    return out
+
+
+def within(one: Measured) -> dict[str, float]:
+    """Return how R_ce and mIoU order the drops over the steps of one training: correlation, rival, lead, value, steps.
+
+    Steps count from half of the last mIoU on; correlations are means over the sizes. Too few steps give no order (0).
+    """
+    total, tail = (one.arrays[a][:, 0].astype(float) for a in ("total", "tail"))
+    mious = scores.miou(one.arrays["counts"].sum(2))  # (steps, whole and each size)
+    keep = mious[:, 0] >= mious[-1, 0] / 2
+    whole, rates = mious[keep, :1].T, np.array([rates_of(*parts) for parts in zip(total, tail, strict=True)])[keep].T
+    drops = (whole - mious[keep, 1:].T) / whole
+    by, rival = (float(spearman(x, drops).mean()) for x in (rates, np.broadcast_to(-whole, drops.shape)))
+    lead = by - abs(rival)
+    return {"correlation": by, "rival": rival, "lead": lead, "value": min(by, lead), "steps": int(keep.sum())}
+
+
+def whole(profile: str = "standard") -> list[Measured]:
+    """Return the trainings that were watched to their end."""
+    return read("snapshots", profile, stop=0, early=False)
+
+
+def observations_within(found: Sequence[Measured], profile: str = "standard") -> Told:
+    """Return what whole trainings say of R_ce and drops within one, a setup each."""
+    ratios = quality(read("networks", profile))
+    told = Told()
+    for pool in pools(found):
+        mine = pd.DataFrame([within(m) for m in pool.members])
+        by, rival = mine["correlation"].mean(), mine["rival"].mean()
+        note = f"{named(pool.setup)}: correlation {by:+.2f}, of mIoU {rival:+.2f} (trainings: {len(mine)})."
+        told.tell(WITHIN, note, over_trainings(mine["value"]), pool.observed(ratios))
+    return told

@@ -32,7 +32,7 @@ SYMBOLS: tuple[Symbol, ...] = (
            "its frequency components", "Eq. 2"),
     Symbol(r"\hat{y}(\nu, c)", "spectral.cross_entropy.frequency_components", "spectrum of Y_p - Y", "2.1"),
     Symbol(r"\nu_{max}", "spectral.cross_entropy.relative_loss_rate(nu_max)",
-           "band limit: the box |u|, |v| <= nu_max", "Eq. 9"),
+           r"band limit: the box \|u\|, \|v\| <= nu_max", "Eq. 9"),
     Symbol(r"\hat{\mathcal{L}}_{ce}(\nu_{max})", "spectral.cross_entropy.truncated_cross_entropy", "loss in the band",
            "Eq. 9"),
     Symbol(r"R_{ce}(\nu_{max})", "spectral.cross_entropy.relative_loss_rate", "relative loss rate: modulus of the loss "
@@ -59,9 +59,7 @@ SYMBOLS: tuple[Symbol, ...] = (
 def render() -> str:
     """Return the notation page of the book, a MyST table: paper symbol, code name, meaning, place."""
     rows = ["| Paper | Code | Meaning | Where |", "|---|---|---|---|"]
-    for s in SYMBOLS:
-        code, meaning = s.code.removeprefix("column:"), s.meaning.replace("|", r"\|")
-        rows.append(f"| ${s.symbol}$ | `{code}` | {meaning} | {s.where} |")
+    rows += [f"| ${s.symbol}$ | `{s.code.removeprefix('column:')}` | {s.meaning} | {s.where} |" for s in SYMBOLS]
     table = "\n".join(rows)
     return (
         "# Notation\n\n"

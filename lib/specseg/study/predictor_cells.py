@@ -7,7 +7,7 @@ Fractions; nu in cycles per frame. Source: Chen, Chiu and Wu, arXiv 2012.14123, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -33,7 +33,7 @@ RATES = {
 }  # fmt: skip
 LABELS = (*RULES, "advice", "perimeter", "energy")
 SOFT = ("overlap", "eq32", "eq29_sign")
-COLUMNS = ("drop", "miou", *RATES, "rce_parent", "rce_trained", *LABELS, *SOFT)
+COLUMNS = ("drop", "miou", *RATES, "rce_parent", *LABELS, *SOFT)
 
 
 class Found(NamedTuple):
@@ -48,10 +48,11 @@ class Found(NamedTuple):
 
 
 class Cells(NamedTuple):
-    """One row a cell in `table`; `drawn` holds, for each of COLUMNS, its draws (draws, rows). NaN: not measured.
+    """One row a cell in `table`; `drawn` holds each of COLUMNS with its draws, (1 + draws, rows), as measured in row 0.
 
     Columns of the table: setup, domain, kind, model, pruned, lrg_size, nu_max, share of the grid
-    (lrg_size - 1)/(grid - 1), full (the whole grid: nothing is truncated), gflops, n, clusters, folds, seeds; COLUMNS.
+    (lrg_size - 1)/(grid - 1), lrg (the share turned round, to rank by), full (the whole grid: nothing is truncated),
+    gflops, n, clusters, folds, seeds; COLUMNS (NaN: not measured).
     """
 
     table: pd.DataFrame
@@ -62,8 +63,17 @@ class Cells(NamedTuple):
         keep = np.asarray(mask, bool)
         return Cells(self.table[keep].reset_index(drop=True), {k: v[:, keep] for k, v in self.drawn.items()})
 
+    def cut(self, below: float = np.inf, column: str = "rce") -> Cells:
+        """Return the cells where something is truncated, with R_ce below a threshold if it is given."""
+        at = ~self.table["full"].astype(bool)
+        return self.where(at if below == np.inf else at & (self.table[column] < below))
+
+    def parts(self, by: str = "domain") -> dict[str, Cells]:
+        """Return the cells of each value of a column, in order of appearance."""
+        return {name: self.where(self.table[by] == name) for name in dict.fromkeys(self.table[by])}
+
     def values(self, drawn: bool = False) -> dict[str, np.ndarray]:
-        """Return column -> measured values (rows,); with `drawn`, COLUMNS as their draws (draws, rows)."""
+        """Return column -> measured values (rows,); with `drawn`, COLUMNS with their draws (1 + draws, rows)."""
         out = {c: self.table[c].to_numpy() for c in self.table.columns}
         return {**out, **self.drawn} if drawn else out
 
@@ -86,28 +96,24 @@ def truncation(found: Found, *, each: bool = False) -> Cells:
     the order of the protocol.
     """
     parts = []
-    able = _able(found)
-    for pool in [Pool([m]) for m in able] if each else trained.pools(able):
-        if (joined := _joined(pool, found)) is None:
-            continue
-        cut, loss, labels = joined
-        known = trained.conditions(cut)
-        grid = dict(known)[trained.FULL]
-        takes = {grid: trained.counts}
-        takes |= {s: trained.under("bilinear", s) for name, s in known if name == "bilinear"}
-        parent = _others(loss, found, prune_encoder=0.0, prune_decoder=0.0)
-        rates = {"rce_parent": parent and _rates(parent, list(takes), "rce")}
-        parts.append(_cells(cut, loss, labels, list(takes), _drops(cut, list(takes.values())), rates))
-        if each:
-            parts[-1].table["setup"] = pool.members[0].network.name
+    for pool in [Pool([m]) for m in _able(found)] if each else trained.pools(_able(found)):
+        if joined := _joined(pool, found):
+            cut, loss, _ = joined
+            drawn = {"drop": np.stack([cut.drop(*c) for c in cut.steps], -1),
+                     "miou": np.stack([cut.miou(*c) for c in cut.steps], -1)}  # fmt: skip
+            if parent := _parent(loss, found):
+                drawn["rce_parent"] = _rates(parent, [s for _, s in cut.steps], "rce")
+            parts.append(_cells(joined, [s for _, s in cut.steps], drawn))
+            if each:
+                parts[-1].table["setup"] = pool.members[0].network.name
     return _together(parts)
 
 
 def blocks(found: Found) -> Cells:
     """Return the cells of block-wise annotation (Fig. 7): drop from the fully labelled network, whose R_ce is `rce`.
 
-    `rce_trained` is R_ce of the network trained on blocks. Majority blocks alone, where the fully labelled network has
-    test counts (of truncation or networks), and loss and label records of the same pictures exist.
+    Majority blocks alone, where the fully labelled network has test counts (of truncation or networks), and loss and
+    label records of the same pictures exist.
     """
     parts = []
     whole = {p.setup: p for source in (found.networks, found.truncation) for p in trained.pools(source)}
@@ -117,12 +123,8 @@ def blocks(found: Found) -> Cells:
         if not joined or not joined[0].keys & pool.keys:
             continue
         full, weak = trained.shared(joined[0], pool)
-        full, loss, labels = _joined(full, found)
-        size = sp.lrg_size(pool.setup.nu_max)
-        drops = _drops(full, [trained.counts], weak)
-        own = _others(loss, found, annotation="block", nu_max=pool.setup.nu_max)
-        rates = {"rce_trained": own and _rates(own, [size], "rce")}
-        parts.append(_cells(full, loss, labels, [size], drops, rates, cut=False))
+        drawn = {"drop": full.drop(of=weak)[:, None], "miou": weak.miou()[:, None]}
+        parts.append(_cells(_joined(full, found), [sp.lrg_size(pool.setup.nu_max)], drawn, cut=False))
     return _together(parts)
 
 
@@ -137,10 +139,10 @@ def classes(found: Found, share: float = 0.5) -> pd.DataFrame:
         if (joined := _joined(pool, found)) is None:
             continue
         cut, loss, labels = joined
-        size = round(share * (dict(trained.conditions(cut))[trained.FULL] - 1)) + 1
+        size = cut.at_share(share)
         nu, known = sp.nu_max(size), [int(s) for s in labels.members[0].arrays["lrg_sizes"]]
-        takes = (trained.counts, trained.under("bilinear", size))
-        full, after = (np.mean([scores.iou(x.sum(0)) for x in cut.stack(take)], 0) for take in takes)
+        full, after = (np.mean([scores.iou(x.sum(0)) for x in cut.stack(lambda m, c=c: m.counts(*c))], 0)
+                       for c in ((), ("bilinear", size)))  # fmt: skip
         rims = np.mean([m.arrays["class_rims"][0].astype(float) for m in loss.members], 0)
         weak = {k: scores.iou(sum(m.arrays["counts"][j, known.index(size)].sum(0) for m in labels.members))
                 for j, k in enumerate(map(str, labels.members[0].arrays["kinds"]))}  # fmt: skip
@@ -185,77 +187,47 @@ def _joined(pool: Pool, found: Found) -> tuple[Pool, Pool, Pool] | None:
     return pool, loss, labels
 
 
-def _others(loss: Pool, found: Found, **changed) -> Pool | None:
-    """Return the losses of the setup that differs in these fields, same folds and seeds; None where one is missing."""
-    n = replace(loss.setup, **changed)
+def _parent(loss: Pool, found: Found) -> Pool | None:
+    """Return the losses of the unpruned setup, same folds and seeds; None where one is missing."""
+    n = replace(loss.setup, prune_encoder=0.0, prune_decoder=0.0)
     own = [m for m in found.loss if trained.setup(m.network) == n and Pool([m]).keys <= loss.keys]
     return Pool(own) if len(own) == len(loss.keys) else None
 
 
-Drawn = tuple[np.ndarray, np.ndarray]  # values (rows, ...) and draws (draws, rows, ...)
-
-
-def _drops(pool: Pool, takes: Sequence[Callable], weak: Pool | None = None) -> Drawn:
-    """Return (conditions, 2): drop against the first take, and mIoU, mean over seeds; of `weak` against it if given."""
-    before = pool.stack(takes[0])
-    after = [weak.stack(trained.counts)] if weak else [pool.stack(take) for take in takes]
-
-    def value(w: np.ndarray | None, k: int) -> np.ndarray:
-        full = scores.miou(scores.pooled(before[k], w), pool.scored)
-        mious = np.stack([scores.miou(scores.pooled(a[k], w), pool.scored) for a in after], -1)
-        return np.stack([1 - mious / full[..., None], mious], -1)
-
-    return pool.over_seeds(value)
-
-
-def _rates(loss: Pool, sizes: Sequence[int], name: str) -> Drawn:
-    at = [trained.limits(loss).index(sp.nu_max(s)) for s in sizes]
-    value, drawn = trained.rate_draws(loss, *RATES[name])
-    return value[at], drawn[:, at]
-
-
-def _ceilings(labels: Pool, sizes: Sequence[int]) -> dict[str, Drawn]:
+def _ceilings(labels: Pool, sizes: Sequence[int]) -> dict[str, np.ndarray]:
     """Return what the labels of the test predict at each LRG size: drops by ceilings, the perimeter law, energy.
 
     `advice` is the adviser's: mirrored band-limited labels against those of the whole prediction grid.
     """
-    first = labels.members[0].arrays
-    known = [int(s) for s in first["lrg_sizes"]]
+    first, out = labels.members[0].arrays, {}
+    known, kinds = [int(s) for s in first["lrg_sizes"]], [str(k) for k in first["kinds"]]
     at, grid = [known.index(s) for s in sizes], known.index((labels.setup.size - 1) // 4 + 1)
-    kinds = [str(k) for k in first["kinds"]]
-    out: dict[str, Drawn] = {}
     for kind in RULES:
-        (counts,) = labels.stack(lambda m, kind=kind: np.moveaxis(m.arrays["counts"][kinds.index(kind)], 1, 0))
-
-        def ceiling(w, _, counts=counts):
-            return np.stack([scores.miou(scores.pooled(counts[:, j], w), labels.scored) for j in (*at, grid)], -1)
-
-        value, drawn = labels.over_seeds(ceiling)
-        out[kind] = 1 - value[:-1], 1 - drawn[:, :-1]
-    out["advice"] = 1 - value[:-1] / value[-1], 1 - drawn[:, :-1] / drawn[:, -1:]  # the last kind is band_mirrored
+        (counts,) = labels.stack(lambda m, k=kind: np.moveaxis(m.arrays["counts"][kinds.index(k)], 1, 0))
+        kept = [scores.miou(scores.pooled(counts[:, j], labels.draws), labels.scored) for j in (*at, grid)]
+        out[kind] = 1 - np.stack(kept[:-1], -1)
+    out["advice"] = 1 - (1 - out[kind]) / kept[-1][:, None]  # the last kind is band_mirrored
     (density,), (beyond,) = (labels.stack(lambda m, k=k: m.arrays[k].T.astype(float)) for k in ("density", "beyond"))
-    scale = 1 / (np.array(sizes, float) - 1)  # block side in frame sides
     mean = labels.draws / labels.draws.sum(1, keepdims=True)
-    out["perimeter"] = density.mean() * scale, (mean @ density)[:, None] * scale
-    out["energy"] = beyond.mean(0)[at], (mean @ beyond)[:, at]
-    return out
+    out["perimeter"] = (mean @ density)[:, None] / (np.array(sizes, float) - 1)  # over the blocks a side
+    return out | {"energy": (mean @ beyond)[:, at]}
 
 
-def _soft(pool: Pool, loss: Pool, sizes: Sequence[int]) -> dict[str, Drawn]:
+def _soft(pool: Pool, loss: Pool, sizes: Sequence[int]) -> dict[str, np.ndarray]:
     """Return the drops of Eqs 27 to 32 at each LRG size, means over scored classes that occur.
 
     overlap: the mean soft IoU with the overlap cut to the symmetric box (Eqs 27, 29 mended). eq32: as printed, with
     each class's loss; eq29_sign: Eq. 29 with p1 = b(0) - L, p2 = b(0) - truncated L (Eqs 30, 31 with their sign). The
     class losses are means over pictures, so these two do not vary between draws.
     """
-    at = [trained.limits(loss).index(sp.nu_max(s)) for s in sizes]
-    soft, counts = loss.stack(lambda m: m.arrays["soft"].astype(float)), pool.stack(trained.counts)
+    at = [loss.limits.index(sp.nu_max(s)) for s in sizes]
+    soft, counts = loss.stack(lambda m: m.arrays["soft"].astype(float)), pool.stack(Measured.counts)
     sides, n = pool.setup.size**2, len(pool.names)
     rims = [sum(m.arrays["class_rims"][0].astype(float) * len(m.arrays["names"]) for m in part) / n
             for part in loss.by_seed]  # fmt: skip
 
-    def overlap(w: np.ndarray | None, k: int) -> np.ndarray:
-        p = (soft[k].sum(0) if w is None else np.tensordot(w, soft[k], 1))[..., pool.scored, :]
+    def overlap(k: int) -> np.ndarray:
+        p = np.tensordot(pool.draws, soft[k], 1)[..., pool.scored, :]
         with np.errstate(invalid="ignore", divide="ignore"):
             iou = np.nanmean(p[..., :-1] / (p[..., -1:] - p[..., :-1]), axis=-2)
         return 1 - iou[..., at] / iou[..., -1:]
@@ -271,10 +243,10 @@ def _soft(pool: Pool, loss: Pool, sizes: Sequence[int]) -> dict[str, Drawn]:
         p1, p2, c = b - loss_c, b - kept, b + s0
         return np.stack([printed.mean(0), (c / (c - p2) * (p1 - p2) / p1).mean(0)])
 
-    printed, sign = np.mean([chain(k) for k in range(len(loss.seeds))], axis=0)
-    value, drawn = pool.over_seeds(overlap)
-    return {"overlap": (value, drawn), "eq32": (printed, np.tile(printed, (len(drawn), 1))),
-            "eq29_sign": (sign, np.tile(sign, (len(drawn), 1)))}  # fmt: skip
+    trainings = range(len(loss.seeds))
+    found = {"overlap": pool.mean([overlap(k) for k in trainings])}
+    chains = np.mean([chain(k) for k in trainings], axis=0)
+    return found | {c: np.tile(x, (len(pool.draws), 1)) for c, x in zip(("eq32", "eq29_sign"), chains, strict=True)}
 
 
 def gflops(network: Network, lrg_size: int, classes: int) -> float:
@@ -287,31 +259,33 @@ def gflops(network: Network, lrg_size: int, classes: int) -> float:
     return cost.total / 1e9
 
 
+def _rates(loss: Pool, sizes: Sequence[int], name: str) -> np.ndarray:
+    return loss.rates(*RATES[name])[:, [loss.limits.index(sp.nu_max(s)) for s in sizes]]
+
+
 def _cells(
-    pool: Pool, loss: Pool, labels: Pool, sizes: Sequence[int], drops: Drawn, rates: dict, cut: bool = True
+    joined: tuple[Pool, Pool, Pool], sizes: Sequence[int], drawn: dict[str, np.ndarray], cut: bool = True
 ) -> Cells:
-    """Return a setup's cells: `cut` on LRG sizes, else trained on blocks. `rates`: further R_ce columns, or None."""
-    got = {c: _rates(loss, sizes, c) for c in RATES} | _ceilings(labels, sizes) | _soft(pool, loss, sizes)
-    got |= {c: r for c, r in rates.items() if r}
-    got |= {c: (drops[0][:, k], drops[1][..., k]) for k, c in enumerate(("drop", "miou"))}
-    blank = np.full(len(sizes), np.nan), np.full((len(drops[1]), len(sizes)), np.nan)
-    n, about = pool.setup, pool.describe()
-    grid = (n.size - 1) // 4 + 1
+    """Return a setup's cells: `cut` on LRG sizes, else trained on blocks."""
+    (pool, loss, labels), n = joined, joined[0].setup
+    drawn = drawn | _ceilings(labels, sizes) | _soft(pool, loss, sizes) | {c: _rates(loss, sizes, c) for c in RATES}
+    drawn = {c: drawn.get(c, np.full(drawn["drop"].shape, np.nan)) for c in COLUMNS}
+    share, about = (np.array(sizes) - 1) / ((n.size - 1) // 4), pool.describe()
     table = pd.DataFrame({
-        "setup": _setup(n), "domain": n.domain, "kind": about["kind"], "model": n.model, "pruned": _pruned(n),
-        "lrg_size": sizes, "nu_max": [sp.nu_max(s) for s in sizes], "share": [(s - 1) / (grid - 1) for s in sizes],
-        "full": [cut and s == grid for s in sizes],
-        "gflops": [gflops(n, s if cut else grid, labels.members[0].arrays["counts"].shape[-2]) for s in sizes],
-        **{k: about[k] for k in ("n", "clusters", "folds", "seeds")},
-        **{c: got.get(c, blank)[0] for c in COLUMNS},
+        "setup": _setup(n), "pruned": _pruned(n),
+        **{k: about[k] for k in ("domain", "kind", "model", "n", "clusters", "folds", "seeds")},
+        "lrg_size": sizes, "nu_max": [sp.nu_max(s) for s in sizes], "share": share, "lrg": -share,
+        "full": (share == 1) & cut, **{c: x[0] for c, x in drawn.items()},
+        "gflops": [gflops(n, s if cut else (n.size - 1) // 4 + 1, labels.members[0].arrays["counts"].shape[-2])
+                   for s in sizes],
     })  # fmt: skip
-    return Cells(table, {c: got.get(c, blank)[1] for c in COLUMNS})
+    return Cells(table, drawn)
 
 
 def _together(parts: Sequence[Cells]) -> Cells:
     if not parts:
-        blank = np.zeros((scores.DRAWS, 0))
-        columns = ["setup", "domain", "kind", "model", "pruned", "lrg_size", "share", "full", *COLUMNS]
-        return Cells(pd.DataFrame(columns=columns).astype({"full": bool}), dict.fromkeys(COLUMNS, blank))
+        columns = ["setup", "domain", "kind", "model", "pruned", "lrg_size", "share", "lrg", "full", *COLUMNS]
+        return Cells(pd.DataFrame(columns=columns).astype({"full": bool}),
+                     dict.fromkeys(COLUMNS, np.zeros((1 + scores.DRAWS, 0))))  # fmt: skip
     table = pd.concat([p.table for p in parts], ignore_index=True)
     return Cells(table, {c: np.concatenate([p.drawn[c] for p in parts], 1) for c in COLUMNS})

@@ -21,7 +21,7 @@ NAMES = {
     "rce_mirrored_images": "R_ce, mirrored, mean over pictures", "rce_calibrated": "R_ce, calibrated",
     "rce_mirrored_calibrated": "R_ce, mirrored, calibrated", "rce_filled": "R_ce, void filled",
     "rce_padded": "R_ce, padded frame", "rce_parent": "R_ce of the unpruned network",
-    "rce_trained": "R_ce of the network trained on blocks", "lrg": "LRG size alone",
+    "lrg": "LRG size alone",
     "block_majority": "block ceiling, majority", "block_nearest": "block ceiling, nearest",
     "band_periodic": "band ceiling, periodic", "band_mirrored": "band ceiling, mirrored",
     "advice": "band ceiling over that of the whole grid", "perimeter": "perimeter law", "energy": "label energy beyond",
@@ -81,7 +81,7 @@ RULES = (
     Rule("R_ce, the printed line", "rce", "printed", "R_ce"),
     Rule("R_ce itself", "rce", "itself", "R_ce"),
     Rule("R_ce, power law", "rce", "power", "R_ce"),
-    *(Rule(f"{NAMES[c]}, line", c, "line", "R_ce") for c in NAMES if c.startswith("rce_") and c != "rce_trained"),
+    *(Rule(f"{NAMES[c]}, line", c, "line", "R_ce") for c in NAMES if c.startswith("rce_")),
     Rule("overlap cut to the box", "overlap", "itself", "network"),
     Rule("overlap cut to the box, line", "overlap", "line", "network"),
     Rule("Eq. 32 as printed", "eq32", "itself", "network"),
@@ -118,3 +118,8 @@ def held_out(values: Values, one: Rule, axis: str = "domain", *, whole: bool = F
         train, test = ({c: v[..., part] for c, v in used.items()} for part in (~own & cut, own))
         out[..., own] = one.predict(train, test)
     return out if whole else np.where(cut, out, 0.0)
+
+
+def missed(values: Values, one: Rule) -> np.ndarray:
+    """Return by how much a rule misses each cell's drop, its domain held out."""
+    return np.abs(held_out(values, one) - np.asarray(values["drop"], float))

@@ -10,20 +10,21 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from specseg.data.domains import domain
 from specseg.evidence import records
 from specseg.evidence import statistics as scores
 from specseg.evidence.records import Record
-from specseg.measure.loss import rates_of
-from specseg.measure.truncation import FULL, LOGITS
+from specseg.measure.loss import VARIANTS, rates_of
+from specseg.measure.truncation import LOGITS
 from specseg.nets import protocol as own
 from specseg.nets.third_party.protocol import HOMES, PAPER
 from specseg.study import gate, trained
 from specseg.study import third_party as others
+from specseg.study.gate import Told
 
 SCALES, SHARES = (0.5, 1.0, 2.0), ("a half", "a quarter", "an eighth")
 READINGS = {"R_ce": 0, "R_ce, mirrored": 1}
@@ -31,8 +32,7 @@ RIVALS = ("contour per cell", "what the labels lose", "mIoU", "no change")
 CLAIMS = DOSE, FORETELLS = "scale-dose-within-networks", "fig5b-scale-within-networks"
 
 
-@dataclass(frozen=True, eq=False)
-class View:
+class View(NamedTuple):
     """Pictures at one scale: counts (4, n, C, 3), logits whole and cut; a network's loss (2, n), tails (2, n, 3)."""
 
     names: list[str]
@@ -42,15 +42,17 @@ class View:
 
     def of(self, names: Sequence[str]) -> View:
         """Return these pictures alone."""
-        at = {n: k for k, n in enumerate(self.names)}
-        rows = [at[n] for n in names]
-        parts = (None if x is None else x[:, rows].astype(float) for x in (self.total, self.tail))
-        return View(list(names), self.counts[:, rows], *parts)
+        rows = [self.names.index(n) for n in names]
+        return View(list(names), *(None if x is None else x[:, rows] for x in self[1:]))
 
     def scores(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the mIoU, (draws,), and the relative drops of the three cuts, (draws, 3)."""
-        whole, *cut = (scores.miou(scores.pooled(c, w)) for c in self.counts)
-        return whole, np.stack([(whole - c) / whole for c in cut], -1)
+        """Return the mIoU, (draws, 1), and the relative drops of the three cuts, (draws, 3)."""
+        whole, *cut = (scores.miou(scores.pooled(c, w))[:, None] for c in self.counts)
+        return whole, (whole - np.hstack(cut)) / whole
+
+    def rates(self, w: np.ndarray, reading: int) -> np.ndarray:
+        """Return R_ce at half of each cut's size, (draws, 3)."""
+        return rates_of(self.total[reading].astype(float), self.tail[reading].astype(float), weights=w)
 
 
 def _view(record: Record) -> View:
@@ -60,10 +62,21 @@ def _view(record: Record) -> View:
 
 def _once(net: others.Outside) -> View:
     """Return what the record of a network of others holds on the paper's frame, which is once the scale."""
-    where = [net.condition(FULL), *(net.condition(LOGITS, s) for s in others.SIZES)]
-    limits = [net.limits.index((s - 1) // 2) for s in others.SIZES]
-    total, tail = (net.arrays[a][:2][:, net._place] for a in ("total", "tail"))
-    return View(net.names, net.arrays["counts"][where], total, tail[..., limits])
+    (one,) = net.members
+    counts = np.stack([one.counts(), *(one.counts(LOGITS, s) for s in others.SIZES)])
+    losses = np.stack([one.losses(v) for v in VARIANTS[:2]])
+    at = [1 + net.limits.index((s - 1) // 2) for s in others.SIZES]
+    return View(net.names, counts, losses[..., 0], losses[..., at])
+
+
+class Pair(NamedTuple):
+    """Drawn numbers at once the scale and at another, on the pictures that both have: mIoU, drops, those of the labels;
+    `factors`: reading -> R_ce there over R_ce here."""
+
+    miou: tuple[np.ndarray, np.ndarray]
+    drop: tuple[np.ndarray, np.ndarray]
+    lost: tuple[np.ndarray, np.ndarray]
+    factors: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,55 +99,42 @@ class Scaled:
         return [self.cluster(n) for n in self.views[1.0].names]
 
     @cached_property
-    def draws(self) -> np.ndarray:
-        """How often each draw takes each picture, after a row of ones; equal for all networks of a data set."""
-        drawn = scores.weights(self.clusters, seed=zlib.crc32(self.domain.encode()))
-        return np.vstack([np.ones(len(self.clusters)), drawn])
-
-    def pair(self, one: float, two: float) -> tuple[np.ndarray, View, View, View, View]:
-        """Return the draws, and of two scales the network's views and the labels', of the pictures that both have."""
-        there = set(self.views[one].names) & set(self.views[two].names)
-        columns = [k for k, n in enumerate(self.views[1.0].names) if n in there]
-        names = [self.views[1.0].names[k] for k in columns]
-        views = (kind[s].of(names) for kind in (self.views, self.labels) for s in (one, two))
-        return self.draws[:, columns], *views
+    def pairs(self) -> dict[float, Pair]:
+        """The other scale -> it beside once the scale; the draws are equal for all networks of a data set."""
+        drawn, out = scores.weights(self.clusters, seed=zlib.crc32(self.domain.encode())), {}
+        for other in (0.5, 2.0):
+            columns = [k for k, n in enumerate(self.views[1.0].names) if n in self.views[other].names]
+            w, names = (
+                np.vstack([np.ones(len(columns)), drawn[:, columns]]),
+                [self.views[1.0].names[k] for k in columns],
+            )
+            (here, there), labels = ([kind[s].of(names) for s in (1.0, other)] for kind in (self.views, self.labels))
+            miou, drop = zip(here.scores(w), there.scores(w), strict=True)
+            factors = {word: there.rates(w, k) / here.rates(w, k) for word, k in READINGS.items()}
+            out[other] = Pair(miou, drop, tuple(x.scores(w)[1] for x in labels), factors)
+        return out
 
     @cached_property
     def left_out(self) -> str:
         """Why it sets no verdict, or ""."""
-        ratios = [self.ratio]
-        for other in (0.5, 2.0):
-            w, here, there, *_ = self.pair(1.0, other)
-            ratios.append(self.ratio * float(there.scores(w[:1])[0][0] / here.scores(w[:1])[0][0]))
-        least = min(ratios)
+        least = self.ratio * min(1.0, *(float(there[0, 0] / here[0, 0]) for (here, there), *_ in self.pairs.values()))
         return "" if least >= own.GATE else f"too weak to judge at a scale: {least:.1f} times the mIoU of colour alone"
 
     @cached_property
     def steps(self) -> list[np.ndarray]:
         """The drop at the smaller scale less that at the larger, mean over the shares: half to once, once to twice."""
-        out = []
-        for small, large in ((0.5, 1.0), (1.0, 2.0)):
-            w, here, there, *_ = self.pair(small, large)
-            out.append((here.scores(w)[1] - there.scores(w)[1]).mean(-1))
-        return out
+        (once, half), (here, twice) = (self.pairs[s].drop for s in (0.5, 2.0))
+        return [(half - once).mean(-1), (here - twice).mean(-1)]
 
     @cached_property
     def errors(self) -> dict[str, np.ndarray]:
         """Rule -> mean absolute error of the drops foretold from once the scale, over shares and both directions."""
         out: dict[str, np.ndarray] = {}
-        for other in (0.5, 2.0):
-            w, here, there, labels, labels_there = self.pair(1.0, other)
-            (miou, drop), (miou_there, wanted) = here.scores(w), there.scores(w)
-            ratios = {
-                word: rates_of(there.total[k], there.tail[k], weights=w)
-                / rates_of(here.total[k], here.tail[k], weights=w)
-                for word, k in READINGS.items()
-            }
-            by_labels = labels_there.scores(w)[1] / labels.scores(w)[1]
-            lacks = ((1 - miou_there) / (1 - miou))[:, None]
-            ratios |= dict(zip(RIVALS, (1 / other, by_labels, lacks, 1.0), strict=True))
-            for rule, ratio in ratios.items():
-                out[rule] = out.get(rule, 0.0) + np.abs(drop * ratio - wanted).mean(-1) / 2
+        for other, pair in self.pairs.items():
+            (miou, there), (drop, wanted), (lost, lost_there) = pair[:3]
+            rivals = 1 / other, lost_there / lost, (1 - there) / (1 - miou), 1.0
+            for rule, factor in (pair.factors | dict(zip(RIVALS, rivals, strict=True))).items():
+                out[rule] = out.get(rule, 0.0) + np.abs(drop * factor - wanted).mean(-1) / 2
         return out
 
     def leads(self, reading: str = "R_ce") -> dict[str, np.ndarray]:
@@ -144,8 +144,7 @@ class Scaled:
     @property
     def about(self) -> dict:
         """The fields of any observation of it."""
-        told = {"domain": self.domain, "over": "clusters", "units": len(set(self.clusters))}
-        return {**told, **({"left_out": self.left_out} if self.left_out else {})}
+        return {**gate.about(self.domain, self.left_out), "over": "clusters", "units": len(set(self.clusters))}
 
 
 def read(profile: str = "standard") -> list[Scaled]:
@@ -157,46 +156,39 @@ def read(profile: str = "standard") -> list[Scaled]:
     out = []
     for name, dataset, frame in dict.fromkeys(k[:3] for k in by if k[0] != "labels"):
         outside = frame == PAPER
-        home = HOMES[dataset] if outside else domain(dataset)
-        views = {s: _view(by[key]) for s in SCALES if (key := (name, dataset, frame, s)) in by}
+        views, labels = ({s: _view(by[key]) for s in SCALES if (key := (who, dataset, frame, s)) in by}
+                         for who in (name, "labels"))  # fmt: skip
         if outside and name in once:
             views[1.0] = _once(once[name])
-        labels = {s: by[key] for s in SCALES if (key := ("labels", dataset, frame, s)) in by}
         if set(views) != set(SCALES) or set(labels) != set(SCALES):
             continue
-        contour = labels[1.0].probe()["contour"].mean()
-        titles = (once[name].title, others.TITLES[dataset], once[name].ratio) if outside else _ours(name, ratios)
-        out.append(Scaled(name, *titles, home.cluster, views, {s: _view(r) for s, r in labels.items()}, float(contour),
-                          by[name, dataset, frame, 2.0]))  # fmt: skip
+        contour = by["labels", dataset, frame, 1.0].probe()["contour"].mean()
+        if outside:
+            about = once[name].title, others.TITLES[dataset], once[name].ratio, HOMES[dataset].cluster
+        else:
+            network = own.named(name)
+            about = (f"{gate.MODELS[network.model]}, ours", gate.unit(network), ratios.get(name, 0.0),
+                     network.home.cluster)  # fmt: skip
+        out.append(Scaled(name, *about, views, labels, float(contour), by[name, dataset, frame, 2.0]))
     place = [*others.TITLES.values()]
     return sorted(out, key=lambda n: (place.index(n.domain), n.name not in once, n.name))
 
 
-def _ours(name: str, ratios: dict[str, float]) -> tuple[str, str, float]:
-    network = own.named(name)
-    return f"{gate.MODELS[network.model]}, ours", gate.unit(network), ratios.get(name, 0.0)
-
-
-def observations(found: Sequence[Scaled]) -> dict[str, list[dict]]:
+def observations(found: Sequence[Scaled]) -> Told:
     """Return claim -> one observation a network: the smaller step of its drops; the smallest lead of R_ce."""
-    told: dict[str, list[dict]] = {DOSE: [], FORETELLS: []}
+    told = Told()
     for net in found:
         for claim, parts in ((DOSE, net.steps), (FORETELLS, net.leads().values())):
-            each = [scores.estimate(x[0], x[1:]) for x in parts]
+            each = [trained.estimate(x) for x in parts]
             least = {k: min(e[k] for e in each) for k in ("value", "low", "high")}
-            words = "{value:+.2%} [{low:+.2%}, {high:+.2%}]".format(**least)
-            told[claim].append({**least, **net.about, "note": f"{net.title} on {net.domain}: {words}."})
+            told.tell(claim, f"{net.title} on {net.domain}: {gate.ends(least, '{:+.2%}')}.", least, net.about)
     return told
 
 
 def table(found: Sequence[Scaled]) -> pd.DataFrame:
-    """Return one row a network: domain, network, drops at an eighth of the grid by scale, errors by rule, left out."""
-    rows = []
-    for net in found:
-        drops = {f"drop {s:g}": net.views[s].scores(np.ones((1, len(net.views[s].names))))[1][0, -1] for s in SCALES}
-        errors = {rule: float(e[0]) for rule, e in net.errors.items()}
-        rows.append({"domain": net.domain, "network": net.title, **drops, **errors, "left out": net.left_out})
-    return pd.DataFrame(rows)
+    """Return the errors by rule, a row a network: index domain, network."""
+    index = pd.MultiIndex.from_tuples([(n.domain, n.title) for n in found], names=["domain", "network"])
+    return pd.DataFrame([{rule: float(e[0]) for rule, e in n.errors.items()} for n in found], index=index)
 
 
 def points(found: Sequence[Scaled]) -> pd.DataFrame:

@@ -21,11 +21,6 @@ from specseg.spectral import spectrum as sp
 Batches = Sequence[tuple[Tensor, Tensor, Sequence[str]]]
 
 
-def committed(network: Network) -> SegmentationNet:
-    """Return a tiny network from its committed weights in float64."""
-    return weights.load(network, sources=("committed",))
-
-
 def test_batches(network: Network, count: int) -> list[tuple[Tensor, Tensor, Sequence[str]]]:
     """Return the first `count` batches of four test pictures in float64."""
     return list(networks.test_batches(network, count=count, dtype=torch.float64))
@@ -33,7 +28,7 @@ def test_batches(network: Network, count: int) -> list[tuple[Tensor, Tensor, Seq
 
 def gradients(network: Network, count: int) -> pd.DataFrame:
     """Return `measure.gradients.study` of a committed network on `count` test pictures: in float32, as records are."""
-    rows = ng.measure(committed(network).float(), ng.cases(network, count))
+    rows = ng.measure(weights.load(network, sources=("committed",)).float(), ng.cases(network, count))
     return rows.assign(**{name: getattr(network, name) for name in ng.IDENTITY})
 
 

@@ -8,9 +8,8 @@ Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 3.1, 3.2 and A.10, Tables 
 from __future__ import annotations
 
 import itertools
-import zlib
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -20,36 +19,34 @@ from specseg.evidence import records
 from specseg.evidence import statistics as scores
 from specseg.evidence.fits import spearman
 from specseg.evidence.records import Record
-from specseg.measure.loss import VARIANTS, rates_of
-from specseg.measure.truncation import FULL, LOGITS, LOW_PASS  # noqa: F401  (the chapter names both ways)
+from specseg.measure.loss import VARIANTS
+from specseg.measure.truncation import LOGITS, LOW_PASS  # noqa: F401  (the chapter names both ways)
 from specseg.nets import protocol as own
 from specseg.nets.third_party import manifests, protocol
 from specseg.study import gate
+from specseg.study.gate import Told
 from specseg.study.loss import printed
-from specseg.study.trained import Drawn, compared
+from specseg.study.trained import AVERAGES, PLAIN, Measured, Tested, estimate
 
 SIZES, NETWORKS, RISK = (65, 33, 17), 4, 0.05  # of the test of order: LRG sizes, networks a data set needs, level
 TITLES = {"voc2012": "objects (PASCAL VOC, animals)", "cityscapes": "streets (Cityscapes)",
           "camvid": "streets (CamVid)"}  # fmt: skip
 PAPER = {"voc2012": "pascal", "cityscapes": "cityscapes"}
-PLAIN, PAPER_GRID = "periodic", 129
-READINGS = tuple(itertools.product(("ratio_of_means", "mean_of_ratios"), VARIANTS))  # average, variant
+PAPER_GRID = 129
+READINGS = tuple(itertools.product(VARIANTS, AVERAGES))
 
 
-@dataclass(frozen=True, eq=False)
-class Outside:
+class Outside(Tested):
     """A network that others trained, in a frame, as its record has it."""
 
-    record: Record
-    _known: dict[Hashable, Drawn] = field(default_factory=dict, repr=False)
+    scored = None  # its record holds the counts of scored classes alone
 
-    @property
-    def name(self) -> str:
-        return self.record.meta["settings"]["name"]
-
-    @property
-    def dataset(self) -> str:
-        return self.record.meta["settings"]["dataset"]
+    def __init__(self, record: Record) -> None:
+        self.record, settings = record, record.meta["settings"]
+        self.name, self.dataset = settings["name"], settings["dataset"]
+        self.salt = self.dataset  # equal draws for all networks of a data set
+        unit = protocol.Unit(self.name, settings["frame"])
+        self.by_seed = [[Measured(unit, record.rows, record.probe(), record)]]
 
     @cached_property
     def title(self) -> str:
@@ -57,32 +54,8 @@ class Outside:
         return manifests.load(self.name).title.replace("width multiplier", "width")
 
     @cached_property
-    def arrays(self) -> dict[str, np.ndarray]:
-        return self.record.probe()
-
-    @cached_property
-    def names(self) -> list[str]:
-        return [str(n) for n in self.arrays["names"]]
-
-    @cached_property
     def clusters(self) -> list[str]:
-        cluster = protocol.HOMES[self.dataset].cluster
-        return [cluster(n) for n in self.names]
-
-    @cached_property
-    def draws(self) -> np.ndarray:
-        """How often each draw takes each picture: equal for all networks of a data set."""
-        return scores.weights(self.clusters, seed=zlib.crc32(self.dataset.encode()))
-
-    @property
-    def units(self) -> dict:
-        """What the intervals resample, and how many of them there are."""
-        return {"over": "clusters", "units": len(set(self.clusters))}
-
-    @cached_property
-    def grid(self) -> int:
-        """Side of the grid of its last features."""
-        return int(self.arrays["lrg_sizes"][0])
+        return [protocol.HOMES[self.dataset].cluster(n) for n in self.names]
 
     @cached_property
     def ratio(self) -> float:
@@ -101,54 +74,12 @@ class Outside:
     @property
     def about(self) -> dict:
         """The fields of any observation of it: the data set, and why it sets no verdict."""
-        return {"domain": TITLES[self.dataset], **({"left_out": self.left_out} if self.left_out else {})}
-
-    def condition(self, method: str, size: int | None = None) -> int | None:
-        """Return the index of a condition of truncation, None where it was not measured."""
-        pairs = zip(self.arrays["methods"], self.arrays["lrg_sizes"], strict=True)
-        hits = [k for k, (m, s) in enumerate(pairs) if str(m) == method and size in (None, int(s))]
-        return hits[0] if hits else None
-
-    def miou(self, method: str = FULL, size: int | None = None) -> Drawn:
-        """Return the mIoU over scored classes under a condition, and its draws."""
-        counts = self.arrays["counts"][k := self.condition(method, size)]
-        return self._once(k, lambda w: scores.miou(scores.pooled(counts, w)))
-
-    def drop(self, method: str, size: int) -> Drawn:
-        """Return the relative mIoU-drop under a condition, and its draws."""
-        (a, drawn_a), (b, drawn_b) = self.miou(), self.miou(method, size)
-        return (a - b) / a, (drawn_a - drawn_b) / drawn_a
+        return gate.about(TITLES[self.dataset], self.left_out)
 
     def cuts(self, whole: int = PAPER_GRID) -> tuple[np.ndarray, np.ndarray]:
         """Return the sizes up to `whole` that its last features had, largest first, and the drops there."""
-        pairs = [(int(s), self.drop(str(m), int(s))[0]) for m, s in
-                 zip(self.arrays["methods"], self.arrays["lrg_sizes"], strict=True)
-                 if str(m) in (FULL, "bilinear") and s <= whole]  # fmt: skip
-        sizes, drops = zip(*sorted(pairs, reverse=True), strict=True)
-        return np.array(sizes), np.array(drops)
-
-    @property
-    def limits(self) -> list[int]:
-        """Band limits of R_ce in cycles per frame."""
-        return [int(n) for n in self.arrays["limits"]]
-
-    @cached_property
-    def _place(self) -> list[int]:
-        """Where each picture of `names` stands among the losses, whose halves were measured one after the other."""
-        at = {str(name): k for k, name in enumerate(self.arrays["loss_names"])}
-        return [at[name] for name in self.names]
-
-    def rate(self, nu_max: int, variant: str = PLAIN, average: str = "ratio_of_means") -> Drawn:
-        """Return R_ce at one limit, and its draws."""
-        row, at = VARIANTS.index(variant), self.limits.index(nu_max)
-        total, tail = (self.arrays[a][row][self._place].astype(float) for a in ("total", "tail"))
-        value, drawn = self._once((variant, average), lambda w: rates_of(total, tail, average=average, weights=w))
-        return float(value[at]), drawn[..., at]
-
-    def _once(self, key: Hashable, value: Callable[[np.ndarray | None], np.ndarray]) -> Drawn:
-        if key not in self._known:
-            self._known[key] = value(None), value(self.draws)
-        return self._known[key]
+        known = [(s, self.drop(m, s)[0]) for m, s in self.steps if s <= whole]
+        return tuple(np.array(x) for x in zip(*sorted(known, reverse=True), strict=True))
 
 
 def read(frame: str = "paper", profile: str = "standard") -> list[Outside]:
@@ -164,7 +95,7 @@ def able(found: Sequence[Outside], dataset: str | None = None) -> list[Outside]:
 
 def quality(found: Sequence[Outside]) -> pd.DataFrame:
     """Return one row a network: data set, network, grid, mIoU (value, low, high), published, times colour, judged."""
-    rows = [{"data": TITLES[n.dataset], "network": n.title, "grid": n.grid, **scores.estimate(*n.miou()),
+    rows = [{"data": TITLES[n.dataset], "network": n.title, "grid": n.grid, **estimate(n.miou()),
              "published": manifests.load(n.name).published, "times colour": n.ratio, "left out": n.left_out}
             for n in sorted(found, key=lambda n: list(TITLES).index(n.dataset))]  # fmt: skip
     return pd.DataFrame(rows)
@@ -172,25 +103,20 @@ def quality(found: Sequence[Outside]) -> pd.DataFrame:
 
 def readings(found: Sequence[Outside], nu_max: int) -> pd.DataFrame:
     """Return dataset, network, reading, value, ratio (to the plain reading) of R_ce at a limit, of judged networks."""
-    rows = []
-    for net in able(found):
-        plain = net.rate(nu_max)[0]
-        for average, variant in READINGS:
-            name = variant + (", mean of the pictures' ratios" if average == "mean_of_ratios" else "")
-            value = net.rate(nu_max, variant, average)[0]
-            rows.append({"dataset": net.dataset, "network": net.title, "reading": name, "value": value,
-                         "ratio": value / plain})  # fmt: skip
+    rows = [{"dataset": n.dataset, "network": n.title, "value": n.rate(nu_max, variant, average)[0],
+             "reading": variant + ", mean of the pictures' ratios" * (average != AVERAGES[0])}
+            for n in able(found) for average in AVERAGES for variant in VARIANTS]  # fmt: skip
     table = pd.DataFrame(rows)
+    table["ratio"] = table["value"] / table.groupby(["dataset", "network"])["value"].transform("first")
     return table[np.isfinite(table["value"])]
 
 
 def inside(found: Sequence[Outside]) -> pd.DataFrame:
     """Return a row for each data set of the paper and limit of Table 1: least, most over readings; printed; inside."""
-    table, rows = printed(), []
+    table, rows = printed().set_index(["domain", "nu_max"])["value"], []
     for dataset, limit in itertools.product(PAPER, own.LIMITS):
-        values = [net.rate(limit, v, a)[0] for net in able(found, dataset) for a, v in READINGS]
-        theirs = table[(table["domain"] == PAPER[dataset]) & (table["nu_max"] == limit)]["value"]
-        least, most = np.nanmin(values), np.nanmax(values)
+        values = [net.rate(limit, *reading)[0] for net in able(found, dataset) for reading in READINGS]
+        theirs, (least, most) = table.loc[[(PAPER[dataset], limit)]], (np.nanmin(values), np.nanmax(values))
         rows.append({"dataset": dataset, "nu_max": limit, "least": least, "most": most, "printed": list(theirs),
                      "inside": bool(theirs.between(least, most).all())})  # fmt: skip
     return pd.DataFrame(rows)
@@ -200,17 +126,16 @@ def inside(found: Sequence[Outside]) -> pd.DataFrame:
 class Order:
     """How R_ce orders the drops of the networks within data sets: the protocol's statistic and what it is held against.
 
-    `value` and `draws` (over pictures), of so many `networks`; `own` data set -> its correlation; `probable` one-sided,
-    by all permutations; `critical` the least value that the level allows; `rivals` name -> (value, draws), the same.
+    `value` is drawn (over pictures), of so many `networks`; `own` data set -> its correlation; `probable` one-sided,
+    by all permutations; `critical` the least value that the level allows; `rivals` name -> the same, drawn.
     """
 
-    value: float
-    draws: np.ndarray
+    value: np.ndarray
     networks: int
     own: dict[str, float]
     probable: float
     critical: float
-    rivals: dict[str, Drawn]
+    rivals: dict[str, np.ndarray]
 
 
 def order(
@@ -222,34 +147,25 @@ def order(
     `sizes` are those of each data set, where not SIZES; `costs` (network, size) -> a number takes the place of R_ce.
     Data sets with fewer than NETWORKS networks that pass the gate are left out. Raises ValueError where none has them.
     """
-    sets = [d for d in TITLES if len(able(found, d)) >= NETWORKS]
+    sets = {d: nets for d in TITLES if len(nets := able(found, d)) >= NETWORKS}
     if not sets:
         raise ValueError(f"order: no data set has {NETWORKS} networks that pass the gate")
-    parts, chance = {}, []
-    for dataset in sets:
-        nets = able(found, dataset)
+    parts, null = {}, np.zeros(1)
+    for dataset, nets in sets.items():
         at = (sizes or {}).get(dataset, SIZES)
-        drops = [[n.drop(method, s) for n in nets] for s in at]
-        rates = [[n.rate((s - 1) // 2, variant) if costs is None
-                  else (c := costs[n.name, s], np.full_like(d, c)) for n, (_, d) in zip(nets, line, strict=True)]
-                 for s, line in zip(at, drops, strict=True)]  # fmt: skip
-        grids = np.array([float(n.grid) for n in nets])
-        mious = [n.miou() for n in nets]
-        y, x = (_stacked(v) for v in (drops, rates))  # each (draws + 1, sizes, networks), the data itself first
-        worse = np.broadcast_to(-_stacked([mious]), y.shape)
-        asked = {"R_ce": x, "side of the network's grid": grids, "mIoU": worse}
+        y = _stacked([[n.drop(method, s) for n in nets] for s in at])
+        rates = [[n.rate((s - 1) // 2, variant) if costs is None else np.full(len(y), costs[n.name, s]) for n in nets]
+                 for s in at]  # fmt: skip
+        asked = {"R_ce": _stacked(rates), "side of the network's grid": np.array([float(n.grid) for n in nets]),
+                 "mIoU": np.broadcast_to(-_stacked([[n.miou() for n in nets]]), y.shape)}  # fmt: skip
         parts[dataset] = {k: spearman(v, y).mean(-1) for k, v in asked.items()}
         orders = np.array(list(itertools.permutations(range(len(nets)))))
-        chance.append(spearman(x[0][:, orders], y[0][:, None]).mean(0))
-    means = {k: np.mean([parts[d][k] for d in sets], axis=0) for k in parts[sets[0]]}
-    null = chance[0]
-    for more in chance[1:]:
-        null = np.add.outer(null, more).ravel()
-    null, value = np.sort(null / len(sets)), float(means["R_ce"][0])
+        null = np.add.outer(null, spearman(asked["R_ce"][0][:, orders], y[0][:, None]).mean(0)).ravel()
+    means = {k: np.mean([own[k] for own in parts.values()], axis=0) for k in asked}
+    null, value = np.sort(null / len(sets)), means.pop("R_ce")
     return Order(
-        value, means["R_ce"][1:], sum(len(able(found, d)) for d in sets),
-        {d: float(parts[d]["R_ce"][0]) for d in sets}, float((null >= value - 1e-9).mean()), _critical(null),
-        {k: (float(v[0]), v[1:]) for k, v in means.items() if k != "R_ce"} | {"labels alone": (0.0, np.zeros(1))},
+        value, sum(map(len, sets.values())), {d: float(own["R_ce"][0]) for d, own in parts.items()},
+        float((null >= value[0] - 1e-9).mean()), _critical(null), means | {"labels alone": np.zeros(2)},
     )  # fmt: skip
 
 
@@ -260,50 +176,42 @@ def _critical(null: np.ndarray) -> float:
     return float(values[reach <= RISK][0]) if (reach <= RISK).any() else float("inf")
 
 
-def _stacked(parts: Sequence[Sequence[Drawn]]) -> np.ndarray:
-    return np.array([[np.concatenate([[v], d]) for v, d in line] for line in parts]).transpose(2, 0, 1)
+def _stacked(drawn: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+    """Return (draws + 1, sizes, networks) of drawn numbers by size and network."""
+    return np.array(drawn).transpose(2, 0, 1)
 
 
-CLAIMS = (
-    "fig5b-order-others", "tab1-range-others", "fig1-loss-beyond-grid-others", "tab1-factor-of-ten-others",
-    "tab1-streets-larger-others", "tab4-drop-small-others", "tab4-streets-larger-others", "tab4-fourier-others",
-)  # fmt: skip
-
-
-def observations(found: Sequence[Outside]) -> dict[str, list[dict]]:
+def observations(found: Sequence[Outside]) -> Told:
     """Return claim -> what the networks say of it on the paper's frame, one observation a network or a comparison."""
-    told: dict[str, list[dict]] = {c: [] for c in CLAIMS}
+    told = Told()
 
-    def tell(claim: str, net: Outside, fact: dict, form: str, words: str = "{}.", **about) -> None:
+    def tell(claim: str, net: Outside, drawn: np.ndarray, form: str, words: str = "{}.", **about) -> None:
+        fact = estimate(drawn)
         note = f"{net.title}: {words.format(gate.ends(fact, form))}"
-        told[claim].append({**fact, **net.units, **about, "note": note})
+        told.tell(claim, note, fact, net.units, about or net.about)
 
     for net in found:
-        tell(
-            "fig1-loss-beyond-grid-others", net, scores.estimate(*net.rate(64)), "{:.3f}", "R_ce(64) = {}.", **net.about
-        )
-        by = compared(net.rate(8), net.rate(32), np.divide)
-        tell("tab1-factor-of-ten-others", net, by, "{:.1f}", **net.about, null=4.0)
-        if net.grid > SIZES[0] and net.condition("bilinear", SIZES[0]) is not None:
+        tell("fig1-loss-beyond-grid-others", net, net.rate(64), "{:.3f}", "R_ce(64) = {}.")
+        tell("tab1-factor-of-ten-others", net, net.rate(8) / net.rate(32), "{:.1f}", null=4.0, **net.about)
+        if net.grid > SIZES[0] and ("bilinear", SIZES[0]) in net.conditions:
             bilinear, fourier = (net.drop(method, SIZES[0]) for method in ("bilinear", "fourier"))
-            tell("tab4-fourier-others", net, compared(bilinear, fourier), "{:+.2%}", **net.about)
+            tell("tab4-fourier-others", net, bilinear - fourier, "{:+.2%}")
             if net.dataset == "voc2012":
-                tell("tab4-drop-small-others", net, scores.estimate(*bilinear), "{:.2%}", **net.about)
+                tell("tab4-drop-small-others", net, bilinear, "{:.2%}")
     for streets, objects in pairs(found):
-        where = f"{TITLES['cityscapes']} against {TITLES['voc2012']}"
-        ratios = {n: compared(streets.rate(n), objects.rate(n), np.divide) for n in own.LIMITS}
-        gaps = {s: compared(streets.drop("bilinear", s), objects.drop("bilinear", s)) for s in SIZES[:2]}
+        ratios = {n: streets.rate(n) / objects.rate(n) for n in own.LIMITS}
+        gaps = {s: streets.drop("bilinear", s) - objects.drop("bilinear", s) for s in SIZES[:2]}
         for claim, each, form, words in (
             ("tab1-streets-larger-others", ratios, "{:.2f}", "at least {{}} times, at {}."),
             ("tab4-streets-larger-others", gaps, "{:+.1%}", "{{}} at {}."),
         ):
-            at, least = min(each.items(), key=lambda f: f[1]["value"])
-            tell(claim, streets, least, form, words.format(at), domain=where)
+            at = min(each, key=lambda k: each[k][0])
+            where = f"{TITLES['cityscapes']} against {TITLES['voc2012']}"
+            tell(claim, streets, each[at], form, words.format(at), domain=where)
     for row in inside(found).to_dict("records"):
-        told["tab1-range-others"].append({
-            "value": float(row["inside"]), "domain": f"{TITLES[row['dataset']]}, {row['nu_max']} cycles", "note": (
-                f"{TITLES[row['dataset']]}, {row['nu_max']}: {row['least']:.2g} to {row['most']:.2g}, printed "
-                f"{' and '.join(f'{v:g}' for v in row['printed'])}.")})  # fmt: skip
+        where, listed = f"{TITLES[row['dataset']]}, {row['nu_max']}", " and ".join(f"{v:g}" for v in row["printed"])
+        note = f"{where}: {row['least']:.2g} to {row['most']:.2g}, printed {listed}."
+        told.tell("tab1-range-others", note, value=float(row["inside"]), domain=f"{where} cycles")
     told["fig5b-order-others"] = ordered(order(found))
     return told
 
@@ -320,15 +228,15 @@ def ordered(by: Order) -> list[dict]:
     at most RISK is as small. Where it holds, the lower end of its lead over each rival; where the data sets' own
     correlations are opposite and both above 0.5 in size, each of them.
     """
-    parts = ", ".join(f"{TITLES[d]} {v:+.2f}" for d, v in by.own.items())
+    value, parts = float(by.value[0]), ", ".join(f"{TITLES[d]} {v:+.2f}" for d, v in by.own.items())
     told = [{
-        "value": by.value, "low": by.value - by.critical, "high": by.value + by.critical, "over": "setups",
+        "value": value, "low": value - by.critical, "high": value + by.critical, "over": "setups",
         "units": by.networks, "domain": " and ".join(TITLES[d] for d in by.own),
-        "note": f"Mean rank correlation {by.value:+.2f} ({parts}), p = {by.probable:.2f}.",
+        "note": f"Mean rank correlation {value:+.2f} ({parts}), p = {by.probable:.2f}.",
     }]  # fmt: skip
-    if by.value >= by.critical:
-        for name, (value, drawn) in by.rivals.items():
-            low = min(by.value - abs(value), scores.interval(by.draws - np.abs(drawn))[0])
+    if value >= by.critical:
+        for name, rival in by.rivals.items():
+            low = min(value - abs(rival[0]), scores.interval(by.value[1:] - np.abs(rival[1:]))[0])
             told.append({"value": low, "domain": f"against {name}", "note": f"Lead over {name}: at least {low:+.2f}."})
     if min(by.own.values()) < -0.5 and max(by.own.values()) > 0.5:
         told += [{"value": v, "domain": TITLES[d], "note": f"{TITLES[d]} alone: {v:+.2f}."} for d, v in by.own.items()]

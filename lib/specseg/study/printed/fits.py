@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from specseg.evidence.fits import Line, line, mixed_slope, ols_intervals, wild_interval
+from specseg.data.domains import domain
+from specseg.evidence.fits import Line, line, ols_intervals, wild_interval
+from specseg.study.gate import MODELS
 from specseg.study.printed.tables import CURVE, FULL_GRID, HALF_MIOU, HALF_RCE
 from specseg.study.rules import PRINTED
 
@@ -35,31 +37,20 @@ def robust_intervals(cells: pd.DataFrame) -> dict[str, tuple[float, float]]:
     return ols_intervals(s.rce, s.miou_drop, s.groupby(CURVE).ngroup().to_numpy())
 
 
-def selections(cells: pd.DataFrame, blocks: pd.DataFrame) -> pd.DataFrame:
-    """Fit the line to each plausible selection of the paper's points below the threshold."""
+def _lines(choices: Mapping, names: str | list[str]) -> pd.DataFrame:
+    """Return a row for each choice of points: its key in columns, and slope, intercept, r2, n of its line."""
+    table = pd.DataFrame.from_dict({key: fit(points)._asdict() for key, points in choices.items()}, orient="index")
+    return table.rename_axis(names).reset_index()
+
+
+def selections(cells: pd.DataFrame) -> pd.DataFrame:
+    """Fit the line to parts of the points below the threshold: one pruning rate, one model, without one data set."""
     s = select(cells)
-    block = select(blocks[blocks.nu_max < 256])
-    models = {"deeplabv3plus": "DeepLab v3+", "dan": "DAN"}
-    sets = {"pascal": "PASCAL", "deepglobe": "DeepGlobe", "cityscapes": "Cityscapes"}
-    choices = {
-        "all points, LRG 129 included": s,
-        "without LRG 129": select(cells, full_grid=False),
-        "unpruned networks only": s[s.prune_rate == 0],
-        **{f"{100 * rate:.0f} % pruned": s[s.prune_rate == rate] for rate in (0.2, 0.4, 0.6)},
-        **{f"{name} only": s[s.model == model] for model, name in models.items()},
-        **{f"without {name}": s[s.dataset != dataset] for dataset, name in sets.items()},
-        "only nu_max 32 and below": s[s.nu_max <= 32],
-        "block-wise annotation (Table 3)": block,
-        "both applications": pd.concat([s, block]),
-        "unpruned, R_ce 0 at LRG 129, one left out": unstated(cells),
-        "mean over pruning rates": s.groupby([*CURVE, "lrg_size"], as_index=False)[["rce", "miou_drop"]].mean(),
-    }
-    zero = {"selection": "all points, line through zero", **line(s.rce, s.miou_drop, through_zero=True)._asdict()}
-    return pd.DataFrame([*_fits(({"selection": name}, f) for name, f in choices.items()), zero])
-
-
-def _fits(choices: Iterable[tuple[dict, pd.DataFrame]]) -> list[dict]:
-    return [{**about, **fit(points)._asdict()} for about, points in choices]
+    choices = {"all points, LRG 129 included": s, "without LRG 129": select(cells, full_grid=False)}
+    choices |= {f"{rate:.0%} pruned": part for rate, part in s.groupby("prune_rate")}
+    choices |= {f"{MODELS[model]} only": part for model, part in s.groupby("model")}
+    choices |= {f"without {domain(name).title}": s[s.dataset != name] for name in s.dataset.unique()}
+    return _lines(choices | {"unpruned, R_ce 0 at LRG 129, one left out": unstated(cells)}, "selection")
 
 
 def unstated(cells: pd.DataFrame) -> pd.DataFrame:
@@ -68,8 +59,7 @@ def unstated(cells: pd.DataFrame) -> pd.DataFrame:
     The unpruned networks with R_ce < 0.19, R_ce set to 0 at LRG 129 (the grid that a drop is relative to), and
     `miou_drop` made from the printed mIoUs. Below 0.2 that leaves out one network: DAN on PASCAL at LRG 17.
     """
-    full = cells.lrg_size == FULL_GRID
-    points = cells.assign(rce=cells.rce.mask(full, 0.0), miou_drop=1 - cells.miou / cells.base)
+    points = cells.assign(rce=cells.rce.mask(cells.lrg_size == FULL_GRID, 0.0), miou_drop=cells.from_miou)
     return points[(points.prune_rate == 0) & (points.rce < 0.19)]
 
 
@@ -81,42 +71,40 @@ def every_selection(cells: pd.DataFrame) -> pd.DataFrame:
     drop, slope, intercept, r2, n, reproduces (the printed slope, intercept and R^2 to their digits, rounding of the
     tables allowed for). It answers whether any simple selection gives the line of Fig. 5b.
     """
-    full = (cells.lrg_size == FULL_GRID).to_numpy()
-    r, everything = cells.rce.to_numpy(), np.ones(len(cells), dtype=bool)
-    grids = {"printed": (r, everything), "zero": (np.where(full, 0.0, r), everything), "left out": (r, ~full)}
-    drops = {"printed": cells.miou_drop.to_numpy(), "from mIoU": (1 - cells.miou / cells.base).to_numpy()}
-    thresholds = (0.05, 0.1, 0.16, 0.18, 0.19, 0.2, 0.35, 0.6)
+    full, r = (cells.lrg_size == FULL_GRID).to_numpy(), cells.rce.to_numpy()
+    grids = {"printed": (r, True), "zero": (np.where(full, 0.0, r), True), "left out": (r, ~full)}
     axes = [
         [(c, cells[k].isin(c).to_numpy()) for n in range(1, cells[k].nunique() + 1)
          for c in itertools.combinations(sorted(cells[k].unique()), n)]
         for k in ("prune_rate", "model", "dataset")
     ]  # fmt: skip
     chosen, x, kept = [], [], []
-    for (rates, by_rate), (models, by_model), (sets, by_set) in itertools.product(*axes):
-        for (how, (rce, there)), threshold in itertools.product(grids.items(), thresholds):
-            keep = by_rate & by_model & by_set & there & (rce < threshold)
-            if keep.sum() < 6 or np.ptp(rce[keep]) == 0:
-                continue
-            chosen.append((rates, models, sets, threshold, how))
+    for *picked, (how, (rce, there)), threshold in itertools.product(
+        *axes, grids.items(), (0.05, 0.1, 0.16, 0.18, 0.19, 0.2, 0.35, 0.6)
+    ):
+        keep = np.all([mask for _, mask in picked], axis=0) & there & (rce < threshold)
+        if keep.sum() >= 6 and np.ptp(rce[keep]) > 0:
+            chosen.append((*(c for c, _ in picked), threshold, how))
             x.append(rce)
             kept.append(keep)
     about = pd.DataFrame(chosen, columns=["prune_rate", "model", "dataset", "threshold", "full_grid"])
-    found = {d: line(np.stack(x), y, np.stack(kept))._asdict() for d, y in drops.items()}
-    out = pd.concat([about.assign(drop=d, **fit) for d, fit in found.items()]).sort_index(kind="stable")
+    drops = {"printed": cells.miou_drop.to_numpy(), "from mIoU": cells.from_miou.to_numpy()}
+    out = pd.concat([about.assign(drop=d, **line(np.stack(x), y, np.stack(kept))._asdict()) for d, y in drops.items()])
     near = {"slope": 0.003, "intercept": 0.0003, "r2": 0.007}
-    hits = [(out[k] - PRINTED[k]).abs() < allowed for k, allowed in near.items()]
-    return out.assign(reproduces=np.all(hits, axis=0)).reset_index(drop=True)
+    hits = np.all([(out[k] - PRINTED[k]).abs() < allowed for k, allowed in near.items()], axis=0)
+    return out.assign(reproduces=hits).sort_index(kind="stable").reset_index(drop=True)
 
 
 def thresholds(cells: pd.DataFrame, grid) -> pd.DataFrame:
     """Fit the line for each threshold on R_ce, with and without LRG 129."""
-    rows = (({"threshold": t, "full_grid": full}, select(cells, t, full)) for t in grid for full in (True, False))
-    return pd.DataFrame(_fits((about, f) for about, f in rows if len(f) >= 3 and f.rce.nunique() > 1))
+    choices = {(t, full): select(cells, t, full) for t in grid for full in (True, False)}
+    able = {key: f for key, f in choices.items() if len(f) >= 3 and f.rce.nunique() > 1}
+    return _lines(able, ["threshold", "full_grid"])
 
 
 def per_curve(cells: pd.DataFrame) -> pd.DataFrame:
     """Fit one line per model and data set (the six curves that carry an R_ce of their own)."""
-    return pd.DataFrame(_fits((dict(zip(CURVE, key, strict=True)), g) for key, g in select(cells).groupby(CURVE)))
+    return _lines(dict(list(select(cells).groupby(CURVE))), CURVE)
 
 
 def rounding_spread(cells: pd.DataFrame, draws: int = 200) -> pd.DataFrame:
@@ -135,23 +123,16 @@ def rounding_spread(cells: pd.DataFrame, draws: int = 200) -> pd.DataFrame:
 
 
 def clustered(cells: pd.DataFrame) -> pd.DataFrame:
-    """Return the slope's interval by five methods, from points taken as independent to six curves taken as clusters.
+    """Return the slope's interval by three methods: points as independent, and six curves as clusters by two of them.
 
     Ordinary least squares; cluster-robust (model x data set, t with 5 degrees of freedom); wild cluster bootstrap over
-    all 64 sign patterns (inverted test); mean of the six curves' own slopes; mixed effects with a random slope per
-    curve. Columns method, slope, low, high.
+    all 64 sign patterns (inverted test). Columns method, slope, low, high.
     """
-    from statsmodels.stats.weightstats import DescrStatsW
-
     s = select(cells)
     x, y, group = s.rce.to_numpy(), s.miou_drop.to_numpy(), s.groupby(CURVE).ngroup().to_numpy()
-    own = per_curve(cells)["slope"]
-    slope = fit(s).slope
     found = [
-        ("points as independent", slope, *ols_intervals(x, y)["slope"]),
-        ("cluster-robust, 6 curves", slope, *robust_intervals(cells)["slope"]),
-        ("wild cluster bootstrap, 64 patterns", slope, *wild_interval(x, y, group)),
-        ("mean of the 6 curves' slopes", own.mean(), *DescrStatsW(own).tconfint_mean()),
-        ("mixed effects, random slope", *mixed_slope(x, y, group).values()),
+        ("points as independent", fit(s).slope, *ols_intervals(x, y)["slope"]),
+        ("cluster-robust, 6 curves", fit(s).slope, *robust_intervals(cells)["slope"]),
+        ("wild cluster bootstrap, 64 patterns", fit(s).slope, *wild_interval(x, y, group)),
     ]
     return pd.DataFrame(found, columns=["method", "slope", "low", "high"])

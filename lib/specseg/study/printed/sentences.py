@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,8 @@ class Fact:
     over: str = ""  # what the interval takes anew: "rounding" of the printed digits, "setups"
 
 
-Measure = Callable[[Tables], Fact | dict[str, Fact]]  # a fact alone is about the printed form
+Forms = Iterator[tuple[str, Fact]]
+Measure = Callable[[Tables], Fact | Forms]  # a fact alone is about the printed form
 Change = Callable[[Tables], Tables]
 
 
@@ -36,15 +37,18 @@ class Sentence:
     def measure(self, tables: Tables) -> dict[str, Fact]:
         """Return form -> fact."""
         found = self.own(tables)
-        return found if isinstance(found, dict) else {"printed": found}
+        return {"printed": found} if isinstance(found, Fact) else dict(found)
 
 
 class Sentences(list[Sentence]):
-    """The sentences of a module, in order; `sentences.test(claim, broken)` adds the measure below it."""
+    """The sentences of a module, in order; `sentences.test(claim, ...)` adds the measure below it."""
 
-    def test(self, claim: str, broken: Change | None) -> Callable[[Measure], Measure]:
+    def test(self, claim: str, broken: Change | str | None, *value: float, **where) -> Callable[[Measure], Measure]:
+        """Take the mutant as a change of the tables, or as what `Tables.changed` takes."""
+        change = (lambda t: t.changed(broken, *value, **where)) if isinstance(broken, str) else broken
+
         def add(measure: Measure) -> Measure:
-            self.append(Sentence(claim, measure, broken))
+            self.append(Sentence(claim, measure, change))
             return measure
 
         return add
