@@ -68,7 +68,13 @@ def test_first_steps_stand_before_the_later_snapshots_of_the_record(root):
     new = learning.first_steps(found)
     course = learning.course(new[0])
     assert course["step"].tolist() == [*STEPS, 100, 200, 400] and course["miou"].iloc[3] == pytest.approx(0.104)
+    further = replace(SEEDS[0], seed=3)
+    for network in (further, SEEDS[0], Network("camvid")):  # watched to the end; the last is of no setup on record
+        snapshots(root, network, steps=(*STEPS, 400), stop=0)
+    assert [m.network for m in learning.first_steps(found)] == [*SEEDS, further]
+    assert learning.course(learning.first_steps(found)[-1])["step"].tolist() == [*STEPS, 400]
     told = learning.observations(found, scored)
+    assert "(trainings: 4)" in told[claim][0]["note"]
     assert told[claim][0]["value"] != before[claim][0]["value"] and judged(claim, told[claim]) == AGREES
     assert {k: v for k, v in told.items() if k != claim} == {k: v for k, v in before.items() if k != claim}
 

@@ -20,7 +20,7 @@ from specseg.measure.loss import rates_of
 from specseg.nets.networks import Network
 from specseg.spectral.spectrum import rim_products
 from specseg.study.gate import Told, named, over_trainings, quality
-from specseg.study.trained import Measured, Pool, pools, read, who
+from specseg.study.trained import Measured, Pool, pools, read, setup, who
 
 BANDS = {"0 to 8": (0, 8), "9 to 16": (9, 16), "17 to 32": (17, 32), "33 to 64": (33, 64)}
 COURSES = {  # claim -> quantity of `bands_learnt`, its words, what knows nothing gets ("shares": from those of classes)
@@ -154,10 +154,10 @@ def observations(found: Sequence[Measured], scored_by: Sequence[Measured]) -> To
     Their rivals know nothing of the picture: one learns the classes' shares alone, the others follow time alone.
     """
     told = Told()
-    by_name, watched = {m.network.name: m for m in scored_by}, {m.network.name: m for m in first_steps(found)}
+    by_name, watched = {m.network.name: m for m in scored_by}, first_steps(found)
     for pool in pools(found):
         own = learnt(pool.members)
-        early = learnt([watched[n] for n in own["name"] if n in watched])
+        early = learnt([m for m in watched if setup(m.network) == pool.setup])
         early = early[early["told apart"]] if len(early) else early
         scored = [by_name[n] for n in own["name"] if n in by_name]
         blind = 1 - histogram_entropy(scored) / own["first loss"].mean() if scored else 0.0
@@ -192,16 +192,23 @@ def pictures(loss: Sequence[Measured], scored_by: Sequence[Measured]) -> pd.Data
 def first_steps(found: Sequence[Measured], profile: str = "standard") -> list[Measured]:
     """Return the trainings whose first steps were watched, with these in the place of what the record has up to there.
 
-    `found` are records of loss_in_frequency; their later snapshots and their end stay.
+    `found` are records of loss_in_frequency; their later snapshots and their end stay. A training that has none there
+    and was watched to its end stands as it was watched.
     """
-    watched = {m.network.name: m.rows for m in read("snapshots", profile, stop=FIRST)}
-    out = []
+    watched, out = {m.network.name: _seen(m) for m in read("snapshots", profile, stop=FIRST)}, []
     for m in (m for m in found if m.network.name in watched):
-        new = watched[m.network.name]
-        new = new[(new["metric"] == "loss_rim") | ((new["metric"] == "miou") & new["method"].isna())]
         old = m.rows[m.rows["step"].isna() | (m.rows["step"] > FIRST)]
-        out.append(m._replace(rows=pd.concat([old, new[["metric", "step", "nu", "value"]]], ignore_index=True)))
-    return out
+        out.append(m._replace(rows=pd.concat([old, watched[m.network.name]], ignore_index=True)))
+    known, setups = {m.network.name for m in found}, {setup(m.network) for m in found}
+    more = (m for m in whole(profile) if m.network.name not in known and setup(m.network) in setups)
+    return [*out, *(m._replace(rows=_seen(m)) for m in more)]
+
+
+def _seen(watched: Measured) -> pd.DataFrame:
+    """Return the rows of a watched training that a course reads: the loss by rim and the mIoU of whole logits."""
+    rows = watched.rows
+    kept = (rows["metric"] == "loss_rim") | ((rows["metric"] == "miou") & rows["method"].isna())
+    return rows.loc[kept, ["metric", "step", "nu", "value"]]
 
 
 def within(one: Measured) -> dict[str, float]:
