@@ -102,7 +102,7 @@ findings.observe(
 # %% tags=["remove-input"]
 figures.show(
     draw.contours(kept),
-    caption="Length of all contours of a 513 frame: 10 to 90 % of the images, quartiles, mean. The pale bar below a "
+    caption="Length of all contours of a 513 frame: 10 to 90 % of the images, quartiles, mean. The pale bar behind a "
             "synthetic regime spans its twelve doses.",
     alt="Horizontal ranges on a logarithmic axis: PASCAL lowest beside synthetic objects, CamVid beside streets, Dubai "
         "highest and widest.",

@@ -394,7 +394,7 @@ glue("grad_rows_off", f"{rows_off:.0%}", display=False)
 energies = study.fig3_table(size, seeds=seeds)
 figures.show(draw.row_energies(energies), label="fig-row-energies",
     caption="Row energies of single operations, M = 33, mean over draws of features and kernels. Dotted: nine tenths.",
-    alt="Bars. Circular convolution and half-pixel up-sampling fill the diagonal; ReLU and stride lose much.")
+    alt="Rows of dots. Circular convolution and half-pixel up-sampling keep the diagonal; ReLU and stride lose much.")
 # %% tags=["remove-cell"]
 low = energies.groupby(["operation", "within", "nu_i"])["value"].mean().groupby(level=[0, 1]).min()
 padded, up = "convolution, zero padding", "up-sampling x4, align corners"

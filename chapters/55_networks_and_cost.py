@@ -170,7 +170,7 @@ glue("cost_perfect", f"{(every['cells'] == 28).sum()}", display=False)
 # %% tags=["remove-input"]
 show(draw.sensitivity(weights), label="fig-rule",
      caption="Cells of Table 2 that remain when one choice of the rule is changed. Green line: all 56.",
-     alt="Bars from 0 cells (output stride 16) to 56 (details of the decoder that cost almost nothing).")
+     alt="Dots from 0 cells (output stride 16) to 56 (details of the decoder that cost almost nothing).")
 # %% [markdown]
 # What all combinations that meet the 28 cells have in common, and what they leave open:
 # %% tags=["remove-input"]
@@ -327,7 +327,7 @@ homes = [m.network.home for m in learnt]
 tuned = views.class_table([(h.test[0], h.scored, m.rows) for h, m in zip(homes, learnt, strict=True)])
 show(draw.class_scores(tuned), label="fig-finetune",
      caption="IoU per class on held-out pictures; with several folds their mean, bars from the lowest to the highest.",
-     alt="Bars per class and mean for the network and for two colour histograms.",
+     alt="Rows per class and mean for the network and for two colour histograms.",
      source=", ".join(f"networks/{findings.use(m.record).run_id}" for m in learnt))
 # %% tags=["remove-input"]
 mean = tuned[tuned["class"] == "mean"].pivot(index="dataset", columns="predictor", values="value")
