@@ -79,7 +79,7 @@ pd.DataFrame(rows).style.format("{:.1f}")
 # of SBD add, which 701 and 102 images of DeepGlobe are meant, and whether its seventh category, `unknown`, is scored.
 # %% tags=["remove-input"]
 counts = label_tables.counts()
-counts.assign(dataset=counts["dataset"].map(figures.DATASET_NAMES)).style.hide(axis="index")
+counts.assign(dataset=counts["dataset"].map(figures.SET_NAMES)).style.hide(axis="index")
 # %% tags=["remove-cell"]
 for name, claim in (("voc2012", "a9-pascal-counts"), ("cityscapes", "a9-cityscapes-counts")):
     part = counts[counts["dataset"] == name]

@@ -331,7 +331,7 @@ rows = {r: sg.layer_row(torch.nn.functional.softplus, study.feature_field(size, 
 images = {r: np.fft.fftshift(row.abs().numpy()) / float(row.abs().max()) for r, row in rows.items()}
 figures.show_plotly(
     draw.layer_slider(images, {r: sg.row_energy(row, at) for r, row in rows.items()}, at), label="fig-layer-slider",
-    caption="One row of a softplus layer's spectral gradient, relative to its maximum, in decibels.",
+    caption="One row of a softplus layer's spectral gradient, in decibels: darkest 60 below its maximum or more.",
     alt="Heat map with one bright point on a floor that rises as the slider grows.")
 # %% [markdown]
 # ## ReLU

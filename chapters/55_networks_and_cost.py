@@ -31,7 +31,7 @@ from myst_nb import glue
 from specseg.data import loading, transforms
 from specseg.data.datasets import open as open_data
 from specseg.evidence import ledger, paper, records
-from specseg.figures import DATASET_NAMES, MODEL_NAMES, show
+from specseg.figures import MODEL_NAMES, SET_NAMES, show
 from specseg.figures import networks as draw
 from specseg.nets import flops, pruning, train
 from specseg.nets.flops import table2, views
@@ -332,11 +332,11 @@ show(draw.class_scores(tuned), label="fig-finetune",
 # %% tags=["remove-input"]
 mean = tuned[tuned["class"] == "mean"].pivot(index="dataset", columns="predictor", values="value")
 ratio = mean["network"] / mean.drop(columns="network").max(axis=1)
-said = "; ".join(f"{DATASET_NAMES[d]} {mean['network'][d]:.2f}, {ratio[d]:.1f} times colour's" for d in mean.index)
+said = "; ".join(f"{SET_NAMES[d]} {mean['network'][d]:.2f}, {ratio[d]:.1f} times colour's" for d in mean.index)
 findings.observe("ours-network-beats-colour", value=ratio["voc2012"], null=1, domain="objects (PASCAL VOC, animals)",
                  record=next(m for m in learnt if m.network.domain == "voc").record, note=f"mIoU {said}.")
 glue("cost_voc", f"{ratio['voc2012']:.1f}", display=False)
-mean.assign(**{"network over the better": ratio}).rename(index=DATASET_NAMES).style.format("{:.2f}")
+mean.assign(**{"network over the better": ratio}).rename(index=SET_NAMES).style.format("{:.2f}")
 # %% [markdown]
 # On the animals of PASCAL VOC the network has {glue:text}`cost_voc` times the mIoU of the better colour histogram: it
 # uses shape and context. On land cover, where colour tells much, it gains least.

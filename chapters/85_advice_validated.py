@@ -166,7 +166,7 @@ cases.pivot(index="network", columns="within", values="told").style.apply(
 # %% tags=["remove-input"]
 others = third_party.able(third_party.read())
 sets = av.whole_sets(records.find("advise_labels", profile="standard"), advice, others)
-sets["set"], sets["tolerance"] = sets["set"].map(figures.DATASET_NAMES), sets["tolerance"].map("{:.0%}".format)
+sets["set"], sets["tolerance"] = sets["set"].map(figures.SET_NAMES), sets["tolerance"].map("{:.0%}".format)
 sets.columns = ["data set", "tolerated loss", "named", "named, every pixel", "our networks allow",
                 "networks of others allow"]  # fmt: skip
 sets.style.format("{:g}", subset=list(sets.columns[2:5]), na_rep="not measured").hide(axis="index")

@@ -97,4 +97,4 @@ def test_guide_marks_the_band_and_paints_unknown_labels_white():
     first, spectrum = fig.axes[0].images[0].get_array(), fig.axes[1]
     assert first[0, 0].tolist() == [255, 255, 255] and first[10, 10].tolist() == [200, 0, 0]
     box = spectrum.patches[0]
-    assert (box.get_x(), box.get_width()) == (16 - 2.5, 5)
+    assert (box.get_x(), box.get_width()) == (-2.5, 5)

@@ -24,24 +24,23 @@ COLORS = {
     "grey": "#7F7F7F",
 }
 CYCLE = [COLORS[c] for c in ("blue", "red", "green", "purple", "orange", "sky", "black")]
-_SETS = {
-    "pascal": ("PASCAL", "blue"),
-    "voc2012": ("PASCAL VOC 2012", "blue"),
-    "deepglobe": ("DeepGlobe", "green"),
-    "dubai": ("Dubai land cover", "green"),
-    "cityscapes": ("Cityscapes", "red"),
-    "cityscapes_512x256": ("Cityscapes, 512 × 256", "red"),
-    "camvid": ("CamVid", "red"),
-    "synthetic": ("synthetic", "grey"),
-}
-DATASET_NAMES = {key: name for key, (name, _) in _SETS.items()}
-DATASET_COLORS = {key: COLORS[color] for key, (_, color) in _SETS.items()}
 KIND_COLORS = {"objects": COLORS["blue"], "land cover": COLORS["green"], "streets": COLORS["red"]}
-REGIME_COLORS = {kind.replace(" ", ""): color for kind, color in KIND_COLORS.items()}
 KIND_MARKERS = {"objects": "o", "land cover": "^", "streets": "s"}
 MODEL_NAMES = {"deeplabv3plus": "DeepLab v3+", "dan": "DAN"}
-REGIME_NAMES = {kind.replace(" ", ""): f"{kind} (synthetic)" for kind in KIND_COLORS}
-SET_COLORS, SET_NAMES = {**DATASET_COLORS, **REGIME_COLORS}, {**DATASET_NAMES, **REGIME_NAMES}
+REGIMES = {kind.replace(" ", ""): kind for kind in KIND_COLORS}  # of synthetic scenes
+_SETS = {
+    "pascal": ("PASCAL", "objects"),
+    "voc2012": ("PASCAL VOC 2012", "objects"),
+    "deepglobe": ("DeepGlobe", "land cover"),
+    "dubai": ("Dubai land cover", "land cover"),
+    "cityscapes": ("Cityscapes", "streets"),
+    "cityscapes_512x256": ("Cityscapes, 512 × 256", "streets"),
+    "camvid": ("CamVid", "streets"),
+    **{regime: (f"{kind} (synthetic)", kind) for regime, kind in REGIMES.items()},
+}
+SET_NAMES = {"synthetic": "synthetic", **{key: name for key, (name, _) in _SETS.items()}}
+SET_COLORS = {key: KIND_COLORS[kind] for key, (_, kind) in _SETS.items()}
+PERCENT = {"tickvals": [1e-4, 1e-3, 0.01, 0.1, 1], "ticktext": ["0.01 %", "0.1 %", "1 %", "10 %", "100 %"]}
 READABLE = 9.2  # pixels: the least height of letters on any screen, with a little for rounding
 STYLE: dict[str, Any] = {
     "figure.dpi": 110,
@@ -82,7 +81,7 @@ def network_look(kind: str, model: str, label: str = "") -> dict[str, Any]:
             "mfc": "white" if dan else color, "label": label or f"{kind}, {MODEL_NAMES.get(model, model)}"}  # fmt: skip
 
 
-def legend_below(fig, axes: Iterable, columns: int = 2, **style) -> None:
+def legend_below(fig, axes: Iterable, columns: int = 2) -> None:
     """Put one legend for all axes under the figure, every name once, and make room for it."""
     found: dict[str, Any] = {}
     for ax in axes:
@@ -92,7 +91,7 @@ def legend_below(fig, axes: Iterable, columns: int = 2, **style) -> None:
         columns = 1
     width, height = fig.get_size_inches()
     fig.set_size_inches(width, height + 0.21 * -(-len(found) // columns))
-    fig.legend(found.values(), found.keys(), loc="outside lower center", ncols=columns, **style)
+    fig.legend(found.values(), found.keys(), loc="outside lower center", ncols=columns)
 
 
 def painted(label, palette, void: Sequence[int] = (255, 255, 255)) -> np.ndarray:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from specseg.figures import COLORS, CYCLE, DATASET_COLORS, DATASET_NAMES, MODEL_NAMES, Shown, show
-from specseg.figures.plots import Series, curves, dress, groups, line, panels, plot
+from specseg.figures import COLORS, CYCLE, MODEL_NAMES, SET_COLORS, SET_NAMES, Shown, show
+from specseg.figures.plots import Series, cells, curves, dress, groups, line, panels, plot
 
 KINDS = {
     "band": ("band-limited (LRG)", COLORS["blue"], "o"),
@@ -70,17 +70,10 @@ def drops(data: Mapping) -> Figure:
 
 def classes(data: Mapping, most: int = 24) -> Figure:
     """Draw the IoU that each class keeps when cut to each grid's band: classes that are lost first on top."""
-    here = [c for c in data["classes"] if c["maps"]]
-    sizes = [int(s) for s in here[0]["iou"]["band"]]
-    table = np.array([[c["iou"]["band"][str(s)] for s in sizes] for c in here], float)
-    order = np.argsort(np.nanmean(table, axis=1))[:most]
-    fig, (ax,) = panels([""], 0.5 + 0.24 * len(order))
-    ax.imshow(table[order], cmap="cividis", vmin=0, vmax=1, aspect="auto")
-    for (y, x), value in np.ndenumerate(table[order]):
-        ax.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=9, color="white" if value < 0.55 else "black")
-    ax.set_yticks(range(len(order)), [_plain(here[k]["name"]) for k in order], fontsize=9)
-    ax.set_xticks(range(len(sizes)), [str(s) for s in sizes])
-    ax.grid(False)
+    kept = pd.DataFrame({_plain(c["name"]): c["iou"]["band"] for c in data["classes"] if c["maps"]}, dtype=float).T
+    kept = kept.loc[kept.mean(axis=1).sort_values(kind="stable").index[:most]]
+    fig, (ax,) = panels([""], 0.5 + 0.24 * len(kept))
+    cells(ax, kept, kept.map("{:.2f}".format))
     return dress(fig, [ax], xlabel=POINTS, legend=0)
 
 
@@ -133,7 +126,7 @@ def compare(rows: pd.DataFrame) -> Figure:
     """Draw what labels cut to each grid lose, set by set, from the rows of the records, with the tolerated losses."""
 
     def look(dataset: str) -> dict:
-        return {"color": DATASET_COLORS[dataset], "marker": "o", "label": DATASET_NAMES[dataset]}
+        return {"color": SET_COLORS[dataset], "marker": "o", "label": SET_NAMES[dataset]}
 
     own = rows[(rows["table"] == "ceilings") & (rows["metric"] == "drop") & (rows["value"] > 1e-5)]
     own = own.astype({"lrg_size": float}).sort_values("lrg_size", kind="stable")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from specseg.figures import REGIME_COLORS, network_look
+from specseg.figures import SET_COLORS, network_look
 from specseg.figures.plots import curves, groups, line, plot
 
 NU_MAX = r"$\nu_{max}$ [cycles per frame]"
@@ -18,7 +18,7 @@ def _by_regime(rows: pd.DataFrame, forms: Mapping[str, tuple[str, str]], ylabel:
     """Draw a line for every regime and kind against nu_max; `forms` are kind -> (fmt, words)."""
 
     def look(regime: str, kind: str) -> dict:
-        return {"color": REGIME_COLORS[regime], "fmt": forms[kind][0], "label": f"{regime}, {forms[kind][1]}"}
+        return {"color": SET_COLORS[regime], "fmt": forms[kind][0], "label": f"{regime}, {forms[kind][1]}"}
 
     return plot(groups(rows[rows["value"] > 0], ["regime", "kind"], "nu_max", look=look), height=3.2, log="y", legend=1,
                 xlabel=NU_MAX, ylabel=ylabel, ticks=sorted(set(rows["nu_max"])), **words)  # fmt: skip
@@ -50,7 +50,7 @@ def block_error(rows: pd.DataFrame):
     marks = {"nearest": "o", "majority": "s", "spectral": "x"}
     rows = rows.assign(product=rows["block"] * rows["density"])
     shown = groups(rows, ["regime", "kind"], "product", look=lambda regime, kind: {
-        "color": REGIME_COLORS[regime], "fmt": marks[kind], "mfc": "none", "label": f"{regime}, {kind}"})  # fmt: skip
+        "color": SET_COLORS[regime], "fmt": marks[kind], "mfc": "none", "label": f"{regime}, {kind}"})  # fmt: skip
     x = np.array([rows["product"].min(), rows["product"].max()])
     return plot([*shown, line(x, BLOCK_LAW * x, label=f"{BLOCK_LAW} h P", lw=1)], height=3.2, log="xy",
                 xlabel="h P: block side times contour length per pixel", ylabel="share of changed pixels")  # fmt: skip

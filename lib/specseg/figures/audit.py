@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from specseg.figures import COLORS, DATASET_COLORS, DATASET_NAMES, MODEL_NAMES, network_look
+from specseg.figures import COLORS, MODEL_NAMES, SET_COLORS, SET_NAMES, network_look
 from specseg.figures.plots import Series, forest, groups, line, plot
 
 MODELS = ("deeplabv3plus", "dan")
@@ -18,7 +18,7 @@ R_CE, DROP = r"$R_{ce}(\nu_{max})$", "relative mIoU-drop"
 
 
 def _name(model: str, dataset: str) -> str:
-    return f"{MODEL_NAMES[model]}, {DATASET_NAMES[dataset]}"
+    return f"{MODEL_NAMES[model]}, {SET_NAMES[dataset]}"
 
 
 def _pair(model: str, dataset: str) -> dict:
@@ -65,7 +65,7 @@ def lines_5a(cells: pd.DataFrame):
         label = f"{MODEL_NAMES[model]}, {own['label']}"
         return {**network_look("objects", model, label), "color": own["color"], "mfc": own["color"], "lw": 1}
 
-    shown = {DATASET_NAMES[d]: groups(cells[cells.dataset == d], ["model", "prune_rate"], "rce", "miou_drop", look)
+    shown = {SET_NAMES[d]: groups(cells[cells.dataset == d], ["model", "prune_rate"], "rce", "miou_drop", look)
              for d in KINDS}  # fmt: skip
     return plot(shown, share="", xlabel=R_CE, ylabel=DROP, xlim=(0, None), ylim=(0, None))
 
@@ -120,7 +120,7 @@ def slopes(ways: pd.DataFrame, own: pd.DataFrame, selections: pd.DataFrame, prin
     """Draw every slope of the line: by method with its interval, by curve, by selection; the printed one dashed."""
     own, others = own.assign(name=[_name(*pair) for pair in own[PAIR].to_numpy()]), selections.iloc[1:]
     shown = [Series(ways.slope, ways.method, {"color": COLORS["black"]}, ways.low, ways.high),
-             *groups(own, PAIR, "slope", "name", lambda *pair: {"color": DATASET_COLORS[pair[1]]}),
+             *groups(own, PAIR, "slope", "name", lambda *pair: {"color": SET_COLORS[pair[1]]}),
              Series(others.slope, others.selection, {"color": COLORS["grey"]})]  # fmt: skip
     fig = forest(shown, dodge=0, legend=0, xlabel="slope of drop against $R_{ce}$ (dashed: printed)")
     fig.axes[0].axvline(printed, ls="--", color=COLORS["purple"])
@@ -151,7 +151,7 @@ def frontier(saved: pd.DataFrame):
     """Draw lost mIoU against saved FLOPs (both against the unpruned network at LRG 129), one panel per model."""
 
     def look(dataset: str) -> dict:
-        return {"color": DATASET_COLORS[dataset], "label": f"least loss, {DATASET_NAMES[dataset]}"}
+        return {"color": SET_COLORS[dataset], "label": f"least loss, {SET_NAMES[dataset]}"}
 
     saved = saved.sort_values("saving", ascending=False)
     saved = saved.assign(least=saved.groupby(PAIR)["loss"].cummin())[::-1]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from specseg.figures import COLORS, REGIME_COLORS, SET_NAMES, mosaic, painted
+from specseg.figures import COLORS, SET_COLORS, SET_NAMES, mosaic, painted
 from specseg.figures.loss import beside, lines
 from specseg.figures.plots import curves, draw, forest, groups, plot
 
@@ -70,7 +70,7 @@ def error_spectrum(rows: pd.DataFrame, nu_max: int):
     """
 
     def look(regime: str, what: str) -> dict:
-        return {"color": REGIME_COLORS[regime], "ls": "-" if what.startswith("error") else ":",
+        return {"color": SET_COLORS[regime], "ls": "-" if what.startswith("error") else ":",
                 "label": f"{SET_NAMES[regime].split(' (')[0]}: {what}"}  # fmt: skip
 
     shown = groups(rows.assign(nu=rows["nu"].clip(lower=0.5)), ["regime", "what"], "nu", look=look)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from specseg.figures import COLORS
@@ -25,18 +24,14 @@ def zero_frequency(rows: pd.DataFrame):
 
     Columns step, entropy, mismatch, spread (as `rce_laws.zero_frequency`) and loss.
     """
+    parts = {"entropy": ("entropy of the histogram, $H$", "grey"), "mismatch": (r"mismatch, KL($\pi$ || p)", "orange"),
+             "spread": (r"spread, mean KL(p || $S_t$)", "blue")}  # fmt: skip
+    looks = {"sum": ("their sum, $L_{ce}(0)$", "black", "o-"), "loss": ("whole loss, $L_{CE}$", "black", "s--")}
     fig, (ax,) = panels([""], 3.4)
-    parts = {"entropy": ("entropy of the histogram, $H$", "grey", ""),
-             "mismatch": (r"mismatch, KL($\pi$ || p)", "orange", "//"),
-             "spread": (r"spread, mean KL(p || $S_t$)", "blue", "")}  # fmt: skip
-    x, tops = np.arange(len(rows)), rows[[*parts]].cumsum(axis=1)
-    for column, (label, color, hatch) in parts.items():
-        ax.fill_between(x, tops[column] - rows[column], tops[column], facecolor=COLORS[color], alpha=0.45,
-                        edgecolor=COLORS[color], hatch=hatch, lw=0.5, label=label)  # fmt: skip
-    sums = {"sum": ("their sum, $L_{ce}(0)$", "black", "o-"), "loss": ("whole loss, $L_{CE}$", "black", "s--")}
-    draw(ax, curves(rows.assign(sum=tops["spread"]), x, sums))
-    ax.set_xticks(x, [str(s) for s in rows["step"]])
-    return dress(fig, [ax], xlabel="training step", ylabel="nats per pixel", xlim=(0, len(rows) - 1), ylim=(0, None))
+    steps, (labels, colors) = rows["step"].astype(str), zip(*parts.values(), strict=True)
+    ax.stackplot(steps, rows[[*parts]].T, labels=labels, colors=[COLORS[c] for c in colors], alpha=0.45)
+    draw(ax, curves(rows.assign(sum=rows[[*parts]].sum(axis=1)), steps, looks))
+    return dress(fig, [ax], xlabel="training step", ylabel="nats per pixel", ylim=(0, None))
 
 
 def built_up(rows: pd.DataFrame):

@@ -9,14 +9,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from specseg.data.datasets import Sample
-from specseg.figures import COLORS, REGIME_NAMES, SET_COLORS, SET_NAMES, mosaic, painted
+from specseg.figures import COLORS, REGIMES, SET_COLORS, SET_NAMES, mosaic, painted
 from specseg.figures.plots import Series, forest, groups, line, plain_ticks, plot
 
 ORDER = ("objects", "voc2012", "landcover", "dubai", "streets", "camvid")
 
 
 def _look(dataset: str) -> dict:
-    return {"color": SET_COLORS[dataset], "label": SET_NAMES[dataset], "ls": "--" if dataset in REGIME_NAMES else "-"}
+    return {"color": SET_COLORS[dataset], "label": SET_NAMES[dataset], "ls": "--" if dataset in REGIMES else "-"}
 
 
 def sheet(rows: dict[str, Sequence[Sample]], palettes: dict[str, np.ndarray]) -> Figure:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import torch
 
 from specseg import figures
 from specseg.figures import COLORS
+from specseg.figures.labels import band_slider
 from specseg.figures.plots import Series, curves, forest, groups, line, plot
 
 SHADES = {2: COLORS["sky"], 1: COLORS["blue"], 0: COLORS["black"]}  # how many bins around the row's frequency
@@ -135,22 +137,9 @@ def layer_slider(images: Mapping[float, np.ndarray], shares: Mapping[float, floa
 
     `images`: rms -> magnitudes (M, M), centred, relative to the largest; `shares`: rms -> energy on the diagonal.
     """
-    import plotly.graph_objects as go
-
-    axis = np.arange(next(iter(images.values())).shape[0])
-    axis = axis - len(axis) // 2
-    shared = {"x": axis, "y": axis, "zmin": -60, "zmax": 0, "colorscale": "Viridis", "colorbar": {"title": "dB"},
-              "hovertemplate": "ν_j = (%{y}, %{x})<br>%{z} dB<extra></extra>"}  # fmt: skip
-    fig = go.Figure([go.Heatmap(z=np.round(figures.decibels(image**2), 1), visible=k == 0, **shared)
-                     for k, image in enumerate(images.values())])  # fmt: skip
-    titles = {rms: f"ν_i = {nu_i}: {shares[rms]:.0%} of the energy on the diagonal" for rms in images}
-    steps = [{"label": f"{rms:g}", "method": "update",
-              "args": [{"visible": [other == rms for other in images]}, {"title.text": titles[rms]}]}
-             for rms in images]  # fmt: skip
-    fig.update_layout(
-        height=480, title={"text": titles[next(iter(images))]},
-        sliders=[{"active": 0, "currentvalue": {"prefix": "rms of Z: "}, "steps": steps, "pad": {"t": 40}}],
-        xaxis_title="ν_j, horizontal", yaxis={"title": "ν_j, vertical", "scaleanchor": "x"},
-        margin={"l": 60, "r": 20, "t": 50, "b": 40},
-    )  # fmt: skip
-    return fig
+    name, depth = f"gradient of ν_i = {nu_i}, 60 dB deep", 60
+    levels = [figures.decibels(image**2, -depth) / depth + 1 for image in images.values()]
+    maps = [np.round(255 * np.flipud(level)).repeat(6, 0).repeat(6, 1) for level in levels]
+    viridis = 255 * matplotlib.colormaps["viridis"](range(256))[:, :3]
+    notes = [f"{share:.0%} of the energy on the diagonal" for share in shares.values()]
+    return band_slider({name: maps}, {name: viridis}, list(images), {name: notes}, prefix="rms of Z: ")

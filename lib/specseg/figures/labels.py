@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
 from specseg import figures
-from specseg.figures import COLORS, REGIME_COLORS, SET_COLORS, SET_NAMES, painted, subplots
+from specseg.figures import COLORS, REGIMES, SET_COLORS, SET_NAMES, painted, subplots
 from specseg.figures.plots import Series, forest, groups, line, plain_ticks, plot
 
 VOID_GREY = (224, 224, 224)
@@ -18,7 +19,7 @@ _RANGE = (16, 32)  # the band limits that the paper recommends
 
 
 def _style(dataset: str) -> dict:
-    synthetic = dataset in REGIME_COLORS
+    synthetic = dataset in REGIMES
     return {"color": SET_COLORS[dataset], "ls": "--" if synthetic else "-", "lw": 1.2 if synthetic else 1.8,
             "label": SET_NAMES[dataset]}  # fmt: skip
 
@@ -102,14 +103,10 @@ def frames(rows: pd.DataFrame) -> Figure:
 def residual(label: np.ndarray, low: np.ndarray, distance: np.ndarray, palette: np.ndarray, cell: float) -> Figure:
     """Draw a label map, what lies beyond the band in it (root of the sum of squares over classes), and the contours'
     neighbourhood of one LRG cell (white line)."""
-    fig, every = subplots(2, 2, size=(4.9, 5.2))
-    first, second, third, bar = every.flat
-    figures.picture(first, painted(label, palette, VOID_GREY), "label map B")
-    shown = figures.picture(second, low, r"what lies beyond $\nu_{max}$", cmap="magma", vmin=0)
-    figures.picture(third, low, "within one grid cell", cmap="magma", vmin=0)
-    third.contour(distance, levels=[cell], colors="white", linewidths=0.7)
-    fig.colorbar(shown, ax=bar, location="left", shrink=0.75)
-    bar.set_axis_off()
+    beyond = matplotlib.colormaps["magma"](low / low.max())
+    fig = figures.sheet({"label map B": painted(label, palette, VOID_GREY), r"what lies beyond $\nu_{max}$": beyond,
+                         "within one grid cell": beyond}, 2)  # fmt: skip
+    fig.axes[2].contour(distance, levels=[cell], colors="white", linewidths=0.7)
     return fig
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from specseg.data.domains import DOMAINS
-from specseg.figures import COLORS, KIND_COLORS, MODEL_NAMES, choices, network_look
+from specseg.figures import COLORS, KIND_COLORS, MODEL_NAMES, PERCENT, choices, network_look
 from specseg.figures.plots import GUIDE, Series, forest, line, plain_ticks, plot, signed
 
 DOMAIN_NAMES = {name: d.title for name, d in DOMAINS.items()}
@@ -194,7 +194,6 @@ def frame_by_frame(pictures: dict[str, dict[str, pd.DataFrame]]):
              for kind, part in next(iter(pictures.values())).items()}  # fmt: skip
     marks = {limit: {kind: (part["rce"].clip(lower=2e-5).round(6), part["loss"].round(4))
                      for kind, part in parts.items()} for limit, parts in pictures.items()}  # fmt: skip
-    ticks = {"tickvals": [1e-4, 1e-3, 0.01, 0.1, 1], "ticktext": ["0.01 %", "0.1 %", "1 %", "10 %", "100 %"]}
     return choices(marks, looks, prefix="band limit: ", axes={
-        "xaxis": {"title": "R_ce of the picture", "range": [-4.8, 0.8], **ticks},
+        "xaxis": {"title": "R_ce of the picture", "range": [-4.8, 0.8], **PERCENT},
         "yaxis": {"title": "loss of the picture [nats per pixel]"}})  # fmt: skip

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.patches import Rectangle
 
-from specseg.figures import COLORS, DATASET_NAMES, MODEL_NAMES, subplots
-from specseg.figures.plots import Series, curves, forest, groups, line, panels, plot
+from specseg.figures import COLORS, MODEL_NAMES, SET_NAMES, subplots
+from specseg.figures.plots import Series, cells, curves, dress, forest, groups, line, panels, plot
 
 
 def pipeline(stages: pd.DataFrame) -> Figure:
@@ -31,9 +32,6 @@ def pipeline(stages: pd.DataFrame) -> Figure:
             ax.text(x, low + 0.05, f"{row.lrg:.0f}", ha="center", va="bottom", fontsize=9.8, color="white")
         ax.text(x, height + 0.08, f"{row.grid:.0f}", ha="center", va="bottom", fontsize=9.8)
         ax.text(x, 0.12, f"{row.channels:.0f}", ha="center", va="bottom", fontsize=9.8, color="white", weight="bold")
-    for x in range(1, len(stages)):
-        look = {"arrowstyle": "-|>", "mutation_scale": 7, "color": "black", "lw": 0.7}
-        ax.add_patch(FancyArrowPatch((x - 0.63, 0.6), (x - 0.37, 0.6), **look))
     ax.set(xlim=(-0.7, len(stages) - 0.3), ylim=(0, 7.9), yticks=[], xticks=range(len(stages)))
     ax.set_xticklabels(stages["stage"], rotation=50, ha="right", fontsize=9.8)
     ax.spines["left"].set_visible(False)
@@ -49,24 +47,18 @@ def table2(stride32: pd.DataFrame, stride16: pd.DataFrame) -> Figure:
 
     Both frames come from `flops.table2.compare`; one panel a model and output stride, below one another.
     """
-    tables = [(m, s, f[f["model"] == m]) for m in MODEL_NAMES for s, f in ((32, stride32), (16, stride16))]
-    titles = [f"{MODEL_NAMES[m]}, stride {s}: {cells['agrees'].sum()} of {len(cells)}" for m, s, cells in tables]
-    fig, axes = panels(titles, 2.6)
-    for ax, (_, _, cells) in zip(axes, tables, strict=True):
-        sizes, rates = sorted(cells["lrg_size"].unique(), reverse=True), sorted(cells["prune_rate"].unique())
-        for row in cells.itertuples():
-            x, y = sizes.index(row.lrg_size), rates.index(row.prune_rate)
-            colour = COLORS["green"] if row.agrees else COLORS["orange"]
-            ax.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, color=colour, alpha=0.30, lw=0))
-            ax.text(x, y - 0.2, f"{row.value / 1e9:.1f}", ha="center", va="center", fontsize=9.5)
-            ax.text(x, y + 0.22, f"{row.printed:.0f}", ha="center", va="center", fontsize=9.5, color="#555555")
-        ax.set_xticks(range(len(sizes)), sizes)
-        ax.set_yticks(range(len(rates)), [f"{r:.0%}" for r in rates])
-        ax.set(xlim=(-0.55, len(sizes) - 0.45), ylim=(len(rates) - 0.5, -0.5), ylabel="encoder pruned")
-        ax.grid(False)
-        ax.tick_params(length=0)
-    axes[-1].set_xlabel("LRG size")
-    return fig
+    tables = {}
+    for model, name in MODEL_NAMES.items():
+        for stride, frame in ((32, stride32), (16, stride16)):
+            own = frame[frame["model"] == model]
+            words = [f"{r.value / 1e9:.1f}\n{r.printed:.0f}" for r in own.itertuples()]
+            own = own.assign(words=words, rate=own["prune_rate"].map("{:.0%}".format))
+            tables[f"{name}, stride {stride}: {own['agrees'].sum()} of {len(own)}"] = own
+    fig, axes = panels(tables, 2.4)
+    for ax, own in zip(axes, tables.values(), strict=True):
+        met, words = (own.pivot(index="rate", columns="lrg_size", values=v).iloc[:, ::-1] for v in ("agrees", "words"))
+        cells(ax, met, words, cmap=ListedColormap([COLORS["orange"], COLORS["green"]]))
+    return dress(fig, axes, xlabel="LRG size", ylabel="encoder pruned", legend=0)
 
 
 def sensitivity(table: pd.DataFrame) -> Figure:
@@ -85,7 +77,7 @@ def optima(frame: pd.DataFrame) -> Figure:
     marks = {"printed": ("o", "black"), "stride32": ("x", "blue"), "stride16": ("s", "red")}
     shown = {}
     for model, part in frame.groupby("model", sort=False):
-        rows = [f"{DATASET_NAMES[r.dataset]}, {r.prune_rate:.0%}" for r in part.itertuples()]
+        rows = [f"{SET_NAMES[r.dataset]}, {r.prune_rate:.0%}" for r in part.itertuples()]
         shown[MODEL_NAMES[model]] = [
             Series(part[name], rows, {"marker": mark, "color": COLORS[color], "mfc": "none", "ms": 7, "mew": 1.5,
                                       "label": name.replace("stride", "stride ")})
@@ -139,6 +131,6 @@ def class_scores(frame: pd.DataFrame) -> Figure:
 
     `frame` has dataset, predictor, class, value, low, high (over folds or seeds; equal to value where there is one).
     """
-    shown = {DATASET_NAMES.get(d, d): groups(part, "predictor", "value", "class")
+    shown = {SET_NAMES.get(d, d): groups(part, "predictor", "value", "class")
              for d, part in frame.groupby("dataset", sort=False)}  # fmt: skip
     return forest(shown, height=0.36, xlim=(0, 1), xlabel="IoU")

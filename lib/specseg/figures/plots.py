@@ -77,11 +77,9 @@ def panels(titles: Iterable[str], heights: float | Sequence[float], columns: int
     ratios = [heights] * count if isinstance(heights, float | int) else heights
     fig, axes = subplots(count, columns, size=(4.9, sum(ratios) + 0.4), squeeze=False, height_ratios=ratios,
                          sharex="x" in share, sharey="y" in share)  # fmt: skip
-    for ax, title in zip(axes.flat, titles, strict=False):
+    for ax, title in zip(axes.flat, titles, strict=True):
         ax.set_title(title)
-    for ax in axes.flat[len(titles) :]:
-        ax.set_axis_off()
-    return fig, list(axes.flat[: len(titles)])
+    return fig, list(axes.flat)
 
 
 def dress(fig: Figure, axes: Sequence, *, xlabel="", ylabel="", log: str = "", percent: str = "", ticks=(), at_x=(),
@@ -144,6 +142,16 @@ def forest(shown: Mapping[str, list[Series]] | list[Series], *, order: Sequence 
         ax.set_yticks(range(len(own)), [fill(str(name), 24) for name in own])
         ax.set_ylim(len(own) - 0.4, -0.6)
     return dress(fig, axes, **words)
+
+
+def cells(ax, values: pd.DataFrame, words: pd.DataFrame, **look) -> None:
+    """Draw a table: its values as pale colours, words in its cells, index and columns beside it."""
+    ax.imshow(values.to_numpy(float), aspect="auto", alpha=0.5, vmin=0, vmax=1, **look)
+    for (y, x), text in np.ndenumerate(words.to_numpy()):
+        ax.text(x, y, text, ha="center", va="center", fontsize=9)
+    ax.set_yticks(range(len(values)), values.index, fontsize=9)
+    ax.set_xticks(range(len(values.columns)), values.columns)
+    ax.grid(False)
 
 
 def plain_ticks(ax, values: Iterable[float]) -> None:

@@ -194,10 +194,9 @@ def foreseen(cells: pd.DataFrame):
     looks[equal] = {"mode": "lines", "hoverinfo": "skip", "line": {"color": "black", "dash": "dash", "width": 1}}
     for part in marks.values():
         part[equal] = ((least, 1), (least, 1))
-    ticks = {"tickvals": [1e-4, 1e-3, 0.01, 0.1, 1], "ticktext": ["0.01 %", "0.1 %", "1 %", "10 %", "100 %"]}
     return figures.choices(marks, looks, axes={
-        "xaxis": {"range": [-4.1, 0.3], **ticks},
-        "yaxis": {"title": "mIoU lost, measured", "range": [-4.1, 0.1], **ticks}})  # fmt: skip
+        "xaxis": {"range": [-4.1, 0.3], **figures.PERCENT},
+        "yaxis": {"title": "mIoU lost, measured", "range": [-4.1, 0.1], **figures.PERCENT}})  # fmt: skip
 
 
 def advice_costs(rows: pd.DataFrame):

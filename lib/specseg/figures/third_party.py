@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from specseg.figures import COLORS, CYCLE, DATASET_NAMES
+from specseg.figures import COLORS, CYCLE, SET_NAMES
 from specseg.figures.plots import Series, forest, groups, line, plot
 
 MARKERS = "osv^DPX"
@@ -32,7 +32,7 @@ def rates(curves: pd.DataFrame, span: pd.DataFrame) -> Figure:
             for values, form, model in zip(zip(*here["printed"], strict=True), ("-", "--"), ("DeepLab v3+", "DAN"),
                                            strict=True):  # fmt: skip
                 series.append(line(here["nu_max"], values, fmt=form, label=f"the paper, {model}", lw=2))
-        shown[DATASET_NAMES[dataset]] = series
+        shown[SET_NAMES[dataset]] = series
     return plot(shown, log="y", ylim=(1e-4, 4), ticks=(8, 16, 24, 32, 40, 48, 64), ylabel=r"$R_{ce}(\nu_{max})$",
                 xlabel=r"band limit $\nu_{max}$ (cycles per frame)")  # fmt: skip
 
@@ -45,7 +45,7 @@ def drop_and_rate(points: pd.DataFrame) -> Figure:
     looks, faces = _looks(points["network"]), {"camvid": COLORS["sky"], "cityscapes": "white"}
 
     def look(dataset: str, network: str) -> dict:
-        label = f"{network}, {DATASET_NAMES[dataset].split()[0]}"
+        label = f"{network}, {SET_NAMES[dataset].split()[0]}"
         return {**looks[network], "mfc": faces.get(dataset, looks[network]["color"]), "label": label}
 
     sizes = sorted(points["lrg_size"].unique(), reverse=True)
@@ -85,19 +85,11 @@ def dose(points: pd.DataFrame) -> Figure:
 def readings(table: pd.DataFrame) -> Figure:
     """Draw what each reading does to R_ce with the network held fixed: ratio to the plain one, a row a reading.
 
-    `table` is what `study.third_party.readings` returns: marks are networks, the bar their median.
+    `table` is what `study.third_party.readings` returns: marks are networks.
     """
     table = table[table["reading"] != "periodic"]
     table = table.assign(reading=table["reading"].str.replace(", mean of the pictures' ratios", ", mean of ratios"))
-    middle = table.groupby(["dataset", "reading"], sort=False)["ratio"].median().reset_index()
-    order = list(dict.fromkeys(table["dataset"]))
-
-    def look(dataset: str) -> dict:
-        k = order.index(dataset)
-        return {"color": CYCLE[k], "marker": MARKERS[k], "alpha": 0.6, "label": DATASET_NAMES[dataset]}
-
-    marks = groups(table, "dataset", "ratio", "reading", look, interval=False)
-    bars = groups(middle, "dataset", "ratio", "reading", look, marker="|", ms=13, mew=2, alpha=1, label="_")
-    both = [one for pair in zip(marks, bars, strict=True) for one in pair]
-    return forest(both, order=list(dict.fromkeys(table["reading"])), height=0.42, log="x", at_x=[1], legend=3,
-                  xlabel="R_ce(32) over that of the plain reading")  # fmt: skip
+    looks = {name: {"color": CYCLE[k], "marker": MARKERS[k], "alpha": 0.6, "label": SET_NAMES[name]}
+             for k, name in enumerate(dict.fromkeys(table["dataset"]))}  # fmt: skip
+    return forest(groups(table, "dataset", "ratio", "reading", looks.get, interval=False), height=0.42, log="x",
+                  at_x=[1], legend=3, xlabel="R_ce(32) over that of the plain reading")  # fmt: skip

@@ -45,22 +45,15 @@ def cost_and_score(ours: pd.DataFrame, printed: pd.DataFrame) -> Figure:
     Both have kind, model, prune_rate, share, cost (relative), miou (relative). Black and dashed: the paper.
     """
     shown: dict[str, list[Series]] = {}
-    ends = []
     for kind in (k for k in KIND_COLORS if k in set(printed["kind"])):
         for model, name in MODEL_NAMES.items():
             series = shown.setdefault(f"{kind}, {name}", [])
             for rows, own in ((printed, {"color": COLORS["black"], "ls": "--", "mfc": "none", "label": "the paper"}),
                               (ours, {"ls": "-"})):  # fmt: skip
                 part = rows[(rows["kind"] == kind) & (rows["model"] == model)].sort_values("cost")
-                for rate, curve in part.groupby("prune_rate"):
-                    look = {**style(curve), "lw": 1.2, **own}
-                    series.append(Series(curve["cost"], curve["miou"], look))
-                    ends.append((len(shown) - 1, f"{rate:.0%}", curve.iloc[-1], look["color"]))
-    fig = plot(shown, columns=2, height=2.4, share="xy", xlabel="FLOPs / full network's", ylabel="mIoU / unpruned")
-    for k, text, end, color in ends:
-        fig.axes[k].annotate(text, (end["cost"], end["miou"]), fontsize=9.8, color=color, xytext=(2, 3),
-                             textcoords="offset points")  # fmt: skip
-    return fig
+                series += [Series(curve["cost"], curve["miou"], {**style(curve), "lw": 1.2, **own})
+                           for _, curve in part.groupby("prune_rate")]  # fmt: skip
+    return plot(shown, columns=2, height=2.4, share="xy", xlabel="FLOPs / full network's", ylabel="mIoU / unpruned")
 
 
 def fpi(found: pd.DataFrame, panels: Sequence[tuple[str, pd.DataFrame]]) -> Figure:
