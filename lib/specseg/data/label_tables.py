@@ -63,7 +63,7 @@ def spectra(stack: Stack, groups: Sequence, plan: Plan, *, draws: int = 1000, se
     times, size, n = statistics.resampled(groups, draws, seed), plan.size, len(groups)
     each_rim = _rims(stack, plan)
     all_rims = np.tensordot(times, each_rim, 1)
-    scored = {"": class_scores(stack, plan)} | ({"_everywhere": _everywhere(stack)} if plan.void == "filled" else {})
+    scored = {"": class_scores(stack)} | ({"_everywhere": _everywhere(stack)} if plan.void == "filled" else {})
     pooled = {end: np.tensordot(times, counts.astype(float), 1) for end, counts in scored.items()}
     near = np.tensordot(times, stack["near"], 1) if plan.whole else None
     classes, rows = stack["truths"].shape[-1], []
@@ -110,7 +110,7 @@ def _limits(plan: Plan) -> Iterator[tuple[int, int, dict[str, object]]]:
 
 def single(stack: Stack, names: Sequence[str], plan: Plan) -> pd.DataFrame:
     """Return the rows of three single maps (first, middle, last), by which a reader with the data checks a record."""
-    rows, rims, counts = [], _rims(stack, plan), class_scores(stack, plan)
+    rows, rims, counts = [], _rims(stack, plan), class_scores(stack)
     for k in sorted({0, len(names) // 2, len(names) - 1}):
         for v, b, limit in _limits(plan):
             at = {"name": names[k], **limit, "n": 1}
@@ -122,7 +122,7 @@ def single(stack: Stack, names: Sequence[str], plan: Plan) -> pd.DataFrame:
 
 def class_iou(stack: Stack, classes: Sequence[str], plan: Plan) -> pd.DataFrame:
     """Return the IoU of each class's band-limited labels with the true ones: which classes a band limit costs."""
-    rows, iou = [], statistics.iou(class_scores(stack, plan).sum(0))
+    rows, iou = [], statistics.iou(class_scores(stack).sum(0))
     for v, _, at in _limits(plan):
         rows += [{**at, "metric": "class_iou", "name": c, "value": float(x), "n": len(stack["void"])}
                  for c, x in zip(classes, iou[v], strict=True) if x == x]  # fmt: skip
@@ -163,7 +163,7 @@ def coarse(stack: Stack, groups: Sequence, plan: Plan) -> pd.DataFrame:
     Kinds: block_majority, block_nearest, polygon_true against the true labels; polygon_block, polygons against blocks
     by majority; "no contour", a map of the commonest class alone.
     """
-    draws, out, counts = statistics.weights(groups), [], class_scores(stack, plan)
+    draws, out, counts = statistics.weights(groups), [], class_scores(stack)
     for nu in plan.coarse:
         shared = {"nu_max": nu, "n": len(groups)}
         own = {f"block_{k}": counts[:, plan.variants.index((k, nu))] for k in ("majority", "nearest")}
@@ -194,7 +194,7 @@ def rules(stack: Stack, plan: Plan) -> dict[str, np.ndarray]:
     `counts` (rules, sizes, n, C, 3) of RULES' weak labels; `density` (n,): contour length in frame sides; `beyond`
     (sizes, n): share of label energy (nu != 0) above each band, periodic; `kinds` and `lrg_sizes` name the axes.
     """
-    counts, places = class_scores(stack, plan), plan.variants
+    counts, places = class_scores(stack), plan.variants
     found = [np.stack([counts[:, places.index((kind, nu))] for nu in plan.band]) for kind in RULES.values()]
     rims = _rims(stack, plan)[:, plan.boundaries.index("periodic"), 1:]
     varying = rims.sum(1)

@@ -131,11 +131,11 @@ class Windows(DataSet):
         return np.ascontiguousarray(self._last[what][1][y : y + self.size, x : x + self.size])
 
 
-class Decoded(DataSet):
+class Decoded(Subset):
     """A split whose pictures and label maps are decoded once and kept, labels as bytes: for many epochs."""
 
     def __init__(self, inner: DataSet) -> None:
-        super().__init__(inner.name, inner.split, inner.ids, inner.listed, inner.classes, inner.palette)
+        super().__init__(inner, range(len(inner)))
         self._images = [inner.image(i) for i in range(len(inner))]
         self._labels = [inner.label(i).astype(np.uint8) for i in range(len(inner))]
 

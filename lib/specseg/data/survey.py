@@ -15,7 +15,7 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import connection
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ import numpy as np
 from specseg.evidence import provenance
 
 CHUNK = 16
-AHEAD = 4  # chunks handed out per worker: enough to keep it busy, few enough to stop soon
 
 
 class BadFile(ValueError):
@@ -80,14 +79,10 @@ def _ready(jobs: list, work: Work, context: Any, workers: int, keep_going: bool)
         return
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(todo)), mp_context=spawn, initializer=_start_worker) as pool:
-        running: dict[Path, Future] = {}
-        waiting = [job for job in jobs if job[0] in todo]
+        running = {job[0]: pool.submit(chunk, *job, work, context, keep_going) for job in jobs if job[0] in todo}
         try:
             for file, part in jobs:
-                while waiting and len(running) < AHEAD * workers:
-                    job = waiting.pop(0)
-                    running[job[0]] = pool.submit(chunk, *job, work, context, keep_going)
-                if file in running:
+                if file in todo:
                     running.pop(file).result()
                 yield file, part
         finally:
