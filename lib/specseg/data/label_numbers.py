@@ -101,7 +101,7 @@ def measure(label: np.ndarray, num_classes: int, plan: Plan) -> dict[str, np.nda
     bands = [_bands(planes, classes, num_classes, seen, boundary, scorer, plan) for boundary in plan.boundaries]
     rows = [row for band in bands for row in band.pop("counts")]
     out |= {key: np.stack([band[key] for band in bands]) for key in bands[0]}
-    rows += _blocks(planes, classes, seen, scorer, plan, out)
+    rows += _blocks(classes, seen, scorer, plan, out)
     scored = np.stack(rows).astype(np.int32)
     out |= {"counts": scored[:, : len(COUNTS)], "known": scored[:, len(COUNTS)]}
     if plan.void == "filled":
@@ -206,35 +206,23 @@ def _contests(planes: Tensor, coefficients: Tensor, columns: Tensor, plan: Plan)
         yield winner.numpy(), rest
 
 
-def _blocks(planes, classes, seen, scorer: _Scorer, plan: Plan, out: dict) -> list[np.ndarray]:
+def _blocks(classes, seen, scorer: _Scorer, plan: Plan, out: dict) -> list[np.ndarray]:
     """Return the counts of block-wise labels, majority then nearest; `out` gets `mixed`. A block without a label, which
     only masked void leaves, is void."""
     majority, nearest, mixed = [], [], []
-    sums = [plane.cumsum(0, dtype=np.int32).cumsum(1, dtype=np.int32) for plane in planes] if plan.blocks else []
+    place = np.full(256, len(classes))  # that of void too, where it is masked
+    place[classes] = np.arange(len(classes))
     for nu in plan.blocks:
-        (points, cell), (starts, ends) = _cells(plan.size, sp.lrg_size(nu))
-        votes = np.stack([_block_sums(total, starts, ends) for total in sums])
+        n = sp.lrg_size(nu)
+        points, cell = (x.numpy() for x in annotation.cells(plan.size, n))
+        block = (place[seen] * n + cell[:, None]) * n + cell
+        votes = np.bincount(block.ravel(), minlength=(len(classes) + 1) * n * n).reshape(-1, n, n)[: len(classes)]
         mixed.append(int(((votes > 0).sum(0) > 1).sum()))
         winner = np.where(votes.any(0), classes[votes.argmax(0)], np.uint8(VOID))
         majority.append(scorer.score(winner[cell][:, cell]))
         nearest.append(scorer.score(seen[points[cell]][:, points[cell]]))
     out["mixed"] = np.array(mixed, np.int32)
     return majority + nearest
-
-
-@lru_cache(maxsize=32)
-def _cells(size: int, lrg_size: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Return (points, point of each pixel) of `labels.cells`, and the first pixel and the end of each block."""
-    points, cell = (x.numpy() for x in annotation.cells(size, lrg_size))
-    starts = np.searchsorted(cell, np.arange(lrg_size))
-    return (points, cell), (starts, np.append(starts[1:], size))
-
-
-def _block_sums(total: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Return the sums over blocks from the sums over all pixels above and to the left."""
-    padded = np.pad(total, ((1, 0), (1, 0)))
-    rows = padded[ends] - padded[starts]
-    return rows[:, ends] - rows[:, starts]
 
 
 def _bound(crossings: np.ndarray, area: np.ndarray, plan: Plan) -> np.ndarray:
