@@ -42,9 +42,8 @@ def streets(stream: Stream, things: Things, size: int, dose: float) -> tuple[Can
     standing = [(cls, stream.uniform()) for cls, mean in MIX.items() for _ in range(stream.rounded(mean * dose * dose))]
     for cls, depth in sorted(standing, key=lambda item: item[1]):
         _stand(stream, canvas, things, cls, depth * depth * depth, horizon, vanish, dose, warp)
-    hidden = np.zeros((size, size), bool)
-    rim = max(1, round(0.005 * size))
-    hidden[:rim], hidden[-rim:], hidden[:, :rim], hidden[:, -rim:] = True, True, True, True
+    hidden, rim = np.ones((size, size), bool), max(1, round(0.005 * size))
+    hidden[rim:-rim, rim:-rim] = False
     bonnet = Canvas(size, 0)
     bonnet.ellipse(0.5, 1.05, 0.6, stream.uniform(0.08, 0.15), 1, 0)
     hidden |= bonnet.label == 1
@@ -80,11 +79,8 @@ def _ground(stream: Stream, canvas: Canvas, things: Things, horizon: float, vani
     canvas.box(0.0, horizon + 0.03, 1.0, 1.0, SIDEWALK, things.add(SIDEWALK, 0.08))
     if stream.chance(0.6):
         side = -0.6 if stream.chance(0.5) else 1.1
-        canvas.convex(
-            [(vanish, horizon + 0.03), (side + 0.5, horizon + 0.03), (side + 0.5, 1.0), (side, 1.0)],
-            TERRAIN,
-            things.add(TERRAIN),
-        )
+        corners = [(vanish, horizon + 0.03), (side + 0.5, horizon + 0.03), (side + 0.5, 1.0), (side, 1.0)]
+        canvas.convex(corners, TERRAIN, things.add(TERRAIN))
     left, right = vanish - stream.uniform(0.5, 0.9), vanish + stream.uniform(0.5, 0.9)
     road = things.add(ROAD, 0.06)
     canvas.convex([(vanish - 0.03, horizon), (vanish + 0.03, horizon), (right, 1.0), (left, 1.0)], ROAD, road)

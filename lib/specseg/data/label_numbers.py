@@ -10,7 +10,7 @@ Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 2.1, 3.1 and 3.3.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -111,10 +111,11 @@ def measure(label: np.ndarray, num_classes: int, plan: Plan) -> dict[str, np.nda
     return out
 
 
-def class_scores(numbers: dict[str, np.ndarray]) -> np.ndarray:
-    """Return pixels hit, labelled and predicted of every variant, void left out, (..., V, C, 3)."""
-    pred, hit = (numbers["counts"][..., COUNTS.index(k), :] for k in ("pred", "hit"))
-    return np.stack([hit, numbers["known"], pred], -1)
+def class_scores(numbers: Mapping[str, np.ndarray], where: str = "") -> np.ndarray:
+    """Return pixels hit, labelled and predicted of every variant, void left out or ("_all") not, (..., V, C, 3)."""
+    pred, hit = (numbers["counts"][..., COUNTS.index(k + where), :] for k in ("pred", "hit"))
+    truth = np.broadcast_to(numbers["truths"][..., None, 1, :], hit.shape) if where else numbers["known"]
+    return np.stack([hit, truth, pred], -1)
 
 
 class _Scorer:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from specseg.data import label_spectra, manifests, synthetic
-from specseg.data.label_numbers import COUNTS, Plan, class_scores, measure, stacked
+from specseg.data.label_numbers import Plan, class_scores, measure, stacked
 from specseg.evidence import statistics
 from specseg.spectral import labels as annotation
 from specseg.spectral import spectrum as sp
@@ -38,11 +38,6 @@ def contours(stack: Stack, plan: Plan) -> np.ndarray:
     return annotation.crofton(stack["crossings"]).sum(-1) / 2 / plan.size
 
 
-def _everywhere(stack: Stack) -> np.ndarray:
-    pred, hit = (stack["counts"][..., COUNTS.index(k), :] for k in ("pred_all", "hit_all"))
-    return np.stack([hit, np.broadcast_to(stack["truths"][:, None, 1], hit.shape), pred], -1)
-
-
 def pixel_error(counts: np.ndarray) -> np.ndarray:
     """Return the share of labelled pixels missed, of counts (..., C, 3): hit, labelled, predicted.
 
@@ -63,7 +58,9 @@ def spectra(stack: Stack, groups: Sequence, plan: Plan, *, draws: int = 1000, se
     times, size, n = statistics.resampled(groups, draws, seed), plan.size, len(groups)
     each_rim = _rims(stack, plan)
     all_rims = np.tensordot(times, each_rim, 1)
-    scored = {"": class_scores(stack)} | ({"_everywhere": _everywhere(stack)} if plan.void == "filled" else {})
+    scored = {"": class_scores(stack)}
+    if plan.void == "filled":
+        scored["_everywhere"] = class_scores(stack, "_all")
     pooled = {end: np.tensordot(times, counts.astype(float), 1) for end, counts in scored.items()}
     near = np.tensordot(times, stack["near"], 1) if plan.whole else None
     classes, rows = stack["truths"].shape[-1], []
@@ -233,11 +230,6 @@ def scenes(regime: str, seeds: Sequence[int], size: int, dose: float = 1.0, **op
     kept = [seed for one, seed in zip(found, seeds, strict=True) if one is not None]
     table = profile(stacked([one for one in found if one is not None]), kept, classes, plan, **options)
     return table.assign(dataset=regime, split="val")
-
-
-def val_seeds(count: int) -> range:
-    """Return the seeds of the first val scenes."""
-    return range(synthetic.SPLIT_SEEDS["val"], synthetic.SPLIT_SEEDS["val"] + count)
 
 
 def dosed(regime: str, count: int, size: int, doses: Sequence[float] = synthetic.DOSES) -> pd.DataFrame:

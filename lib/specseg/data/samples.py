@@ -83,9 +83,6 @@ class DataSet(ABC):
     def __iter__(self) -> Iterator[Sample]:
         return (self[i] for i in range(len(self)))
 
-    def __repr__(self) -> str:
-        return f"<{self.name}/{self.split}: {self.coverage}, {self.num_classes} classes>"
-
 
 class Subset(DataSet):
     """Some pictures of a split, by their numbers there; `words` follow the split's name."""
