@@ -177,8 +177,8 @@ columns = ("rce", "rce_mirrored", "rce_calibrated", "rce_mirrored_calibrated", "
 figures.show(
     draw.ranks(pr.ranks(truncated, columns)),
     caption="Rank correlation of each predictor with the drop, 95 % over setups and pictures. "
-            "Black: all cells. Red: between setups at one size of the grid.",
-    alt="Horizontal intervals per predictor; black marks lie near one for all, red marks "
+            "Blue: all cells. Red: between setups at one size of the grid.",
+    alt="Horizontal intervals per predictor; blue marks lie near one for all, red marks "
         "spread.",
     source="records of truncation, loss_in_frequency and labels", label="fig-ranks",
 )

@@ -49,11 +49,9 @@ def class_looks(key: int, classes: int, colors=None) -> tuple[np.ndarray, np.nda
 
 def paint(canvas: Canvas, things: Things, stream: Stream) -> np.ndarray:
     """Return the picture, uint8 (size, size, 3), of the planes."""
-    n = canvas.size
-    table = things.table()
-    layers = [value_noise(stream, cells, n) for cells in CELLS]
+    layers = [value_noise(stream, cells, canvas.size) for cells in CELLS]
     layers.append(_stripes(stream, canvas, layers[0]))
-    look = np.take(table, canvas.thing, axis=0)
+    look = np.take(things.table(), canvas.thing, axis=0)
     shade = sum(layer * look[..., k] for k, layer in enumerate(layers, 3)) + 1.0
     picture = look[..., :3] * (shade * canvas.relief * _light(stream, canvas))[..., None]
     tint = np.asarray([stream.uniform(0.92, 1.08) for _ in range(3)], np.float32)

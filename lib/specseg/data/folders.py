@@ -44,16 +44,8 @@ class FolderDataSet(DataSet):
         return read_classes(self.paths(index)[1], self._homes[self.ids[index]][0]).astype(np.int64)
 
 
-def joined(
-    manifest: Manifest,
-    name: str,
-    root: Path,
-    parts: Sequence[Part],
-    *,
-    order: Callable[[Iterable[str]], Iterable[str]] = list,
-    partial: bool = False,
-    need: str = "both",
-) -> FolderDataSet:
+def joined(manifest: Manifest, name: str, root: Path, parts: Sequence[Part], *, partial: bool = False,
+           need: str = "both", order: Callable[[Iterable[str]], Iterable[str]] = list) -> FolderDataSet:  # fmt: skip
     """Return the names of several splits as one, restricted to those present when `partial`.
 
     Raises FileNotFoundError that names the first missing file and says how many names are present, and ValueError for

@@ -150,8 +150,7 @@ def profile(stack: Stack, groups: Sequence, classes: Sequence[str], plan: Plan, 
     for nu in (nu for nu in TAILS if nu <= plan.size // 2):
         inside = power[:, : nu + 1].sum(1)
         add("tail", np.maximum(power.sum(1) - inside, 0.0) / power.sum(1), nu_max=nu)
-    columns = ["metric", "name", "nu_max", "level", "value", "low", "high", "n"]
-    return pd.DataFrame(table).reindex(columns=columns)
+    return pd.DataFrame(table, columns=["metric", "name", "nu_max", "level", "value", "low", "high", "n"])
 
 
 def coarse(stack: Stack, groups: Sequence, plan: Plan) -> pd.DataFrame:
@@ -226,9 +225,9 @@ def profile_plan(size: int) -> Plan:
 def scenes(regime: str, seeds: Sequence[int], size: int, dose: float = 1.0, **options) -> pd.DataFrame:
     """Return the `profile` of synthetic scenes. Raises ValueError where none has a pixel that is not void."""
     classes, plan = synthetic.CLASSES[regime], profile_plan(size)
-    found = [measure(synthetic.scene(regime, seed, size, dose=dose).label, len(classes), plan) for seed in seeds]
-    kept = [seed for one, seed in zip(found, seeds, strict=True) if one is not None]
-    table = profile(stacked([one for one in found if one is not None]), kept, classes, plan, **options)
+    found = {k: measure(synthetic.scene(regime, k, size, dose=dose).label, len(classes), plan) for k in seeds}
+    kept = [seed for seed, one in found.items() if one is not None]
+    table = profile(stacked([found[seed] for seed in kept]), kept, classes, plan, **options)
     return table.assign(dataset=regime, split="val")
 
 

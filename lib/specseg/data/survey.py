@@ -37,16 +37,9 @@ class BadFile(ValueError):
 Work = Callable[[Any, Any], dict[str, np.ndarray] | None]
 
 
-def run(
-    items: Sequence[Any],
-    folder: Path,
-    work: Work,
-    context: Any,
-    *,
-    workers: int = 1,
-    keep_going: bool = False,
-    advance: Callable[[int], object] = lambda n: None,
-) -> Iterator[tuple[dict[str, np.ndarray], list[str], list[dict[str, str]]]]:
+def run(items: Sequence[Any], folder: Path, work: Work, context: Any, *, workers: int = 1, keep_going: bool = False,
+        advance: Callable[[int], object] = lambda n: None,
+        ) -> Iterator[tuple[dict[str, np.ndarray], list[str], list[dict[str, str]]]]:  # fmt: skip
     """Yield (numbers stacked over maps, their names, bad files) of each chunk, in order.
 
     An item is one map: its `name`, and its `key`, plain values that differ once its numbers would.

@@ -50,17 +50,11 @@ def ceilings(rows: pd.DataFrame):
 
 def agreement(rows: pd.DataFrame):
     """Draw how coarse labels agree, per label set with intervals: columns dataset, kind, value, low, high."""
-    looks = {"block_majority": ("blocks with true labels", "blue", "o"),
-             "polygon_true": ("polygons with true labels", "green", "s"),
-             "polygon_block": ("polygons with blocks", "black", "D")}  # fmt: skip
-
-    def look(kind: str) -> dict:
-        label, color, marker = looks[kind]
-        return {"label": label, "color": COLORS[color], "marker": marker}
-
-    named = rows[rows["kind"].isin(looks)].assign(name=rows["dataset"].map(lambda name: SET_NAMES.get(name, name)))
-    return forest(groups(named, "kind", "value", "name", look), height=0.5, at_x=[0.8], legend=1,
-                  xlabel="mIoU (dotted: 0.8)")  # fmt: skip
+    kinds = {"block_majority": "blocks with true labels", "polygon_true": "polygons with true labels",
+             "polygon_block": "polygons with blocks"}  # fmt: skip
+    own = rows[rows["kind"].isin(kinds)]
+    own = own.assign(kind=own["kind"].map(kinds), name=own["dataset"].map(SET_NAMES))
+    return forest(groups(own, "kind", "value", "name"), height=0.5, at_x=[0.8], legend=1, xlabel="mIoU (dotted: 0.8)")
 
 
 def error_spectrum(rows: pd.DataFrame, nu_max: int):

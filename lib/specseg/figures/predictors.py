@@ -82,13 +82,7 @@ def errors(table: pd.DataFrame, needs: dict[str, str]):
 
 def ranks(table: pd.DataFrame):
     """Draw the rank correlations of `predictors.ranks` with their intervals, two statistics each."""
-    marks = {"all cells": ("o", COLORS["black"]), "between setups": ("D", COLORS["red"])}
-
-    def look(statistic: str) -> dict:
-        marker, color = marks[statistic]
-        return {"marker": marker, "color": color, "label": statistic}
-
-    return forest(groups(table, "statistic", "value", "predictor", look), at_x=[0], xlim=(-1.05, 1.05),
+    return forest(groups(table, "statistic", "value", "predictor"), at_x=[0], xlim=(-1.05, 1.05),
                   xlabel="Spearman with the drop")  # fmt: skip
 
 

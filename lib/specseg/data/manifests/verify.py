@@ -50,13 +50,8 @@ class Report:
     splits: dict[str, Have] = field(default_factory=dict)
 
 
-def verify(
-    manifest: Manifest,
-    root: Path | None = None,
-    *,
-    fast: bool = False,
-    progress: Callable[[str, int], None] = lambda path, size: None,
-) -> Report:
+def verify(manifest: Manifest, root: Path | None = None, *, fast: bool = False,
+           progress: Callable[[str, int], None] = lambda path, size: None) -> Report:  # fmt: skip
     """Compare the files below `root` (default: the data root) with the manifest.
 
     `fast` looks at sizes and counts only; else every file is hashed, and images without a known hash are opened. Absent
