@@ -111,7 +111,7 @@ def measure(label: np.ndarray, num_classes: int, plan: Plan) -> dict[str, np.nda
     return out
 
 
-def class_scores(numbers: Mapping[str, np.ndarray], where: str = "") -> np.ndarray:
+def class_scores(numbers: Mapping[str, np.ndarray], *, where: str = "") -> np.ndarray:
     """Return pixels hit, labelled and predicted of every variant, void left out or ("_all") not, (..., V, C, 3)."""
     pred, hit = (numbers["counts"][..., COUNTS.index(k + where), :] for k in ("pred", "hit"))
     truth = np.broadcast_to(numbers["truths"][..., None, 1, :], hit.shape) if where else numbers["known"]

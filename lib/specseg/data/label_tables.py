@@ -60,7 +60,7 @@ def spectra(stack: Stack, groups: Sequence, plan: Plan, *, draws: int = 1000, se
     all_rims = np.tensordot(times, each_rim, 1)
     scored = {"": class_scores(stack)}
     if plan.void == "filled":
-        scored["_everywhere"] = class_scores(stack, "_all")
+        scored["_everywhere"] = class_scores(stack, where="_all")
     pooled = {end: np.tensordot(times, counts.astype(float), 1) for end, counts in scored.items()}
     near = np.tensordot(times, stack["near"], 1) if plan.whole else None
     classes, rows = stack["truths"].shape[-1], []
