@@ -46,7 +46,7 @@ def generate(root: Path, count: int) -> None:
         scene = synthetic.scene("objects", k)
         Image.fromarray(scene.image[:375, :500]).save(root / HOME / f"JPEGImages/{name}.jpg", quality=92)
         label = Image.fromarray(scene.label[:375, :500].astype(np.uint8))
-        label.putpalette([v for row in synthetic.voc_palette(256).tolist() for v in row])
+        label.putpalette([v for row in synthetic.palette("objects").tolist() for v in row])
         label.save(root / HOME / f"SegmentationClass/{name}.png")
     (root / HOME / "ImageSets/Segmentation/train.txt").write_text("".join(f"{i}\n" for i in ids))
 

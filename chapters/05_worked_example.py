@@ -30,7 +30,8 @@ findings = ledger.open("05_worked_example", profile=profile)
 drawn = torch.tensor([[0] * 9] * 3 + [[0] * 3 + [1] * 3 + [0] * 3] * 3 + [[2] * 9] * 3)
 waves = torch.fft.fftshift(specseg.spectrum((drawn == 1).double()).abs())
 figures.show(
-    draw.worked(drawn, waves, specseg.band_limited_labels(drawn, 1), specseg.block_labels(drawn, 1)),
+    draw.overview(drawn, draw.HOUSE, waves, specseg.band_limited_labels(drawn, 1), specseg.block_labels(drawn, 1), 1,
+                  letters="GHR"),
     caption="(1) The map: a house (H) of 3 by 3 pixels on ground (G), above a road (R). (2) The strength of each wave "
     "of the house, across and down: dark is strong, the red box holds the waves up to 1. (3) The map when only these "
     "are kept. (4) The map in the blocks of a grid of 3 by 3 points.",

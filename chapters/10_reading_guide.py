@@ -42,19 +42,18 @@ figures.show(
     draw.overview(
         label.numpy(),
         synthetic.palette("objects"),
-        torch.fft.fftshift(power).numpy(),
+        figures.decibels(torch.fft.fftshift(power).numpy(), -60),
         kept.numpy(),
         grid.numpy(),
         nu_max,
     ),
-    caption="The paper's idea. A label map (1) has a spectrum (2) that is bright "
+    caption="The paper's idea. A label map (1) has a spectrum (2) that is dark, strong, "
     "at low frequencies. What lies inside a box around zero is kept (3); as many "
-    "samples fit on a low-resolution grid, the LRG (4). So the decoder may work on "
-    "that grid (5), and labels may be drawn in its blocks.",
-    alt="Five panels: a synthetic label map with a few objects; its power spectrum with a "
-    "red box around the bright centre; the band-limited label with rounder outlines; the "
-    "same on a coarse grid of blocks; a scheme of encoder, decoder and a smaller decoder "
-    "on the low-resolution grid.",
+    "samples fit on a low-resolution grid, the LRG (4). So the decoder, with the same "
+    "weights, may work on that grid of fewer points, and labels may be drawn in its blocks.",
+    alt="Four panels: a synthetic label map with a few objects; its power spectrum with a "
+    "red box around the dark centre; the band-limited label with rounder outlines; the "
+    "same on a coarse grid of blocks.",
     source="this chapter, a synthetic scene",
     label="fig-overview",
 )

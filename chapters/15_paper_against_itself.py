@@ -145,7 +145,7 @@ figures.show(
     draw.frontier(cells),
     caption="Every setting of Tables 2 and 4: saved FLOPs against lost mIoU, both against "
     "the whole network. Lines: the least loss for at least that saving. Grey: 65 to "
-    "70 %. Dashed: a loss of 5 %.",
+    "70 %. Dotted: a loss of 5 %.",
     alt="Two panels of lost mIoU against saved FLOPs with three lines each; losses are small "
     "at first and rise steeply where more than half of the FLOPs are saved.",
     source="this chapter, from Tables 2 and 4",
@@ -330,7 +330,7 @@ figures.show(
     draw.errors(small, every),
     caption="Mean absolute error of the predicted drop, the target data set held out. Blue "
     "rules use R<sub>ce</sub>.",
-    alt="Bar charts: below 0.2 the R_ce rules have the smallest errors; over all networks "
+    alt="Rows of dots: below 0.2 the R_ce rules have the smallest errors; over all networks "
     "some have the largest.",
     source="this chapter, from Tables 1 and 4",
     label="fig-errors",
@@ -349,8 +349,8 @@ glue("au_streets", f"{gain['cityscapes']:.0%}", display=False)
 figures.show(
     draw.regret(chosen[chosen.mean_regret < 0.2]),
     caption="Mean regret in FPI of each way to choose the LRG size, the target data set held "
-    "out; labels: optima found.",
-    alt="Bars on a logarithmic axis: the R_ce rules have the smallest regret, rules from the "
+    "out; beside each: optima found.",
+    alt="Dots on a logarithmic axis: the R_ce rules have the smallest regret, rules from the "
     "LRG size several times more, fixed sizes the most.",
     source="this chapter, from Tables 1, 2 and 4",
     label="fig-regret",

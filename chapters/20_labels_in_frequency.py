@@ -425,7 +425,7 @@ for name, kind in ids.items():
 figures.show(
     draw.class_costs(measured, 16),
     caption="IoU that each class keeps with itself when its labels are cut at ν_max = 16 (33 points). Dotted: 0.95.",
-    alt="Three bar charts. Thin classes lose most: poles and pedestrians on streets, roads from the air, bicycles.",
+    alt="Three lists of dots. Thin classes lose most: poles and pedestrians on streets, roads from the air, bicycles.",
     source="committed records of label maps", label="fig-labels-classes")
 
 # %% tags=["remove-cell"]

@@ -79,7 +79,7 @@ pd.DataFrame(rows).style.format("{:.1f}")
 # of SBD add, which 701 and 102 images of DeepGlobe are meant, and whether its seventh category, `unknown`, is scored.
 # %% tags=["remove-input"]
 counts = label_tables.counts()
-counts.assign(dataset=counts["dataset"].map(figures.DATASET_NAMES)).style.hide(axis="index")
+counts.assign(dataset=counts["dataset"].map(figures.SET_NAMES)).style.hide(axis="index")
 # %% tags=["remove-cell"]
 for name, claim in (("voc2012", "a9-pascal-counts"), ("cityscapes", "a9-cityscapes-counts")):
     part = counts[counts["dataset"] == name]
@@ -102,7 +102,7 @@ findings.observe(
 # %% tags=["remove-input"]
 figures.show(
     draw.contours(kept),
-    caption="Length of all contours of a 513 frame: 10 to 90 % of the images, quartiles, mean. The pale bar below a "
+    caption="Length of all contours of a 513 frame: 10 to 90 % of the images, quartiles, mean. The pale bar behind a "
             "synthetic regime spans its twelve doses.",
     alt="Horizontal ranges on a logarithmic axis: PASCAL lowest beside synthetic objects, CamVid beside streets, Dubai "
         "highest and widest.",
@@ -160,7 +160,8 @@ for name, part in span.groupby("dataset", sort=False):
 # bytes on every platform. Contours are measured in frame sides, so a small frame gives nearly the same number; only
 # what is smaller than its pixels is lost, which streets have most of.
 # %% tags=["remove-input"]
-again = pd.concat([label_tables.scenes(r, label_tables.val_seeds(count), sizes.size) for r in synthetic.REGIMES])
+first = synthetic.SPLIT_SEEDS["val"]
+again = pd.concat([label_tables.scenes(r, range(first, first + count), sizes.size) for r in synthetic.REGIMES])
 again = again[again["metric"] == "contour"].set_index("dataset")
 both = {"made here": again, "record": mean.loc[again.index]}
 told = {k: [f"{r.value:.1f} [{r.low:.1f}, {r.high:.1f}]" for r in t.itertuples()] for k, t in both.items()}

@@ -331,7 +331,7 @@ rows = {r: sg.layer_row(torch.nn.functional.softplus, study.feature_field(size, 
 images = {r: np.fft.fftshift(row.abs().numpy()) / float(row.abs().max()) for r, row in rows.items()}
 figures.show_plotly(
     draw.layer_slider(images, {r: sg.row_energy(row, at) for r, row in rows.items()}, at), label="fig-layer-slider",
-    caption="One row of a softplus layer's spectral gradient, relative to its maximum, in decibels.",
+    caption="One row of a softplus layer's spectral gradient, in decibels: darkest 60 below its maximum or more.",
     alt="Heat map with one bright point on a floor that rises as the slider grows.")
 # %% [markdown]
 # ## ReLU
@@ -394,7 +394,7 @@ glue("grad_rows_off", f"{rows_off:.0%}", display=False)
 energies = study.fig3_table(size, seeds=seeds)
 figures.show(draw.row_energies(energies), label="fig-row-energies",
     caption="Row energies of single operations, M = 33, mean over draws of features and kernels. Dotted: nine tenths.",
-    alt="Bars. Circular convolution and half-pixel up-sampling fill the diagonal; ReLU and stride lose much.")
+    alt="Rows of dots. Circular convolution and half-pixel up-sampling keep the diagonal; ReLU and stride lose much.")
 # %% tags=["remove-cell"]
 low = energies.groupby(["operation", "within", "nu_i"])["value"].mean().groupby(level=[0, 1]).min()
 padded, up = "convolution, zero padding", "up-sampling x4, align corners"

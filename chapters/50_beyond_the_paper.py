@@ -469,7 +469,7 @@ for k, (name, ratio) in enumerate(shares.items()):
 # Eq. 9 there is no such floor: near the labels its $R_{ce}$ can take any value ([IoU in frequency](35_iou)).
 # %% tags=["remove-input"]
 figures.show(draw.floors(units), source=f"{len(found)} records of band_limit_cost", label="fig-floor",
-    caption="R_F of the networks (lines) and the floor that their annotation sets (dashes), "
+    caption="R_F of the networks (lines) and the floor that their annotation sets (dotted), "
             "against the LRG size. Below 0 the floor says nothing.",
     alt="Three panels, one per domain. The rates fall with the grid; the floors lie far below them.")
 # %% tags=["remove-cell"]

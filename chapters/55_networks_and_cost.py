@@ -31,7 +31,7 @@ from myst_nb import glue
 from specseg.data import loading, transforms
 from specseg.data.datasets import open as open_data
 from specseg.evidence import ledger, paper, records
-from specseg.figures import DATASET_NAMES, MODEL_NAMES, show
+from specseg.figures import MODEL_NAMES, SET_NAMES, show
 from specseg.figures import networks as draw
 from specseg.nets import flops, pruning, train
 from specseg.nets.flops import table2, views
@@ -170,7 +170,7 @@ glue("cost_perfect", f"{(every['cells'] == 28).sum()}", display=False)
 # %% tags=["remove-input"]
 show(draw.sensitivity(weights), label="fig-rule",
      caption="Cells of Table 2 that remain when one choice of the rule is changed. Green line: all 56.",
-     alt="Bars from 0 cells (output stride 16) to 56 (details of the decoder that cost almost nothing).")
+     alt="Dots from 0 cells (output stride 16) to 56 (details of the decoder that cost almost nothing).")
 # %% [markdown]
 # What all combinations that meet the 28 cells have in common, and what they leave open:
 # %% tags=["remove-input"]
@@ -327,16 +327,16 @@ homes = [m.network.home for m in learnt]
 tuned = views.class_table([(h.test[0], h.scored, m.rows) for h, m in zip(homes, learnt, strict=True)])
 show(draw.class_scores(tuned), label="fig-finetune",
      caption="IoU per class on held-out pictures; with several folds their mean, bars from the lowest to the highest.",
-     alt="Bars per class and mean for the network and for two colour histograms.",
+     alt="Rows per class and mean for the network and for two colour histograms.",
      source=", ".join(f"networks/{findings.use(m.record).run_id}" for m in learnt))
 # %% tags=["remove-input"]
 mean = tuned[tuned["class"] == "mean"].pivot(index="dataset", columns="predictor", values="value")
 ratio = mean["network"] / mean.drop(columns="network").max(axis=1)
-said = "; ".join(f"{DATASET_NAMES[d]} {mean['network'][d]:.2f}, {ratio[d]:.1f} times colour's" for d in mean.index)
+said = "; ".join(f"{SET_NAMES[d]} {mean['network'][d]:.2f}, {ratio[d]:.1f} times colour's" for d in mean.index)
 findings.observe("ours-network-beats-colour", value=ratio["voc2012"], null=1, domain="objects (PASCAL VOC, animals)",
                  record=next(m for m in learnt if m.network.domain == "voc").record, note=f"mIoU {said}.")
 glue("cost_voc", f"{ratio['voc2012']:.1f}", display=False)
-mean.assign(**{"network over the better": ratio}).rename(index=DATASET_NAMES).style.format("{:.2f}")
+mean.assign(**{"network over the better": ratio}).rename(index=SET_NAMES).style.format("{:.2f}")
 # %% [markdown]
 # On the animals of PASCAL VOC the network has {glue:text}`cost_voc` times the mIoU of the better colour histogram: it
 # uses shape and context. On land cover, where colour tells much, it gains least.

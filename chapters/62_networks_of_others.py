@@ -124,7 +124,7 @@ pd.DataFrame([
 read = others.readings(found, 32)
 figures.show(
     draw.readings(read),
-    caption="R_ce(32) in every reading over that of the plain one; marks are networks, bars their medians.",
+    caption="R_ce(32) in every reading over that of the plain one; marks are networks.",
     alt="Eleven rows of marks on a logarithmic axis, three colours for data sets. Mirroring lowers PASCAL's to about a "
         "fiftieth; filled void raises Cityscapes' fivefold.",
     source=source, label="fig-others-readings",

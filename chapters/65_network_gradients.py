@@ -96,9 +96,9 @@ for nu in (0, 4, 8):
 # %% tags=["remove-input"]
 figures.show(
     draw.row_energies(nt.both_axes(energies)),
-    caption="Energy of the rows of Fig. 2: at ν_i, within one bin, within two; mean over pictures. Orange: 95 % "
+    caption="Energy of the rows of Fig. 2: at ν_i, within one bin, within two; mean over pictures. Line: 95 % "
             "interval of the share within one bin. Dotted: nine tenths.",
-    alt="Bars for each network and frequency; within one bin they end before the dotted line, "
+    alt="Three dots for each network and frequency; that within one bin stands before the dotted line, "
         "furthest at nu_i = M/2.",
     source=source, label="fig-2-energies",
 )
@@ -154,7 +154,7 @@ figures.show(
     draw.layer_energies(by_layer),
     caption="Row energies of every layer of the decoder, mean over networks, at the worst of "
             "ν_i = 0, M/4, M/2. Dotted: nine tenths.",
-    alt="Convolutions fill the bar; ReLUs and up-samplings end before the dotted line.",
+    alt="Rows of dots: convolutions keep all; ReLUs and up-samplings stay before the dotted line.",
     source=source, label="fig-3-energies",
 )
 # %% [markdown]
@@ -170,7 +170,7 @@ figures.show(
 # %% tags=["remove-input"]
 figures.show(
     draw.magnitudes(nt.magnitudes(shown)),
-    caption="Magnitudes by decoder layer: dot the median, thick to 90 %, thin to 99 %. Dotted: "
+    caption="Magnitudes by decoder layer: dot the median, line to 99 %. Dotted: "
             "1 for |X|, 0.3 for rms Z, where Eq. 5 errs by 15 %.",
     alt="Kernels lie far below 1; inputs reach beyond 1; pre-activations lie around 1.",
     source=source, label="fig-magnitudes",

@@ -186,8 +186,9 @@ ours, theirs = cost.values(pools, costs), cost.printed_values(costs)
 both = [cost.relative_scores(rows, costs) for rows in (ours, theirs)]
 figures.show(
     draw.cost_and_score(gate.marked(both[0], pools, ratios), both[1]),
-    caption="mIoU over cost, both as parts of the unpruned full network's; a line a pruning rate, its number at the "
-    "dearest end. Dashed black: the paper's Table 4; coloured, or grey where barely better than colour: ours.",
+    caption="mIoU over cost, both as parts of the unpruned full network's; a line a pruning rate, the "
+    "unpruned at the right. Dashed black: the paper's Table 4; coloured, or grey where barely better than colour: "
+    "ours.",
     alt="Panels by kind of scene and model. Lines bend down at their left end, where the grid is smallest.",
     source=source,
     label="fig-cost-score",

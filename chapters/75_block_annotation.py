@@ -84,7 +84,7 @@ print("the book, 16 px, DeepLab v3+, mean of {} trainings,".format(book["seeds"]
 # %% tags=["remove-input"]
 figures.show(
     draw.drops(table, theirs),
-    caption="Share of the mIoU that networks lose when trained on blocks; below zero they gain. Bars: 95 % over "
+    caption="Share of the mIoU that networks lose when trained on blocks; below zero they gain. Shaded: 95 % over "
             "pictures. Dotted: what the labels themselves lose. Both panels have one scale.",
     alt="Two panels of loss against the band limit of the training labels, coarser to the right; in the paper's, "
         "streets rise far above the rest and objects to a seventh, ours stay at zero.",

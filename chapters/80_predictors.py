@@ -110,7 +110,8 @@ glue("pr_setups", f"So far these are networks on {able}. Left out as barely bett
 needs = {r.name: r.needs for r in rules.RULES}
 figures.show(
     draw.errors(errors.table, needs),
-    caption="Mean absolute error of the predicted drop, each data set held out; strokes: the data sets one by one.",
+    caption="Mean absolute error of the predicted drop, each data set held out; strokes: the data sets one by one. The "
+            "best six rules of each kind.",
     alt="Horizontal dots on logarithmic axes, one row per rule, coloured by what the rule "
         "needs; rows in order of the mean error.",
     source="records of truncation, loss_in_frequency and labels", label="fig-errors",
@@ -177,8 +178,8 @@ columns = ("rce", "rce_mirrored", "rce_calibrated", "rce_mirrored_calibrated", "
 figures.show(
     draw.ranks(pr.ranks(truncated, columns)),
     caption="Rank correlation of each predictor with the drop, 95 % over setups and pictures. "
-            "Black: all cells. Red: between setups at one size of the grid.",
-    alt="Horizontal intervals per predictor; black marks lie near one for all, red marks "
+            "Blue: all cells. Red: between setups at one size of the grid.",
+    alt="Horizontal intervals per predictor; blue marks lie near one for all, red marks "
         "spread.",
     source="records of truncation, loss_in_frequency and labels", label="fig-ranks",
 )
@@ -217,10 +218,9 @@ compared = [rules.OWN, *(rules.rule(n) for n in (
     "band ceiling over that of the whole grid", "perimeter law, line", "no drop"))]  # fmt: skip
 figures.show(
     draw.regret(pr.regrets(truncated, compared), 0.01),
-    caption="Mean regret in FPI of the size chosen, data set held out, 95 % over setups. Dotted: 1 %. Numbers: best "
-            "sizes found.",
-    alt="Horizontal intervals per rule, coloured by what the rule needs, with the count of "
-        "optima hit at the right.",
+    caption="Mean regret in FPI of the size chosen, data set held out, 95 % over setups. Dotted: 1 %. Beside a rule: "
+            "best sizes found.",
+    alt="Horizontal intervals per rule, coloured by what the rule needs, with the count of optima hit.",
     source="records of truncation, loss_in_frequency and labels", label="fig-regret",
 )
 # %% [markdown]
@@ -234,11 +234,9 @@ middle = class_ranks.groupby("column", sort=False)["value"].median()
 for column in ("rce", "block_majority"):
     glue(f"pr_class_{column}", f"{middle[column]:+.2f}", display=False)
 figures.show(
-    draw.classes(by_class, class_ranks.replace({"column": rules.NAMES})),
-    caption="Above: each class's IoU-drop at half of the grid against its own R<sub>ce</sub>. "
-            "Below: rank correlation over the classes of each setup, one dot a setup.",
-    alt="Above, a scatter of classes; below, rows of dots between minus one and one for R_ce, "
-        "four ceilings and the class's area.",
+    draw.classes(class_ranks.replace({"column": rules.NAMES})),
+    caption="Rank correlation of each number with the IoU-drop at half of the grid, over the classes of a setup.",
+    alt="Rows of marks between minus one and one for R_ce, four ceilings and the class's area, a mark a setup.",
     source="records of truncation, loss_in_frequency and labels", label="fig-classes",
 )
 # %% [markdown]

@@ -130,10 +130,10 @@ figures.show_plotly(
 # %% tags=["remove-input"]
 figures.show(
     draw.advice_costs(av.regrets(truncated, advice)),
-    caption="FLOPs above the smallest tolerable grid's against loss of mIoU above the tolerance, means over networks, "
-            "with 95 % intervals. The best rule is at the lower left.",
-    alt="Three panels with one cross of intervals per rule; the whole grid lies at the lower right, the smallest at "
-        "the upper left.",
+    caption="Above: share of FLOPs beyond the smallest tolerable grid's. Below: loss of mIoU beyond the tolerance. "
+            "Means over networks, with 95 % intervals; the best rule is at the left of both.",
+    alt="Two panels with a row per rule and an interval per tolerance; the whole grid lies at the right above and at "
+        "zero below, the smallest the other way round.",
     source="records of truncation, loss_in_frequency and labels", label="fig-costs",
 )
 # %% tags=["remove-input"]
@@ -166,7 +166,7 @@ cases.pivot(index="network", columns="within", values="told").style.apply(
 # %% tags=["remove-input"]
 others = third_party.able(third_party.read())
 sets = av.whole_sets(records.find("advise_labels", profile="standard"), advice, others)
-sets["set"], sets["tolerance"] = sets["set"].map(figures.DATASET_NAMES), sets["tolerance"].map("{:.0%}".format)
+sets["set"], sets["tolerance"] = sets["set"].map(figures.SET_NAMES), sets["tolerance"].map("{:.0%}".format)
 sets.columns = ["data set", "tolerated loss", "named", "named, every pixel", "our networks allow",
                 "networks of others allow"]  # fmt: skip
 sets.style.format("{:g}", subset=list(sets.columns[2:5]), na_rep="not measured").hide(axis="index")

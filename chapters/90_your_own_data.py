@@ -179,7 +179,7 @@ words = {"band": "LRG", "majority": "blocks"}
 table = {}
 for (dataset, kind, metric), part in best.groupby(["dataset", "kind", "metric"], sort=False):
     scored = "every pixel, void filled" if metric.endswith("everywhere") else "void not scored"
-    table[draw.DATASET_NAMES[dataset], words[kind], scored] = dict(zip(part["max_drop"], part["grid"], strict=True))
+    table[draw.SET_NAMES[dataset], words[kind], scored] = dict(zip(part["max_drop"], part["grid"], strict=True))
 table = pd.DataFrame(table).T.rename(columns="tolerated {:.0%}".format)
 table = table.rename_axis(["data set", "what", "scored"])
 table.style.set_properties(**{"font-weight": "bold"}, subset=["tolerated 2%"])
@@ -189,7 +189,7 @@ for name in real:
     own = rows[(rows["dataset"] == name) & (rows["table"] == "classes") & (rows["metric"] == "class_iou")]
     own = own[(own["kind"] == "band") & (own["lrg_size"] == 33)].nsmallest(3, "value")
     worst = [f"{who} {iou:.2f}" for who, iou in own[["name", "value"]].to_numpy()]
-    first.append({"data set": draw.DATASET_NAMES[name], **dict(zip(("first", "second", "third"), worst, strict=True))})
+    first.append({"data set": draw.SET_NAMES[name], **dict(zip(("first", "second", "third"), worst, strict=True))})
     error = rows[(rows["dataset"] == name) & (rows["table"] == "blocks") & (rows["lrg_size"] == 129)]
     error = error.set_index("metric")["value"]
     law.append({"wrong pixels, blocks of 4": f"{error['error']:.1%}", "by the law": f"{error['error_law']:.1%}"})

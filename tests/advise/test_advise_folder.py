@@ -74,7 +74,7 @@ def test_the_page_holds_everything_itself(folder, tmp_path):
 
 def test_palette_subfolders_mixed_sizes_and_shapes(tmp_path):
     home = tmp_path / "labels"
-    palette = [v for row in synthetic.voc_palette(256).tolist() for v in row]
+    palette = [v for row in synthetic.palette("objects").tolist() for v in row]
     wide = np.zeros((80, 130), np.uint8)
     wide[:, 60:] = 1
     save(home / "a/x.png", wide, palette)

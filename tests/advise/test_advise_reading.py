@@ -181,7 +181,8 @@ STRAY[:5, :5] = 77
         (lambda x: np.where(x == 255, 0, x + 1).astype(np.uint8), "", 0),
         (lambda x: np.asarray(Image.fromarray(objects(0, 255)(x)).resize((70, 70), Image.Resampling.BICUBIC)),
          "greys between them .*as smoothed edges have", 1),
-        (lambda x: synthetic.voc_palette(256)[x].astype(np.uint8), "labels are colours, .*told by --map", 1),
+        (lambda x: np.uint8([*synthetic.palette("objects"), (9, 9, 9)])[np.minimum(x, 21)],
+         "labels are colours, .*told by --map", 1),
         (lambda x: np.random.default_rng(0).integers(0, 90, x.shape).astype(np.uint8), "give --classes 90", 1),
         (lambda x: np.zeros_like(x), "one class alone, stored as 0; mIoU compares classes", 0),
         (lambda x: np.full_like(x, 255), "ignored value 255; nothing is labelled", 0),
@@ -225,7 +226,7 @@ def test_an_ignored_value_among_the_classes_and_several_of_them(tmp_path):
 
 
 def test_palettes_that_differ_stop_and_the_draft_reads_the_colours(tmp_path, right):
-    colors = [tuple(map(int, c)) for c in synthetic.voc_palette(4)] + [VOID_COLOR]
+    colors = [tuple(map(int, c)) for c in synthetic.palette("objects")[:4]] + [VOID_COLOR]
 
     def shuffled(x: np.ndarray) -> Image.Image:
         order = np.random.default_rng(int(x.sum())).permutation(5)  # another order in every file

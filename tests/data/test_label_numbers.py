@@ -33,7 +33,7 @@ def test_spectra_and_band_limited_labels_against_slow_sums(boundary, void):
     label, limits, b = labels((21, 21), seed=4), (6, 3, 1), sp.BOUNDARIES.index(boundary)
     plan = both(21, limits, void=void, whole=True)
     found, short = (measure(label.numpy(), 4, p) for p in (plan, both(21, limits, void=void)))
-    counts = class_scores(found, plan)[b * 3 : b * 3 + 3]
+    counts = class_scores(found)[b * 3 : b * 3 + 3]
     assert np.allclose(found["rims"].sum(1), found["power"][:, :7]) and not {"power", "near"} & set(short)
     assert all(np.allclose(short[key], found[key]) for key in short)
     seen = annotation.fill_void(label) if void == "filled" else label
@@ -66,7 +66,7 @@ def test_the_whole_band_gives_the_labels_back_and_energy_only_grows(seed):
     plan = both(15, (7, 4, 1), void="masked", whole=True)
     found = measure(label.numpy(), 3, plan)
     beyond = np.stack([found["power"][:, nu + 1 :].sum(1) for nu in plan.band], 1)
-    assert (lt.pixel_error(class_scores(found, plan)[[0, 3]]) == 0).all() and beyond[:, 0].max() < 1e-20
+    assert (lt.pixel_error(class_scores(found)[[0, 3]]) == 0).all() and beyond[:, 0].max() < 1e-20
     assert (np.diff(beyond, axis=1) > -1e-12).all() and (found["near"] <= beyond + 1e-6).all()
 
 
@@ -90,7 +90,7 @@ def test_summary_adds_before_it_divides():
     wrap = value("wrap_ratio", nu_max=8).value
     assert wrap == pytest.approx(stack["power"][:, 0, 9:].sum() / stack["power"][:, 1, 9:].sum())
     error = value("pixel_error", boundary="mirrored", nu_max=8).value
-    counts = class_scores(stack, plan)[:, 2].sum(0)
+    counts = class_scores(stack)[:, 2].sum(0)
     assert error == pytest.approx(1 - counts[:, 0].sum() / counts[:, 1].sum())
     short = both(33, (8, 4), void="masked")
     again = lt.spectra(stacked([measure(m.numpy(), 3, short) for m in maps]), list("aabbc"), short, draws=50)
@@ -182,7 +182,7 @@ def test_the_numbers_of_blocks_and_polygons_equal_slow_ones():
     filled = annotation.fill_void(torch.from_numpy(label)).numpy()
     blocks = annotation.block_labels(torch.from_numpy(filled), 8).numpy()
     drawn, known = polygons.polygon_labels(filled, 8), label != VOID
-    for weak, counts, truth in ((blocks, class_scores(got, plan)[1], label), (drawn, got["drawn_8"][0], label),
+    for weak, counts, truth in ((blocks, class_scores(got)[1], label), (drawn, got["drawn_8"][0], label),
                                 (drawn, got["drawn_8"][1], blocks)):  # fmt: skip
         for c in range(classes):
             hit = (known & (weak == c) & (truth == c)).sum()
@@ -199,7 +199,7 @@ def test_blocks_of_one_pixel_are_the_labels():
     y, x = np.mgrid[:33, :33] - 16
     plan = Plan(33, (4,), blocks=(16,), coarse=(16,))
     got = measure((y**2 + x**2 < 81).astype(np.int64), 2, plan)
-    counts = class_scores(got, plan)[1]
+    counts = class_scores(got)[1]
     assert got["error_16"].tolist() == [0.0, 0.0] and (counts[:, 0] == counts[:, 1]).all()
 
 

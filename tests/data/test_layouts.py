@@ -114,14 +114,6 @@ def test_deepglobe(tmp_path, prefix):
         datasets.open("deepglobe", "train", root=tmp_path)
 
 
-def test_deepglobe_without_the_unknown_class(tmp_path):
-    truth = layouts.deepglobe(tmp_path / "land-train")
-    data = datasets.open("deepglobe", "all", root=tmp_path, partial=True, unknown="void")
-    assert data.num_classes == 6
-    for sample in data:
-        assert np.array_equal(sample.label, np.where(truth[sample.name] == 6, 255, truth[sample.name]))
-
-
 def test_deepglobes_rule_gives_701_and_102_and_depends_on_no_order():
     names = [str(k) for k in range(803)]
     held_out = deepglobe.val_ids(names)
@@ -186,7 +178,6 @@ def test_dubai_folds_leave_two_tiles_out(tmp_path):
         (("camvid", "train", {"fold": "0005VD"}), "fold '0005VD'"),
         (("dubai", "test", {}), "split 'test'"),
         (("dubai", "val", {"fold": 4}), "fold 4"),
-        (("deepglobe", "train", {"unknown": "drop"}), "unknown='drop'"),
         (("cityscapes", "test", {}), "unknown split 'test': expected one of train, val"),
         (("voc2012", "animals", {}), "unknown split 'animals': expected one of train, val"),
         (("voc2012", "train", {"need": "image"}), "need='image'"),

@@ -101,7 +101,7 @@ def test_split_seeds_do_not_meet():
         (lambda: open("synthetic", "holdout"), "unknown split 'holdout': expected one of train"),
         (lambda: open("synthetic", "train", regime="x"), "unknown regime 'x'"),
         (lambda: open("synthetic", "train", count=0), "count 0"),
-        (lambda: open("imagenet"), "unknown data set 'imagenet': expected one of synthetic"),
+        (lambda: open("imagenet"), "no manifest for data set 'imagenet': expected one of camvid"),
     ],
 )
 def test_wrong_arguments_say_what_is_expected(call, words):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import trainedrecords as invented
 
-from specseg.figures import COLORS, loss, predictors, truncation
+from specseg.figures import COLORS, KIND_COLORS, loss, network_look, predictors, truncation
 from specseg.nets.networks import Network
 from specseg.study import cost, gate, learning, trained
 from specseg.study import loss as loss_tables
@@ -33,7 +33,7 @@ def lines(ax) -> dict[str, np.ndarray]:
 
 
 def test_every_line_is_told_apart_without_colour():
-    looks = [loss.style(pd.DataFrame({"kind": [k], "model": [m]})) for k in loss.KIND_COLORS for m in loss.MODEL_LINES]
+    looks = [network_look(kind, model) for kind in KIND_COLORS for model in ("deeplabv3plus", "dan")]
     assert len({(s["marker"], str(s["ls"])) for s in looks}) == 6
     assert loss.who("dubai", "dan") == "Dubai, DAN"
 
@@ -76,8 +76,8 @@ def test_readings_have_a_row_each(root):
     rates = trained.rates()
     ax = loss.readings(rates[rates["model"] == "deeplabv3plus"], (8, 32)).axes[0]
     assert [t.get_text() for t in ax.get_yticklabels()] == list(rates["variant"].unique())
-    full, hollow = ax.collections[:2]
-    assert len(full.get_facecolors()) and not len(hollow.get_facecolors())
+    full, hollow = ax.lines[0], ax.lines[-1]
+    assert full.get_label() != "_" and full.get_mfc() != "none" and hollow.get_mfc() == "none"
 
 
 def test_learning_shows_each_band_from_zero_to_one(root):

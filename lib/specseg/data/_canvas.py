@@ -65,11 +65,7 @@ def value_noise(stream: Stream, cells: float, size: int) -> np.ndarray:
     cols, wx = _taps(size, cells, dx, knots)
     wide = lattice[:, cols] + (lattice[:, np.minimum(cols + 1, knots - 1)] - lattice[:, cols]) * wx[None, :]
     low = wide[rows]
-    high = wide[np.minimum(rows + 1, knots - 1)]
-    high -= low
-    high *= wy[:, None]
-    high += low
-    return high
+    return low + (wide[np.minimum(rows + 1, knots - 1)] - low) * wy[:, None]
 
 
 def _taps(size: int, cells: float, shift: float, knots: int) -> tuple[np.ndarray, np.ndarray]:
@@ -102,13 +98,13 @@ class Canvas:
             return None
         return (slice(r0, r1), slice(c0, c1)), self.axis[r0:r1, None], self.axis[None, c0:c1]
 
-    def put(self, where, mask: np.ndarray, cls: int, thing: int, relief=None) -> None:
+    def put(self, where, mask, cls: int, thing: int, relief=None) -> None:
         """Write class, thing and relief where `mask` holds in the window; class -1 keeps the label (image only)."""
         if cls >= 0:
             self.label[where][mask] = cls
         self.thing[where][mask] = thing
         if relief is not None:
-            self.relief[where][mask] = np.broadcast_to(relief, mask.shape)[mask]
+            self.relief[where][mask] = relief[mask] if np.ndim(relief) else relief
 
     def ellipse(self, x, y, rx, ry, cls, thing, *, axis=(1.0, 0.0), warp=None, amount=0.0) -> None:
         """Ellipse about (x, y) with half-axes rx, ry along `axis`; `warp` * `amount` moves its edge in and out."""
@@ -133,10 +129,7 @@ class Canvas:
         c0, c1 = max(0, int(x0 * n + 0.5)), min(n, int(x1 * n + 0.5))
         r0, r1 = max(0, int(y0 * n + 0.5)), min(n, int(y1 * n + 0.5))
         if c0 < c1 and r0 < r1:
-            if cls >= 0:
-                self.label[r0:r1, c0:c1] = cls
-            self.thing[r0:r1, c0:c1] = thing
-            self.relief[r0:r1, c0:c1] = relief
+            self.put((slice(r0, r1), slice(c0, c1)), ..., cls, thing, relief)
 
     def bar(self, x0, y0, x1, y1, width, cls, thing) -> None:
         """Straight bar of that width (at least one pixel) with round ends, lit from the left."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage
 
 from specseg.data._canvas import Canvas, Stream, value_noise
 from specseg.data._texture import Things
@@ -19,17 +20,8 @@ def objects(stream: Stream, things: Things, size: int, dose: float) -> tuple[Can
     canvas.box(0.0, horizon, 1.0, 1.0, -1, things.add(0, 0.3))
     warp = value_noise(stream, 9.0 * dose, size)
     for _ in range(stream.integer(4, 9)):
-        canvas.ellipse(
-            stream.uniform(),
-            stream.uniform(),
-            stream.uniform(0.03, 0.25),
-            stream.uniform(0.03, 0.2),
-            -1,
-            things.add(0, 0.3),
-            axis=stream.direction(),
-            warp=warp,
-            amount=0.6,
-        )
+        box = stream.uniform(), stream.uniform(), stream.uniform(0.03, 0.25), stream.uniform(0.03, 0.2)
+        canvas.ellipse(*box, -1, things.add(0, 0.3), axis=stream.direction(), warp=warp, amount=0.6)
     count = max(1, stream.rounded(COUNT * dose * dose))
     classes = [stream.integer(1, 21) for _ in range(2 if stream.chance(0.45) else 1)]
     low, high = (0.3, 0.7) if count == 1 else (0.0, 1.0)
@@ -56,28 +48,14 @@ def _thing(stream: Stream, canvas: Canvas, things: Things, cls: int, x, y, radiu
         aspect = 1.0 / aspect
     for k in range(legs):
         foot = x + facing * radius * (0.8 * (k + 0.5) / legs * 2 - 0.8)
-        canvas.bar(
-            foot,
-            y,
-            foot + stream.uniform(-0.15, 0.15) * radius,
-            y + aspect * radius * 0.6 + leg,
-            radius * (0.07 + 0.05 * (cls % 3)),
-            cls,
-            thing,
-        )
+        end = foot + stream.uniform(-0.15, 0.15) * radius, y + aspect * radius * 0.6 + leg
+        canvas.bar(foot, y, *end, radius * (0.07 + 0.05 * (cls % 3)), cls, thing)
     canvas.ellipse(x, y, radius, aspect * radius, cls, thing, warp=warp, amount=0.12 + 0.08 * (cls % 3))
     if cls % 3:
         canvas.ellipse(x + facing * radius, y - 0.5 * aspect * radius, 0.36 * radius, 0.33 * radius, cls, thing)
     if cls % 2:
-        canvas.bar(
-            x - facing * 0.9 * radius,
-            y,
-            x - facing * 1.6 * radius,
-            y - stream.uniform(-0.2, 0.7) * radius,
-            0.06 * radius,
-            cls,
-            thing,
-        )
+        tip = x - facing * 1.6 * radius, y - stream.uniform(-0.2, 0.7) * radius
+        canvas.bar(x - facing * 0.9 * radius, y, *tip, 0.06 * radius, cls, thing)
 
 
 def contour_band(label: np.ndarray, reach: int) -> np.ndarray:
@@ -86,16 +64,6 @@ def contour_band(label: np.ndarray, reach: int) -> np.ndarray:
     >>> contour_band(np.array([[0, 0, 0, 1, 1, 1]]), 1).astype(int).tolist()
     [[0, 0, 1, 1, 0, 0]]
     """
-    band = np.zeros(label.shape, bool)
-    across, down = label[:, 1:] != label[:, :-1], label[1:] != label[:-1]
-    band[:, 1:] |= across
-    band[:, :-1] |= across
-    band[1:] |= down
-    band[:-1] |= down
-    for axis in (0, 1):
-        source = np.moveaxis(band.copy(), axis, 0)
-        target = np.moveaxis(band, axis, 0)
-        for step in range(1, reach):
-            target[step:] |= source[:-step]
-            target[:-step] |= source[step:]
-    return band
+    cross = ndimage.generate_binary_structure(2, 1)
+    beside = ndimage.maximum_filter(label, footprint=cross) != ndimage.minimum_filter(label, footprint=cross)
+    return ndimage.maximum_filter(beside, size=2 * reach - 1, mode="constant")

@@ -7,33 +7,19 @@ import numpy as np
 from specseg.data._canvas import Canvas, Stream, value_noise
 from specseg.data._texture import Things
 
-# Each class: its name, its colour from a car, its colour in a drawn label map.
-STREET_CLASSES, SEEN, SHOWN = zip(
-    ("road", (98, 96, 98), (128, 64, 128)),
-    ("sidewalk", (132, 120, 116), (244, 35, 232)),
-    ("building", (134, 114, 98), (70, 70, 70)),
-    ("wall", (112, 102, 96), (102, 102, 156)),
-    ("fence", (120, 108, 100), (190, 153, 153)),
-    ("pole", (92, 88, 82), (153, 153, 153)),
-    ("traffic light", (48, 52, 40), (250, 170, 30)),
-    ("traffic sign", (188, 150, 72), (220, 220, 0)),
-    ("vegetation", (66, 94, 52), (107, 142, 35)),
-    ("terrain", (112, 132, 70), (152, 251, 152)),
-    ("sky", (176, 200, 224), (70, 130, 180)),
-    ("person", (104, 68, 70), (220, 20, 60)),
-    ("rider", (76, 74, 112), (255, 0, 0)),
-    ("car", (58, 64, 90), (0, 0, 142)),
-    ("truck", (110, 120, 140), (0, 0, 70)),
-    ("bus", (156, 84, 52), (0, 60, 100)),
-    ("train", (92, 112, 92), (0, 80, 100)),
-    ("motorcycle", (56, 46, 50), (0, 0, 230)),
-    ("bicycle", (84, 58, 48), (119, 11, 32)),
-    strict=True,
-)
+STREET_CLASSES = (
+    "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain",
+    "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
+)  # fmt: skip
 (
     ROAD, SIDEWALK, BUILDING, WALL, FENCE, POLE, LIGHT, SIGN, GREEN, TERRAIN, SKY, PERSON, RIDER, CAR, TRUCK, BUS,
     TRAIN, MOTORCYCLE, BICYCLE,
 ) = range(19)  # fmt: skip
+SEEN = (  # each class's colour from a car
+    (98, 96, 98), (132, 120, 116), (134, 114, 98), (112, 102, 96), (120, 108, 100), (92, 88, 82), (48, 52, 40),
+    (188, 150, 72), (66, 94, 52), (112, 132, 70), (176, 200, 224), (104, 68, 70), (76, 74, 112), (58, 64, 90),
+    (110, 120, 140), (156, 84, 52), (92, 112, 92), (56, 46, 50), (84, 58, 48),
+)  # fmt: skip
 # what stands in the street: class -> how many in a frame at dose 1
 MIX = {
     POLE: 10.0, SIGN: 5.0, LIGHT: 2.5, PERSON: 7.0, CAR: 5.0, BICYCLE: 1.5, MOTORCYCLE: 0.7, RIDER: 1.0, TRUCK: 0.3,
@@ -56,9 +42,8 @@ def streets(stream: Stream, things: Things, size: int, dose: float) -> tuple[Can
     standing = [(cls, stream.uniform()) for cls, mean in MIX.items() for _ in range(stream.rounded(mean * dose * dose))]
     for cls, depth in sorted(standing, key=lambda item: item[1]):
         _stand(stream, canvas, things, cls, depth * depth * depth, horizon, vanish, dose, warp)
-    hidden = np.zeros((size, size), bool)
-    rim = max(1, round(0.005 * size))
-    hidden[:rim], hidden[-rim:], hidden[:, :rim], hidden[:, -rim:] = True, True, True, True
+    hidden, rim = np.ones((size, size), bool), max(1, round(0.005 * size))
+    hidden[rim:-rim, rim:-rim] = False
     bonnet = Canvas(size, 0)
     bonnet.ellipse(0.5, 1.05, 0.6, stream.uniform(0.08, 0.15), 1, 0)
     hidden |= bonnet.label == 1
@@ -94,11 +79,8 @@ def _ground(stream: Stream, canvas: Canvas, things: Things, horizon: float, vani
     canvas.box(0.0, horizon + 0.03, 1.0, 1.0, SIDEWALK, things.add(SIDEWALK, 0.08))
     if stream.chance(0.6):
         side = -0.6 if stream.chance(0.5) else 1.1
-        canvas.convex(
-            [(vanish, horizon + 0.03), (side + 0.5, horizon + 0.03), (side + 0.5, 1.0), (side, 1.0)],
-            TERRAIN,
-            things.add(TERRAIN),
-        )
+        corners = [(vanish, horizon + 0.03), (side + 0.5, horizon + 0.03), (side + 0.5, 1.0), (side, 1.0)]
+        canvas.convex(corners, TERRAIN, things.add(TERRAIN))
     left, right = vanish - stream.uniform(0.5, 0.9), vanish + stream.uniform(0.5, 0.9)
     road = things.add(ROAD, 0.06)
     canvas.convex([(vanish - 0.03, horizon), (vanish + 0.03, horizon), (right, 1.0), (left, 1.0)], ROAD, road)

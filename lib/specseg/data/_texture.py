@@ -49,22 +49,13 @@ def class_looks(key: int, classes: int, colors=None) -> tuple[np.ndarray, np.nda
 
 def paint(canvas: Canvas, things: Things, stream: Stream) -> np.ndarray:
     """Return the picture, uint8 (size, size, 3), of the planes."""
-    n = canvas.size
-    table = things.table()
-    noises = [value_noise(stream, cells, n) for cells in CELLS]
-    look = np.take(table, canvas.thing, axis=0)
-    shade = noises[0] * look[..., 3]
-    shade += noises[1] * look[..., 4]
-    shade += noises[2] * look[..., 5]
-    shade += _stripes(stream, canvas, noises[0]) * look[..., 6]
-    shade += 1.0
-    shade *= canvas.relief
-    shade *= _light(stream, canvas)
-    picture = look[..., :3] * shade[..., None]
+    layers = [value_noise(stream, cells, canvas.size) for cells in CELLS]
+    layers.append(_stripes(stream, canvas, layers[0]))
+    look = np.take(things.table(), canvas.thing, axis=0)
+    shade = sum(layer * look[..., k] for k, layer in enumerate(layers, 3)) + 1.0
+    picture = look[..., :3] * (shade * canvas.relief * _light(stream, canvas))[..., None]
     tint = np.asarray([stream.uniform(0.92, 1.08) for _ in range(3)], np.float32)
-    picture *= 255.0 * tint
-    np.clip(picture, 0.0, 255.0, out=picture)
-    return _sensor(stream, picture.astype(np.uint16), n)
+    return _sensor(stream, np.clip(picture * (255.0 * tint), 0.0, 255.0).astype(np.uint16))
 
 
 def _stripes(stream: Stream, canvas: Canvas, bend: np.ndarray) -> np.ndarray:
@@ -72,14 +63,8 @@ def _stripes(stream: Stream, canvas: Canvas, bend: np.ndarray) -> np.ndarray:
     dx, dy = stream.direction()
     cells = stream.uniform(30.0, 60.0)
     phase = (canvas.axis * (cells * dx))[None, :] + (canvas.axis * (cells * dy))[:, None]
-    phase = phase.astype(np.float32)
-    phase += bend
-    phase -= np.floor(phase)
-    phase *= 4.0
-    phase -= 2.0
-    np.abs(phase, out=phase)
-    phase -= 1.0
-    return phase
+    phase = phase.astype(np.float32) + bend
+    return np.abs((phase - np.floor(phase)) * 4.0 - 2.0) - 1.0
 
 
 def _light(stream: Stream, canvas: Canvas) -> np.ndarray:
@@ -88,15 +73,11 @@ def _light(stream: Stream, canvas: Canvas) -> np.ndarray:
     gain, slope = stream.uniform(0.75, 1.1), stream.uniform(0.0, 0.3)
     x, y = (canvas.axis - 0.5) * (slope * dx), (canvas.axis - 0.5) * (slope * dy)
     light = (gain + x[None, :] + y[:, None]).astype(np.float32)
-    shadow = value_noise(stream, 3.0, canvas.size)
-    shadow += np.float32(stream.uniform(0.1, 0.6))
-    shadow *= 6.0
-    np.clip(shadow, -0.35 * stream.uniform(), 0.0, out=shadow)
-    light += shadow
-    return light
+    shadow = (value_noise(stream, 3.0, canvas.size) + np.float32(stream.uniform(0.1, 0.6))) * 6.0
+    return light + np.clip(shadow, -0.35 * stream.uniform(), 0.0)
 
 
-def _sensor(stream: Stream, picture: np.ndarray, size: int) -> np.ndarray:
+def _sensor(stream: Stream, picture: np.ndarray) -> np.ndarray:
     """Blur by (1 2 1)/4 both ways, as a lens and a demosaicing would, then add noise of some grey levels."""
     for axis in (0, 1):
         moved = np.moveaxis(picture, axis, 0)

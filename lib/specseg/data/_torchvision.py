@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 from types import ModuleType
@@ -17,10 +18,8 @@ def import_torchvision() -> ModuleType:
     import torch
 
     for op in ("nms", "qnms"):
-        try:
+        with contextlib.suppress(RuntimeError):  # declared already by the half-finished import
             torch.library.define(f"torchvision::{op}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        except RuntimeError:
-            continue  # declared already by the half-finished import
     for name in [m for m in sys.modules if m == "torchvision" or m.startswith("torchvision.")]:
         del sys.modules[name]
     return importlib.import_module("torchvision")

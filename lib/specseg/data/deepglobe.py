@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from specseg.data import folders
@@ -24,15 +23,11 @@ def val_ids(ids: Sequence[str]) -> list[str]:
     return sorted(ranked[: round(len(ids) * VAL / FULL)])
 
 
-def open_split(
-    manifest: Manifest, split: str, root: Path, unknown: str = "class", partial: bool = False, **how
-) -> folders.FolderDataSet:
-    """Return split all, train (701) or val (102); `unknown="void"` leaves the seventh class out, as the challenge does.
+def open_split(manifest: Manifest, split: str, root: Path, partial: bool = False, **how) -> folders.FolderDataSet:
+    """Return split all, train (701) or val (102).
 
     Raises FileNotFoundError unless all 803 images are there or `partial` is true: the rule ranks all names.
     """
-    if unknown not in ("class", "void"):
-        raise ValueError(f"deepglobe: unknown={unknown!r}: expected 'class' or 'void'")
     part = manifest.split(split)
     every = listed_ids(manifest, root, part)
     if every and len(every) != FULL and not partial:
@@ -40,11 +35,6 @@ def open_split(
             f"deepglobe: {len(every)} of {FULL} masks are present below {root}, and the split "
             f"ranks all {FULL} names; partial=True splits those that are present"
         )
-    if unknown == "void":
-        labels = manifest.labels
-        colors = {k: v for k, v in labels.map.items() if v != 6}
-        labels = replace(labels, names=labels.names[:6], palette=labels.palette[:6], map=colors, ignore=("000000",))
-        manifest = replace(manifest, labels=labels)
     held_out = set(val_ids(every))
     chosen = [i for i in every if split == "all" or (i in held_out) == (split == "val")]
     data = folders.joined(manifest, split, root, [(manifest, part, chosen)], partial=partial, **how)

@@ -46,10 +46,8 @@ class Domain:
         if fold not in range(len(self.folds)):
             raise ValueError(f"{self.name}: fold {fold!r}: expected 0 .. {len(self.folds) - 1}")
         dataset, split = self.train if part == "train" else self.test
-        options = {**({"partial": True} if self.partial else {}), **self.folds[fold], **options}
-        if dataset == "synthetic" and "count" not in options:
-            options["count"] = 200 if part == "train" else 60
-        return datasets.open(dataset, split, **options)
+        usual = {"count": 200 if part == "train" else 60} if dataset == "synthetic" else {"partial": self.partial}
+        return datasets.open(dataset, split, **{**usual, **self.folds[fold], **options})
 
     def scored_indices(self, classes: tuple[str, ...]) -> list[int]:
         """Return the indices of the scored classes among a data set's."""

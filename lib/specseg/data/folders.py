@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from specseg.data import _files
-from specseg.data.manifests import Manifest, Split, encoding
-from specseg.data.manifests.verify import find_file, listed_ids, present_ids
+from specseg.data.manifests import Manifest, Split
+from specseg.data.manifests.verify import find_file, listed_ids, present_ids, read_classes
 from specseg.data.samples import DataSet
 
 NEEDS = ("both", "label")
@@ -41,21 +41,11 @@ class FolderDataSet(DataSet):
         return _files.read_image(self.paths(index)[0])
 
     def label(self, index: int) -> np.ndarray:
-        path, manifest = self.paths(index)[1], self._homes[self.ids[index]][0]
-        stored = _files.read_label(path, colors=manifest.labels.encoding == "color")
-        return encoding.decode(stored, manifest.labels, manifest.table, str(path)).astype(np.int64)
+        return read_classes(self.paths(index)[1], self._homes[self.ids[index]][0]).astype(np.int64)
 
 
-def joined(
-    manifest: Manifest,
-    name: str,
-    root: Path,
-    parts: Sequence[Part],
-    *,
-    order: Callable[[Iterable[str]], Iterable[str]] = list,
-    partial: bool = False,
-    need: str = "both",
-) -> FolderDataSet:
+def joined(manifest: Manifest, name: str, root: Path, parts: Sequence[Part], *, partial: bool = False,
+           need: str = "both", order: Callable[[Iterable[str]], Iterable[str]] = list) -> FolderDataSet:  # fmt: skip
     """Return the names of several splits as one, restricted to those present when `partial`.
 
     Raises FileNotFoundError that names the first missing file and says how many names are present, and ValueError for

@@ -10,7 +10,7 @@ Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 2.1, 3.1 and 3.3.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -28,7 +28,6 @@ VOID = 255
 VOIDS = ("filled", "masked")
 BANDS = {"periodic": "periodic", "mirrored": "band"}  # the kind of weak label that a boundary's band limit makes
 COUNTS = ("pred", "hit", "pred_all", "hit_all", "edge", "edge_hit")
-MASKED = ("pred", "hit", "truth")
 TRUTHS = ("truth", "truth_all", "edge_truth")
 
 
@@ -70,13 +69,13 @@ def measure(label: np.ndarray, num_classes: int, plan: Plan) -> dict[str, np.nda
     """Return the numbers of one framed label map (size, size), 255 = void; None where every pixel is void.
 
     `counts` (V, 6, C): pixels of each of `Plan.variants`, in the order of COUNTS: predicted and hit, over labelled and
-    over all pixels, then in the boundary region; (V, 3, C) in the order of MASKED, where void is masked. `truths`
-    (3, C): TRUTHS. `crossings` (C, 4): `labels.transitions` of the filled map. `rims` (B, C, top + 1): energy of each
-    class plane on the rims up to the largest band limit, as `label_spectra.rim_power`, for each boundary. `bound`
-    (C, L): `laws.tail_bound`, mirrored. `mixed` (blocks,): blocks with more than one class. `void`: share of void.
-    `regions` (C,): whether a class is in the map. `whole` adds `power` (B, Nyquist + 1): `rim_power` of all planes
-    together, and `near` (B, L): the energy beyond each limit that lies within one LRG cell, size/(2 nu_max + 1), of a
-    contour. `coarse` adds what `_coarse` gives.
+    over all pixels, then in the boundary region. `known` (V, C): labelled pixels where the weak label says something
+    (a block of masked void does not). `truths` (3, C): TRUTHS. `crossings` (C, 4): `labels.transitions` of the filled
+    map. `rims` (B, C, top + 1): energy of each class plane on the rims up to the largest band limit, as
+    `label_spectra.rim_power`, for each boundary. `bound` (C, L): `laws.tail_bound`, mirrored. `mixed` (blocks,): blocks
+    with more than one class. `void`: share of void. `regions` (C,): whether a class is in the map. `whole` adds `power`
+    (B, Nyquist + 1): `rim_power` of all planes together, and `near` (B, L): the energy beyond each limit that lies
+    within one LRG cell, size/(2 nu_max + 1), of a contour. `coarse` adds what `_coarse` gives.
     Raises ValueError for a class outside 0 .. C-1.
     """
     label = np.asarray(label)
@@ -97,28 +96,26 @@ def measure(label: np.ndarray, num_classes: int, plan: Plan) -> dict[str, np.nda
     classes = np.flatnonzero(present).astype(np.uint8)
     planes = np.stack([seen == c for c in classes])
     scorer = _Scorer(seen, void, num_classes, plan)
-    out = {"truths": scorer.truths().astype(np.int32), "crossings": crossings.astype(np.int32),
+    out = {"truths": scorer.truths.astype(np.int32), "crossings": crossings.astype(np.int32),
            "void": np.array(void.mean()), "regions": present.astype(np.int32)}  # fmt: skip
     bands = [_bands(planes, classes, num_classes, seen, boundary, scorer, plan) for boundary in plan.boundaries]
     rows = [row for band in bands for row in band.pop("counts")]
     out |= {key: np.stack([band[key] for band in bands]) for key in bands[0]}
-    rows += _blocks(planes, classes, seen, scorer, plan, out)
-    out["counts"] = np.stack(rows).astype(np.int32)
+    rows += _blocks(classes, seen, scorer, plan, out)
+    scored = np.stack(rows).astype(np.int32)
+    out |= {"counts": scored[:, : len(COUNTS)], "known": scored[:, len(COUNTS)]}
     if plan.void == "filled":
-        out["bound"] = _bound(crossings, scorer.truths()[1], plan).astype(np.float32)
+        out["bound"] = _bound(crossings, scorer.truths[1], plan).astype(np.float32)
     for nu in plan.coarse:
         out |= {f"{key}_{nu}": value for key, value in _coarse(filled, void, num_classes, nu).items()}
     return out
 
 
-def class_scores(numbers: dict[str, np.ndarray], plan: Plan) -> np.ndarray:
-    """Return pixels hit, labelled and predicted of every variant, void left out, (..., V, C, 3)."""
-    counts = numbers["counts"]
-    if plan.void == "masked":
-        pred, hit, truth = (counts[..., k, :] for k in range(3))
-    else:
-        pred, hit, truth = counts[..., 0, :], counts[..., 1, :], numbers["truths"][..., None, 0, :]
-    return np.stack([hit, np.broadcast_to(truth, hit.shape), pred], -1)
+def class_scores(numbers: Mapping[str, np.ndarray], *, where: str = "") -> np.ndarray:
+    """Return pixels hit, labelled and predicted of every variant, void left out or ("_all") not, (..., V, C, 3)."""
+    pred, hit = (numbers["counts"][..., COUNTS.index(k + where), :] for k in ("pred", "hit"))
+    truth = np.broadcast_to(numbers["truths"][..., None, 1, :], hit.shape) if where else numbers["known"]
+    return np.stack([hit, truth, pred], -1)
 
 
 class _Scorer:
@@ -129,6 +126,11 @@ class _Scorer:
         self.void = void if void.any() else None
         self.edge = self._edge(seen)
         self.flags = (self.edge.astype(np.uint16) << 3) | (void.astype(np.uint16) << 1)
+        sets = (seen[~void], seen, seen[self.edge])
+        self.truths = np.stack([self._count(x) for x in sets])
+
+    def _count(self, classes: np.ndarray) -> np.ndarray:
+        return np.bincount(classes.ravel(), minlength=256)[: self.num_classes]
 
     def _edge(self, classes: np.ndarray) -> np.ndarray:
         if not self.plan.width:
@@ -137,32 +139,21 @@ class _Scorer:
         near = iou.near_contour(torch.from_numpy(shown), self.plan.width, VOID).numpy()
         return near if self.void is None else near & ~self.void  # void is taken out of both maps first (iou)
 
-    def truths(self) -> np.ndarray:
-        labelled = self.seen if self.void is None else self.seen[~self.void]
-        sets = (labelled, self.seen, self.seen[self.edge])
-        return np.stack([np.bincount(x.ravel(), minlength=256)[: self.num_classes] for x in sets])
-
     def score(self, weak: np.ndarray) -> np.ndarray:
-        """Return COUNTS of one weak label map, (6, C); where void is masked MASKED, (3, C), of what both label."""
-        weak, n = np.ascontiguousarray(weak, dtype=np.uint8), self.num_classes
-        if self.plan.void == "masked":
-            if self.void is not None:
-                known = ~self.void & (weak != VOID)
-                weak, truth = weak[known], self.seen[known]
-            else:
-                truth = self.seen
-            sets = (weak, weak[weak == truth], truth)
-            return np.stack([np.bincount(x.ravel(), minlength=n) for x in sets])
+        """Return COUNTS of one weak label map, and the true labels where it has one too, (7, C)."""
+        weak = np.ascontiguousarray(weak, dtype=np.uint8)
         code = weak.astype(np.uint16) << 4
         code |= self.flags
         code |= (weak == self.seen).astype(np.uint16)
         code |= self._edge(weak).astype(np.uint16) << 2
-        found = np.bincount(code.ravel(), minlength=16 * n).reshape(n, 2, 2, 2, 2)
+        found = np.bincount(code.ravel(), minlength=4096).reshape(256, 2, 2, 2, 2)[: self.num_classes]
         # axes: class, in the truth's boundary, in its own boundary, void, hit
-        labelled = found[:, :, :, 0]
-        edge_hit = labelled[:, 1, 1, 1]
+        labelled, known, silent = found[:, :, :, 0], self.truths[0], weak == VOID
+        if silent.any():
+            known = self._count(self.seen[~(silent | (self.flags & 2 > 0))])
         return np.stack([labelled.sum((1, 2, 3)), labelled[..., 1].sum((1, 2)), found.sum((1, 2, 3, 4)),
-                         found[..., 1].sum((1, 2, 3)), labelled[:, :, 1].sum((1, 2)), edge_hit])  # fmt: skip
+                         found[..., 1].sum((1, 2, 3)), labelled[:, :, 1].sum((1, 2)), labelled[:, 1, 1, 1],
+                         known])  # fmt: skip
 
 
 def _bands(planes, classes, num_classes: int, seen, boundary: str, scorer: _Scorer, plan: Plan) -> dict:
@@ -216,35 +207,23 @@ def _contests(planes: Tensor, coefficients: Tensor, columns: Tensor, plan: Plan)
         yield winner.numpy(), rest
 
 
-def _blocks(planes, classes, seen, scorer: _Scorer, plan: Plan, out: dict) -> list[np.ndarray]:
+def _blocks(classes, seen, scorer: _Scorer, plan: Plan, out: dict) -> list[np.ndarray]:
     """Return the counts of block-wise labels, majority then nearest; `out` gets `mixed`. A block without a label, which
     only masked void leaves, is void."""
     majority, nearest, mixed = [], [], []
-    sums = [plane.cumsum(0, dtype=np.int32).cumsum(1, dtype=np.int32) for plane in planes] if plan.blocks else []
+    place = np.full(256, len(classes))  # that of void too, where it is masked
+    place[classes] = np.arange(len(classes))
     for nu in plan.blocks:
-        (points, cell), (starts, ends) = _cells(plan.size, sp.lrg_size(nu))
-        votes = np.stack([_block_sums(total, starts, ends) for total in sums])
+        n = sp.lrg_size(nu)
+        points, cell = (x.numpy() for x in annotation.cells(plan.size, n))
+        block = (place[seen] * n + cell[:, None]) * n + cell
+        votes = np.bincount(block.ravel(), minlength=(len(classes) + 1) * n * n).reshape(-1, n, n)[: len(classes)]
         mixed.append(int(((votes > 0).sum(0) > 1).sum()))
         winner = np.where(votes.any(0), classes[votes.argmax(0)], np.uint8(VOID))
         majority.append(scorer.score(winner[cell][:, cell]))
         nearest.append(scorer.score(seen[points[cell]][:, points[cell]]))
     out["mixed"] = np.array(mixed, np.int32)
     return majority + nearest
-
-
-@lru_cache(maxsize=32)
-def _cells(size: int, lrg_size: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Return (points, point of each pixel) of `labels.cells`, and the first pixel and the end of each block."""
-    points, cell = (x.numpy() for x in annotation.cells(size, lrg_size))
-    starts = np.searchsorted(cell, np.arange(lrg_size))
-    return (points, cell), (starts, np.append(starts[1:], size))
-
-
-def _block_sums(total: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Return the sums over blocks from the sums over all pixels above and to the left."""
-    padded = np.pad(total, ((1, 0), (1, 0)))
-    rows = padded[ends] - padded[starts]
-    return rows[:, ends] - rows[:, starts]
 
 
 def _bound(crossings: np.ndarray, area: np.ndarray, plan: Plan) -> np.ndarray:

@@ -16,6 +16,7 @@ import torch
 from scipy import fft, ndimage
 from torch import Tensor
 
+from specseg.data._objects import contour_band
 from specseg.spectral import spectrum as sp
 
 LIMITS = (64, 48, 40, 32, 24, 16, 8)  # Table 1's, without 256, which changes nothing
@@ -102,11 +103,7 @@ def contour_distance(label, *, boundary: str = "periodic", reach: int = 64) -> T
     label = np.asarray(label)
     pad = [(min(reach, n),) * 2 for n in label.shape] if boundary == "periodic" else [(0, 0)] * 2
     wide = np.pad(label, pad, mode="wrap")
-    edge = np.zeros(wide.shape, bool)
-    for axis in (0, 1):
-        jump = np.diff(wide, axis=axis) != 0
-        edge |= np.pad(jump, [(0, 1) if a == axis else (0, 0) for a in (0, 1)])
-        edge |= np.pad(jump, [(1, 0) if a == axis else (0, 0) for a in (0, 1)])
+    edge = contour_band(wide, 1)
     if not edge.any():
         return torch.full(label.shape, torch.inf, dtype=torch.float64)
     distance = ndimage.distance_transform_edt(~edge) + 0.5

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from specseg.data import label_spectra, manifests, synthetic
-from specseg.data.label_numbers import COUNTS, Plan, class_scores, measure, stacked
+from specseg.data.label_numbers import Plan, class_scores, measure, stacked
 from specseg.evidence import statistics
 from specseg.spectral import labels as annotation
 from specseg.spectral import spectrum as sp
@@ -38,11 +38,6 @@ def contours(stack: Stack, plan: Plan) -> np.ndarray:
     return annotation.crofton(stack["crossings"]).sum(-1) / 2 / plan.size
 
 
-def _everywhere(stack: Stack) -> np.ndarray:
-    pred, hit = (stack["counts"][..., COUNTS.index(k), :] for k in ("pred_all", "hit_all"))
-    return np.stack([hit, np.broadcast_to(stack["truths"][:, None, 1], hit.shape), pred], -1)
-
-
 def pixel_error(counts: np.ndarray) -> np.ndarray:
     """Return the share of labelled pixels missed, of counts (..., C, 3): hit, labelled, predicted.
 
@@ -63,7 +58,9 @@ def spectra(stack: Stack, groups: Sequence, plan: Plan, *, draws: int = 1000, se
     times, size, n = statistics.resampled(groups, draws, seed), plan.size, len(groups)
     each_rim = _rims(stack, plan)
     all_rims = np.tensordot(times, each_rim, 1)
-    scored = {"": class_scores(stack, plan)} | ({"_everywhere": _everywhere(stack)} if plan.void == "filled" else {})
+    scored = {"": class_scores(stack)}
+    if plan.void == "filled":
+        scored["_everywhere"] = class_scores(stack, where="_all")
     pooled = {end: np.tensordot(times, counts.astype(float), 1) for end, counts in scored.items()}
     near = np.tensordot(times, stack["near"], 1) if plan.whole else None
     classes, rows = stack["truths"].shape[-1], []
@@ -110,7 +107,7 @@ def _limits(plan: Plan) -> Iterator[tuple[int, int, dict[str, object]]]:
 
 def single(stack: Stack, names: Sequence[str], plan: Plan) -> pd.DataFrame:
     """Return the rows of three single maps (first, middle, last), by which a reader with the data checks a record."""
-    rows, rims, counts = [], _rims(stack, plan), class_scores(stack, plan)
+    rows, rims, counts = [], _rims(stack, plan), class_scores(stack)
     for k in sorted({0, len(names) // 2, len(names) - 1}):
         for v, b, limit in _limits(plan):
             at = {"name": names[k], **limit, "n": 1}
@@ -122,7 +119,7 @@ def single(stack: Stack, names: Sequence[str], plan: Plan) -> pd.DataFrame:
 
 def class_iou(stack: Stack, classes: Sequence[str], plan: Plan) -> pd.DataFrame:
     """Return the IoU of each class's band-limited labels with the true ones: which classes a band limit costs."""
-    rows, iou = [], statistics.iou(class_scores(stack, plan).sum(0))
+    rows, iou = [], statistics.iou(class_scores(stack).sum(0))
     for v, _, at in _limits(plan):
         rows += [{**at, "metric": "class_iou", "name": c, "value": float(x), "n": len(stack["void"])}
                  for c, x in zip(classes, iou[v], strict=True) if x == x]  # fmt: skip
@@ -153,8 +150,7 @@ def profile(stack: Stack, groups: Sequence, classes: Sequence[str], plan: Plan, 
     for nu in (nu for nu in TAILS if nu <= plan.size // 2):
         inside = power[:, : nu + 1].sum(1)
         add("tail", np.maximum(power.sum(1) - inside, 0.0) / power.sum(1), nu_max=nu)
-    columns = ["metric", "name", "nu_max", "level", "value", "low", "high", "n"]
-    return pd.DataFrame(table).reindex(columns=columns)
+    return pd.DataFrame(table, columns=["metric", "name", "nu_max", "level", "value", "low", "high", "n"])
 
 
 def coarse(stack: Stack, groups: Sequence, plan: Plan) -> pd.DataFrame:
@@ -163,7 +159,7 @@ def coarse(stack: Stack, groups: Sequence, plan: Plan) -> pd.DataFrame:
     Kinds: block_majority, block_nearest, polygon_true against the true labels; polygon_block, polygons against blocks
     by majority; "no contour", a map of the commonest class alone.
     """
-    draws, out, counts = statistics.weights(groups), [], class_scores(stack, plan)
+    draws, out, counts = statistics.weights(groups), [], class_scores(stack)
     for nu in plan.coarse:
         shared = {"nu_max": nu, "n": len(groups)}
         own = {f"block_{k}": counts[:, plan.variants.index((k, nu))] for k in ("majority", "nearest")}
@@ -194,7 +190,7 @@ def rules(stack: Stack, plan: Plan) -> dict[str, np.ndarray]:
     `counts` (rules, sizes, n, C, 3) of RULES' weak labels; `density` (n,): contour length in frame sides; `beyond`
     (sizes, n): share of label energy (nu != 0) above each band, periodic; `kinds` and `lrg_sizes` name the axes.
     """
-    counts, places = class_scores(stack, plan), plan.variants
+    counts, places = class_scores(stack), plan.variants
     found = [np.stack([counts[:, places.index((kind, nu))] for nu in plan.band]) for kind in RULES.values()]
     rims = _rims(stack, plan)[:, plan.boundaries.index("periodic"), 1:]
     varying = rims.sum(1)
@@ -229,15 +225,10 @@ def profile_plan(size: int) -> Plan:
 def scenes(regime: str, seeds: Sequence[int], size: int, dose: float = 1.0, **options) -> pd.DataFrame:
     """Return the `profile` of synthetic scenes. Raises ValueError where none has a pixel that is not void."""
     classes, plan = synthetic.CLASSES[regime], profile_plan(size)
-    found = [measure(synthetic.scene(regime, seed, size, dose=dose).label, len(classes), plan) for seed in seeds]
-    kept = [seed for one, seed in zip(found, seeds, strict=True) if one is not None]
-    table = profile(stacked([one for one in found if one is not None]), kept, classes, plan, **options)
+    found = {k: measure(synthetic.scene(regime, k, size, dose=dose).label, len(classes), plan) for k in seeds}
+    kept = [seed for seed, one in found.items() if one is not None]
+    table = profile(stacked([found[seed] for seed in kept]), kept, classes, plan, **options)
     return table.assign(dataset=regime, split="val")
-
-
-def val_seeds(count: int) -> range:
-    """Return the seeds of the first val scenes."""
-    return range(synthetic.SPLIT_SEEDS["val"], synthetic.SPLIT_SEEDS["val"] + count)
 
 
 def dosed(regime: str, count: int, size: int, doses: Sequence[float] = synthetic.DOSES) -> pd.DataFrame:

@@ -83,9 +83,6 @@ class DataSet(ABC):
     def __iter__(self) -> Iterator[Sample]:
         return (self[i] for i in range(len(self)))
 
-    def __repr__(self) -> str:
-        return f"<{self.name}/{self.split}: {self.coverage}, {self.num_classes} classes>"
-
 
 class Subset(DataSet):
     """Some pictures of a split, by their numbers there; `words` follow the split's name."""
@@ -131,11 +128,11 @@ class Windows(DataSet):
         return np.ascontiguousarray(self._last[what][1][y : y + self.size, x : x + self.size])
 
 
-class Decoded(DataSet):
+class Decoded(Subset):
     """A split whose pictures and label maps are decoded once and kept, labels as bytes: for many epochs."""
 
     def __init__(self, inner: DataSet) -> None:
-        super().__init__(inner.name, inner.split, inner.ids, inner.listed, inner.classes, inner.palette)
+        super().__init__(inner, range(len(inner)))
         self._images = [inner.image(i) for i in range(len(inner))]
         self._labels = [inner.label(i).astype(np.uint8) for i in range(len(inner))]
 

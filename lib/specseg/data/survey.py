@@ -15,7 +15,7 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import connection
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ import numpy as np
 from specseg.evidence import provenance
 
 CHUNK = 16
-AHEAD = 4  # chunks handed out per worker: enough to keep it busy, few enough to stop soon
 
 
 class BadFile(ValueError):
@@ -38,16 +37,9 @@ class BadFile(ValueError):
 Work = Callable[[Any, Any], dict[str, np.ndarray] | None]
 
 
-def run(
-    items: Sequence[Any],
-    folder: Path,
-    work: Work,
-    context: Any,
-    *,
-    workers: int = 1,
-    keep_going: bool = False,
-    advance: Callable[[int], object] = lambda n: None,
-) -> Iterator[tuple[dict[str, np.ndarray], list[str], list[dict[str, str]]]]:
+def run(items: Sequence[Any], folder: Path, work: Work, context: Any, *, workers: int = 1, keep_going: bool = False,
+        advance: Callable[[int], object] = lambda n: None,
+        ) -> Iterator[tuple[dict[str, np.ndarray], list[str], list[dict[str, str]]]]:  # fmt: skip
     """Yield (numbers stacked over maps, their names, bad files) of each chunk, in order.
 
     An item is one map: its `name`, and its `key`, plain values that differ once its numbers would.
@@ -57,7 +49,7 @@ def run(
     """
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [(folder / f"{k // CHUNK:05d}.npz", list(items[k : k + CHUNK])) for k in range(0, len(items), CHUNK)]
-    for file, part in _ready(jobs, work, context, workers, keep_going):
+    for file, part in _ready(jobs, work, context, workers):
         found = _read(file, part)
         if found is None:
             raise RuntimeError(f"{file}: another program changed this file while it was in use")
@@ -68,26 +60,22 @@ def run(
         yield numbers, names, bad
 
 
-def _ready(jobs: list, work: Work, context: Any, workers: int, keep_going: bool) -> Iterator[tuple[Path, list]]:
+def _ready(jobs: list, work: Work, context: Any, workers: int) -> Iterator[tuple[Path, list]]:
     """Yield the jobs in order, each once its file is on disk."""
     todo = {file for file, part in jobs if _read(file, part, only_state=True) is None}
     if workers <= 1 or len(todo) <= 1:
         _one_thread()
         for file, part in jobs:
             if file in todo:
-                chunk(file, part, work, context, keep_going)
+                chunk(file, part, work, context)
             yield file, part
         return
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(todo)), mp_context=spawn, initializer=_start_worker) as pool:
-        running: dict[Path, Future] = {}
-        waiting = [job for job in jobs if job[0] in todo]
+        running = {job[0]: pool.submit(chunk, *job, work, context) for job in jobs if job[0] in todo}
         try:
             for file, part in jobs:
-                while waiting and len(running) < AHEAD * workers:
-                    job = waiting.pop(0)
-                    running[job[0]] = pool.submit(chunk, *job, work, context, keep_going)
-                if file in running:
+                if file in todo:
                     running.pop(file).result()
                 yield file, part
         finally:
@@ -113,15 +101,13 @@ def _start_worker() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def chunk(file: Path, items: Sequence[Any], work: Work, context: Any, keep_going: bool) -> None:
-    """Measure some maps and write their numbers to `file`, whole or not at all. Raises BadFile unless `keep_going`."""
+def chunk(file: Path, items: Sequence[Any], work: Work, context: Any) -> None:
+    """Measure some maps and write their numbers, and which files are bad, to `file`, whole or not at all."""
     found, names, bad = [], [], []
     for item in items:
         try:
             one = work(context, item)
         except BadFile as err:
-            if not keep_going:
-                raise
             bad.append({"file": item.name, "reason": str(err)})
             continue
         if one is not None:

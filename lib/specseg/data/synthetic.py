@@ -9,33 +9,25 @@ from __future__ import annotations
 
 import numpy as np
 
+from specseg.data import manifests
 from specseg.data._canvas import Canvas, Stream, value_noise
 from specseg.data._objects import OBJECT_CLASSES, objects
-from specseg.data._streets import SEEN, SHOWN, STREET_CLASSES, streets
+from specseg.data._streets import SEEN, STREET_CLASSES, streets
 from specseg.data._texture import Things, class_looks, paint
 from specseg.data.samples import VOID, DataSet, Sample
 
 VERSION = 1
-# Each class of land cover: its name, its colour from above, its colour in a drawn label map.
-LANDCOVER_CLASSES, _ABOVE, _LAND = zip(
-    ("urban", (150, 140, 138), (0, 255, 255)),
-    ("agriculture", (166, 168, 88), (255, 255, 0)),
-    ("rangeland", (128, 138, 76), (255, 0, 255)),
-    ("forest", (44, 78, 44), (0, 255, 0)),
-    ("water", (48, 74, 104), (0, 0, 255)),
-    ("barren", (176, 152, 118), (255, 255, 255)),
-    ("unknown", (96, 96, 96), (0, 0, 0)),
-    strict=True,
-)
+LANDCOVER_CLASSES = ("urban", "agriculture", "rangeland", "forest", "water", "barren", "unknown")
 CLASSES = {"objects": OBJECT_CLASSES, "landcover": LANDCOVER_CLASSES, "streets": STREET_CLASSES}
 REGIMES = tuple(CLASSES)
 # Twelve doses of contour density in equal ratios from half to four times the regime's own.
 DOSES = (0.5, 0.604, 0.73, 0.882, 1.065, 1.287, 1.555, 1.879, 2.27, 2.742, 3.313, 4.0)
 SPLIT_SEEDS = {"train": 0, "val": 1_000_000, "test": 2_000_000}
-# Colours that the classes have from a car and from above; the classes of "objects" have drawn ones.
+# Colours that the classes have from above and from a car; the classes of "objects" have drawn ones.
+_ABOVE = ((150, 140, 138), (166, 168, 88), (128, 138, 76), (44, 78, 44), (48, 74, 104), (176, 152, 118), (96, 96, 96))
 _SEEN = {"objects": None, "landcover": _ABOVE, "streets": SEEN}
-_SHOWN = {"landcover": _LAND, "streets": SHOWN}
 _LOOKS = {name: class_looks(k, len(classes), _SEEN[name]) for k, (name, classes) in enumerate(CLASSES.items())}
+_SHOWN = {"objects": "voc2012", "landcover": "deepglobe", "streets": "cityscapes"}  # the sets that they stand for
 
 
 def scene(regime: str, seed: int, size: int = 513, *, dose: float = 1.0, void: bool = True) -> Sample:
@@ -124,24 +116,5 @@ class Synthetic(DataSet):
 
 
 def palette(regime: str) -> np.ndarray:
-    """Return the colours in which a regime's label maps are shown, uint8 (C, 3).
-
-    They are the palettes of the sets that the regimes stand for: PASCAL VOC, DeepGlobe, Cityscapes.
-    """
-    if regime == "objects":
-        return voc_palette(len(OBJECT_CLASSES))
-    return np.asarray(_SHOWN[regime], np.uint8)
-
-
-def voc_palette(count: int) -> np.ndarray:
-    """Return PASCAL VOC's colour map: the bits of a class number dealt to red, green and blue, highest bit first.
-
-    >>> voc_palette(3).tolist()
-    [[0, 0, 0], [128, 0, 0], [0, 128, 0]]
-    """
-    index = np.arange(count)[:, None] * np.ones((1, 3), np.int64)
-    color = np.zeros((count, 3), np.int64)
-    for bit in range(8):
-        color |= ((index >> np.arange(3)) & 1) << (7 - bit)
-        index >>= 3
-    return color.astype(np.uint8)
+    """Return the colours in which a regime's label maps are shown, uint8 (C, 3): those of the set it stands for."""
+    return np.array(manifests.load(_SHOWN[regime]).labels.palette, np.uint8)

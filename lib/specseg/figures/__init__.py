@@ -25,24 +25,23 @@ COLORS = {
     "grey": "#7F7F7F",
 }
 CYCLE = [COLORS[c] for c in ("blue", "red", "green", "purple", "orange", "sky", "black")]
-_SETS = {
-    "pascal": ("PASCAL", "blue"),
-    "voc2012": ("PASCAL VOC 2012", "blue"),
-    "deepglobe": ("DeepGlobe", "green"),
-    "dubai": ("Dubai land cover", "green"),
-    "cityscapes": ("Cityscapes", "red"),
-    "cityscapes_512x256": ("Cityscapes, 512 × 256", "red"),
-    "camvid": ("CamVid", "red"),
-    "synthetic": ("synthetic", "grey"),
-}
-DATASET_NAMES = {key: name for key, (name, _) in _SETS.items()}
-DATASET_COLORS = {key: COLORS[color] for key, (_, color) in _SETS.items()}
 KIND_COLORS = {"objects": COLORS["blue"], "land cover": COLORS["green"], "streets": COLORS["red"]}
-REGIME_COLORS = {kind.replace(" ", ""): color for kind, color in KIND_COLORS.items()}
-MODEL_MARKERS = {"deeplabv3plus": "o", "dan": "s"}
+KIND_MARKERS = {"objects": "o", "land cover": "^", "streets": "s"}
 MODEL_NAMES = {"deeplabv3plus": "DeepLab v3+", "dan": "DAN"}
-REGIME_NAMES = {kind.replace(" ", ""): f"{kind} (synthetic)" for kind in KIND_COLORS}
-SET_COLORS, SET_NAMES = {**DATASET_COLORS, **REGIME_COLORS}, {**DATASET_NAMES, **REGIME_NAMES}
+REGIMES = {kind.replace(" ", ""): kind for kind in KIND_COLORS}  # of synthetic scenes
+_SETS = {
+    "pascal": ("PASCAL", "objects"),
+    "voc2012": ("PASCAL VOC 2012", "objects"),
+    "deepglobe": ("DeepGlobe", "land cover"),
+    "dubai": ("Dubai land cover", "land cover"),
+    "cityscapes": ("Cityscapes", "streets"),
+    "cityscapes_512x256": ("Cityscapes, 512 × 256", "streets"),
+    "camvid": ("CamVid", "streets"),
+    **{regime: (f"{kind} (synthetic)", kind) for regime, kind in REGIMES.items()},
+}
+SET_NAMES = {"synthetic": "synthetic", **{key: name for key, (name, _) in _SETS.items()}}
+SET_COLORS = {key: KIND_COLORS[kind] for key, (_, kind) in _SETS.items()}
+PERCENT = {"tickvals": [1e-4, 1e-3, 0.01, 0.1, 1], "ticktext": ["0.01 %", "0.1 %", "1 %", "10 %", "100 %"]}
 READABLE = 9.2  # pixels: the least height of letters on any screen, with a little for rounding
 STYLE: dict[str, Any] = {
     "figure.dpi": 110,
@@ -86,42 +85,24 @@ def subplots(rows: int = 1, cols: int = 1, *, size: tuple[float, float], **kwarg
         return plt.subplots(rows, cols, figsize=size, **kwargs)
 
 
-def stacked(titles: Iterable[str], height: float, below: float = 0.9, **shared):
-    """Return a figure of panels of a height below one another, each under its title, and the panels.
-
-    `below` is the room for what stands under them.
-    """
-    titles = list(titles)
-    fig, axes = subplots(len(titles), 1, size=(4.9, height * len(titles) + below), squeeze=False, **shared)
-    for ax, title in zip(axes[:, 0], titles, strict=True):
-        ax.set_title(title)
-    return fig, list(axes[:, 0])
+def network_look(kind: str, model: str, label: str = "") -> dict[str, Any]:
+    """Return what matplotlib is told of a network: kind of scene by colour and marker, model by line and filling."""
+    color, dan = KIND_COLORS[kind], model == "dan"
+    return {"color": color, "marker": KIND_MARKERS[kind], "ms": 4, "ls": (0, (4, 1.5)) if dan else "-",
+            "mfc": "white" if dan else color, "label": label or f"{kind}, {MODEL_NAMES.get(model, model)}"}  # fmt: skip
 
 
-def plain_ticks(ax, values) -> None:
-    """Make the x axis logarithmic, with the given values as plain numbers and no other ticks."""
-    from matplotlib.ticker import NullLocator
-
-    ax.set_xscale("log")
-    ax.set_xticks(list(values), [f"{v:g}" for v in values])
-    ax.xaxis.set_minor_locator(NullLocator())
-
-
-def curves(ax, x, rows, looks: Mapping[str, tuple[str, str, str]], **style) -> None:
-    """Draw columns of a table over x; `looks` are column -> (label, name of a colour, matplotlib's line and marker)."""
-    for column, (label, color, form) in looks.items():
-        ax.plot(x, rows[column], form, **{"color": COLORS[color], "label": label, "ms": 3, **style})
-
-
-def legend_below(fig, axes: Iterable, columns: int = 2, **style) -> None:
-    """Put one legend for all axes under the figure, every name once."""
+def legend_below(fig, axes: Iterable, columns: int = 2) -> None:
+    """Put one legend for all axes under the figure, every name once, and make room for it."""
     found: dict[str, Any] = {}
     for ax in axes:
         for handle, name in zip(*ax.get_legend_handles_labels(), strict=True):
             found.setdefault(name, handle)
     if max(map(len, found), default=0) > 27:  # two of them are wider than a phone
         columns = 1
-    fig.legend(found.values(), found.keys(), loc="outside lower center", ncols=columns, **style)
+    width, height = fig.get_size_inches()
+    fig.set_size_inches(width, height + 0.21 * -(-len(found) // columns))
+    fig.legend(found.values(), found.keys(), loc="outside lower center", ncols=columns)
 
 
 def painted(label, palette, void: Sequence[int] = (255, 255, 255)) -> np.ndarray:
@@ -145,6 +126,21 @@ def picture(ax, image: np.ndarray, title: str = "", **look):
     ax.set(title=title, xticks=[], yticks=[])
     ax.grid(False)
     return ax.imshow(image, **{"interpolation": "nearest", **look})
+
+
+def mosaic(rows: Mapping[str, Mapping[str, np.ndarray]]):
+    """Draw pictures in rows, each row with its name at the left and the columns' names above."""
+    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+    side = 4.7 / len(columns)
+    fig, axes = subplots(len(rows), len(columns), size=(4.9, side * len(rows) + 0.3), squeeze=False)
+    for line, (name, row) in zip(axes, rows.items(), strict=True):
+        for ax, column in zip(line, columns, strict=True):
+            if column in row:
+                picture(ax, row[column], column if name == next(iter(rows)) else "")
+            else:
+                ax.set_axis_off()
+        line[0].set_ylabel(name)
+    return fig
 
 
 def sheet(pictures: Mapping[str, np.ndarray], columns: int):

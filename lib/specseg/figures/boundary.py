@@ -5,10 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from specseg import figures
-from specseg.figures import COLORS, curves, plain_ticks
+from specseg.figures import COLORS
+from specseg.figures.plots import curves, groups, line, plot
 
 OCTAVES = (4, 8, 16, 32, 64, 128, 256)
+NU_MAX = r"$\nu_{max}$ [cycles per frame of 513 px]"
+
+
+def _law_and_dots(rows: pd.DataFrame, by: str, law: str, found: str, form: str):
+    """Return the law of each group as a line and every fourth number that was found as a dot, over nu_max."""
+    dots = rows[rows.groupby(by).cumcount() % 4 == 0]
+    return [*groups(rows, by, "nu_max", law, form), *groups(dots, by, "nu_max", found, "_{}", fmt="o")]
 
 
 def energy_above(rows: pd.DataFrame):
@@ -16,17 +23,10 @@ def energy_above(rows: pd.DataFrame):
 
     Lines are the law, above + difference; every fourth nu_max has the FFT's dot.
     """
-    fig, ax = figures.subplots(size=(4.8, 3.8))
-    for (width, part), color in zip(rows.groupby("width"), figures.CYCLE, strict=False):
-        ax.plot(part["nu_max"], part["above"] + part["difference"], color=color, label=f"d = {width:g} px")
-        ax.plot(part["nu_max"][::4], part["above"][::4], "o", color=color, ms=4)
-    plain_ticks(ax, OCTAVES)
-    ax.axvline(32, color=COLORS["grey"], lw=0.8, ls=":")
-    ax.axhline(0.5, color=COLORS["grey"], lw=0.8, ls=":")
-    ax.set(ylim=(0, 1), xlabel=r"$\nu_{max}$ [cycles per frame of 513 px]",
-           ylabel="share of the region's energy above")  # fmt: skip
-    fig.legend(title="lines: closed form, dots: FFT", loc="outside lower center", ncols=2)
-    return fig
+    rows = rows.assign(law=rows["above"] + rows["difference"])
+    shown = {"lines: closed form, dots: FFT": _law_and_dots(rows, "width", "law", "above", "d = {:g} px")}
+    return plot(shown, ticks=OCTAVES, at_x=[32], at_y=[0.5], ylim=(0, 1), xlabel=NU_MAX,
+                ylabel="share of the region's energy above")  # fmt: skip
 
 
 def expansion(rows: pd.DataFrame):
@@ -34,27 +34,19 @@ def expansion(rows: pd.DataFrame):
 
     `rows`: columns x, c, form and value (erf, or `spectral.boundary.expansion` in a form); "true" is the broad line.
     """
-    looks = {"true": (COLORS["grey"], "-", 5), "printed": (COLORS["red"], "--", 1.6),
-             "sign mended": (COLORS["orange"], ":", 2.2)}  # fmt: skip
-    xs = rows.assign(term=np.exp(-(rows["c"] ** 2)) * rows["value"]).groupby("x")
-    fig, axes = figures.subplots(2, len(xs), size=(4.8, 4.8), sharex=True, sharey="row", squeeze=False)
-    for (real, imaginary), (x, own) in zip(axes.T, xs, strict=True):
-        for form, part in own.groupby("form", sort=False):
-            color, style, width = looks.get(form, (COLORS["blue"], "-", 1.2))
-            look = {"color": color, "ls": style, "lw": width, "alpha": 0.5 if form == "true" else 1, "label": form}
-            real.plot(part["c"], part["term"].to_numpy().real, **look)
-            imaginary.plot(part["c"], part["term"].to_numpy().imag, **look)
-        only = own[own["form"] == "true"]
-        real.plot(only["c"], np.exp(-(only["c"] ** 2)) * only["value"].iloc[0].real, "-.", color=COLORS["black"], lw=1,
-                  label="Eq. 39")  # fmt: skip
-        for ax in (real, imaginary):
-            ax.axhline(0, color=COLORS["black"], lw=0.6)
-        real.set_title(rf"$\nu\sigma = {x:g}$")
-        imaginary.set_xlabel("C")
-    axes[0, 0].set_ylabel("real part")
-    axes[1, 0].set_ylabel("imaginary part")
-    figures.legend_below(fig, axes[0, :1])
-    return fig
+    looks = {"true": {"color": COLORS["grey"], "lw": 5, "alpha": 0.5}, "printed": {"color": COLORS["red"], "ls": "--"},
+             "sign mended": {"color": COLORS["orange"], "ls": ":", "lw": 2.2},
+             "Eq. 39": {"color": COLORS["black"], "ls": "-.", "lw": 1}}  # fmt: skip
+    true = rows[rows["form"] == "true"]
+    at_zero = {x: part["value"].iloc[0].real for x, part in true.groupby("x")}
+    rows = pd.concat([rows, true.assign(form="Eq. 39", value=true["x"].map(at_zero))])
+    rows["term"] = np.exp(-(rows["c"] ** 2)) * rows["value"]
+    shown = {}
+    for name, part in (("Re", np.real), ("Im", np.imag)):
+        for x, own in rows.assign(term=part(rows["term"].to_numpy())).groupby("x"):
+            shown[rf"{name}, $\nu\sigma = {x:g}$"] = groups(own, "form", "c", "term", lambda form: {
+                "label": form, **looks.get(form, {"color": COLORS["blue"], "lw": 1.2})})  # fmt: skip
+    return plot(shown, columns=len(set(rows["x"])), height=2.1, xlabel="C", ylabel="value of the term", at_y=[0])
 
 
 def reduction(worst: pd.DataFrame):
@@ -62,17 +54,11 @@ def reduction(worst: pd.DataFrame):
 
     Columns unit, width, law, difference (absolute, > 0) and kind, which sets colour and legend.
     """
-    fig, ax = figures.subplots(size=(4.8, 3.8))
-    marks = zip(worst.groupby("kind", sort=False), figures.CYCLE, "osD^", strict=False)
-    for (kind, part), color, marker in marks:
-        ax.plot(part["law"], part["difference"], marker, color=color, ms=6, label=kind)
     ends = np.array([worst["law"].min() / 1.3, worst["law"].max() * 1.3])
-    ax.plot(ends, ends, color=COLORS["black"], lw=1, label=r"$d\,/\,\pi(L-d)$")
-    ax.axhline(0.05, color=COLORS["grey"], lw=0.8, ls=":")
-    ax.set(xscale="log", yscale="log", xlabel=r"$d\,/\,\pi(L-d)$: d band width, L thickness of the object",
-           ylabel="largest difference of two shares")  # fmt: skip
-    ax.legend(loc="upper left")
-    return fig
+    shown = [*groups(worst, "kind", "law", "difference", fmt="o", ms=6),
+             line(ends, ends, label=r"$d\,/\,\pi(L-d)$", lw=1)]  # fmt: skip
+    return plot(shown, log="xy", at_y=[0.05], ylabel="largest difference of two shares",
+                xlabel=r"$d\,/\,\pi(L-d)$: d band width, L thickness of the object")  # fmt: skip
 
 
 def answer(grown: pd.DataFrame, shares: pd.DataFrame, law: pd.DataFrame):
@@ -81,52 +67,32 @@ def answer(grown: pd.DataFrame, shares: pd.DataFrame, law: pd.DataFrame):
     `grown`: one contour (columns shift, nu_max, below, law), lines the law and dots the FFT. `shares`: all contours at
     nu sigma = 1 (columns shift, below); `law` the law for true band and model (columns shift, true, model).
     """
-    fig, axes = figures.subplots(2, 1, size=(4.8, 6.6))
-    for (shift, part), color in zip(grown.groupby("shift"), figures.CYCLE, strict=False):
-        axes[0].plot(part["nu_max"], part["law"], color=color, label=f"moved by {shift:g} px")
-        axes[0].plot(part["nu_max"][::4], part["below"][::4], "o", color=color, ms=4)
-    plain_ticks(axes[0], OCTAVES)
-    axes[0].set(ylim=(0, 1), xlabel=r"$\nu_{max}$ [cycles per frame of 513 px]", ylabel="share of the answer below")
-    axes[0].legend(title="lines: law, dots: FFT", fontsize=9.8, title_fontsize=9.8)
-    curves(
-        axes[1], law["shift"], law, {"model": ("Gaussian model", "black", "--"), "true": ("true band", "black", "-")}
-    )
-    curves(axes[1], shares["shift"], shares, {"below": ("FFT, all contours", "purple", "o")}, ms=4, alpha=0.6)
-    axes[1].axhline(0.1, color=COLORS["grey"], lw=0.8, ls=":")
-    axes[1].set(ylim=(0, 0.75), xlabel="shift of the edge [px]", ylabel=r"share below $\nu\sigma = 1$")
-    axes[1].legend(fontsize=9.8, loc="upper left")
+    below = _law_and_dots(grown, "shift", "law", "below", "moved by {:g} px")
+    at_one = [*curves(law, "shift", {"model": ("Gaussian model", "black", "--"), "true": ("true band", "black", "-")}),
+              *curves(shares, "shift", {"below": ("FFT, all contours", "purple", "o")}, alpha=0.6)]  # fmt: skip
+    fig = plot({"lines: law, dots: FFT": below, r"at $\nu\sigma = 1$": at_one}, share="", ylim=(0, 1),
+               xlabel=[NU_MAX, "shift of the edge [px]"], ylabel="share of the answer below")  # fmt: skip
+    fig.axes[0].set_xscale("log", base=2)
+    fig.axes[0].set_xticks(OCTAVES, [str(n) for n in OCTAVES])
+    fig.axes[1].axhline(0.1, color=COLORS["grey"], lw=0.8, ls=":")
     return fig
 
 
 def bands(t: np.ndarray, true: np.ndarray, model: np.ndarray, width: float):
     """Draw the true inner band of one edge and the Gaussian of Eq. 35 that is nearest to it, t in units of d."""
-    fig, ax = figures.subplots(size=(4.8, 3.2))
-    ax.fill_between(t, true, step="mid", color=COLORS["sky"], alpha=0.6, label="true strip $B_d \\cap B$ (Eq. 33)")
-    ax.plot(t, model, color=COLORS["red"], label=f"nearest Gaussian of Eq. 35, $\\sigma$ = {width:.2f} d")
-    ax.axvline(0, color=COLORS["black"], lw=0.8)
-    ax.annotate("outside  ", (0, 1.05), ha="right", fontsize=9.8)
-    ax.annotate("  inside the object", (0, 1.05), ha="left", fontsize=9.8)
-    ax.set(xlabel="distance from the contour, in strip widths d", ylim=(0, 1.2), ylabel="weight")
-    fig.legend(loc="outside lower center")
-    return fig
+    shown = [line(t, true, "sky", label="true strip $B_d \\cap B$ (Eq. 33)", drawstyle="steps-mid", lw=2.5),
+             line(t, model, "red", label=f"nearest Gaussian of Eq. 35, $\\sigma$ = {width:.2f} d")]  # fmt: skip
+    return plot({"outside  |  inside the object": shown}, at_x=[0], ylim=(0, 1.2), ylabel="weight", legend=1,
+                xlabel="distance from the contour, in strip widths d")  # fmt: skip
 
 
 def built_up(rows: pd.DataFrame):
     """Draw one pair's overlap against nu sigma, exact and Eq. 39 (columns c, x, exact, approximate)."""
-    fig, axes = figures.subplots(2, 1, size=(4.8, 6.2))
-    for (c, part), color in zip(rows.groupby("c"), figures.CYCLE, strict=False):
-        axes[0].plot(part["x"], part["exact"], color=color, label=f"C = {c:g}")
-        axes[0].plot(part["x"], part["approximate"], "--", color=color)
-    axes[0].axhline(0, color=COLORS["black"], lw=0.6)
-    axes[0].set(xlabel=r"$\nu_{max}\,\sigma$", ylabel="overlap kept (1: matched pair)")
-    axes[0].legend(title="lines: Eq. 38 mended\ndashes: Eq. 39", fontsize=9.8, title_fontsize=9.8, loc="center right",
-                   bbox_to_anchor=(1.0, 0.66))  # fmt: skip
-    x = rows.drop_duplicates("x").sort_values("x")
-    curves(axes[1], x["x"], x, {"matched": ("overlap itself", "blue", "-"),
-                                "sensitivity": ("its answer to a shift", "red", "-")})  # fmt: skip
-    axes[1].set(xlabel=r"$\nu_{max}\,\sigma$", ylabel="share below")
-    axes[1].legend(fontsize=9.8)
-    return fig
+    pair = [*groups(rows, "c", "x", "exact", "C = {:g}"), *groups(rows, "c", "x", "approximate", "_{}", ls="--")]
+    looks = {"matched": ("overlap itself", "black", "-"), "sensitivity": ("its answer to a shift", "grey", "-")}
+    matched = curves(rows.drop_duplicates("x").sort_values("x"), "x", looks)
+    return plot({"lines: Eq. 38 mended, dashes: Eq. 39": pair, "a matched pair": matched}, at_y=[0],
+                xlabel=r"$\nu_{max}\,\sigma$", ylabel=["overlap kept (1: matched pair)", "share below"])  # fmt: skip
 
 
 def error_map(x: np.ndarray, c: np.ndarray, error: np.ndarray, region: np.ndarray):

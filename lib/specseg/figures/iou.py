@@ -7,10 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from specseg import figures
-from specseg.figures import COLORS, curves, plain_ticks
-from specseg.figures.cross_entropy import legend_under
+from specseg.figures import COLORS
+from specseg.figures.plots import curves, groups, line, plain_ticks, plot
 from specseg.spectral import iou as metrics
+
+NU_MAX = r"$\nu_{max}$ [cycles per frame]"
 
 
 def drop_law(rows: pd.DataFrame):
@@ -18,22 +19,19 @@ def drop_law(rows: pd.DataFrame):
 
     `rows` as `iou_laws.drop_rows`.
     """
-    fig, axes = figures.subplots(2, 1, size=(4.8, 7.6))
     r = np.linspace(0, 1, 101)
-    for q, color in zip((0.2, 0.5, 0.8, 1.0), figures.CYCLE, strict=False):
-        axes[0].plot(r, metrics.drop_from_overlap_loss(q, r), color=color, label=f"IoU before: {q:g}")
-    axes[0].plot(r, r, ":", color=COLORS["grey"], label="drop = r")
-    axes[0].set(xlabel="share r of the overlap lost", ylabel="relative IoU-drop", title="Eq. 29, exact")
-    axes[0].legend()
-    shown = rows[rows["rce"] > 0]
-    curves(axes[1], shown["nu_max"], shown.clip(lower=1e-4), {
+    law = [line(r, metrics.drop_from_overlap_loss(q, r), color, label=f"IoU before: {q:g}")
+           for q, color in zip((0.2, 0.5, 0.8, 1.0), ("sky", "purple", "orange", "yellow"), strict=True)]  # fmt: skip
+    measured = rows[rows["rce"] > 0]
+    found = curves(measured.clip(lower=1e-4), measured["nu_max"], {
         "printed": ("Eq. 32 as printed", "red", "v-"), "rce": (r"$R_{ce}$ itself", "blue", "o-"),
         "eq29": ("Eq. 29, overlap cut to the band", "green", "s-"),
         "soft": ("measured, soft IoU", "grey", "x--"), "hard": ("measured, mIoU", "black", "D-")})  # fmt: skip
-    axes[1].set(yscale="log", xlabel=r"$\nu_{max}$ [cycles per frame]", ylabel="relative drop",
-                title="a trained network, mean over classes")  # fmt: skip
-    plain_ticks(axes[1], sorted(shown["nu_max"].unique()))
-    legend_under(axes[1], 2)
+    law.append(line(r, r, "grey", ":", "drop = r"))
+    fig = plot({"Eq. 29, exact": law, "a trained network, mean over classes": found}, share="", height=3.0, legend=1,
+               xlabel=["share r of the overlap lost", NU_MAX], ylabel="relative IoU-drop")  # fmt: skip
+    fig.axes[1].set_yscale("log")
+    plain_ticks(fig.axes[1], sorted(measured["nu_max"].unique()))
     return fig
 
 
@@ -43,41 +41,37 @@ def expansion(loss: pd.DataFrame, typical: float, polynomial: Callable):
     `loss`: columns s, terms, log (log S), partial (its polynomial) and relative (the share of the loss left out), with
     S of the trained network's loss marked at `typical`; `polynomial` of IoU: a function of (missed, added, terms).
     """
-    fig, axes = figures.subplots(3, 1, size=(4.8, 8.6))
-    for (n, part), color in zip(loss.groupby("terms"), figures.CYCLE, strict=False):
-        name = "1 term, S - 1 (Eq. 26)" if n == 1 else f"{n} terms"
-        axes[0].plot(part["s"], part["partial"], "--", color=color, label=name)
-        axes[1].plot(part["s"], part["relative"], color=color, label=f"{n} term{'s' * (n > 1)}")
-    axes[0].plot(part["s"], part["log"], color=COLORS["black"], label="log S")
-    axes[0].set(ylabel="log S", xlabel="probability S of the true class")
-    axes[1].axvline(typical, color=COLORS["grey"], ls=":", label="where a trained network's loss is")
-    axes[1].set(xlabel="probability S of the true class", ylabel="share of -log S left out", ylim=(0, 1))
     added = np.linspace(0, 1.5, 151)
-    for n, color in zip(loss["terms"].unique().tolist(), figures.CYCLE, strict=False):
-        partial = polynomial(added / 2, added, n)
-        axes[2].plot(added, partial, "--", color=color, label=f"{n} term{'s' * (n > 1)}")
-    axes[2].plot(added, (1 - added / 2) / (1 + added), color=COLORS["black"], label="IoU")
-    axes[2].set(xlabel=r"$\eta$: class areas added ($\xi = \eta/2$ missed)", ylabel="IoU", ylim=(-0.5, 1.5))
-    for ax in axes:
-        ax.legend(fontsize=9.8, ncols=2)
+    shares = pd.concat([pd.DataFrame({"added": added, "terms": n, "value": polynomial(added / 2, added, n)})
+                        for n in loss["terms"].unique()])  # fmt: skip
+    once, iou = loss.drop_duplicates("s"), (1 - added / 2) / (1 + added)
+    shown = {
+        "log S, black; dashed: its polynomials": [*groups(loss, "terms", "s", "partial", "terms: {}", ls="--"),
+                                                  line(once["s"], once["log"])],
+        "share of -log S left out": groups(loss, "terms", "s", "relative", "terms: {}"),
+        "IoU, black; dashed: its polynomials": [*groups(shares, "terms", "added", "value", "terms: {}", ls="--"),
+                                                line(added, iou)]}  # fmt: skip
+    s = "probability S of the true class"
+    fig = plot(shown, share="", legend=4, xlabel=[s, s, r"$\eta$: class areas added ($\xi = \eta/2$ missed)"],
+               ylabel=["log S", "share", "IoU"])  # fmt: skip
+    fig.axes[1].axvline(typical, color=COLORS["grey"], ls=":")
+    fig.axes[1].set_ylim(0, 1)
+    fig.axes[2].set_ylim(-0.5, 1.5)
     return fig
 
 
 def independence(rows: pd.DataFrame):
     """Draw how the soft drop nears its limit whatever R_ce is (columns as `iou_laws.near_rows`)."""
-    fig, axes = figures.subplots(2, 1, size=(4.8, 7.4))
-    for k, (rate, part) in enumerate(rows.groupby("wanted")):  # rings of growing size, for the points coincide
-        axes[0].plot(part["loss"], part["off"], "o", mfc="none", color=figures.CYCLE[k], ms=4 + 3 * k,
-                     label=rf"$R_{{ce}}$ = {rate:g}")  # fmt: skip
-    near = rows[np.isfinite(rows["bound"])].groupby("scale")[["loss", "bound"]].max()
-    axes[0].plot(near["loss"], near["bound"], "--", color=COLORS["black"], label="proved bound")
-    axes[0].set(xscale="log", yscale="log", xlabel=r"$L_{CE}$", ylabel="distance of the drop from its limit")
-    legend_under(axes[0], 3)
-    for (scale, part), color in zip(rows.groupby("scale"), figures.CYCLE, strict=False):
-        axes[1].plot(part["rce"], part["soft"], "o-", color=color, ms=4, label=f"scale {scale:g}")
-    axes[1].set(xscale="log", xlabel=r"$R_{ce}(\nu_{max})$", ylabel="soft drop (Eq. 29), class mean",
-                ylim=(0, 1.3 * rows["soft"].max()))  # fmt: skip
-    legend_under(axes[1], 3)
+    near = groups(rows, "wanted", "loss", "off", r"$R_{{ce}}$ = {:g}", fmt="o", mfc="none")
+    near = [s._replace(look={**s.look, "ms": 4 + 3 * k}) for k, s in enumerate(near)]  # rings, for the points coincide
+    bound = rows[np.isfinite(rows["bound"])].groupby("scale")[["loss", "bound"]].max()
+    near.append(line(bound["loss"], bound["bound"], fmt="--", label="proved bound"))
+    apart = groups(rows, "scale", "rce", "soft", "scale {:g}", fmt="o-")
+    fig = plot({"the limit": near, "the drop": apart}, share="", height=3.0, log="x", legend=3,
+               xlabel=[r"$L_{CE}$", r"$R_{ce}(\nu_{max})$"],
+               ylabel=["distance of the drop from its limit", "soft drop (Eq. 29), class mean"])  # fmt: skip
+    fig.axes[0].set_yscale("log")
+    fig.axes[1].set_ylim(0, 1.3 * rows["soft"].max())
     return fig
 
 
@@ -86,59 +80,43 @@ def certificate(rows: pd.DataFrame):
 
     Columns nu_max, bound, share, hard (drop of mIoU), scale and rce; the first three do not depend on scale.
     """
-    fig, axes = figures.subplots(2, 1, size=(4.8, 6.6), sharex=True)
-    once = rows[rows["scale"] == rows["scale"].min()]
-    curves(axes[0], once["nu_max"], once, {
-        "bound": ("certificate: may change", "blue", "o-"), "share": ("does change", "black", "D-"),
-        "hard": ("relative drop of mIoU", "green", "s--")}, ms=4)  # fmt: skip
-    axes[0].set(ylabel="share of pixels, or drop", ylim=(0, None), title="the same at every scale")
-    for (scale, part), color in zip(rows.groupby("scale"), figures.CYCLE, strict=False):
-        axes[1].plot(part["nu_max"], part["rce"], "o-", color=color, ms=4, label=f"logits times {scale:g}")
-    axes[1].set(yscale="log", xlabel=r"$\nu_{max}$ [cycles per frame]", ylabel=r"$R_{ce}$")
-    for ax in axes:
-        plain_ticks(ax, sorted(rows["nu_max"].unique()))
-        ax.legend(fontsize=9.8)
+    promised = curves(rows[rows["scale"] == rows["scale"].min()], "nu_max", {
+        "bound": ("certificate: may change", "grey", "o-"), "share": ("does change", "black", "D-"),
+        "hard": ("relative drop of mIoU", "orange", "s--")})  # fmt: skip
+    rates = groups(rows, "scale", "nu_max", "rce", "logits times {:g}", fmt="o-")
+    fig = plot({"the same at every scale": promised, r"$R_{ce}$": rates}, ticks=sorted(rows["nu_max"].unique()),
+               xlabel=NU_MAX, ylabel=["share of pixels, or drop", r"$R_{ce}$"])  # fmt: skip
+    fig.axes[1].set_yscale("log")
     return fig
 
 
 def bounds(rows: pd.DataFrame):
     """Draw soft and hard IoU of each class against their lower bounds (columns as `iou_laws.class_bounds`)."""
-    fig, axes = figures.subplots(2, 1, size=(4.8, 6.4), sharex=True, sharey=True)
-    kinds = {"first": (0, "soft_iou", "first", "orange"), "best": (0, "soft_iou", "second", "blue"),
-             "hard": (1, "hard_iou", "third", "orange")}  # fmt: skip
-    for kind, (panel, score, name, color) in kinds.items():
-        x = rows[kind].clip(lower=-0.2)
-        axes[panel].plot(x, rows[score], "o", ms=3, color=COLORS[color], alpha=0.7, label=f"{name} bound")
-        axes[panel].set(ylabel=score.replace("_iou", " IoU"), ylim=(-0.05, 1.05))
-    for ax in axes:
-        ax.plot([-0.2, 1], [-0.2, 1], color=COLORS["black"], lw=0.8)
-        ax.legend(loc="lower right")
-    axes[1].set_xlabel("lower bound from the losses")
-    return fig
+    rows = rows.assign(**rows[["first", "best", "hard"]].clip(lower=-0.2))
+    looks = {"first": ("soft_iou", "first bound", "orange"), "best": ("soft_iou", "second bound", "blue"),
+             "hard": ("hard_iou", "third bound", "green")}  # fmt: skip
+    shown: dict = {"soft_iou": [line([-0.2, 1], [-0.2, 1], lw=0.8)], "hard_iou": [line([-0.2, 1], [-0.2, 1], lw=0.8)]}
+    for kind, (score, label, color) in looks.items():
+        shown[score] += curves(rows, kind, {score: (label, color, "o")}, ms=3, alpha=0.7)
+    return plot({score.replace("_iou", " IoU"): series for score, series in shown.items()}, share="xy", legend=3,
+                ylim=(-0.05, 1.05), ylabel="IoU", xlabel="lower bound from the losses")  # fmt: skip
 
 
 def block(rows: pd.DataFrame):
     """Draw IoU of the loss's minimiser, its argmax, and the best IoU against the mixed block's fraction."""
-    fig, ax = figures.subplots(size=(4.8, 4.6))
-    curves(ax, rows["fraction"], rows, {
+    shown = curves(rows, "fraction", {
         "best_iou": ("largest IoU the model can have", "black", "-"),
         "argmax_iou": ("argmax of the loss's minimiser", "red", "--"),
         "loss_iou": ("soft IoU of the loss's minimiser", "blue", "-."),
         "threshold": ("threshold q/(1 + q)", "grey", ":")})  # fmt: skip
-    ax.set(xlabel="share of the class in the mixed block", ylabel="IoU", ylim=(0, 1.02))
-    legend_under(ax)
-    return fig
+    return plot(shown, ylim=(0, 1.02), xlabel="share of the class in the mixed block", ylabel="IoU")
 
 
 def shares(rows: pd.DataFrame, nu_max: int):
     """Draw for each class of each regime the share of the overlap in the box, against the class's area (columns as
     `iou_laws.overlap_share`, plus regime)."""
-    fig, ax = figures.subplots(size=(4.8, 4.2))
-    for (regime, part), color in zip(rows.groupby("regime", sort=False), figures.CYCLE, strict=False):
-        ax.plot(part["share"], part["box"], "o", ms=4, color=color, label=regime)
-        ax.plot(part["share"], part["zero"], "x", ms=4, color=color, alpha=0.5)
-    ax.axhline(0.5, color=COLORS["grey"], lw=0.8, ls=":")
-    ax.set(xscale="log", xlabel="area of the class [share of the frame]", ylabel="share of the overlap", ylim=(0, 1.03))
     title = rf"o: $|\nu| \leq$ {nu_max}; x: $\nu = 0$ alone"
-    legend_under(ax, 3, title=title)
-    return fig
+    dots = groups(rows, "regime", "share", "box", fmt="o")
+    crosses = groups(rows, "regime", "share", "zero", "_{}", fmt="x", alpha=0.5)
+    return plot({title: dots + crosses}, height=3.2, log="x", at_y=[0.5], ylim=(0, 1.03), legend=3,
+                xlabel="area of the class [share of the frame]", ylabel="share of the overlap")  # fmt: skip

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
 from specseg import figures
-from specseg.figures import COLORS, REGIME_COLORS, SET_COLORS, SET_NAMES, legend_below, painted, plain_ticks, subplots
+from specseg.figures import COLORS, REGIMES, SET_COLORS, SET_NAMES, painted, subplots
+from specseg.figures.plots import Series, forest, groups, line, plain_ticks, plot
 
 VOID_GREY = (224, 224, 224)
 _RANGE = (16, 32)  # the band limits that the paper recommends
 
 
 def _style(dataset: str) -> dict:
-    synthetic = dataset in REGIME_COLORS
-    return {"color": SET_COLORS[dataset], "ls": "--" if synthetic else "-", "lw": 1.2 if synthetic else 1.8}
-
-
-def _limits(ax, limits: Sequence[int]) -> None:
-    plain_ticks(ax, limits)
-    ax.set_xlabel(r"band limit $\nu_{max}$")
+    synthetic = dataset in REGIMES
+    return {"color": SET_COLORS[dataset], "ls": "--" if synthetic else "-", "lw": 1.2 if synthetic else 1.8,
+            "label": SET_NAMES[dataset]}  # fmt: skip
 
 
 def main_rows(rows: pd.DataFrame, metric: str, boundary: str = "mirrored", **where) -> pd.DataFrame:
@@ -47,99 +45,78 @@ def pick(rows: pd.DataFrame, dataset: str, metric: str, boundary: str = "mirrore
     return found.iloc[0]
 
 
+def _power(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the averaged power of each data set without its mean, in order of frequency."""
+    power = main_rows(rows, "power").sort_values("nu", kind="stable")
+    return power[power["nu"] > 0].astype({"nu": float})
+
+
 def overview(rows: pd.DataFrame) -> Figure:
     """Draw the averaged power of each data set above the mIoU that its band-limited labels keep, with its interval.
 
     Each power is divided by its largest value as in footnote 3, beside a nu^-3 guide.
     """
-    fig, (power, score) = subplots(2, 1, size=(4.8, 5.6))
-    for dataset, part in main_rows(rows, "power").groupby("dataset", sort=False):
-        part = part.sort_values("nu")
-        nu, value = part["nu"].to_numpy(float), part["value"].to_numpy(float)
-        power.loglog(nu[1:], value[1:] / value.max(), label=SET_NAMES[dataset], **_style(dataset))
-    power.loglog([8, 64], [6e-4, 6e-4 / 512], color="black", lw=0.9, ls=":")
-    power.text(24, 4.5e-5, r"$\nu^{-3}$", fontsize=9.8)
-    power.set(xlabel=r"frequency (waves a frame)", ylabel="power / its largest")
-    power.legend(loc="lower left")
-    for dataset, part in main_rows(rows, "miou").groupby("dataset", sort=False):
-        part = part.sort_values("nu_max")
-        nu = part["nu_max"].to_numpy(float)
-        score.plot(nu, part["value"], marker="o", ms=3.5, **_style(dataset))
-        score.fill_between(nu, part["low"], part["high"], color=SET_COLORS[dataset], alpha=0.15, lw=0)
-    _limits(score, (8, 16, 24, 32, 48, 64))
-    for ax in (power, score):
+    largest = main_rows(rows, "power").groupby("dataset")["value"].max()
+    power = _power(rows)
+    power = power.assign(value=power["value"] / power["dataset"].map(largest))
+    kept = main_rows(rows, "miou").sort_values("nu_max", kind="stable").astype({"nu_max": float})
+    fall = line([8, 64], [6e-4, 6e-4 / 512], fmt=":", label=r"falls as $\nu^{-3}$", lw=0.9)
+    shown = {"power of the labels": [*groups(power, "dataset", "nu", look=_style, interval=False), fall],
+             "labels without higher waves; yellow: the paper's 16 to 32": groups(
+                 kept, "dataset", "nu_max", look=_style, marker="o")}  # fmt: skip
+    fig = plot(shown, share="", xlabel=["frequency (waves a frame)", r"band limit $\nu_{max}$"],
+               ylabel=["power / its largest", "mIoU with the true ones"])  # fmt: skip
+    fig.axes[0].set(xscale="log", yscale="log")
+    plain_ticks(fig.axes[1], (8, 16, 24, 32, 48, 64))
+    for ax in fig.axes:
         ax.axvspan(*_RANGE, color=COLORS["yellow"], alpha=0.25, lw=0)
-    middle = float(np.sqrt(np.prod(_RANGE)))
-    score.text(middle, 0.02, "the paper's\n16 to 32", transform=score.get_xaxis_transform(), fontsize=10, ha="center")
-    score.set(ylabel="mIoU of band-limited labels\nwith the true ones", ylim=(None, 1.005))
     return fig
 
 
 def against_record(found: pd.DataFrame, kept: pd.DataFrame) -> Figure:
     """Draw spectra computed on this page over those of the committed records of the same regimes."""
-    groups = found.groupby("dataset", sort=False)
-    fig, axes = figures.stacked([SET_NAMES[name] for name, _ in groups], 2.4, 0.2, sharex=True, sharey=True)
-    for ax, (name, part) in zip(axes, groups, strict=True):
-        record = {"color": "black", "ls": ":", "lw": 1.2, "label": "record"}
-        page = {"color": SET_COLORS[name], "label": "this page"}
-        for rows, style in ((kept[kept["dataset"] == name], record), (part, page)):
-            power = main_rows(rows, "power").sort_values("nu").iloc[1:]
-            ax.loglog(power["nu"].astype(float), power["value"], **style)
-        ax.set_ylabel(r"power $|b(\nu)|^2$")
-        ax.legend(loc="lower left")
-    axes[-1].set_xlabel(r"$\nu$ (cycles per frame)")
-    return fig
+    looks = {"record": {"color": COLORS["black"], "ls": ":", "lw": 1.2}, "this page": {"color": COLORS["blue"]}}
+    both = pd.concat([_power(kept).assign(what="record"), _power(found).assign(what="this page")])
+    shown = {SET_NAMES[name]: groups(both[both["dataset"] == name], "what", "nu", interval=False, look=lambda what: {
+        "label": what, **looks[what]}) for name in dict.fromkeys(found["dataset"])}  # fmt: skip
+    return plot(shown, share="xy", log="xy", xlabel=r"$\nu$ (cycles per frame)", ylabel=r"power $|b(\nu)|^2$")
 
 
 def frames(rows: pd.DataFrame) -> Figure:
     """Draw the energy beyond each band limit: periodic against mirrored, void masked or filled, padded frame."""
-    groups = rows.groupby("dataset", sort=False)
-    fig, axes = figures.stacked([SET_NAMES[name] for name, _ in groups], 2.5, sharex=True, sharey=True)
     variants = {
-        "glued (periodic)": ("periodic", "crop", "masked", {"color": "black", "marker": "o"}),
+        "glued (periodic)": ("periodic", "crop", "masked", {"color": COLORS["black"], "marker": "o"}),
         "mirrored": ("mirrored", "crop", "masked", {"color": COLORS["blue"], "marker": "s"}),
         "mirrored, void filled": ("mirrored", "crop", "filled", {"color": COLORS["sky"], "marker": "^"}),
         "glued, padded frame": ("periodic", "padded", "masked", {"color": COLORS["red"], "marker": "x"}),
     }
-    for ax, (_, own) in zip(axes, groups, strict=True):
-        for label, (boundary, frame, void, style) in variants.items():
+    shown: dict[str, list[Series]] = {}
+    for name, own in rows.groupby("dataset", sort=False):
+        for label, (boundary, frame, void, look) in variants.items():
             part = main_rows(own, "energy_share", boundary, frame=frame, void=void).sort_values("nu_max")
-            ax.plot(part["nu_max"].astype(float), 1 - part["value"], label=label, ms=3.5, lw=1.2, **style)
-        ax.set(yscale="log", ylabel=r"energy beyond $\nu_{max}$")
-    _limits(axes[-1], (8, 16, 32, 64))
-    legend_below(fig, axes[:1])
-    return fig
+            one = Series(part["nu_max"].astype(float), 1 - part["value"], {"label": label, "lw": 1.2, **look})
+            shown.setdefault(SET_NAMES[name], []).append(one)
+    return plot(shown, share="xy", log="y", ticks=(8, 16, 32, 64), xlabel=r"band limit $\nu_{max}$",
+                ylabel=r"energy beyond $\nu_{max}$")  # fmt: skip
 
 
 def residual(label: np.ndarray, low: np.ndarray, distance: np.ndarray, palette: np.ndarray, cell: float) -> Figure:
     """Draw a label map, what lies beyond the band in it (root of the sum of squares over classes), and the contours'
     neighbourhood of one LRG cell (white line)."""
-    fig, every = subplots(2, 2, size=(4.9, 5.2))
-    first, second, third, bar = every.flat
-    figures.picture(first, painted(label, palette, VOID_GREY), "label map B")
-    shown = figures.picture(second, low, r"what lies beyond $\nu_{max}$", cmap="magma", vmin=0)
-    figures.picture(third, low, "within one grid cell", cmap="magma", vmin=0)
-    third.contour(distance, levels=[cell], colors="white", linewidths=0.7)
-    fig.colorbar(shown, ax=bar, location="left", shrink=0.75)
-    bar.set_axis_off()
+    beyond = matplotlib.colormaps["magma"](low / low.max())
+    fig = figures.sheet({"label map B": painted(label, palette, VOID_GREY), r"what lies beyond $\nu_{max}$": beyond,
+                         "within one grid cell": beyond}, 2)  # fmt: skip
+    fig.axes[2].contour(distance, levels=[cell], colors="white", linewidths=0.7)
     return fig
 
 
 def class_costs(rows: pd.DataFrame, nu_max: int) -> Figure:
-    """Draw the IoU that each class keeps at one band limit, one panel of bars a data set, worst class below."""
+    """Draw the IoU that each class keeps at one band limit, one panel a data set, worst class first."""
     part = main_rows(rows, "class_iou")
-    part = part[part["nu_max"] == nu_max]
-    datasets = list(dict.fromkeys(part["dataset"]))
-    counts = [part.loc[part["dataset"] == d, "name"].nunique() for d in datasets]
-    fig, axes = subplots(len(counts), 1, size=(4.9, 0.25 * sum(counts) + 0.6 * len(counts)), height_ratios=counts)
-    for ax, dataset in zip(axes, datasets, strict=True):
-        own = part[part["dataset"] == dataset].sort_values("value")
-        ax.barh(own["name"], own["value"], color=SET_COLORS[dataset], height=0.7)
-        ax.axvline(0.95, color="black", lw=0.9, ls=":")
-        ax.set(title=SET_NAMES[dataset], xlim=(0, 1))
-        ax.grid(axis="y", visible=False)
-    axes[-1].set_xlabel("IoU kept")
-    return fig
+    part = part[part["nu_max"] == nu_max].sort_values("value")
+    shown = {SET_NAMES[name]: groups(part[part["dataset"] == name], "dataset", "value", "name", _style, interval=False)
+             for name in dict.fromkeys(rows["dataset"])}  # fmt: skip
+    return forest(shown, height=0.25, legend=0, at_x=[0.95], xlim=(0, 1.02), xlabel="IoU kept")
 
 
 def explained(plane: np.ndarray, power: np.ndarray, rims: np.ndarray, bins: np.ndarray, nu: int) -> Figure:

@@ -4,37 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator, PercentFormatter
 
-from specseg.figures import COLORS, KIND_COLORS, MODEL_NAMES, legend_below, plain_ticks, stacked, subplots
-from specseg.figures.loss import DOMAIN_NAMES, KIND_MARKERS, beside, color, groups, lines, style, untrained, who
+from specseg.figures import COLORS, KIND_COLORS, MODEL_NAMES
+from specseg.figures.loss import DOMAIN_NAMES, beside, lines, style, who
+from specseg.figures.plots import Series, forest, plot, signed
 
 SHARES = (1.0, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125)
-SIZES = (129, 97, 81, 65, 49, 33, 17)  # the paper's, at these shares
+AXIS = {"ticks": [s for s in SHARES if s != 0.625],  # too near to its neighbour for words
+        "xlabel": "LRG size, share of the grid (1: the paper's 129)", "xlim": (1.12, 0.11)}  # fmt: skip
 METHODS = {"bilinear": "bilinear (main)", "bilinear_half_pixel": "bilinear, half-pixel", "bilinear_antialias":
            "bilinear, antialiased", "fourier": "ideal low pass", "encoder": "encoder feature"}  # fmt: skip
+DROP = "relative mIoU-drop"
 
 
-def _shares(ax) -> None:
-    plain_ticks(ax, [s for s in SHARES if s != 0.625])  # too near to its neighbour for words
-    ax.tick_params(axis="x", labelsize=9.8)
-    ax.set_xlim(1.12, 0.11)
-    ax.set_xlabel("LRG size, share of the grid (1: the paper's 129)")
-
-
-def _drops(axes, *values: pd.Series) -> None:
+def _signed_drops(fig: Figure, *tables: pd.DataFrame) -> Figure:
     """Give panels of drops that share their axis one signed logarithmic scale, wide enough for all values."""
-    low, top = (float(f([f(v) for v in values])) for f in (min, max))
-    axes[0].set_yscale("symlog", linthresh=0.01)
-    axes[0].set_ylim(min(-0.001, 1.3 * low), 1.25 * top)
+    values = pd.concat([rows["value"] for rows in tables])
+    low, top = values.min(), values.max()
     ticks = [t for t in (-0.01, 0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1) if 1.3 * min(low, 0) <= t <= 1.1 * top]
-    axes[0].set_yticks(ticks, [f"{t:.1%}".replace(".0", "") for t in ticks])
-    axes[0].yaxis.set_minor_locator(NullLocator())
-    for ax in axes:
+    signed(fig.axes[0], 0.01, ticks, "{:.1%}")
+    fig.axes[0].set_ylim(min(-0.001, 1.3 * low), 1.25 * top)
+    for ax in fig.axes:
         ax.axhline(0, color=COLORS["black"], lw=0.6)
+    return fig
 
 
 def drops_beside(ours: pd.DataFrame, printed: pd.DataFrame) -> Figure:
@@ -42,11 +36,7 @@ def drops_beside(ours: pd.DataFrame, printed: pd.DataFrame) -> Figure:
 
     Both have domain, kind, model, share, value; ours low and high too. Unpruned networks.
     """
-    panels = {"the paper": printed, "ours": ours}
-    fig, axes = beside(panels, "share", "relative mIoU-drop", sharey=True)
-    _drops(axes, *(rows["value"] for rows in panels.values()))
-    _shares(axes[1])
-    return fig
+    return _signed_drops(beside({"the paper": printed, "ours": ours}, "share", ylabel=DROP, **AXIS), ours, printed)
 
 
 def cost_and_score(ours: pd.DataFrame, printed: pd.DataFrame) -> Figure:
@@ -54,51 +44,39 @@ def cost_and_score(ours: pd.DataFrame, printed: pd.DataFrame) -> Figure:
 
     Both have kind, model, prune_rate, share, cost (relative), miou (relative). Black and dashed: the paper.
     """
-    kinds = [k for k in KIND_COLORS if k in set(printed["kind"])]
-    fig, axes = subplots(len(kinds), 2, size=(4.9, 2.4 * len(kinds) + 0.5), sharex=True, sharey=True)
-    for line, kind in zip(axes, kinds, strict=True):
-        for ax, model in zip(line, MODEL_NAMES, strict=True):
-            for rows, ls, name in ((printed, "--", "paper"), (ours, "-", "ours")):
-                own = rows[(rows["kind"] == kind) & (rows["model"] == model)]
-                for k, (rate, part) in enumerate(own.groupby("prune_rate")):
-                    part, shade = part.sort_values("cost"), color(part) if rows is ours else COLORS["black"]
-                    ax.plot(part["cost"], part["miou"], color=shade, ls=ls, marker=KIND_MARKERS[kind], ms=3, lw=1.2,
-                            label=None if k else name + " (too weak)" * untrained(part))  # fmt: skip
-                    ax.annotate(f"{rate:.0%}", (part["cost"].iloc[-1], part["miou"].iloc[-1]), fontsize=9.8,
-                                color=shade, xytext=(2, 3), textcoords="offset points")  # fmt: skip
-            ax.set_title(f"{kind}, {MODEL_NAMES[model]}", fontsize=9.8)
-        line[0].set_ylabel("mIoU / unpruned")
-        line[0].legend(fontsize=9.8, loc="lower right")
-    for ax in axes[-1]:
-        ax.set_xlabel("FLOPs / full network's")
-    return fig
+    shown: dict[str, list[Series]] = {}
+    for kind in (k for k in KIND_COLORS if k in set(printed["kind"])):
+        for model, name in MODEL_NAMES.items():
+            series = shown.setdefault(f"{kind}, {name}", [])
+            for rows, own in ((printed, {"color": COLORS["black"], "ls": "--", "mfc": "none", "label": "the paper"}),
+                              (ours, {"ls": "-"})):  # fmt: skip
+                part = rows[(rows["kind"] == kind) & (rows["model"] == model)].sort_values("cost")
+                series += [Series(curve["cost"], curve["miou"], {**style(curve), "lw": 1.2, **own})
+                           for _, curve in part.groupby("prune_rate")]  # fmt: skip
+    return plot(shown, columns=2, height=2.4, share="xy", xlabel="FLOPs / full network's", ylabel="mIoU / unpruned")
 
 
 def fpi(found: pd.DataFrame, panels: Sequence[tuple[str, pd.DataFrame]]) -> Figure:
     """Draw Fig. 4: FPI over the LRG size, relative to the full grid's, its minimum marked; one panel a pair of name and
     rows (domain, kind, model, share, fpi of one cost and one pruning rate). `found` sets the range of all panels.
     """
-    fig, axes = stacked([name for name, _ in panels], 2.7, sharex=True)
-    for ax, (_, rows) in zip(axes, panels, strict=True):
-        full = rows[rows["share"] == 1].set_index(["domain", "model"])["fpi"]
-        whole = full.loc[pd.MultiIndex.from_frame(rows[["domain", "model"]])].to_numpy()
-        relative = rows.assign(value=rows["fpi"] / whole)
-        lines(ax, relative, "share", ms=3, lw=1.2)
-        for _, part in groups(relative):
-            best = part.loc[part["value"].idxmin()]
-            ax.plot(best["share"], best["value"], marker="*", ms=13, mec=COLORS["black"], mew=0.7, color=color(part))
+
+    def relative(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+        whole = rows["fpi"].where(rows["share"] == 1).groupby([rows[key] for key in keys]).transform("max")
+        return rows.assign(value=rows["fpi"] / whole)
+
+    least = relative(found, ["cost", "domain", "model", "prune_rate"])["value"].min()
+    shown = {}
+    for name, rows in panels:
+        curves = lines(relative(rows, ["domain", "model"]), "share", lw=1.2)
+        stars = [s._replace(x=s.x[best], y=s.y[best], look={**s.look, "marker": "*", "ms": 13, "mec": "black",
+                                                            "mew": 0.7, "mfc": s.look["color"], "label": "_"})
+                 for s in curves for best in ([s.y.idxmin()],)]  # fmt: skip
+        shown[name] = curves + stars
+    fig = plot(shown, ylabel="FPI / full grid's", ylim=(min(0.65, 0.98 * least), 1.15), **AXIS)
+    for ax in fig.axes:
         ax.axvspan(0.5, 0.25, color=COLORS["yellow"], alpha=0.25, lw=0)
-        ax.set(ylabel="FPI / full grid's", ylim=(min(0.65, 0.98 * _lowest(found)), 1.15))
-    _shares(axes[-1])
-    legend_below(fig, axes)
     return fig
-
-
-def _lowest(found: pd.DataFrame) -> float:
-    keys = ["cost", "domain", "model", "prune_rate"]
-    full = found[found["share"] == 1].set_index(keys)["fpi"]
-    least = found.groupby(keys)["fpi"].min()
-    return float((least / full).min())
 
 
 def rate_and_drop(ours: Mapping[str, pd.DataFrame], printed: pd.DataFrame) -> Figure:
@@ -107,13 +85,9 @@ def rate_and_drop(ours: Mapping[str, pd.DataFrame], printed: pd.DataFrame) -> Fi
     `ours` by title. All have domain, kind, model, rce, value (the drop). No line is fitted here.
     """
     panels = {"the paper": printed, **ours}
-    fig, axes = beside(panels, "rce", "relative mIoU-drop", sharey=True)
-    _drops(axes, *(rows["value"] for rows in panels.values()))
-    axes[-1].set_xscale("log")
-    axes[-1].xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    axes[-1].xaxis.set_minor_formatter(NullFormatter())
-    axes[-1].set_xlabel(r"$R_{ce}(\nu_{max})$ at the band limit of the LRG")
-    return fig
+    fig = beside(panels, "rce", ticks=(1e-4, 1e-3, 0.01, 0.1, 1), ylabel=DROP,
+                 xlabel=r"$R_{ce}(\nu_{max})$ at the band limit of the LRG")  # fmt: skip
+    return _signed_drops(fig, *panels.values())
 
 
 def methods(rows: pd.DataFrame) -> Figure:
@@ -121,19 +95,11 @@ def methods(rows: pd.DataFrame) -> Figure:
 
     `rows` has domain, kind, model, method, value, low, high.
     """
-    known = [m for m in METHODS if m in set(rows["method"])]
-    found = groups(rows[rows["method"].isin(known)])
-    fig, ax = subplots(size=(4.9, 0.18 * len(known) * max(len(found), 3) + 1.6))
-    for i, ((domain, _, model), part) in enumerate(found):
-        at = np.array([known.index(m) for m in part["method"]]) + (i - (len(found) - 1) / 2) * 0.7 / len(found)
-        ax.hlines(at, part["low"], part["high"], color=color(part), lw=1)
-        ax.plot(part["value"], at, label=who(domain, model), **{**style(part), "ls": ""})
-    ax.axvline(0, color=COLORS["black"], lw=0.6)
-    ax.set(yticks=range(len(known)), ylim=(len(known) - 0.5, -0.5), xlabel="relative mIoU-drop at half of the grid")
-    ax.set_yticklabels([METHODS[m] for m in known])
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.1%}"))
-    legend_below(fig, [ax])
-    return fig
+    rows = rows[rows["method"].isin(METHODS)]
+    named = rows.assign(method=rows["method"].map(METHODS))
+    shown = [s._replace(x=s.y, y=s.x) for s in lines(named, "method", name=who)]
+    return forest(shown, order=list(METHODS.values()), height=0.6, dodge=0.8, at_x=[0], percent="x", legend=1,
+                  xlabel="relative mIoU-drop at half of the grid")  # fmt: skip
 
 
 def boundaries(rows: pd.DataFrame) -> Figure:
@@ -141,16 +107,11 @@ def boundaries(rows: pd.DataFrame) -> Figure:
 
     `rows` has domain, kind, model, share, metric ("mIoU" or "boundary mIoU"), value.
     """
-    domains = rows.groupby("domain", sort=False)
-    fig, axes = stacked([DOMAIN_NAMES.get(d, d) for d, _ in domains], 2.2, sharex=True)
-    for ax, (_, own) in zip(axes, domains, strict=True):
-        for (model, metric), part in own.groupby(["model", "metric"], sort=False):
-            part = part.sort_values("share")
-            edge = metric != "mIoU"
-            look = {**style(part), **({"color": COLORS["black"], "ls": ":"} if edge else {})}
-            ax.plot(part["share"], part["value"], label=f"{metric}, {MODEL_NAMES[model]}", **look)
-        ax.set_ylabel("relative drop")
-        ax.yaxis.set_major_formatter(PercentFormatter(1))
-    _shares(axes[-1])
-    legend_below(fig, axes[:1])
-    return fig
+    shown = {}
+    for domain, own in rows.groupby("domain", sort=False):
+        edge = own["metric"] != "mIoU"
+        shown[DOMAIN_NAMES.get(domain, domain)] = [
+            *lines(own[~edge], "share", name=lambda _, m: f"mIoU, {MODEL_NAMES[m]}", interval=False),
+            *lines(own[edge], "share", name=lambda _, m: f"boundary mIoU, {MODEL_NAMES[m]}", interval=False,
+                   color=COLORS["black"], ls=":")]  # fmt: skip
+    return plot(shown, height=2.2, percent="y", ylabel="relative drop", **AXIS)

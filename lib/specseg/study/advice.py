@@ -180,6 +180,6 @@ def own_numbers(
     for who, void in (("adviser", "filled"), ("records", "masked")):
         plan = Plan(int(labels.shape[-1]), tuple(map(sp.nu_max, lrg_sizes)), void=void)
         stack = label_numbers.stacked([label_numbers.measure(x.numpy(), num_classes, plan) for x in labels])
-        score = scores.miou(label_numbers.class_scores(stack, plan).sum(0), scored)
+        score = scores.miou(label_numbers.class_scores(stack).sum(0), scored)
         out[who] = 1 - score / score[out["lrg_size"].index(max(lrg_sizes))]
     return pd.DataFrame(out)

@@ -54,11 +54,8 @@ def pack(rgb: np.ndarray, threshold: int = 0) -> np.ndarray:
     """
     if threshold:
         rgb = np.where(rgb >= threshold, np.uint8(255), np.uint8(0))
-    codes = rgb[..., 0].astype(np.int32)
-    for channel in (1, 2):
-        codes <<= 8
-        codes |= rgb[..., channel]
-    return codes
+    red, green, blue = np.moveaxis(rgb.astype(np.int32), -1, 0)
+    return red << 16 | green << 8 | blue
 
 
 def told(known: Mapping[int, int], color: bool) -> str:

@@ -35,10 +35,7 @@ class Fetched(NamedTuple):
 
 
 def fetch(
-    manifest: Manifest,
-    root: Path | None = None,
-    *,
-    progress: Callable[[str, int], object] = lambda path, size: None,
+    manifest: Manifest, root: Path | None = None, *, progress: Callable[[str, int], object] = lambda path, size: None
 ) -> Fetched:
     """Download a set's absent or wrong files below `root` (default: the data root) and unpack its archives.
 

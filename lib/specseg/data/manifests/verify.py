@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
+from specseg.data import _files
 from specseg.data.manifests import encoding
 from specseg.data.manifests.schema import UNVERIFIED, Check, File, Manifest, Split
 from specseg.evidence import config
@@ -50,13 +50,8 @@ class Report:
     splits: dict[str, Have] = field(default_factory=dict)
 
 
-def verify(
-    manifest: Manifest,
-    root: Path | None = None,
-    *,
-    fast: bool = False,
-    progress: Callable[[str, int], None] = lambda path, size: None,
-) -> Report:
+def verify(manifest: Manifest, root: Path | None = None, *, fast: bool = False,
+           progress: Callable[[str, int], None] = lambda path, size: None) -> Report:  # fmt: skip
     """Compare the files below `root` (default: the data root) with the manifest.
 
     `fast` looks at sizes and counts only; else every file is hashed, and images without a known hash are opened. Absent
@@ -89,10 +84,8 @@ def verify(
 
     with ThreadPoolExecutor() as pool:
         found = list(pool.map(looked_at, jobs))
-    bad = [
-        Problem(job[1].relative_to(root).as_posix(), what) for job, (_, what) in zip(jobs, found, strict=True) if what
-    ]
-    problems = [*bad, *problems]
+    wrong = [(path, what) for (_, path, _), (_, what) in zip(jobs, found, strict=True) if what]
+    problems = [*(Problem(path.relative_to(root).as_posix(), what) for path, what in wrong), *problems]
     splits = {s.name: _have(manifest, root, s) for s in manifest.splits if not s.part_of}
     complete = present == expected and all(have.pairs == have.listed for have in splits.values())
     state = "bad" if problems else "complete" if complete else "partial" if present else "missing"
@@ -130,11 +123,7 @@ def listed_ids(manifest: Manifest, root: Path, split: Split) -> list[str]:
 
 
 def present_ids(
-    manifest: Manifest,
-    root: Path,
-    split: Split,
-    need: str = "both",
-    ids: Sequence[str] | None = None,
+    manifest: Manifest, root: Path, split: Split, need: str = "both", ids: Sequence[str] | None = None
 ) -> list[str]:
     """Return the names (the split's, or `ids`) whose label (and image, if `need` is "both") is there, in order."""
     parts = [split.label] if need == "label" else [split.image, split.label]
@@ -194,26 +183,19 @@ def _unfit(manifest: Manifest, check: Check, fast: bool, path: Path, size: int) 
     if fast or not size or check.kind == "mat":
         return "" if size else "empty file"
     try:
-        with Image.open(path) as image:
-            if check.size and image.size != check.size:
-                return f"{image.size[0]} x {image.size[1]} pixels; expected {check.size[0]} x {check.size[1]}"
-            image.load()
-            return _unknown(manifest, image) if check.kind == "label" else ""
-    except (UnidentifiedImageError, OSError, SyntaxError) as err:
-        return f"not a readable image ({str(err).splitlines()[0][:80]})"
-
-
-def _unknown(manifest: Manifest, image: Image.Image) -> str:
-    """Return which stored value of a label map is none of the manifest's."""
-    labels = manifest.labels
-    if labels.encoding != "color" and image.mode not in ("L", "P"):
-        return f"mode {image.mode}; expected an 8-bit map of class numbers"
-    stored = np.asarray(image.convert("RGB") if labels.encoding == "color" else image)
-    try:
-        encoding.decode(stored, labels, manifest.table, "")
+        stored = read_classes(path, manifest) if check.kind == "label" else _files.read_image(path)
     except ValueError as err:
-        return str(err).removeprefix(": ")
+        return str(err).removeprefix(f"{path}: ")
+    found = stored.shape[1::-1]
+    if check.size and found != check.size:
+        return f"{found[0]} x {found[1]} pixels; expected {check.size[0]} x {check.size[1]}"
     return ""
+
+
+def read_classes(path: Path, manifest: Manifest) -> np.ndarray:
+    """Return the classes of a stored label map, uint8 (H, W). Raises ValueError that names the file."""
+    stored = _files.read_label(path, colors=manifest.labels.encoding == "color")
+    return encoding.decode(stored, manifest.labels, manifest.table, str(path))
 
 
 def _unlisted(manifest: Manifest, hashed: Iterable[str], root: Path) -> set[str]:
