@@ -27,29 +27,24 @@ DIGITS = 5
 
 
 def rounded(lines: Iterable[dict]) -> pd.DataFrame:
-    """Return lines as rows with the columns `COLUMNS`: whole numbers as such, values to five digits, unit 1 if unsaid.
+    """Return lines as rows of `COLUMNS` with five digits; lines that differ in their value alone become their mean.
 
-    >>> rounded([{"metric": "x", "value": 1 / 3, "n": 2}])[["metric", "value", "unit", "n"]].values.tolist()
-    [['x', 0.33333, '1', 2]]
+    `n` counts them, where a line does not say how many it stands for, and `spread` is their standard deviation.
+
+    >>> rows = rounded([{"metric": "x", "value": 1 / 3}, {"metric": "x", "value": 1.0}])
+    >>> rows[["value", "n", "spread"]].values.tolist()
+    [[0.66667, 2, 0.4714]]
     """
-    rows = pd.DataFrame(list(lines)).reindex(columns=list(COLUMNS))
-    rows["unit"] = rows["unit"].fillna("1")
+    rows = pd.DataFrame(list(lines)).reindex(columns=list(COLUMNS)).fillna({"unit": "1"})
+    keys = [name for name in COLUMNS if name not in ("value", "n", "spread")]
+    alike = rows.groupby(keys, dropna=False, sort=False)
+    rows = alike.agg(value=("value", "mean"), size=("value", "size"), spread=("value", "std"), n=("n", "first"))
+    rows = rows.reset_index().assign(n=lambda r: r["n"].fillna(r["size"]))[list(COLUMNS)]
     for name in ("value", "spread"):
         rows[name] = [float(f"{x:.{DIGITS}g}") for x in rows[name].astype(float)]
     for name in ("nu_i_u", "nu_i_v", "nu_j_u", "nu_j_v", "within", "nu_max", "n"):
         rows[name] = rows[name].astype("Int64")
     return rows
-
-
-def averaged(values: Sequence[float]) -> dict:
-    """Return value (mean), n and spread (standard deviation, of one value none).
-
-    >>> averaged([1.0, 3.0])["spread"] == 2**0.5
-    True
-    """
-    found = np.asarray(values, float)
-    spread = float(found.std(ddof=1)) if len(found) > 1 else float("nan")
-    return {"value": float(found.mean()), "n": len(found), "spread": spread}
 
 
 @dataclass(frozen=True)
@@ -122,9 +117,8 @@ def blocks(net: SegmentationNet) -> list[tuple[str, nn.Conv2d, nn.BatchNorm2d | 
     return found
 
 
-def _quantiles(x: Tensor) -> list[float]:
-    ordered = np.abs(x.detach().numpy()).ravel()
-    return [float(v) for v in np.quantile(ordered, QUANTILES)]
+def _quantiles(x: Tensor) -> list[tuple[float, float]]:
+    return list(zip(QUANTILES, np.quantile(np.abs(x.detach().numpy()), QUANTILES).tolist(), strict=True))
 
 
 @torch.no_grad()
@@ -137,33 +131,31 @@ def magnitude_rows(net: SegmentationNet, images: Sequence[tuple[str, Tensor]]) -
     layers = blocks(net)
     modules = {f"{name} X": conv for name, conv, _, _ in layers}
     modules |= {f"{name} Z": norm or conv for name, conv, norm, _ in layers}
-    seen: dict[tuple[str, str], list] = {}
+    lines = [
+        {"part": "decoder", "layer": name, "metric": "K", "n": conv.weight.numel(), "quantile": q, "value": v}
+        for name, conv, _, _ in layers
+        for q, v in _quantiles(conv.weight)
+    ]
 
     def see(key: str, x: Tensor, y: Tensor) -> None:
         name, what = key.split()
-        values = x if what == "X" else y
-        seen.setdefault((name, what), []).append(_quantiles(values))
-        extra = float((x.abs() < 1).double().mean()) if what == "X" else float(y.double().pow(2).mean().sqrt())
-        seen.setdefault((name, "X_below_1" if what == "X" else "rms_Z"), []).append(extra)
+        where = {"part": "decoder", "layer": name}
+        found = _quantiles(x if what == "X" else y)
+        lines.extend({**where, "metric": what, "quantile": q, "value": v} for q, v in found)
+        if what == "X":
+            lines.append({**where, "metric": "X_below_1", "value": float((x.abs() < 1).double().mean())})
+        else:
+            lines.append({**where, "metric": "rms_Z", "value": float(y.double().pow(2).mean().sqrt())})
 
     for _, image in images:
         features = net.encode(image)
         with watched(modules, see):
             net.decode(features)
-    lines: list[dict] = []
-    for name, conv, _, _ in layers:
-        where = {"part": "decoder", "layer": name}
-        for what in ("X", "Z"):
-            found = zip(QUANTILES, np.array(seen[name, what]).T, strict=True)
-            lines += [{**where, "metric": what, "quantile": q, **averaged(v)} for q, v in found]
-        kernel = {**where, "metric": "K", "n": conv.weight.numel()}
-        lines += [
-            {**kernel, "quantile": q, "value": v} for q, v in zip(QUANTILES, _quantiles(conv.weight), strict=True)
-        ]
-        share, rms = (averaged(seen[name, what]) for what in ("X_below_1", "rms_Z"))
-        lines += [{**where, "metric": "X_below_1", **share}, {**where, "metric": "rms_Z", **rms}]
-        lines.append({**where, "metric": "meets", "value": small(share["value"], rms["value"]), "n": share["n"]})
-    return rounded(lines)
+    rows = rounded(lines)
+    means = rows[rows["quantile"].isna()].pivot(index="layer", columns="metric", values="value")
+    meets = [{"part": "decoder", "layer": layer, "metric": "meets", "value": small(share, rms), "n": len(images)}
+             for layer, share, rms in means[["X_below_1", "rms_Z"]].itertuples()]  # fmt: skip
+    return pd.concat([rows, rounded(meets)], ignore_index=True)
 
 
 def small(share: float, rms: float) -> float:
@@ -203,19 +195,15 @@ def smoothness_rows(net: SegmentationNet, images: Sequence[tuple[str, Tensor]]) 
     modules |= {f"decoder/{name}": module for name, _, _, module in blocks(net)}
     common = net.feature_grid // 4
     lines: list[dict] = []
-    above: dict[str, list[float]] = {}
     for name, image in images:
 
         def see(key: str, _: Tensor, y: Tensor, name: str = name) -> None:
             part, layer = key.split("/")
-            half = y.shape[-1] // 4
-            where = {"part": part, "layer": layer, "image": name, "nu_max": half, "n": 1}
-            lines.append({**where, "metric": "high_share", "value": high_share(y, half)})
-            above.setdefault(key, []).append(high_share(y, common))
+            where, half = {"part": part, "layer": layer}, y.shape[-1] // 4
+            own = {"image": name, "nu_max": half, "metric": "high_share", "value": high_share(y, half)}
+            at_one = {"nu_max": common, "metric": "share_above", "value": high_share(y, common)}
+            lines.extend([{**where, **own}, {**where, **at_one}])
 
         with watched(modules, see):
             net.decode(net.encode(image))
-    for key, values in above.items():
-        part, layer = key.split("/")
-        lines.append({"part": part, "layer": layer, "metric": "share_above", "nu_max": common, **averaged(values)})
     return rounded(lines)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 from specseg.data import loading, transforms
 from specseg.data.datasets import VOID
 from specseg.measure import features as network_features
-from specseg.measure.features import COLUMNS, averaged, rounded
+from specseg.measure.features import COLUMNS, rounded
 from specseg.measure.loss import batched
 from specseg.nets import protocol, weights
 from specseg.nets.models import SegmentationNet
@@ -105,17 +106,13 @@ def shares(power: Tensor, nu: tuple[int, int], within: Sequence[int]) -> list[fl
 
 def _images(power: Tensor, nu: tuple[int, int], where: dict, crop: int | None = None) -> list[dict]:
     """Return a row's power over signed nu_j as lines: all of a small grid, else the square of +-crop bins around nu."""
-    if max(power.shape) <= 2 * CROP + 1:
-        crop = None
+    crop = max(power.shape) if crop is None or max(power.shape) <= 2 * CROP + 1 else crop
     u, v = (signed_frequencies(n).tolist() for n in power.shape)
-    near = [
-        [i for i, x in enumerate(axis) if crop is None or abs(x - at) <= crop]
-        for axis, at in zip((u, v), nu, strict=True)
-    ]
     return [
-        {**where, "metric": "row_power", "nu_j_u": u[i], "nu_j_v": v[j], "value": float(power[i, j])}
-        for i in near[0]
-        for j in near[1]
+        {**where, "metric": "row_power", "nu_j_u": a, "nu_j_v": b, "value": float(power[i, j])}
+        for i, a in enumerate(u)
+        for j, b in enumerate(v)
+        if max(abs(a - nu[0]), abs(b - nu[1])) <= crop
     ]
 
 
@@ -135,7 +132,7 @@ def loss_rows(net: SegmentationNet, pictures: Sequence[Case], name: str = "aspp"
         for nu in nus:
             row = sg.loss_row(tail(net, features, name, case.label.shape), features[name], case.label, nu)
             power = row.abs().double().pow(2).sum(0).cpu()
-            where = {"part": "loss", "layer": name, "image": case.name, "nu_i_u": nu[0], "nu_i_v": nu[1], "n": 1}
+            where = {"part": "loss", "layer": name, "image": case.name, "nu_i_u": nu[0], "nu_i_v": nu[1]}
             lines += [
                 {**where, "metric": "row_energy", "within": w, "value": value}
                 for w, value in zip(WITHIN, shares(power, nu, WITHIN), strict=True)
@@ -203,9 +200,8 @@ def layer_rows(net: SegmentationNet, pictures: Sequence[Case]) -> pd.DataFrame:
             else:
                 every = [next(one for one in found if one.name == layer.name) for found in seen]
                 powers = torch.stack([torch.roll(relu_power(x.features), nu, dims=(0, 1)) for x in every])
-                active = [float((x.features > 0).double().mean()) for x in every]
                 where = {"part": layer.kind, "layer": layer.name, "metric": "active"}
-                lines.append({**where, **averaged(active)})
+                lines += [{**where, "value": float((x.features > 0).double().mean())} for x in every]
             lines += _layer_lines(layer, powers, nu)
             if nu == nus[1] and _is_drawn(layer, drawn):
                 drawn.add(layer.kind)
@@ -223,17 +219,14 @@ def _is_drawn(layer: network_features.Layer, drawn: set[str]) -> bool:
 
 
 def _layer_lines(layer: network_features.Layer, powers: Tensor, nu: tuple[int, int]) -> list[dict]:
-    powers = powers[powers.sum(dim=(-2, -1)) > 0]  # a filter that is zero has no row
-    if not len(powers):
-        return []
     where = {"part": layer.kind, "layer": layer.name, "nu_i_u": nu[0], "nu_i_v": nu[1]}
-    reach = [w for w in REACH if w <= layer.grid // 2]
-    found = [shares(power, nu, reach) for power in powers]
+    reach, lines = [w for w in REACH if w <= layer.grid // 2], []
     at = nu[0] * powers.shape[-1] + nu[1]
-    largest = [float(int(power.argmax()) == at) for power in powers]
-    within = {**where, "metric": "row_energy"}
-    lines = [{**within, "within": w, **averaged([f[k] for f in found])} for k, w in enumerate(reach)]
-    return [*lines, {**where, "metric": "largest_at_nu_i", **averaged(largest)}]
+    for power in powers[powers.sum(dim=(-2, -1)) > 0]:  # a filter that is zero has no row
+        found = zip(reach, shares(power, nu, reach), strict=True)
+        lines += [{**where, "metric": "row_energy", "within": w, "value": v} for w, v in found]
+        lines.append({**where, "metric": "largest_at_nu_i", "value": float(int(power.argmax()) == at)})
+    return lines
 
 
 def removals(net: SegmentationNet) -> tuple[tuple[str, int], ...]:
@@ -266,33 +259,25 @@ def removal_rows(net: SegmentationNet, pictures: Sequence[Case]) -> pd.DataFrame
     sum |after - before| / sum |before| over |nu| <= nu_max / 2, which weighs each frequency against itself.
     """
     lines: list[dict] = []
-    bands: dict[tuple[str, int], list[list[float]]] = {}
-    moved: dict[tuple[str, int], list[float]] = {}
     limit = net.input_size // 2
     for case in pictures:
         features = net.encode(case.image)
         before = _components(net, features, case)
-        whole = box_profile(before.real).cumsum(0)
-        lines.append({"part": "removal", "image": case.name, "metric": "loss", "value": float(whole[-1]), "n": 1})
+        whole = {"part": "removal", "image": case.name, "metric": "loss", "unit": "nat"}
+        lines.append({**whole, "value": float(box_profile(before.real).sum())})
         for which, nu_max in removals(net):
             after = _components(net, low_passed(features, which, nu_max), case)
             change = box_profile((after - before).real).cumsum(0)
-            where = {"part": "removal", "layer": which, "image": case.name, "nu_max": nu_max, "n": 1}
-            lines.append({**where, "metric": "loss_change", "value": float(change[-1])})
-            lines.append({**where, "metric": "low_change", "value": float(change[nu_max // 2])})
-            sums = change[band_limits(nu_max, limit)].tolist()
-            parts = [sums[0], *(b - a for a, b in zip(sums, sums[1:], strict=False))]
-            bands.setdefault((which, nu_max), []).append(parts)
+            where = {"part": "removal", "layer": which, "nu_max": nu_max, "unit": "nat"}
+            own = {**where, "image": case.name}
+            lines.append({**own, "metric": "loss_change", "value": float(change[-1])})
+            lines.append({**own, "metric": "low_change", "value": float(change[nu_max // 2])})
+            outer = band_limits(nu_max, limit)
+            parts = zip(outer, np.diff(change[outer].numpy(), prepend=0.0), strict=True)
+            lines += [{**where, "metric": "band_change", "within": w, "value": v} for w, v in parts]
             low = box_index(tuple(before.shape)) <= nu_max // 2
-            weight = before[low].abs().sum()
-            moved.setdefault((which, nu_max), []).append(float((after - before)[low].abs().sum() / weight))
-    for (which, nu_max), found in bands.items():
-        where = {"part": "removal", "layer": which, "nu_max": nu_max}
-        for k, outer in enumerate(band_limits(nu_max, limit)):
-            lines.append({**where, "metric": "band_change", "within": outer, **averaged([f[k] for f in found])})
-        lines.append({**where, "metric": "low_moved", **averaged(moved[which, nu_max])})
-    for line in lines:
-        line["unit"] = "1" if line["metric"] == "low_moved" else "nat"
+            moved = float((after - before)[low].abs().sum() / before[low].abs().sum())
+            lines.append({**where, "metric": "low_moved", "value": moved, "unit": "1"})
     return rounded(lines)
 
 
