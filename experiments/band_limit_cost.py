@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from specseg import sweep
@@ -77,13 +76,11 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
 
 def record(cell: BandLimit, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:
     """Write the record with the parts of every picture beside."""
-    with np.load(folder / "probe.npz") as arrays:
-        probe = {k: arrays[k] for k in arrays.files}
     settings = {**cell.network.describe(), "name": cell.network.name, "stride": study.STRIDE,
                 "every": EVERY.get(cell.network.domain, 1)}  # fmt: skip
     return records.write(
         "band_limit_cost", rows, **context.told(), seed=cell.network.seed, data=[cell.network.home.test[0]],
-        script=Path(__file__), probe=probe, settings=settings,
+        script=Path(__file__), probe=folder / "probe.npz", settings=settings,
     )  # fmt: skip
 
 

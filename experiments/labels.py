@@ -294,15 +294,13 @@ def _single_again(cell: Maps, old: pd.DataFrame) -> renewal.Check:
 
 def record(cell: Cell, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:
     """Write the record; a test set's with the counts of every map beside."""
-    with np.load(folder / "probe.npz") as arrays:
-        probe = {k: arrays[k] for k in arrays.files}
     if isinstance(cell, Maps):
         data = [f"{s.name}/{s.split}: {s.coverage}" for s in cell.sources()]
         note = NOTES.get(cell.dataset, "Synthetic val scenes.")
     else:
         data, note = [cell.network.home.test[0]], ""
     return records.write(
-        "labels", rows, **context.told(), data=data, script=Path(__file__), probe=probe,
+        "labels", rows, **context.told(), data=data, script=Path(__file__), probe=folder / "probe.npz",
         settings={k: getattr(cell, k) for k in cell.__dataclass_fields__}, notes=note,
     )  # fmt: skip
 

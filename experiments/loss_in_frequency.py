@@ -125,12 +125,10 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
 
 def record(cell: Loss, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:
     """Write the record with the parts of every picture beside."""
-    with np.load(folder / "probe.npz") as arrays:
-        probe = {k: arrays[k] for k in arrays.files}
     return records.write(
         "loss_in_frequency", rows, **context.told(), seed=cell.network.seed,
         data=[cell.network.home.test[0]], script=Path(__file__),
-        probe=probe, settings=networks.recorded(cell.network),
+        probe=folder / "probe.npz", settings=networks.recorded(cell.network),
     )  # fmt: skip
 
 

@@ -112,14 +112,12 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
 
 def record(network: Network, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:
     """Write the record; the code of the training itself is what network.json says, not what is there today."""
-    with np.load(folder / "probe.npz") as arrays:
-        probe = {k: arrays[k] for k in arrays.files}
     about = networks.about(network)
     if network.is_baseline and network.seed == network.fold == 0 and network.backbone != "tiny":
         weights.publish(network)
     return records.write(
         "networks", rows, **context.told(), seed=network.seed,
-        data=[network.home.train[0]], script=Path(__file__), probe=probe,
+        data=[network.home.train[0]], script=Path(__file__), probe=folder / "probe.npz",
         settings={**networks.recorded(network), "pictures": about["images"],
                   "coverage": about["coverage"], "training": about["settings"], "trained_at": about["commit"],
                   "trained_by": about["modules"]},

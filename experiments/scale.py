@@ -146,12 +146,10 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
 
 def record(cell: Scale, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:
     """Write the record with the parts of every picture beside; no picture is in it."""
-    with np.load(folder / "probe.npz") as arrays:
-        probe = {k: arrays[k] for k in arrays.files}
     settings = {"name": cell.name, "dataset": cell.dataset, "scale": cell.scale, "frame": cell.frame,
                 "pictures": cell.pictures, "size": cell.size, "every": cell.every}  # fmt: skip
-    return records.write("scale", rows, **context.told(), data=[cell.home.test[0]], script=Path(__file__), probe=probe,
-                         settings=settings)  # fmt: skip
+    return records.write("scale", rows, **context.told(), data=[cell.home.test[0]], script=Path(__file__),
+                         probe=folder / "probe.npz", settings=settings)  # fmt: skip
 
 
 def minutes(cell: Scale, profile: str) -> float:

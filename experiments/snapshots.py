@@ -132,14 +132,12 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
 
 def record(cell: Snapshots, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:
     """Write the record with the parts of every picture beside; no weights."""
-    with np.load(folder / "probe.npz") as arrays:
-        probe = {k: arrays[k] for k in arrays.files}
     word = sweep.precision() if cell.network.precision == "auto" else cell.network.precision
     word = networks.fast_precision(str(sweep.device())) if word == "auto" else word
     settings = {**cell.network.describe(), "name": cell.network.name, "stop": cell.stop, "early": cell.early,
                 "trained_precision": word}  # fmt: skip
     return records.write("snapshots", rows, **context.told(), seed=cell.network.seed, data=[cell.network.home.test[0]],
-                         script=Path(__file__), probe=probe, settings=settings)  # fmt: skip
+                         script=Path(__file__), probe=folder / "probe.npz", settings=settings)  # fmt: skip
 
 
 def minutes(cell: Snapshots, profile: str) -> float:

@@ -152,8 +152,6 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
 
 def record(unit: Unit, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:
     """Write the record with the counts of every picture beside; no picture is in it."""
-    with np.load(folder / "probe.npz") as arrays:
-        probe = {k: arrays[k] for k in arrays.files}
     manifest = unit.manifest
     settings = {
         "name": unit.name, "frame": unit.frame, "pictures": unit.pictures, "size": unit.size,
@@ -161,8 +159,9 @@ def record(unit: Unit, folder: Path, rows: pd.DataFrame, context: sweep.Context)
         "published": manifest.published, "sha256": manifest.sha256, "seen": unit.name in protocol.SEEN,
     }  # fmt: skip
     return records.write(
-        "third_party", rows, **context.told(), data=[unit.home.test[0]], script=Path(__file__), probe=probe,
-        settings=settings, notes=f"Weights: {manifest.origin} at {manifest.commit}, {manifest.licence}.",
+        "third_party", rows, **context.told(), data=[unit.home.test[0]], script=Path(__file__),
+        probe=folder / "probe.npz", settings=settings,
+        notes=f"Weights: {manifest.origin} at {manifest.commit}, {manifest.licence}.",
     )  # fmt: skip
 
 

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from specseg import sweep
@@ -72,14 +71,12 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
 def record(cell: Cost, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:
     """Write the record with the parts of every picture beside; no picture is in it."""
     unit = Unit(cell.name, "native", cell.pictures)
-    with np.load(folder / "probe.npz") as arrays:
-        probe = {k: arrays[k] for k in arrays.files}
     settings = {
         "name": cell.name, "frame": unit.frame, "size": unit.size, "pictures": cell.pictures,
         "every": EVERY.get(unit.manifest.dataset, 1), "dataset": unit.manifest.dataset, "sha256": unit.manifest.sha256,
     }  # fmt: skip
     return records.write("third_party_cost", rows, **context.told(), data=[unit.home.test[0]], script=Path(__file__),
-                         probe=probe, settings=settings)  # fmt: skip
+                         probe=folder / "probe.npz", settings=settings)  # fmt: skip
 
 
 def minutes(cell: Cost, profile: str) -> float:

@@ -283,7 +283,7 @@ def test_a_name_is_the_same_on_every_machine_and_the_truth_is_kept(tmp_path, mon
         assert (root / "networks" / OPEN.name).is_dir() and "precision" not in OPEN.name
         settings = found[flags[0]] = networks.recorded(OPEN, root)
         assert networks.of_settings(settings) == OPEN and settings["precision"] == "auto"
-    assert [networks.trained_in(s) for s in found.values()] == ["bf16-mixed", "32-true"]
+    assert [s["trained_precision"] for s in found.values()] == ["bf16-mixed", "32-true"]
     networks.ensure(OPEN, root=tmp_path / "told", precision="bf16-mixed")
     assert networks.about(OPEN, tmp_path / "told")["settings"]["precision"] == "bf16-mixed"
     networks.ensure(TINY, root=tmp_path / "told", precision="bf16-mixed")
@@ -308,7 +308,6 @@ def test_the_networks_of_old_records_keep_their_names():
     for settings in (r.meta["settings"] for r in found):
         network = networks.of_settings(settings)
         assert network.name == settings["name"] and network == of_protocol[network.name]
-        assert networks.trained_in(settings) == settings["training"]["precision"]
     forced = replace(Network("voc"), precision="bf16-mixed")
     assert networks.of_settings({**forced.describe(), "name": forced.name}) == forced != Network("voc")
 

@@ -6,10 +6,10 @@ import torch
 from conftest import ROOT
 from safetensors.torch import load_file, save_file
 
-from specseg import nets
 from specseg.evidence import config
 from specseg.nets import third_party
 from specseg.nets.third_party import base, deeplab, manifests
+from specseg.nets.weights import load
 
 NAMES = manifests.names()
 PARAMETERS = {  # in millions, as the papers and the repositories print them
@@ -41,7 +41,7 @@ def test_there_are_fourteen_for_three_data_sets():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_gives_what_the_original_program_computed(name, weights):
-    net = nets.load(name)
+    net = load(name)
     assert not net.training and net.num_classes == manifests.load(name).classes
     net.num_classes = net.outputs  # the probe holds all outputs
     with np.load(weights / f"{name}.probe.npz") as file:
@@ -142,7 +142,7 @@ def test_bad_input_is_named():
 def test_a_missing_network_names_the_command_and_the_origin(tmp_path, monkeypatch):
     monkeypatch.setenv("SPECSEG_NETS", str(tmp_path))
     with pytest.raises(FileNotFoundError) as caught:
-        nets.load("espnetv2-s1.0-voc")
+        load("espnetv2-s1.0-voc")
     said = str(caught.value)
     assert f"{tmp_path}/espnetv2-s1.0-voc.safetensors: no such weights" in said
     assert "specseg nets fetch espnetv2-s1.0-voc" in said and "https://github.com/sacmehta/EdgeNets" in said
@@ -153,7 +153,7 @@ def test_a_wrong_hash_is_refused_with_both(tmp_path, monkeypatch):
     file = tmp_path / "cgnet-camvid.safetensors"
     save_file({"x": torch.zeros(1)}, file)
     with pytest.raises(manifests.WrongHash) as caught:
-        nets.load("cgnet-camvid")
+        load("cgnet-camvid")
     assert config.sha256(file) in str(caught.value) and manifests.load("cgnet-camvid").sha256 in str(caught.value)
 
 
@@ -182,7 +182,7 @@ def test_a_manifest_says_file_and_field_when_it_is_wrong(tmp_path, monkeypatch):
 
 
 def test_the_last_class_is_left_out_where_it_is_none(weights):
-    net = nets.load("espnetv2-s0.5-cityscapes")
+    net = load("espnetv2-s0.5-cityscapes")
     images = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         some = net(images)
@@ -194,13 +194,13 @@ def test_what_the_library_keeps_of_a_file_is_all_of_it(weights):
     for name in ONE_EACH:
         published = load_file(weights / f"{name}.safetensors")
         running = ("running_mean", "running_var")
-        own = sum(p.numel() for p in nets.load(name).parameters())
+        own = sum(p.numel() for p in load(name).parameters())
         assert own == sum(v.numel() for k, v in published.items() if not k.endswith(running))
 
 
 def test_two_files_hold_one_deeplab(weights):
     """Why the protocol counts thirteen networks: all weights agree to the rounding of half precision."""
-    one, two = (nets.load(name).state_dict() for name in ("deeplabv3-mnv2-voc", "deeplabv3-mnv2-513-voc"))
+    one, two = (load(name).state_dict() for name in ("deeplabv3-mnv2-voc", "deeplabv3-mnv2-513-voc"))
     assert all((one[k] - two[k]).norm() <= 5e-4 * one[k].norm() for k in one)
 
 

@@ -67,13 +67,10 @@ class Display:
 
     page: str
     plain: str
-    data: dict[str, Any] | None = None
+    data: dict[str, Any]
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
-        bundle: dict[str, Any] = {"text/html": self.page, "text/plain": self.plain}
-        if self.data is not None:
-            bundle[MIME] = self.data
-        return bundle
+        return {"text/html": self.page, "text/plain": self.plain, MIME: self.data}
 
 
 @dataclass

@@ -127,7 +127,7 @@ def write(
     seed: int | None = None,
     data: Iterable[str] = (),
     settings: Mapping[str, Any] | None = None,
-    probe: Mapping[str, np.ndarray] | None = None,
+    probe: Mapping[str, np.ndarray] | Path | None = None,
     notes: str = "",
     wall_s: float | None = None,
     device: str | None = None,
@@ -139,7 +139,8 @@ def write(
 
     `rows` is tidy: one measurement a line. `command` is the command line that makes it again. `settings` are the values
     by which `load` finds it. `script` (default: the running program, when it lies in the project) names the file whose
-    imports decide freshness. The folder appears whole or not at all; nothing is ever overwritten.
+    imports decide freshness. `probe` are arrays, or a file of them, kept as probe.npz. The folder appears whole or not
+    at all; nothing is ever overwritten.
 
     Raises ValueError for an experiment name that is no slug, for empty rows, for an unknown profile, for settings that
     JSON cannot hold, and when no script of the project is running or named. Raises Uncommitted when code that decides
@@ -185,7 +186,9 @@ def write(
     tmp = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder))
     try:
         (tmp / "rows.csv").write_text(text, encoding="utf-8")
-        if probe:
+        if isinstance(probe, Path):
+            shutil.copyfile(probe, tmp / "probe.npz")
+        elif probe:
             import numpy as np
 
             np.savez_compressed(tmp / "probe.npz", **probe)

@@ -98,20 +98,14 @@ def rows_deviation(new: pd.DataFrame, old: pd.DataFrame, floor: float = 1e-9) ->
         return float("inf")
     keys = [c for c in columns if c not in VALUES]
     parts = [frame[columns].astype({k: "string" for k in keys if not _numeric(new[k], old[k])}) for frame in (new, old)]
-    if parts[0].duplicated(keys).any():  # rows of equal place are told apart by their order
-        parts = [frame.assign(order=frame.groupby(keys, dropna=False).cumcount()) for frame in parts]
-        keys = [*keys, "order"]
-    both = parts[0].merge(parts[1], on=keys, how="outer", suffixes=("", "_old"), indicator="found")
-    if (both["found"] != "both").any():
+    # rows of equal place are told apart by their order
+    parts = [frame.assign(order=frame.groupby(keys, dropna=False).cumcount()) for frame in parts]
+    both = parts[0].merge(parts[1], on=[*keys, "order"], how="outer", suffixes=("", "_old"), indicator="found")
+    values = [c for c in columns if c in VALUES]
+    mine, theirs = (both[[f"{c}{end}" for c in values]].to_numpy(float) for end in ("", "_old"))
+    if (both["found"] != "both").any() or not np.array_equal(np.isnan(mine), np.isnan(theirs)):
         return float("inf")
-    worst = 0.0
-    for name in (c for c in columns if c in VALUES):
-        mine, theirs = both[name].to_numpy(float), both[f"{name}_old"].to_numpy(float)
-        if not np.array_equal(np.isnan(mine), np.isnan(theirs)):
-            return float("inf")
-        away = np.abs(mine - theirs) / np.maximum(np.abs(theirs), floor)
-        worst = max(worst, float(np.nanmax(away, initial=0.0)))
-    return worst
+    return float(np.nanmax(np.abs(mine - theirs) / np.maximum(np.abs(theirs), floor), initial=0.0))
 
 
 def _numeric(*columns: pd.Series) -> bool:

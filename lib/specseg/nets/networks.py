@@ -31,8 +31,8 @@ from specseg.nets.pruning import SoftFilterPruning
 from specseg.spectral import labels as annotation
 
 SNAPSHOTS = (0.0, 0.0625, 0.125, 0.25, 0.5, 0.75, 1.0)
-ANNOTATIONS = ("full", "block", "block_nearest")
-STARTS = ("", "trained", "frozen")
+WORDS = {"annotation": ("full", "block", "block_nearest"), "start": ("", "trained", "frozen"),
+         "policy": ("standard", "paper")}  # fmt: skip
 KEPT = 1000  # training pictures up to which a training keeps them decoded: a gigabyte at most
 Tell = Callable[[str], None]
 
@@ -72,14 +72,11 @@ class Network:
 
     def __post_init__(self) -> None:
         domain(self.domain)
-        if self.annotation not in ANNOTATIONS:
-            raise ValueError(f"annotation {self.annotation!r}: expected one of {', '.join(ANNOTATIONS)}")
+        for name, known in WORDS.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} {getattr(self, name)!r}: expected one of {', '.join(map(repr, known))}")
         if (self.annotation == "full") != (self.nu_max == 0):
             raise ValueError(f"nu_max {self.nu_max}: block annotation needs a band limit, full annotation has none")
-        if self.start not in STARTS:
-            raise ValueError(f"start {self.start!r}: expected one of {', '.join(map(repr, STARTS))}")
-        if self.policy not in ("standard", "paper"):
-            raise ValueError(f"policy {self.policy!r}: expected standard or paper")
 
     @property
     def name(self) -> str:
@@ -154,11 +151,6 @@ def of_settings(settings: Mapping[str, Any]) -> Network:
     if known.get("precision") == "bf16-mixed" and "-precision_bf16-mixed" not in settings.get("name", ""):
         del known["precision"]
     return Network(**known)
-
-
-def trained_in(settings: Mapping[str, Any]) -> str:
-    """Return the precision in which the network of a record's settings was trained; "" where they do not say."""
-    return settings.get("trained_precision") or settings.get("precision", "")
 
 
 def fast_precision(device: str = "cpu") -> str:

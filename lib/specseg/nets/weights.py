@@ -58,7 +58,8 @@ def load(
     if unknown := set(sources) - set(SOURCES):
         raise ValueError(f"sources {sorted(unknown)}: expected some of {', '.join(SOURCES)}")
     name = network if isinstance(network, str) else network.name
-    looked = {source: file for source in sources if (file := _file(source, name, step, root, runs))}
+    places = _places(name, step, root, runs)
+    looked = {source: places[source] for source in sources if source in places}
     for source, file in looked.items():
         if file.is_file():
             return _read(source, network, file, step, root).eval()
@@ -85,17 +86,16 @@ def at_hand(network: Network) -> tuple[nn.Module, Network]:
     return load(network, sources=TRAINED), network
 
 
-def _file(source: str, name: str, step: int | None, root: Path | None, runs: Path | None) -> Path | None:
-    """Return where a source keeps a network; None where it keeps no snapshots and one is asked for."""
+def _places(name: str, step: int | None, root: Path | None, runs: Path | None) -> dict[str, Path]:
+    """Return where each source keeps a network; not those that keep no snapshots where one is asked for."""
+    snapshot = f"step{step:06d}" if step is not None else "weights"
     others = config.nets_root() if runs is None and root is None else None
     runs = runs or (root or config.root()) / "runs"
-    if source == "run":
-        return networks.folder(name, runs) / f"{'weights' if step is None else f'step{step:06d}'}.safetensors"
-    if source == "committed":
-        return tiny.path(name, root)
-    if step is not None:
-        return None
-    return (home(root) if source == "published" else others or runs / "third_party") / f"{name}.safetensors"
+    places = {"run": networks.folder(name, runs) / f"{snapshot}.safetensors", "committed": tiny.path(name, root)}
+    if step is None:
+        places["published"] = home(root) / f"{name}.safetensors"
+        places["third party"] = (others or runs / "third_party") / f"{name}.safetensors"
+    return places
 
 
 def _read(source: str, network: Network | str, file: Path, step: int | None, root: Path | None) -> nn.Module:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from specseg.spectral import gradient as sg
 from specseg.spectral.labels import one_hot
-from specseg.spectral.spectrum import band_limit
+from specseg.spectral.spectrum import band_limit, spectrum
 
 CONFIDENCES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 
@@ -61,11 +61,8 @@ def observation4_table(labels: Tensor, num_classes: int, size: int, *, confidenc
 
 def _low(planes: Tensor, nu_max: int) -> Tensor:
     """Return the spectrum (..., 2 nu_max + 1, 2 nu_max + 1) for |u|, |v| <= nu_max, zero in the middle."""
-    u = torch.arange(-nu_max, nu_max + 1).double()
-    phases = [-2 * torch.pi * u[:, None] * torch.arange(n).double() / n for n in planes.shape[-2:]]
-    (rc, rs), (cc, cs) = ((p.cos() / p.shape[1], p.sin() / p.shape[1]) for p in phases)
-    real, imag = rc @ planes, rs @ planes
-    return torch.complex(real @ cc.T - imag @ cs.T, real @ cs.T + imag @ cc.T)
+    u = torch.arange(-nu_max, nu_max + 1)
+    return spectrum(planes)[..., u[:, None], u]
 
 
 def removal_table(

@@ -75,8 +75,7 @@ def class_table(measured: Sequence[tuple[str, Sequence[str], pd.DataFrame]]) -> 
         parts.append(rows[kept].assign(dataset=dataset, predictor=named))
     grouped = pd.concat(parts[bool(measured) :]).groupby(["dataset", "predictor", "class"], sort=False)["value"]
     table = grouped.agg(value="mean", low="min", high="max").reset_index()
-    last = (table["class"] == "mean").astype(int)
-    return table.assign(last=last).sort_values("last", kind="stable").drop(columns="last").reset_index(drop=True)
+    return table.sort_values("class", key=lambda names: names == "mean", kind="stable", ignore_index=True)
 
 
 def sizes(models: tuple[str, ...], backbones: tuple[str, ...]) -> pd.DataFrame:

@@ -5,7 +5,6 @@ Weights are data: `manifests` says of each file where it comes from, its licence
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +22,6 @@ MAKERS: dict[str, Callable[[str, int], ThirdPartyNet]] = {
     "deeplabv3": lambda name, outputs: deeplab.DeepLabV3(outputs),
 }
 """Architecture, the first word of a network's name -> what makes it from that name and the number of its outputs."""
-RENAMES = {"espnetv2": espnetv2.RENAMES, "cgnet": cgnet.RENAMES, "dabnet": dabnet.RENAMES, "espnet": espnet.RENAMES}
 
 
 def build(name: str) -> ThirdPartyNet:
@@ -44,15 +42,6 @@ def load(file: Path) -> ThirdPartyNet:
     """
     manifest = manifests.load(file.stem)
     published, net = load_file(manifests.check(manifest, file)), build(file.stem)
-    if isinstance(net, deeplab.DeepLabV3):
-        state = deeplab.state(published, net)
-    else:
-        state = {_renamed(k, RENAMES[file.stem.split("-")[0]]): v for k, v in published.items()}
+    state = net.state(published)
     counters = {k: v for k, v in net.state_dict().items() if "num_batches_tracked" in k}
     return fitted(net, {**counters, **state}, file)
-
-
-def _renamed(name: str, rules: tuple[tuple[str, str], ...]) -> str:
-    for pattern, new in rules:
-        name = re.sub(pattern, new, name)
-    return name

@@ -8,9 +8,10 @@ output would be the same.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +34,7 @@ class ThirdPartyNet(Truncatable, ABC):
     corners = False
     stride = 8
     multiple = 1
+    renames: tuple[tuple[str, str], ...] = ()  # patterns of names in the published file -> what stands there here
 
     def __init__(
         self, outputs: int, *, mean: Sequence[float], std: Sequence[float] = (1.0, 1.0, 1.0), bgr: bool = False
@@ -44,6 +46,13 @@ class ThirdPartyNet(Truncatable, ABC):
         self.bgr = bgr
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    def state(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return a published file's tensors under the names that this network has for them."""
+        names = list(published)
+        for pattern, new in self.renames:
+            names = [re.sub(pattern, new, name) for name in names]
+        return dict(zip(names, published.values(), strict=True))
 
     def grid(self, size: int) -> int:
         """Return the side of the grid of its last features for a frame of `size` pixels."""

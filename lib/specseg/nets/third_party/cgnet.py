@@ -52,6 +52,7 @@ class CGNet(ThirdPartyNet):
     """
 
     stride, multiple = 8, 8
+    renames = RENAMES
 
     def __init__(self, outputs: int, *, mean: tuple[float, float, float]) -> None:
         super().__init__(outputs, mean=mean)
@@ -59,22 +60,18 @@ class CGNet(ThirdPartyNet):
         self.level1_1, self.level1_2 = conv_norm_act(32, 32), conv_norm_act(32, 32)
         self.b1 = norm_act(35)
         self.level2_0 = ContextGuided(35, 64, 2, 8, stride=2)
-        self.level2 = nn.ModuleList(ContextGuided(64, 64, 2, 8) for _ in range(BLOCKS[0] - 1))
+        self.level2 = nn.Sequential(*(ContextGuided(64, 64, 2, 8) for _ in range(BLOCKS[0] - 1)))
         self.bn_prelu_2 = norm_act(131)
         self.level3_0 = ContextGuided(131, 128, 4, 16, stride=2)
-        self.level3 = nn.ModuleList(ContextGuided(128, 128, 4, 16) for _ in range(BLOCKS[1] - 1))
+        self.level3 = nn.Sequential(*(ContextGuided(128, 128, 4, 16) for _ in range(BLOCKS[1] - 1)))
         self.bn_prelu_3 = norm_act(256)
         self.classifier = nn.Sequential(named(conv=conv(256, outputs, 1)))
 
     def features(self, x: Tensor) -> Tensor:
-        image, x = x, self.level1_2(self.level1_1(self.level1_0(x)))
-        first = x = self.level2_0(self.b1(torch.cat([x, halved(image)], 1)))
-        for block in self.level2:
-            x = block(x)
-        first = x = self.level3_0(self.bn_prelu_2(torch.cat([x, first, halved(image, 2)], 1)))
-        for block in self.level3:
-            x = block(x)
-        return torch.cat([first, x], 1)
+        one = self.level1_2(self.level1_1(self.level1_0(x)))
+        first = self.level2_0(self.b1(torch.cat([one, halved(x)], 1)))
+        first = self.level3_0(self.bn_prelu_2(torch.cat([self.level2(first), first, halved(x, 2)], 1)))
+        return torch.cat([first, self.level3(first)], 1)
 
     def head(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         return self.classifier(self.bn_prelu_3(x))

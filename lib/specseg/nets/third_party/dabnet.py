@@ -58,6 +58,7 @@ class DABNet(ThirdPartyNet):
     """
 
     stride, multiple = 8, 8
+    renames = RENAMES
 
     def __init__(self, outputs: int) -> None:
         super().__init__(outputs, mean=(73.158325, 82.90902, 72.3924))

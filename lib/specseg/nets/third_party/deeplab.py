@@ -72,6 +72,23 @@ class DeepLabV3(ThirdPartyNet):
         self.projection = conv(2 * WIDTH, WIDTH, 1)
         self.classifier = conv(WIDTH, outputs, 1)
 
+    def state(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return a file's tensors under the names here, in torch's order of axes.
+
+        Files name operations by their place in the network ("MobilenetV2/expanded_conv_3/project/weights") or by number
+        in the order in which they run ("012.conv_2d.weight"); there, a product and a sum after a dilated convolution
+        are the rest of its normalisation and go into it.
+        """
+        published = {name: tensor.float() for name, tensor in published.items()}  # products of halves would round
+        pairs = _by_number(published) if "000.conv_2d.weight" in published else _by_place(published)
+        names = [name for name, module in self.named_modules() if isinstance(module, nn.Conv2d)]
+        out = {}
+        for name, (weight, bias) in zip(names, pairs, strict=True):
+            depthwise = ".filter." in name
+            out[f"{name}.weight"] = weight.permute(3, 0, 1, 2) if depthwise else weight.permute(0, 3, 1, 2)
+            out[f"{name}.bias"] = bias
+        return out
+
     def features(self, x: Tensor) -> Tensor:
         if any(n % 8 != 1 for n in x.shape[-2:]):
             raise ValueError(f"images of {tuple(x.shape[-2:])} pixels: expected sides of 8k + 1, such as 257 or 513")
@@ -80,24 +97,6 @@ class DeepLabV3(ThirdPartyNet):
     def head(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         frame = F.relu(self.pooled(x.mean((2, 3), keepdim=True))).expand(-1, -1, *x.shape[-2:])
         return self.classifier(F.relu(self.projection(torch.cat([frame, F.relu(self.branch(x))], 1))))
-
-
-def state(published: Mapping[str, Tensor], net: DeepLabV3) -> dict[str, Tensor]:
-    """Return a file's tensors under the names here, in torch's order of axes.
-
-    Files name operations by their place in the network ("MobilenetV2/expanded_conv_3/project/weights") or by number in
-    the order in which they run ("012.conv_2d.weight"); there, a product and a sum after a dilated convolution are the
-    rest of its normalisation and go into it.
-    """
-    published = {name: tensor.float() for name, tensor in published.items()}  # products of halves would round
-    pairs = _by_number(published) if "000.conv_2d.weight" in published else _by_place(published)
-    names = [name for name, module in net.named_modules() if isinstance(module, nn.Conv2d)]
-    out = {}
-    for name, (weight, bias) in zip(names, pairs, strict=True):
-        depthwise = ".filter." in name
-        out[f"{name}.weight"] = weight.permute(3, 0, 1, 2) if depthwise else weight.permute(0, 3, 1, 2)
-        out[f"{name}.bias"] = bias
-    return out
 
 
 def _by_place(published: Mapping[str, Tensor]) -> list[tuple[Tensor, Tensor]]:

@@ -69,6 +69,7 @@ class ESPNet(ThirdPartyNet):
 
     stride, multiple = 1, 8
     feature_stride = 2
+    renames = RENAMES
 
     def __init__(self, outputs: int) -> None:
         super().__init__(

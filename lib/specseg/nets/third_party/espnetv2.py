@@ -135,6 +135,7 @@ class ESPNetv2(ThirdPartyNet):
     """
 
     corners, stride = True, 2
+    renames = RENAMES
 
     def __init__(self, outputs: int, s: float = 1.0) -> None:
         super().__init__(outputs, mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
