@@ -33,12 +33,8 @@ class Look(NamedTuple):
 
 LOOKS = {
     "confirmed": Look("good", "\u2713", "the stated check holds as the paper prints it"),
-    "confirmed with a correction": Look(
-        "mended", "\u270e", "holds once a sign, factor, convention or condition is mended"
-    ),
-    "refuted": Look(
-        "bad", "\u2717", "the stated check fails, or a counterexample exists; the errata say what holds instead"
-    ),
+    "confirmed with a correction": Look("mended", "\u270e", "holds once a sign, factor or condition is mended"),
+    "refuted": Look("bad", "\u2717", "the stated check fails; the errata say what holds instead"),
     "paper inconsistent": Look("bad", "\u2260", "the paper's own numbers or sentences contradict each other"),
     "agrees in kind": Look("good", "\u25cf", "our smaller experiments agree (other data or networks than the paper's)"),
     "agrees in a weaker form": Look("mended", "\u25d0", "our smaller experiments agree with less than is printed"),
@@ -152,20 +148,10 @@ class Findings:
     def _made(self, used: Collection[Record]) -> str:
         """Return how the page was made, as one line that opens: what was computed on it, which records it shows."""
         old = sum(self.freshness(r) != "fresh" for r in used)
-        told = (
-            f"computed here, and read from {len(used)} record{'s' * (len(used) > 1)} of earlier measurements"
-            if used
-            else "computed here"
-        )
+        told = f", and read from {len(used)} record{'s' * (len(used) > 1)} of earlier measurements" if used else ""
         told += f"; the code of {old} has changed since" if old else ""
-        device = config.device_name("cpu")
-        lines = [
-            f"Computed here: {len(self.claims)} claims judged on {device}, at the sizes of the profile {self.profile}."
-        ]
-        if used:
-            lines.append(RECORD)
-        if old:
-            lines.append(STALE)
+        here = f"{len(self.claims)} claims judged on {config.device_name('cpu')}, at the sizes of the profile"
+        lines = [f"Computed here: {here} {self.profile}.", *[RECORD] * bool(used), *[STALE] * bool(old)]
         groups: dict[tuple[str, str], list[str]] = {}
         for r in used:
             groups.setdefault((r.meta["experiment"], self.freshness(r)), []).append(record_link(r))
@@ -173,7 +159,7 @@ class Findings:
             mark = "" if fresh == "fresh" else f' <span class="verdict verdict-open">{html.escape(fresh)}</span>'
             lines.append(f"{name}{mark}: {', '.join(own)}")
         items = "".join(f"<li>{line}</li>" for line in lines)
-        summary = f"<summary>How this page was made: {told}</summary>"
+        summary = f"<summary>How this page was made: computed here{told}</summary>"
         return f'<details class="specseg-made">{summary}<ul>{items}</ul></details>'
 
     def close(self) -> Display:
