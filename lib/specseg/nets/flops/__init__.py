@@ -10,7 +10,6 @@ from functools import lru_cache
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from specseg.nets.flops.layers import Layer, conv_flops, trace
 from specseg.nets.models import build
@@ -207,20 +206,11 @@ def network_layers(
     return encoder + decoder, tuple(net.links()), frozenset(net.exempt()), classifier
 
 
-class _Unfilled(TorchFunctionMode):
-    """Initialise no weights: on the meta device there are none, and torch takes longer for it than for all else."""
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        if func in (torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.fill_, torch.Tensor.zero_):
-            return args[0]
-        return func(*args, **(kwargs or {}))
-
-
 @lru_cache(maxsize=16)
 def _encoded(
     model: str, backbone: str, num_classes: int, output_stride: int, input_size: int, width: int
 ) -> tuple[nn.Module, dict[str, torch.Tensor], tuple[Layer, ...]]:
-    with torch.device("meta"), _Unfilled():
+    with torch.device("meta"):
         net = build(model, backbone=backbone, num_classes=num_classes, output_stride=output_stride,
                     input_size=input_size, width=width).eval()  # fmt: skip
         images = torch.empty(1, 3, input_size, input_size)
