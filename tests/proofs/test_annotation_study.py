@@ -1,5 +1,7 @@
 """Shapes, tidy tables and figures of the chapters on boundaries, gradients and weak labels."""
 
+import base64
+import io
 import math
 
 import matplotlib.pyplot as plt
@@ -7,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from specseg.figures import annotation as draw_annotation
 from specseg.figures import boundary as draw_boundary
@@ -121,7 +124,11 @@ def test_every_figure_draws_its_rows(maps):
 def test_interactive_figures_hold_their_numbers():
     images = {0.1: np.eye(9) / 2 + 0.5, 4.0: np.ones((9, 9))}
     fig = draw_gradients.layer_slider(images, {0.1: 0.9, 4.0: 0.5}, (2, 2))
-    assert len(fig.data) == 2 == len(fig.layout.sliders[0].steps)
+    faint, bright = (step.args[0] for step in fig.layout.sliders[0].steps)
+    assert fig.layout.annotations[0].text == "gradient of ν_i = 2, 2; 60 dB deep<br>90% of the energy on the diagonal"
+    shown = [np.asarray(Image.open(io.BytesIO(base64.b64decode(step["images"][0]["source"].split(",")[1]))))
+             for step in (faint, bright)]  # fmt: skip
+    assert shown[0].shape == (54, 54) and len(np.unique(shown[0])) == 2 and len(np.unique(shown[1])) == 1
     x, c = np.linspace(0.1, 2, 5), np.linspace(0, 2, 7)
     error = bb.approximation_error(*np.meshgrid(x, c))
     heat = draw_boundary.error_map(x, c, error, 0.3 + x).data[0]

@@ -137,7 +137,7 @@ def layer_slider(images: Mapping[float, np.ndarray], shares: Mapping[float, floa
 
     `images`: rms -> magnitudes (M, M), centred, relative to the largest; `shares`: rms -> energy on the diagonal.
     """
-    name, depth = f"gradient of ν_i = {nu_i}, 60 dB deep", 60
+    name, depth = "gradient of ν_i = {}, {}; 60 dB deep".format(*nu_i), 60
     levels = [figures.decibels(image**2, -depth) / depth + 1 for image in images.values()]
     maps = [np.round(255 * np.flipud(level)).repeat(6, 0).repeat(6, 1) for level in levels]
     viridis = 255 * matplotlib.colormaps["viridis"](range(256))[:, :3]
