@@ -255,8 +255,8 @@ steps.index = [draw.who(*i) for i in steps.index]
 steps.style.format("{:.0f}")
 # %% [markdown]
 # Steps after which a band has first made half of its change, mean over trainings. The lowest band is before those above
-# 16 waves in {glue:text}`loss_sooner` trainings. Of DeepLab v3+ on CamVid the interval over three trainings excludes
-# that they are together, on objects it does not: a difference as large as the spread of three trainings cannot be seen.
+# 16 waves in {glue:text}`loss_sooner` trainings. Of DeepLab v3+ the intervals over trainings exclude that they are
+# together. Of DAN they do not: a difference as large as the spread of three trainings cannot be seen.
 #
 # Theorem: $L_{ce}(0)$ is at least the entropy of the picture's class histogram, whatever the network
 # ({doc}`30_cross_entropy`). So training can lower the loss beyond that entropy only by making the other frequencies
@@ -289,11 +289,13 @@ correlations.set_index("network").style.format("{:+.2f}", subset=["over snapshot
 # prediction shows.
 #
 # ## Within one training
-# Six trainings were watched to their end: at each step $R_{ce}$, and what the network loses when its logits are cut to
-# a half, a quarter and an eighth of its grid. Does $R_{ce}$ say at which step more is lost? Its rival is the mIoU.
+# {glue:text}`loss_whole` trainings were watched to their end: at each step $R_{ce}$, and what the network loses when its
+# logits are cut to a half, a quarter and an eighth of its grid. Does $R_{ce}$ say at which step more is lost? Its rival
+# is the mIoU.
 # %% tags=["remove-input"]
 ranks = pd.DataFrame([learning.within(m) for m in whole])
 ranks.index = [f"{gate.named(m.network)}, f{m.network.fold} s{m.network.seed}" for m in whole]
+glue("loss_whole", f"{len(ranks)}", display=False)
 glue("loss_within", f"{(ranks['correlation'] > 0).sum()} of {len(ranks)}", display=False)
 ranks = ranks[["steps", "correlation", "rival", "lead"]].sort_index(ascending=False)
 ranks.columns = ["steps", "R_ce and what is lost", "mIoU and what is lost", "lead of R_ce"]
@@ -301,7 +303,7 @@ ranks.style.format("{:+.2f}", subset=list(ranks.columns[1:]))
 # %% [markdown]
 # Rank correlations over the steps from half of the last mIoU on, mean over sizes; f: the drive
 # held out, s: the seed. In {glue:text}`loss_within` trainings more is lost where $R_{ce}$ is larger. But there the mIoU
-# orders the steps about as well, so that $R_{ce}$ has no lead that three trainings of a kind could show.
+# orders the steps about as well, so that $R_{ce}$ has no lead that so few trainings of a kind could show.
 #
 # ## What we found
 # More trainings, another backbone or the paper's own data may change a verdict that says "in kind". Other readings of
