@@ -289,9 +289,9 @@ correlations.set_index("network").style.format("{:+.2f}", subset=["over snapshot
 # prediction shows.
 #
 # ## Within one training
-# {glue:text}`loss_whole` trainings were watched to their end: at each step $R_{ce}$, and what the network loses when its
-# logits are cut to a half, a quarter and an eighth of its grid. Does $R_{ce}$ say at which step more is lost? Its rival
-# is the mIoU.
+# {glue:text}`loss_whole` trainings were watched to their end: at each step $R_{ce}$, and what the network loses when
+# its logits are cut to a half, a quarter and an eighth of its grid. Does $R_{ce}$ say at which step more is lost? Its
+# rival is the mIoU.
 # %% tags=["remove-input"]
 ranks = pd.DataFrame([learning.within(m) for m in whole])
 ranks.index = [f"{gate.named(m.network)}, f{m.network.fold} s{m.network.seed}" for m in whole]
