@@ -162,7 +162,7 @@ def test_a_mistake_is_one_line_that_names_it(folder, tmp_path, extra, words):
     ("extra", "words"),
     [
         (("--classes", "3", "--manifest", "dubai"), "give one of them"),
-        (("--workers", "0"), "expected 1 or more"),
+        (("--workers", "0"), "greater than or equal to 1"),
         (("--sample", "few"), "expected a number of maps"),
     ],
 )

@@ -388,7 +388,7 @@ def test_polygons_of_labelme_and_coco(tmp_path):
     assert [c["name"] for c in left["classes"]] == ["car", "road"]
     item = folder.find(tmp_path / "me")[0][0]
     every = ("background", "car", "road")
-    drawn = maps.Reader(every, ((0, 0), (1, 1), (2, 2)), drawn=every).classes(item)
+    drawn = maps.Reader(every, tuple((name, k) for k, name in enumerate(every))).classes(item)
     assert (drawn == wanted).mean() > 0.99
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from specseg.advise import files
+from specseg.advise import files, polygons
 from specseg.advise.files import BadFile
 from specseg.data.manifests import Labels, encoding
 from specseg.evidence import schema
@@ -64,18 +64,17 @@ class MapFile(Model):
 
 @dataclass(frozen=True)
 class Reader:
-    """How stored values become classes: the classes' names, (stored value, class) with 255 for what counts nowhere.
+    """How stored values become classes: the classes' names, (stored value, class) with 255 for what counts nowhere;
+    of polygons, (name, class).
 
     `color`: the values are 24-bit colours. `near`: as in `MapFile`. `threshold`: channels are cut to 0 or 255 first.
-    `drawn`: of polygons, the names whose places are the stored values.
     """
 
     names: tuple[str, ...]
-    codes: tuple[tuple[int, int], ...]
+    codes: tuple[tuple[int | str, int], ...]
     color: bool = False
     near: int = 0
     threshold: int = 0
-    drawn: tuple[str, ...] = ()
 
     @staticmethod
     def of(labels: Labels) -> Reader:
@@ -106,9 +105,7 @@ class Reader:
 @lru_cache(maxsize=1)  # the tiles of a map come one after another
 def _classes(reader: Reader, path: Path, part: int, state: tuple) -> np.ndarray:
     if path.suffix.lower() == ".json":
-        from specseg.advise import polygons
-
-        return polygons.drawn(path, part, {reader.drawn[code]: cls for code, cls in reader.codes})
+        return polygons.drawn(path, part, dict(reader.codes))
     stored = files.read(path)
     if reader.color != (stored.color or (reader.color and stored.palette is not None)):
         here, wanted = ("colours", "numbers") if stored.color else ("numbers", "colours")

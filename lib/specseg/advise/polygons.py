@@ -42,29 +42,37 @@ def read(path: Path, part: int) -> tuple[tuple[int, int], list[str], list[Shape]
 
     Raises BadFile where something is neither a polygon, a rectangle nor a whole run-length mask.
     """
-    found, shapes = _loaded(path), []
+    found = _loaded(path)
     try:
         if part < 0:
-            for shape in found["shapes"]:
-                points = [[float(v) for v in point] for point in shape["points"]]
-                if (kind := shape.get("shape_type") or "polygon") not in ("polygon", "rectangle"):
-                    raise BadFile(f"{path}: a shape of type {kind}; expected polygons or rectangles")
-                if kind == "rectangle":
-                    (x, y), (right, low) = points[0], points[-1]
-                    points = [[x, y], [right, y], [right, low], [x, low]]
-                shapes.append((shape["label"], [sum(points, [])]))
+            shapes = [(shape["label"], [_outline(path, shape)]) for shape in found["shapes"]]
             return (found["imageHeight"], found["imageWidth"]), sorted({name for name, _ in shapes}), shapes
         image, names = found["images"][part], {c["id"]: c["name"] for c in found["categories"]}
         own = [a for a in found["annotations"] if a["image_id"] == image["id"]]
-        for a in sorted(own, key=lambda a: -a.get("area", 0)):  # small ones on top
-            try:
-                shape = a["segmentation"] if isinstance(a["segmentation"], list) else run_lengths(a["segmentation"])
-            except ValueError as err:
-                raise BadFile(f"{path}: annotation {a['id']} of {image['file_name']}: {err}") from None
-            shapes.append((names[a["category_id"]], shape))
+        own.sort(key=lambda a: -a.get("area", 0))  # small ones on top
+        shapes = [(names[a["category_id"]], _mask(path, image["file_name"], a)) for a in own]
         return (image["height"], image["width"]), sorted(names.values()), shapes
     except (KeyError, TypeError, IndexError) as err:
         raise BadFile(f"{path}: no {err} where a Labelme or COCO file has it") from None
+
+
+def _outline(path: Path, shape: Mapping) -> list[float]:
+    points = [[float(v) for v in point] for point in shape["points"]]
+    kind = shape.get("shape_type") or "polygon"
+    if kind == "rectangle":
+        (x, y), (right, low) = points[0], points[-1]
+        return [x, y, right, y, right, low, x, low]
+    if kind != "polygon":
+        raise BadFile(f"{path}: a shape of type {kind}; expected polygons or rectangles")
+    return sum(points, [])
+
+
+def _mask(path: Path, picture: str, note: Mapping) -> list[list[float]] | np.ndarray:
+    found = note["segmentation"]
+    try:
+        return found if isinstance(found, list) else run_lengths(found)
+    except ValueError as err:
+        raise BadFile(f"{path}: annotation {note['id']} of {picture}: {err}") from None
 
 
 def run_lengths(found: Mapping) -> np.ndarray:
@@ -98,11 +106,13 @@ def run_lengths(found: Mapping) -> np.ndarray:
 def drawn(path: Path, part: int, classes: Mapping[str, int]) -> np.ndarray:
     """Return the label map, uint8 (H, W): the class background, then each shape in the class of its name."""
     (height, width), _, shapes = read(path, part)
+    if missing := {"background", *(name for name, _ in shapes)} - set(classes):
+        raise BadFile(f"{path}: polygons of {min(missing)}; expected one of {', '.join(map(str, classes))}")
     image = Image.new("L", (width, height), classes["background"])
-    draw = ImageDraw.Draw(image)
     for name, shape in shapes:
         if isinstance(shape, np.ndarray):
             image.paste(classes[name], mask=Image.fromarray(shape))
-        for outline in () if isinstance(shape, np.ndarray) else shape:
-            draw.polygon(outline, fill=classes[name])
+        else:
+            for outline in shape:
+                ImageDraw.Draw(image).polygon(outline, fill=classes[name])
     return np.asarray(image)
