@@ -13,8 +13,6 @@ import json
 import os
 import shutil
 import socket
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -29,7 +27,6 @@ from specseg.evidence import config, schema
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NEEDED = ("cell_id", "rows_sha256", "n_rows", "wall_s", "modules", "record")
 PATIENCE_S = 0.05  # a glance at the state takes the lock too, for microseconds
-TICK_S = 1.0  # between two notes of a clock
 RESERVE = 16384  # bytes kept free in every folder under work, so that a full disk can still be told of
 
 
@@ -114,27 +111,19 @@ class CellFolder:
         if (self.path / "done.json").exists():
             try:
                 return State("done", done=self._read_done())
-            except ValueError as err:
+            except (ValueError, OSError) as err:
                 return State("damaged", str(err))
         if not mine and self.held():
             return State("running", self.holder())
         if self.error.exists():
-            with suppress(OSError):
-                return State("failed", (self.error.read_text(errors="replace").rstrip().splitlines() or [""])[-1])
-            return State("failed")
+            return State("failed", (self.error.read_text(errors="replace").rstrip().splitlines() or [""])[-1])
         return State("interrupted" if (self.path / "cell.json").exists() else "waiting")
 
     def _read_done(self) -> dict[str, Any]:
         file = self.path / "done.json"
-        try:
-            text = file.read_text(encoding="utf-8", errors="replace")
-        except OSError as err:
-            raise ValueError(f"{file}: unreadable ({err})") from None
-        done = schema.parse_json(text, str(file), NEEDED)
+        done = schema.parse_json(file.read_text(encoding="utf-8", errors="replace"), str(file), NEEDED)
         if done["cell_id"] != self.id:
             raise ValueError(f"{file}: cell_id is {done['cell_id']!r}, expected the folder's name {self.id!r}")
-        if not self.rows.is_file():
-            raise ValueError(f"{self.rows}: missing, but done.json says that the cell is done")
         if config.sha256(self.rows) != done["rows_sha256"]:
             raise ValueError(f"{self.rows}: its sha256 is not rows_sha256 of done.json")
         return done
@@ -182,60 +171,14 @@ class CellFolder:
         told = (line.partition(" ") for line in reversed(lines))
         return next((text for time, _, text in told if len(time) == 20 and time[10] + time[-1] == "TZ"), "")
 
-    def reserve(self) -> None:
-        """Keep a few kilobytes that `release` gives back when the disk is full."""
-        (self.path / "reserve").write_bytes(b"\0" * RESERVE)
-
-    def release(self) -> None:
-        """Give the reserve back."""
-        (self.path / "reserve").unlink(missing_ok=True)
-
     def put_aside(self, *names: str) -> Path:
         """Move files (all but the lock, when none is named) to a new folder aside/N and return it: nothing is lost."""
-        base = self.path / "aside"
-        base.mkdir(exist_ok=True)
-        home = base / str(1 + max((int(p.name) for p in base.iterdir() if p.name.isdigit()), default=0))
-        home.mkdir()
+        home = self.path / "aside" / str(1 + len(list((self.path / "aside").glob("*"))))
+        home.mkdir(parents=True)
         for name in names or [p.name for p in self.path.iterdir() if p.name not in ("lock", "aside")]:
             with suppress(FileNotFoundError):
                 shutil.move(self.path / name, home / name)
         return home
-
-
-class Clock:
-    """Seconds of a cell over all attempts, kept in clock.json by a thread, so that a killed one counts too.
-
-    `wall_s` is right to about a second an attempt.
-    """
-
-    def __init__(self, folder: CellFolder) -> None:
-        self.folder, before = folder, folder.read("clock.json")
-        self.attempts = int(before.get("attempts", 0)) + 1
-        self._start = time.monotonic() - float(before.get("wall_s", 0.0))
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
-
-    def __enter__(self) -> Clock:
-        self._keep()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        self._keep()
-
-    @property
-    def wall_s(self) -> float:
-        return time.monotonic() - self._start
-
-    def _beat(self) -> None:
-        while not self._stop.wait(TICK_S):
-            self._keep()
-
-    def _keep(self) -> None:
-        with suppress(OSError):  # a full disk fails the cell where its work is written, not here
-            self.folder.write("clock.json", {"attempts": self.attempts, "wall_s": round(self.wall_s, 3)})
 
 
 def full_disk(err: BaseException, folder: Path) -> str:

@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 from rich.console import Console
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from specseg.evidence import config
@@ -37,28 +37,25 @@ class Board:
         columns = (TextColumn("{task.description}", "cyan", markup=False), TimeElapsedColumn())
         columns += (TextColumn("{task.fields[words]}", markup=False),)
         self.progress = Progress(*columns, console=console, transient=True, disable=not self.live)
-        self._all = self.progress.add_task(f"{total} of {total} cells to go", words="")
-        self._tasks = {}
-        self._words: dict[str, str] = {}
-        self._printed: dict[str, float] = {}
+        self._tasks: dict[str, TaskID] = {}
+        self._said: dict[str, tuple[str, float]] = {}
 
     def tell(self, key: str, text: str) -> None:
         """Show the last words of a cell at work; without a terminal the first at once, others from time to time."""
         if key not in self._tasks:
             self._tasks[key] = self.progress.add_task(key, words="")
-        if not text or text == self._words.get(key):
+        last, when = self._said.get(key, ("", -QUIET_S))
+        if not text or text == last:
             return
-        self._words[key] = text
         self.progress.update(self._tasks[key], words=text)
-        if not self.live and time.monotonic() - self._printed.get(key, -QUIET_S) >= QUIET_S:
-            self._printed[key] = time.monotonic()
+        if not self.live and (now := time.monotonic()) - when >= QUIET_S:
+            self._said[key] = text, now
             self.console.print(f"{key}: {text}")
 
     def end(self, key: str, state: State, log: object) -> None:
         """Print how a cell ended; one that is not done with its log."""
         self.drop(key)
         self.ended += 1
-        self.progress.update(self._all, description=f"{self.total - self.ended} of {self.total} cells to go")
         how = f" in {duration(state.done['wall_s'])}" if state.name == "done" else f": {state.why}; log: {log}"
         words = Text(f"{self.ended}/{self.total} ").append(state.name, COLOURS.get(state.name, ""))
         self.console.print(words.append(f" {key}{how}"))
@@ -67,14 +64,6 @@ class Board:
         """Show a cell no longer: it ended, or turned out to be somebody else's."""
         if key in self._tasks:
             self.progress.remove_task(self._tasks.pop(key))
-            self._words.pop(key, None)
-
-    def note(self, text: str) -> None:
-        """Show what the sweep waits for; printed once without a terminal."""
-        if not self.live and text not in self._words:
-            self.console.print(text)
-        self._words[text] = text
-        self.progress.update(self._all, words=text)
 
 
 class Launcher(ABC):
@@ -109,7 +98,7 @@ class Launcher(ABC):
         """Say whether another process works on a cell, and for whom the sweep waits."""
         folder = self.sweep.of(key)
         if found := folder.held():
-            self.board.note(f"held by others ({key} is worked on by {folder.holder()})")
+            self.board.tell("held by others", f"{key} is worked on by {folder.holder()}")
         return found
 
     def end(self, key: str, state: State) -> None:
