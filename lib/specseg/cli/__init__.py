@@ -13,24 +13,18 @@ from rich.console import Console
 from rich.table import Table
 
 from specseg import __version__
-from specseg.cli import advise as cli_advise
-from specseg.cli import data as cli_data
-from specseg.cli import nets as cli_nets
-from specseg.cli import records as cli_records
-from specseg.cli import sweep as cli_sweep
+from specseg.cli import advise, data, nets, records, sweep
 from specseg.evidence import config
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 ledger_app = typer.Typer(no_args_is_help=True, help="The claims, their verdicts, and what a change touches.")
-app.add_typer(cli_data.app, name="data")
-app.add_typer(cli_nets.app, name="nets")
-app.add_typer(cli_sweep.app, name="sweep")
-app.add_typer(cli_records.app, name="records")
-app.add_typer(ledger_app, name="ledger")
-app.command("advise")(cli_advise.advise)
+for name, group in {"data": data.app, "nets": nets.app, "sweep": sweep.app, "records": records.app,
+                    "ledger": ledger_app}.items():  # fmt: skip
+    app.add_typer(group, name=name)
+app.command("advise")(advise.advise)
 console = Console(highlight=False)
 
-PASS = cli_sweep.PASS
+PASS = sweep.PASS
 Options = Annotated[list[str] | None, typer.Argument(metavar="[OPTIONS]...", show_default=False)]
 
 
@@ -63,28 +57,18 @@ def _whole(word: str) -> str:
     return f"{found[1]}folder={Path(found[2]).resolve()}" if found and Path(found[2]).is_dir() else word
 
 
-@app.command(context_settings=PASS)
-def book(words: Options = None) -> None:
-    """Execute the chapters that changed, build the HTML, verify it, publish it to _build/html."""
-    _driver("book", words)
+def _passed_on(group: typer.Typer, command: str, about: str) -> None:
+    """Add a command whose words go to the book's driver as they are."""
+
+    @group.command(command, context_settings=PASS, help=about)
+    def run(words: Options = None) -> None:
+        _driver(command, words)
 
 
-@app.command(context_settings=PASS)
-def chapter(words: Options = None) -> None:
-    """Run one chapter and print the verdicts on its claims."""
-    _driver("chapter", words)
-
-
-@ledger_app.command(context_settings=PASS)
-def accept(words: Options = None) -> None:
-    """Run the chapters, show the difference to the accepted facts, and accept what was found."""
-    _driver("accept", words)
-
-
-@ledger_app.command(context_settings=PASS)
-def portable(words: Options = None) -> None:
-    """Run chapters under other kernels, threads and instruction sets: are the facts and verdicts the same?"""
-    _driver("portable", words)
+_passed_on(app, "book", "Execute the chapters that changed, build the HTML, verify it, publish it to _build/html.")
+_passed_on(app, "chapter", "Run one chapter and print the verdicts on its claims.")
+_passed_on(ledger_app, "accept", "Run the chapters, show the difference to the accepted facts, and accept it.")
+_passed_on(ledger_app, "portable", "Run chapters under other kernels, threads and instruction sets: the same facts?")
 
 
 @ledger_app.command()
