@@ -156,9 +156,7 @@ def run(experiment: Experiment, given: argparse.Namespace) -> int:
     if not todo:
         return FAILED if old else DONE
     records.require_committed(given.allow_dirty)
-    board = Board(console, len(todo))
-    with board.progress:
-        ended = _launch(sweep, todo, board, given)
+    ended = _launch(sweep, todo, Board(console, len(todo)), given)
     failed = {key: state for key, state in ended.items() if state.name != "done"}
     for key, state in failed.items():
         console.print(f"{state.name} {key}: {state.why}; log: {sweep.of(key).log}")
@@ -216,10 +214,10 @@ def announcement(
     jobs = {"in-process": 1, "local": given.jobs, "slurm": given.max_parallel}[given.launcher]
     at_once = max(1, min(jobs, len(todo)))
     if given.device == "cuda":
-        cost = f"{few(hours * max(1, given.gpus_per_cell))} GPU hours"
+        cost = f"{hours * max(1, given.gpus_per_cell):.2f} GPU hours"
     else:
         each = given.cpus_per_cell if given.launcher == "slurm" else max(1, (os.cpu_count() or 1) // jobs)
-        cost = f"{few(hours * each)} CPU hours"
+        cost = f"{hours * each:.2f} CPU hours"
     lines = [
         f"{sweep.experiment.name}, profile {sweep.profile}, launcher {given.launcher}: {len(states)} cells, "
         f"{len(done)} done, {len(todo)} to do; estimated {cost} "
@@ -231,15 +229,6 @@ def announcement(
     if stale:
         lines.append(f"{len(stale)} done cells are not what the present code makes: --redo-stale does them again")
     return lines
-
-
-def few(hours: float) -> str:
-    """Return hours with the digits that an estimate deserves.
-
-    >>> few(0.0123), few(3.21), few(1234.6)
-    ('0.01', '3.2', '1235')
-    """
-    return f"{hours:.2f}" if hours < 1 else f"{hours:.1f}" if hours < 100 else f"{hours:.0f}"
 
 
 # --- status and list
@@ -270,7 +259,7 @@ def status_table(sweep: Sweep, cells: Iterable[str]) -> Table:
         if state.name == "done":
             shown, last = f"done, {state.why}" if state.why else "done", ""
         elif state.name in ("running", "interrupted"):
-            last = folder.last_told()
+            last = folder.read("clock.json").get("told", "")
         minutes, record = "" if seconds is None else f"{seconds / 60:.1f}", state.done.get("record") or ""
         table.add_row(Text(key), Text(shown, COLOURS.get(state.name, "")), Text(last), minutes, Text(record))
     return table

@@ -155,21 +155,12 @@ class CellFolder:
             return {}
         return found if isinstance(found, dict) else {}
 
-    def tell(self, text: str) -> None:
-        """Append a line with the time to log.txt; a disk that is full shows elsewhere."""
-        with suppress(OSError), open(self.log, "a", encoding="utf-8") as file:
-            file.write(f"{now()} {text}\n")
-
-    def last_told(self) -> str:
-        """Return the last line of log.txt that `tell` wrote, without its time; empty when there is none."""
-        try:
-            with open(self.log, "rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - 8192))
-                lines = file.read().decode(errors="replace").splitlines()
-        except OSError:
-            return ""
-        told = (line.partition(" ") for line in reversed(lines))
-        return next((text for time, _, text in told if len(time) == 20 and time[10] + time[-1] == "TZ"), "")
+    def tell(self, text: str, **clock: float) -> None:
+        """Append a line to log.txt with the time, and keep last words and clock; a disk that is full shows elsewhere."""
+        with suppress(OSError):
+            with open(self.log, "a", encoding="utf-8") as file:
+                file.write(f"{now()} {text}\n")
+            self.write("clock.json", {**self.read("clock.json"), **clock, "told": text.partition("\n")[0]})
 
     def put_aside(self, *names: str) -> Path:
         """Move files (all but the lock, when none is named) to a new folder aside/N and return it: nothing is lost."""

@@ -1,4 +1,4 @@
-"""Cells one after another in this process, or several at a time in child processes; a board shows how they fare.
+"""Cells one after another in this process, or several at a time in child processes; a board tells how they fare.
 
 Not submitit's executors, as on Slurm: its LocalExecutor starts three interpreters a cell that outlive their launcher,
 and its DebugExecutor keeps no interrupt from being taken for a failure.
@@ -15,7 +15,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 from rich.console import Console
-from rich.progress import Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from specseg.evidence import config
@@ -24,46 +23,30 @@ from specseg.sweep.work import Sweep, work
 
 HELD = 75  # exit status of a worker whose cell another process holds (EX_TEMPFAIL of sysexits.h)
 GRACE_S = 15.0  # what a child gets to end after SIGTERM
-QUIET_S = 30.0  # without a terminal a cell's words are printed at most this often
+QUIET_S = 30.0  # a cell's words are printed at most this often
 COLOURS = {"done": "green", "failed": "red", "damaged": "red", "running": "cyan", "interrupted": "yellow"}
 
 
 class Board:
-    """The cells at work with their last words: live on a terminal, plain lines elsewhere and in integration runs."""
+    """Lines on how cells fare: their last words from time to time, and how they end."""
 
     def __init__(self, console: Console, total: int) -> None:
         self.console, self.total, self.ended = console, total, 0
-        self.live = console.is_terminal and not config.in_ci()
-        columns = (TextColumn("{task.description}", "cyan", markup=False), TimeElapsedColumn())
-        columns += (TextColumn("{task.fields[words]}", markup=False),)
-        self.progress = Progress(*columns, console=console, transient=True, disable=not self.live)
-        self._tasks: dict[str, TaskID] = {}
         self._said: dict[str, tuple[str, float]] = {}
 
     def tell(self, key: str, text: str) -> None:
-        """Show the last words of a cell at work; without a terminal the first at once, others from time to time."""
-        if key not in self._tasks:
-            self._tasks[key] = self.progress.add_task(key, words="")
+        """Print the last words of a cell at work, the first at once, others at most every QUIET_S seconds."""
         last, when = self._said.get(key, ("", -QUIET_S))
-        if not text or text == last:
-            return
-        self.progress.update(self._tasks[key], words=text)
-        if not self.live and (now := time.monotonic()) - when >= QUIET_S:
-            self._said[key] = text, now
+        if text and text != last and time.monotonic() - when >= QUIET_S:
+            self._said[key] = text, time.monotonic()
             self.console.print(f"{key}: {text}")
 
     def end(self, key: str, state: State, log: object) -> None:
         """Print how a cell ended; one that is not done with its log."""
-        self.drop(key)
         self.ended += 1
         how = f" in {duration(state.done['wall_s'])}" if state.name == "done" else f": {state.why}; log: {log}"
         words = Text(f"{self.ended}/{self.total} ").append(state.name, COLOURS.get(state.name, ""))
         self.console.print(words.append(f" {key}{how}"))
-
-    def drop(self, key: str) -> None:
-        """Show a cell no longer: it ended, or turned out to be somebody else's."""
-        if key in self._tasks:
-            self.progress.remove_task(self._tasks.pop(key))
 
 
 class Launcher(ABC):
@@ -116,9 +99,7 @@ class InProcess(Launcher):
                 continue
             self.board.tell(key, "started")
             state = work(self.sweep, key, show=lambda text, key=key: self.board.tell(key, text))
-            if state.name == "running":  # another launcher was quicker
-                self.board.drop(key)
-            else:
+            if state.name != "running":  # another launcher was quicker
                 self.end(key, state)
 
 
@@ -157,14 +138,12 @@ class Local(Launcher):
         """Take up a child that has ended, or the last words of one at work."""
         child, names = self.children[key]
         if child.poll() is None:
-            self.board.tell(key, self.sweep.of(key).last_told())
+            self.board.tell(key, self.sweep.of(key).read("clock.json").get("told", ""))
             return
         del self.children[key]
         self.free.append(names)
         child.stdin.close()
-        if child.returncode == HELD:
-            self.board.drop(key)
-        else:
+        if child.returncode != HELD:
             self.end(key, _after(self.sweep.state(key), child.returncode))
 
     def stop(self) -> None:

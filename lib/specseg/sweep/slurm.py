@@ -163,7 +163,7 @@ class Queue(Launcher):
                 self.end(key, state)
             elif queue is None or job in queue:
                 self.gone.pop(key, None)
-                words = folder.last_told() if folder.held() else ""
+                words = folder.read("clock.json").get("told") if folder.held() else ""
                 self.board.tell(key, words or f"job {job}: {(queue or {}).get(job, 'Slurm does not answer')}")
             elif time.monotonic() - self.gone.setdefault(key, time.monotonic()) >= GONE_S and not folder.held():
                 self._again(key)

@@ -169,17 +169,12 @@ def _attempt(sweep: Sweep, folder: CellFolder, show: Tell | None) -> State:
     def clock() -> dict[str, Any]:
         return {"attempts": attempt, "wall_s": round(time.monotonic() - start, 3)}
 
-    def note(text: str) -> None:
-        folder.tell(text)
-        with suppress(OSError):  # a full disk fails the cell where its work is written, not here
-            folder.write("clock.json", clock())
-
     def tell(text: str) -> None:
-        note(text)
+        folder.tell(text, **clock())
         if show:
             show(text)
 
-    note(f"attempt {attempt} by {here()}")
+    folder.tell(f"attempt {attempt} by {here()}", **clock())
     try:
         records.require_committed(sweep.allow_dirty)
         rows = sweep.experiment.run(sweep.cells[folder.id], folder.path, tell)
@@ -190,10 +185,10 @@ def _attempt(sweep: Sweep, folder: CellFolder, show: Tell | None) -> State:
         text = "".join(traceback.format_exception(err)).rstrip("\n") + f"\n{why}\n"
         with suppress(OSError):  # where not even its end fits, the exit status alone tells
             folder.write("error.txt", text[-RESERVE // 4 :])
-        note(f"failed: {why}\n{text}")
+        folder.tell(f"failed: {why}\n{text}", **clock())
         return State("failed", why.splitlines()[0])
     except BaseException as err:
-        note(f"interrupted ({type(err).__name__})")
+        folder.tell(f"interrupted ({type(err).__name__})", **clock())
         raise
     finally:
         (folder.path / "reserve").unlink(missing_ok=True)
