@@ -130,7 +130,7 @@ def test_a_decompression_bomb_is_named_and_left_out(tmp_path, monkeypatch):
     write(tmp_path / "labels", lambda x: x)
     Image.new("L", (300, 300)).save(tmp_path / "labels/ortho.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40_000)
-    with pytest.raises(BadFile, match=r"ortho\.png: 300 x 300 pixels; more than 80,000 .*--keep-going"):
+    with pytest.raises(BadFile, match=r"ortho\.png: 90,000 pixels; more than 80,000 .*--keep-going"):
         advise(tmp_path / "labels", tmp_path / "out")
     data = advise(tmp_path / "labels", tmp_path / "out", Settings(size=65, draws=5, keep_going=True))
     assert [b["file"] for b in data["data"]["bad"]] == ["ortho"] and data["data"]["measured"] == 3
@@ -434,7 +434,7 @@ def test_tiny_maps_and_wide_ones_are_told(tmp_path):
 def test_mistakes_are_said_before_the_long_pass(tmp_path):
     write(tmp_path / "labels", lambda x: x)
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match="file: nothing can be written there .*--out names another"):
+    with pytest.raises(ValueError, match="file: nothing can be written there; --out names another"):
         advise(tmp_path / "labels", tmp_path / "file")
     with pytest.raises(ValueError, match=r"group '\(': no regular expression"):
         Settings(group="(")

@@ -34,6 +34,7 @@ class Context:
     logits: Path | None = None
     temperature: float = 1.0
     probabilities: bool = False
+    stamp: str = ""  # of the logits' files: those that changed are measured again
 
 
 def numbers(context: Context, item: Item) -> dict[str, np.ndarray] | None:

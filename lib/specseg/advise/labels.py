@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import ast
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -14,14 +14,13 @@ import numpy as np
 from specseg.advise import files, maps, polygons
 from specseg.advise.files import BadFile as BadFile
 from specseg.advise.folder import Item
-from specseg.advise.maps import VOID, Reader
+from specseg.advise.maps import MOST_CLASSES, VOID, Reader
 from specseg.data import manifests
 from specseg.data.manifests import encoding
 from specseg.evidence import config
 
 KEPT = 400  # stored values of a map that are remembered, the commonest first
 MANY, ALIKE = 64, 0.6  # a picture has more values than MANY, and fewer equal neighbours than ALIKE; labels have not
-MOST_CLASSES = 254
 VOID_COLORS = (0xE0E0C0,)  # PASCAL VOC's border
 
 
@@ -51,9 +50,7 @@ class Look:
 
     @staticmethod
     def of(text: str) -> Look:
-        told = json.loads(text)
-        pairs = {key: dict(told[key]) for key in ("values", "palette")}
-        return Look(**told | pairs | {"shape": tuple(told["shape"])})
+        return Look(**ast.literal_eval(text))
 
 
 def look(_, item: Item) -> dict[str, np.ndarray]:
@@ -71,8 +68,7 @@ def look(_, item: Item) -> dict[str, np.ndarray]:
         table = [] if stored.palette is None else encoding.pack(stored.palette).tolist()
         found = Look(codes.shape, stored.color, dict(Counter(dict(zip(values, counts, strict=True))).most_common(KEPT)),
                      len(values), alike, {v: table[v] for v in values} if table else {})  # fmt: skip
-    pairs = {key: list(getattr(found, key).items()) for key in ("values", "palette")}  # JSON has no numbers for keys
-    return {"look": np.array(json.dumps(asdict(found) | pairs))}
+    return {"look": np.array(repr(asdict(found)))}
 
 
 def numbered(count: int, ignore: Sequence[int] = (VOID,)) -> Reader:

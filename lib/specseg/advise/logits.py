@@ -21,7 +21,7 @@ from specseg.advise.frames import Context
 from specseg.advise.survey import Survey
 from specseg.data import label_spectra
 from specseg.data.datasets import VOID
-from specseg.data.survey import Sums
+from specseg.data.survey import Sums, scratch_key
 from specseg.evidence.statistics import class_counts
 from specseg.spectral import cross_entropy
 from specseg.spectral import spectrum as sp
@@ -188,24 +188,15 @@ def measured(run: Survey, folder: Path, probabilities: bool = False) -> dict:
 
     Raises FileNotFoundError where the folder is missing, BadFile as the survey's settings say.
     """
-    kept, run.items = run.items, [_with_state(folder, item) for item in run.items]
-    context = replace(run.context, logits=folder.resolve(), probabilities=probabilities)
+    files = sorted((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in folder.rglob("*"))
+    context = replace(run.context, logits=folder.resolve(), probabilities=probabilities,
+                      stamp=scratch_key({"files": files}, []))  # fmt: skip
     fit, _ = run.pass_over("temperature", losses, context, ())
     if not fit.count:
         raise BadFile(f"{folder}: no label has logits")
     context = replace(context, temperature=best_temperature(fit.plain["loss"]))
     sums, _ = run.pass_over("logits", measure, context, DRAWN)
-    run.items = kept
     return scores(sums, context, fit.plain["loss"])
-
-
-def _with_state(folder: Path, item: Item) -> Item:
-    """Let the state of the logits' file count too: changed logits are measured again."""
-    try:
-        stat = locate(folder, item).stat()
-    except BadFile:
-        return item
-    return replace(item, state=(*item.state, stat.st_size, stat.st_mtime_ns))
 
 
 def scores(sums: Sums, context: Context, loss: np.ndarray) -> dict:

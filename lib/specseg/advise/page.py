@@ -9,6 +9,10 @@ import pandas as pd
 
 Section = tuple[str, Sequence[str], pd.DataFrame | None]  # title, sentences, table
 MODEL_NAMES = {"deeplabv3plus": "DeepLab v3+", "dan": "DAN"}
+EFFORT = (
+    "Break-even: if only mixed blocks, those with a contour, cost a decision each, tracing contours takes more points "
+    "where one is set more often than every so many pixels (a model of effort, not a measurement)."
+)
 STYLE = """
 :root { color-scheme: light dark; }
 * { box-sizing: border-box; }
@@ -96,28 +100,17 @@ def sentences(data: Mapping) -> list[str]:
         out = [f"LRG of {side} x {side} (nu_max {lrg['nu_max']}): labels cut to its band lose {lost(lrg['drop'])} "
                f"of mIoU; tolerated {tolerated}. It saves {' and '.join(saved)}."]  # fmt: skip
     if block:
-        row = next(r for r in data["blocks"] if r["lrg_size"] == block["lrg_size"])
-        out.append(f"Blocks of {block['block_px']:.3g} pixels ({block['lrg_size']} x {block['lrg_size']}) lose "
-                   f"{lost(block['drop'])}. {_effort(row)}")  # fmt: skip
+        side = block["lrg_size"]
+        out.append(f"Blocks of {block['block_px']:.3g} pixels ({side} x {side}) lose {lost(block['drop'])}.")
     else:
         best = advice["finest_blocks"]
         out.append(f"No block size holds {tolerated}: blocks of {best['block_px']:.3g} pixels, the finest tried, lose "
                    f"{lost(best['drop'])}.")  # fmt: skip
     out.append(f"Lost first: {', '.join(advice['lost_first'])}.")
     strict = advice["every_pixel"]["lrg"]
-    if data["data"]["void"] > 0 and strict["lrg_size"] != side:
+    if data["data"]["void"] > 0 and strict["lrg_size"] != lrg["lrg_size"]:
         out.append(f"With void filled and every pixel scored, the grid would be {strict['lrg_size']}.")
     return out
-
-
-def _effort(row: Mapping) -> str:
-    if not row["break_even_px"]:
-        return ""
-    return (
-        f"{row['mixed']:.0f} of {row['blocks']} blocks a map hold a contour; if only these cost a decision each, "
-        f"tracing contours takes more points where one is set more often than every {row['break_even_px']:.1f} pixels "
-        "(a model of effort, not a measurement)."
-    )
 
 
 def scope(data: Mapping) -> str:
@@ -252,7 +245,7 @@ def sections(data: Mapping) -> list[Section]:
         ("Advice", worth(data) + sentences(data), None),
         ("What was measured", [scope(data), *seen(data)], None),
         ("Grids: labels cut to the grid's band, against the whole prediction grid; *: advised", (), grid_table(data)),
-        ("Blocks: each takes its commonest class, against the true labels; *: advised", (), block_table(data)),
+        ("Blocks: each takes its commonest class, against the true labels; *: advised", [EFFORT], block_table(data)),
         ("Classes: IoU when cut to the grid of so many points", (), class_table(data)),
     ]
     if told:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -144,7 +146,10 @@ def survey(
     """
     folder, out = Path(folder), Path(out)
     every, told = listing.find(folder, pattern, only)
-    _writable(out)
+    with suppress(OSError):
+        (out / "work").mkdir(parents=True, exist_ok=True)
+    if not os.access(out / "work", os.W_OK):
+        raise ValueError(f"{out}: nothing can be written there; --out names another folder")
     if every[0].path.suffix.lower() == ".json":
         every = polygons.expanded(every)
     if reading is None and classes is None and (own := maps.beside(folder)):
@@ -162,16 +167,6 @@ def survey(
         raise ValueError(f"{folder}: no map holds a labelled pixel" + (f" ({len(run.bad)} bad)" if run.bad else ""))
     run.tables = summary.tables(run.sums, run.context.grid, reader.names)
     return run
-
-
-def _writable(out: Path) -> None:
-    try:
-        (out / "work").mkdir(parents=True, exist_ok=True)
-        for folder in (out, out / "work"):
-            (folder / ".try").touch()
-            (folder / ".try").unlink()
-    except OSError as err:
-        raise ValueError(f"{out}: nothing can be written there ({err.strerror}); --out names another folder") from None
 
 
 def _reader(run: Survey, looks: dict[str, Look], classes: int | None, folder: Path, out: Path) -> Reader:

@@ -156,7 +156,7 @@ class CellFolder:
         return found if isinstance(found, dict) else {}
 
     def tell(self, text: str, **clock: float) -> None:
-        """Append a line to log.txt with the time, and keep last words and clock; a disk that is full shows elsewhere."""
+        """Append a line to log.txt with the time, and keep last words and clock; a full disk shows elsewhere."""
         with suppress(OSError):
             with open(self.log, "a", encoding="utf-8") as file:
                 file.write(f"{now()} {text}\n")
