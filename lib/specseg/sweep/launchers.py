@@ -14,8 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
-from rich.console import Console
-from rich.text import Text
+from typer import echo
 
 from specseg.evidence import config
 from specseg.sweep.folder import State
@@ -24,14 +23,13 @@ from specseg.sweep.work import Sweep, work
 HELD = 75  # exit status of a worker whose cell another process holds (EX_TEMPFAIL of sysexits.h)
 GRACE_S = 15.0  # what a child gets to end after SIGTERM
 QUIET_S = 30.0  # a cell's words are printed at most this often
-COLOURS = {"done": "green", "failed": "red", "damaged": "red", "running": "cyan", "interrupted": "yellow"}
 
 
 class Board:
     """Lines on how cells fare: their last words from time to time, and how they end."""
 
-    def __init__(self, console: Console, total: int) -> None:
-        self.console, self.total, self.ended = console, total, 0
+    def __init__(self, total: int) -> None:
+        self.total, self.ended = total, 0
         self._said: dict[str, tuple[str, float]] = {}
 
     def tell(self, key: str, text: str) -> None:
@@ -39,14 +37,13 @@ class Board:
         last, when = self._said.get(key, ("", -QUIET_S))
         if text and text != last and time.monotonic() - when >= QUIET_S:
             self._said[key] = text, time.monotonic()
-            self.console.print(f"{key}: {text}")
+            echo(f"{key}: {text}")
 
     def end(self, key: str, state: State, log: object) -> None:
         """Print how a cell ended; one that is not done with its log."""
         self.ended += 1
         how = f" in {duration(state.done['wall_s'])}" if state.name == "done" else f": {state.why}; log: {log}"
-        words = Text(f"{self.ended}/{self.total} ").append(state.name, COLOURS.get(state.name, ""))
-        self.console.print(words.append(f" {key}{how}"))
+        echo(f"{self.ended}/{self.total} {state.name} {key}{how}")
 
 
 class Launcher(ABC):

@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 import submitit
+from typer import echo
 
 from specseg.evidence import config
 from specseg.sweep.folder import CellFolder, State
@@ -56,14 +57,14 @@ def launch(sweep: Sweep, todo: Mapping[str, State], board: Board, given: argpars
     """
     queue = Queue(sweep, todo, board, given)
     queue.submit(list(todo))
-    board.console.print(f"jobs: {', '.join(sorted({j.partition('_')[0] for j in queue.jobs.values()}))}")
+    echo(f"jobs: {', '.join(sorted({j.partition('_')[0] for j in queue.jobs.values()}))}")
     if given.no_wait:
-        board.console.print("submitted; the command `status` shows how they fare")
+        echo("submitted; the command `status` shows how they fare")
         return {}
     try:
         return queue.run(POLL_S)
     except (KeyboardInterrupt, SystemExit):
-        board.console.print("not waiting any longer; the jobs go on (scancel ends them)")
+        echo("not waiting any longer; the jobs go on (scancel ends them)")
         raise
 
 

@@ -221,7 +221,7 @@ def _finish(sweep: Sweep, folder: CellFolder, rows: Any, clock: dict[str, Any]) 
         "modules": sweep.modules | dict.fromkeys(changed, "changed during the run"),
     }  # fmt: skip
     folder.write("done.json", done)
-    folder.tell(f"done in {clock['wall_s']:.1f} s, {len(rows)} rows")
+    folder.tell(f"done in {clock['wall_s']:.1f} s, {len(rows)} rows", **clock)
     return State("done", done=done)
 
 
