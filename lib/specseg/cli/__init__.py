@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -36,19 +36,13 @@ def _version(version: Annotated[bool, typer.Option("--version", help="print the 
 
 
 def _driver(command: str, words: list[str] | None) -> None:
-    """Start the book's driver, which knows its options, as a child process and take its exit status."""
+    """Go on as the book's driver, which knows its options, from the project's root: signals and status are its own."""
     driver = config.root() / "book" / "build.py"
     if not driver.is_file():
-        console.print(f"{driver}: missing; run specseg inside a checkout of the project")
-        raise typer.Exit(2)
+        raise FileNotFoundError(f"{driver}: missing; run specseg inside a checkout of the project")
     line = [sys.executable, str(driver), command, *map(_whole, words or [])]
-    with subprocess.Popen(line, cwd=config.root()) as child:
-        while child.returncode is None:
-            try:
-                child.wait()
-            except KeyboardInterrupt:
-                continue  # the driver gets the same Ctrl-C: it ends its kernels and says what is left
-    raise typer.Exit(child.returncode)
+    os.chdir(config.root())
+    os.execv(sys.executable, line)
 
 
 def _whole(word: str) -> str:
