@@ -132,6 +132,15 @@ def _guessed(names: list[str]) -> tuple[list[str], list[str]]:
     return names, notes
 
 
+def partner(folder: Path, item: Item, endings: Sequence[str]) -> Path | None:
+    """Return the file that goes with a map: the same path below `folder` or the same name at its top, with one of these
+    endings, else without the map's "_mask", "_gt" ...; None where there is none."""
+    names = [item.map, PurePosixPath(item.map).name]
+    names += [name[: -len(end) - 1] for name in names for end in LABEL_NAMES if name.lower().endswith(end.lower())]
+    paths = (folder / f"{name}{ending}" for name in names for ending in endings)
+    return next((path for path in paths if path != item.path and path.is_file()), None)
+
+
 def _nothing(every: dict[str, Path], pattern: str | None) -> str:
     kinds = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in every)
     there = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(4)) or "the folder is empty"

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from specseg.advise import frames, relation, summary
 from specseg.advise.files import BadFile
-from specseg.advise.folder import Item
+from specseg.advise.folder import Item, partner
 from specseg.advise.frames import Context
 from specseg.advise.survey import Survey
 from specseg.data import label_spectra
@@ -34,17 +34,10 @@ SCALES = ("raw", "calibrated")
 
 
 def locate(folder: Path, item: Item) -> Path:
-    """Return the logits' file of a label: the same path below `folder`, or the same name at its top; .npy, .npz, .pt.
-
-    Raises BadFile that lists what was looked for.
-    """
-    names = dict.fromkeys((item.map, Path(item.map).name))
-    for name in names:
-        for ending in ENDINGS:
-            if (path := folder / f"{name}{ending}").is_file():
-                return path
-    wanted = " or ".join(f"{name}{{{','.join(ENDINGS)}}}" for name in names)
-    raise BadFile(f"{item.path}: no logits; expected {folder}/{wanted}")
+    """Return the logits' file of a label. Raises BadFile that says what was looked for."""
+    if not (found := partner(folder, item, ENDINGS)):
+        raise BadFile(f"{item.path}: no logits; expected {folder}/{item.map}{{{','.join(ENDINGS)}}}")
+    return found
 
 
 def read(path: Path, num_classes: int, probabilities: bool = False) -> Tensor:

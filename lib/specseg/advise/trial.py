@@ -23,7 +23,7 @@ from specseg.advise.survey import Survey
 from specseg.evidence import statistics
 
 LAYERS = ("classifier", "decode_head", "decoder", "head", "segmentation_head")
-PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
+PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".JPG", ".JPEG", ".PNG")
 MOST = 40  # frames: minutes on one core, for a network that takes a second a frame
 
 
@@ -99,26 +99,13 @@ def loaded(where: str) -> nn.Module:
 
 
 def pictures(folder: Path, items: Sequence[Item]) -> dict[str, Path]:
-    """Return the picture of each map: of the same name, or of the map's without its "_mask", "_gt" ...
-
-    Raises FileNotFoundError where some have none.
-    """
+    """Return the picture of each map (`folder.partner`). Raises FileNotFoundError where some have none."""
     if not folder.is_dir():
         raise FileNotFoundError(f"--pictures {folder}: no such folder; expected one picture a label map")
-    known = {}
-    for name, path in listing.files_below(folder):
-        if path.suffix.lower() in PICTURES:
-            for key in (Path(name).with_suffix("").as_posix(), path.stem):
-                known.setdefault(key, path)
-    out = {}
-    for item in items:
-        stem = Path(item.map).name
-        short = [stem[: -len(end) - 1] for end in listing.LABEL_NAMES if stem.lower().endswith(end.lower())]
-        found = [known[n] for n in (item.map, stem, *short) if n in known and known[n] != item.path]
-        if not found:
-            raise FileNotFoundError(f"--pictures {folder}: no picture for {item.map}; expected {stem}.jpg or .png")
-        out[item.map] = found[0]
-    return out
+    found = {item.map: listing.partner(folder, item, PICTURES) for item in items}
+    if missing := [name for name, path in found.items() if path is None]:
+        raise FileNotFoundError(f"--pictures {folder}: no picture for {missing[0]}; expected {missing[0]}.jpg or .png")
+    return found
 
 
 def framed(path: Path, item: Item, size: int) -> Tensor:

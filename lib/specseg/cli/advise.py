@@ -45,29 +45,22 @@ def advise(
     keep_going: Annotated[bool, typer.Option("--keep-going", help="leave bad files out and list them")] = False,
 ) -> None:  # fmt: skip
     """Advise on the band limit, LRG size and block size for a data set, from its label maps and, if given, logits."""
-    from specseg.advise import folder
+    from specseg.advise import folder, maps
+    from specseg.advise import labels as reading
 
     given = [name for name, value in (("--manifest", manifest), ("--map", map_), ("--classes", classes)) if value]
     if len(given) > 1:
         raise typer.BadParameter(f"{' and '.join(given)}: give one of them")
-    if sample not in ("", "all") and not sample.isdigit():
-        raise typer.BadParameter(f"--sample {sample!r}: expected a number of maps, or all")
     if bool(try_) != bool(pictures):
         raise typer.BadParameter("--try and --pictures: give both, a network and the pictures of the labels")
     only = None if list_ is None else folder.read_list(list_)
     if logits is not None and not logits.is_dir():
         raise FileNotFoundError(f"{logits}: no such folder; expected one file of logits a label")
-    stored = None
-    if map_ or manifest:
-        from specseg.advise import labels as reading
-        from specseg.advise import maps
-
-        stored = maps.from_map(map_) if map_ else None
-        if manifest:
-            stored, own = reading.from_manifest(manifest)
-            pattern = pattern or folder.fitting(labels, own)
+    stored = maps.from_map(map_) if map_ else None
+    if manifest:
+        stored, own = reading.from_manifest(manifest)
+        pattern = pattern or folder.fitting(labels, own)
     folder.find(labels, pattern, only)  # a mistyped path is answered here, before torch and pandas are loaded
-    from specseg.advise import labels as reading
     from specseg.advise import page, report
     from specseg.advise.settings import Settings
     from specseg.advise.trial import loaded
