@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from specseg.evidence import config, provenance
 from specseg.sweep import Experiment, cell_id, command, slurm
 from specseg.sweep.folder import CellFolder, Held, State
-from specseg.sweep.launchers import Board
+from specseg.sweep.launchers import Launcher
 
 values = st.one_of(st.integers(-99, 99), st.booleans(), st.text(max_size=9), st.none(), st.floats(-9, 9))
 names = st.from_regex(r"[a-d]{1,3}", fullmatch=True)
@@ -283,17 +283,21 @@ def test_the_sweep_itself_changes_no_number():
     assert not provenance.plumbing("specseg.sweeping") and not provenance.plumbing("specseg.spectral.iou")
 
 
-def test_the_board_tells_of_cells_at_work_and_how_they_end(tmp_path, capsys):
-    board = Board(2)
+class Idle(Launcher):
+    def look(self) -> None: ...
+
+
+def test_a_launcher_tells_of_cells_at_work_and_how_they_end(tmp_path, capsys):
+    launcher = Idle(command.Sweep(experiment([]), "smoke", tmp_path), ["a-1", "b-2"])
     for words in ("started", "step [1/2] [/bold]", ""):
-        board.tell("a-1", words)
+        launcher.tell("a-1", words)
     for _ in range(2):
-        board.tell("held by others", "b-2")
-    board.end("a-1", State("done", done={"wall_s": 75.0}), tmp_path)
-    board.end("b-2", State("failed", "ValueError: [red]"), tmp_path / "log.txt")
+        launcher.tell("held by others", "b-2")
+    launcher.end("a-1", State("done", done={"wall_s": 75.0}))
+    launcher.end("b-2", State("failed", "ValueError: [red]"))
     said = capsys.readouterr().out
-    assert "1/2 done a-1 in 1 min 15 s" in said
-    assert f"2/2 failed b-2: ValueError: [red]; log: {tmp_path / 'log.txt'}" in said
+    assert "1/2 done a-1 in 1 min 15 s" in said and not launcher.left
+    assert f"2/2 failed b-2: ValueError: [red]; log: {launcher.sweep.of('b-2').log}" in said
     assert "a-1: started" in said and said.count("held by others: b-2") == 1 and "step" not in said, "quiet"
 
 

@@ -18,7 +18,7 @@ from specseg.evidence import config, records
 from specseg.sweep import work
 from specseg.sweep.cells import Experiment
 from specseg.sweep.folder import PATIENCE_S, State, here
-from specseg.sweep.launchers import HELD, Board, InProcess, Local, duration, gpus
+from specseg.sweep.launchers import HELD, InProcess, Local, duration, gpus
 from specseg.sweep.work import Sweep
 
 COMMANDS = {
@@ -142,7 +142,7 @@ def run(experiment: Experiment, given: argparse.Namespace) -> int:
     ended = {key: state for key, state in states.items() if state.name == "failed" and key not in todo}
     if todo:
         records.require_committed(given.allow_dirty)
-        ended |= _launch(sweep, todo, Board(len(todo)), given)
+        ended |= _launch(sweep, todo, given)
     return DONE if all(state.name == "done" for state in ended.values()) else FAILED
 
 
@@ -168,15 +168,15 @@ def _lacking(given: argparse.Namespace) -> RuntimeError | None:
     return None
 
 
-def _launch(sweep: Sweep, todo: Mapping[str, State], board: Board, given: argparse.Namespace) -> dict[str, State]:
+def _launch(sweep: Sweep, todo: Mapping[str, State], given: argparse.Namespace) -> dict[str, State]:
     if given.launcher == "slurm":
         from specseg.sweep import slurm
 
-        return slurm.launch(sweep, todo, board, given)
+        return slurm.launch(sweep, todo, given)
     if given.launcher == "local":
-        return Local(sweep, todo, board, given.jobs, given.gpus_per_cell).run(0.1)
+        return Local(sweep, todo, given.jobs, given.gpus_per_cell).run(0.1)
     work.choose(sweep.device, sweep.precision)
-    return InProcess(sweep, todo, board).run(1.0)
+    return InProcess(sweep, todo).run(1.0)
 
 
 def choose(states: Mapping[str, State], retry: bool, redo: bool, limit: int | None = None) -> dict[str, State]:

@@ -85,21 +85,16 @@ class CellFolder:
 
         A shared lock, which filelock does not offer: readers do not take each other for holders, nor need they write.
         """
-        try:
-            with open(self.lock, encoding="utf-8") as file:
+        with suppress(FileNotFoundError), open(self.lock, encoding="utf-8") as file:
+            try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
-            return True
+            except BlockingIOError:
+                return True
         return False
 
     def holder(self) -> str:
         """Return who holds the cell, as it says itself."""
-        with suppress(OSError):
-            if text := self.lock.read_text(encoding="utf-8").strip():
-                return text
-        return "another process"
+        return self.lock.read_text(encoding="utf-8").strip() or "another process"
 
     # --- the state
 

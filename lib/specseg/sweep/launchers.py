@@ -1,4 +1,4 @@
-"""Cells one after another in this process, or several at a time in child processes; a board tells how they fare.
+"""Cells one after another in this process, or several at a time in child processes.
 
 Not submitit's executors, as on Slurm: its LocalExecutor starts three interpreters a cell that outlive their launcher,
 and its DebugExecutor keeps no interrupt from being taken for a failure.
@@ -25,36 +25,16 @@ GRACE_S = 15.0  # what a child gets to end after SIGTERM
 QUIET_S = 30.0  # a cell's words are printed at most this often
 
 
-class Board:
-    """Lines on how cells fare: their last words from time to time, and how they end."""
-
-    def __init__(self, total: int) -> None:
-        self.total, self.ended = total, 0
-        self._said: dict[str, tuple[str, float]] = {}
-
-    def tell(self, key: str, text: str) -> None:
-        """Print the last words of a cell at work, the first at once, others at most every QUIET_S seconds."""
-        last, when = self._said.get(key, ("", -QUIET_S))
-        if text and text != last and time.monotonic() - when >= QUIET_S:
-            self._said[key] = text, time.monotonic()
-            echo(f"{key}: {text}")
-
-    def end(self, key: str, state: State, log: object) -> None:
-        """Print how a cell ended; one that is not done with its log."""
-        self.ended += 1
-        how = f" in {duration(state.done['wall_s'])}" if state.name == "done" else f": {state.why}; log: {log}"
-        echo(f"{self.ended}/{self.total} {state.name} {key}{how}")
-
-
 class Launcher(ABC):
-    """Does the cells of `todo` until all have ended; `look` is one round of it.
+    """Does the cells of `todo` until all have ended, and prints how they fare; `look` is one round of it.
 
     A cell that another launcher works on is waited for: `ended` holds the state of every cell.
     """
 
-    def __init__(self, sweep: Sweep, todo: Iterable[str], board: Board) -> None:
-        self.sweep, self.board, self.left = sweep, board, list(todo)
-        self.ended: dict[str, State] = {}
+    def __init__(self, sweep: Sweep, todo: Iterable[str]) -> None:
+        self.sweep, self.left = sweep, list(todo)
+        self.total, self.ended = len(self.left), {}
+        self._said: dict[str, tuple[str, float]] = {}
 
     def run(self, pause_s: float) -> dict[str, State]:
         """Return how the cells ended; `pause_s` seconds lie between two rounds."""
@@ -78,13 +58,23 @@ class Launcher(ABC):
         """Say whether another process works on a cell, and for whom the sweep waits."""
         folder = self.sweep.of(key)
         if found := folder.held():
-            self.board.tell("held by others", f"{key} is worked on by {folder.holder()}")
+            self.tell("held by others", f"{key} is worked on by {folder.holder()}")
         return found
 
+    def tell(self, key: str, text: str) -> None:
+        """Print the last words of a cell at work, the first at once, others at most every QUIET_S seconds."""
+        last, when = self._said.get(key, ("", -QUIET_S))
+        if text and text != last and time.monotonic() - when >= QUIET_S:
+            self._said[key] = text, time.monotonic()
+            echo(f"{key}: {text}")
+
     def end(self, key: str, state: State) -> None:
+        """Print how a cell ended; one that is not done with its log."""
         self.left.remove(key)
         self.ended[key] = state
-        self.board.end(key, state, self.sweep.of(key).log)
+        log = self.sweep.of(key).log
+        how = f" in {duration(state.done['wall_s'])}" if state.name == "done" else f": {state.why}; log: {log}"
+        echo(f"{len(self.ended)}/{self.total} {state.name} {key}{how}")
 
 
 class InProcess(Launcher):
@@ -94,8 +84,8 @@ class InProcess(Launcher):
         for key in list(self.left):
             if self.held(key):
                 continue
-            self.board.tell(key, "started")
-            state = work(self.sweep, key, show=lambda text, key=key: self.board.tell(key, text))
+            self.tell(key, "started")
+            state = work(self.sweep, key, show=lambda text, key=key: self.tell(key, text))
             if state.name != "running":  # another launcher was quicker
                 self.end(key, state)
 
@@ -103,8 +93,8 @@ class InProcess(Launcher):
 class Local(Launcher):
     """Does the cells in `jobs` child processes, one cell each, the cores shared out; children end with this process."""
 
-    def __init__(self, sweep: Sweep, todo: Iterable[str], board: Board, jobs: int, gpus_per_cell: int = 0) -> None:
-        super().__init__(sweep, todo, board)
+    def __init__(self, sweep: Sweep, todo: Iterable[str], jobs: int, gpus_per_cell: int = 0) -> None:
+        super().__init__(sweep, todo)
         self.threads = max(1, (os.cpu_count() or 1) // jobs)
         names = gpus(jobs * gpus_per_cell)
         self.free = [",".join(names[s * gpus_per_cell : (s + 1) * gpus_per_cell]) for s in range(jobs)]
@@ -129,13 +119,13 @@ class Local(Launcher):
             self.end(key, State("failed", f"cannot start: {err}"))
             return
         self.children[key] = (child, self.free.pop(0))
-        self.board.tell(key, "started")
+        self.tell(key, "started")
 
     def _collect(self, key: str) -> None:
         """Take up a child that has ended, or the last words of one at work."""
         child, names = self.children[key]
         if child.poll() is None:
-            self.board.tell(key, self.sweep.of(key).read("clock.json").get("told", ""))
+            self.tell(key, self.sweep.of(key).read("clock.json").get("told", ""))
             return
         del self.children[key]
         self.free.append(names)

@@ -20,7 +20,7 @@ from typer import echo
 
 from specseg.evidence import config
 from specseg.sweep.folder import CellFolder, State
-from specseg.sweep.launchers import Board, Launcher, worker_command
+from specseg.sweep.launchers import Launcher, worker_command
 from specseg.sweep.work import Sweep
 
 ARRAY = 1000  # Slurm's own default for the longest array is 1001
@@ -50,12 +50,12 @@ class Work(submitit.helpers.Checkpointable):
         return status
 
 
-def launch(sweep: Sweep, todo: Mapping[str, State], board: Board, given: argparse.Namespace) -> dict[str, State]:
+def launch(sweep: Sweep, todo: Mapping[str, State], given: argparse.Namespace) -> dict[str, State]:
     """Submit the cells that have no job yet, and wait until all are done, failed or lost too often.
 
     Raises RuntimeError with sbatch's own words when it takes no job.
     """
-    queue = Queue(sweep, todo, board, given)
+    queue = Queue(sweep, todo, given)
     queue.submit(list(todo))
     echo(f"jobs: {', '.join(sorted({j.partition('_')[0] for j in queue.jobs.values()}))}")
     if given.no_wait:
@@ -116,8 +116,8 @@ def _stamp(folder: CellFolder) -> int | None:
 class Queue(Launcher):
     """The jobs of one launch."""
 
-    def __init__(self, sweep: Sweep, todo: Mapping[str, State], board: Board, given: argparse.Namespace) -> None:
-        super().__init__(sweep, todo, board)
+    def __init__(self, sweep: Sweep, todo: Mapping[str, State], given: argparse.Namespace) -> None:
+        super().__init__(sweep, todo)
         self.parameters, self.requeues = parameters(given, sweep, todo), given.requeues
         self.base = CellFolder(sweep.folder / "slurm")
         self.jobs: dict[str, str] = {}
@@ -165,7 +165,7 @@ class Queue(Launcher):
             elif queue is None or job in queue:
                 self.gone.pop(key, None)
                 words = folder.read("clock.json").get("told") if folder.held() else ""
-                self.board.tell(key, words or f"job {job}: {(queue or {}).get(job, 'Slurm does not answer')}")
+                self.tell(key, words or f"job {job}: {(queue or {}).get(job, 'Slurm does not answer')}")
             elif time.monotonic() - self.gone.setdefault(key, time.monotonic()) >= GONE_S and not folder.held():
                 self._again(key)
 
