@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from specseg.advise import folder, labels, logits, page, relation, report
+from specseg.advise import folder, frames, labels, logits, page, relation, report
 from specseg.advise.frames import Context
 from specseg.advise.labels import BadFile
 from specseg.advise.settings import LIMITS_513, Settings, grid, scaled
@@ -133,12 +134,13 @@ def test_logits_are_framed_as_their_labels(shape, tmp_path):
     y, x = np.mgrid[: shape[0], : shape[1]]
     label = (x > shape[1] / 2).astype(np.uint8) + 2 * (y > 0.4 * shape[0]).astype(np.uint8)
     planes = torch.stack([torch.from_numpy(label == c).float() for c in range(4)])
-    out = logits.framed(planes, shape, 65, tmp_path)
+    window = frames.windows(shape, 65, "shrink")[0]
+    out = frames.framed(planes, window, 65, align_corners=False)
     framed = transforms.frame_label(label, 65)
     assert out.shape == (4, 65, 65) and float((out.argmax(0).numpy() == framed).mean()) > 0.97
     grid = [(n - 1) // 4 + 1 for n in shape]
     small = F.interpolate(planes[None], grid, mode="bilinear", align_corners=True)[0]
-    wide = logits.framed(small, shape, 65, tmp_path)
+    wide = frames.framed(logits.whole(small, shape, tmp_path), window, 65, align_corners=False)
     assert float((wide.argmax(0).numpy() == framed).mean()) > 0.9
 
 
@@ -159,7 +161,7 @@ def test_bad_logits_are_named(pairs, tmp_path, spoil, words):
     spoil(tmp_path / "logits/m0.npy")
     context = Context(labels.numbered(COUNT), grid(65), tmp_path / "logits")
     with pytest.raises(BadFile, match=words):
-        logits.pair(context, folder.find(tmp_path / "labels")[0][0])
+        logits.pair(context, replace(folder.find(tmp_path / "labels")[0][0], window=(65, 65, 0, 0)))
 
 
 def test_bad_logits_are_left_out_when_asked_and_their_labels_stay(pairs, tmp_path):

@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from specseg.advise import files, folder, frames, labels, maps, report
@@ -418,7 +419,9 @@ def test_the_shrunk_frame_is_the_evaluations(tmp_path):
 
     for shape in ((65, 65), (70, 200), (300, 123), (40, 90)):
         label = scene(3, *shape)
-        assert (frames.label(label, (), 65) == transforms.frame_label(label, 65)).all()
+        window = frames.windows(shape, 65, "shrink")[0]
+        own = frames.framed(torch.from_numpy(label)[None], window, 65, "nearest-exact")[0]
+        assert (own.numpy() == transforms.frame_label(label, 65)).all()
 
 
 def test_tiny_maps_and_wide_ones_are_told(tmp_path):

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from specseg.advise.folder import Item
 from specseg.advise.maps import Reader
 from specseg.data import label_numbers
 from specseg.data.label_numbers import Plan
 
+Window = tuple[int, int, int, int]  # height and width of the whole, then top and left of the cut
 FRAMES = ("auto", "shrink", "crop", "tiles", "native")
 FACTOR, SEEN = 2.0, 0.5
 LARGEST = 1025
@@ -39,11 +41,10 @@ class Context:
 
 def numbers(context: Context, item: Item) -> dict[str, np.ndarray] | None:
     """Return `label_numbers.measure` of one file's map in the frame: the work of a chunk."""
-    framed = label(context.reader.classes(item), item.window, context.grid.size)
-    return label_numbers.measure(framed, len(context.reader.names), context.grid)
+    return label_numbers.measure(label(context, item).numpy(), len(context.reader.names), context.grid)
 
 
-def windows(shape: tuple[int, int], size: int, frame: str) -> list[tuple[int, int, int, int]]:
+def windows(shape: tuple[int, int], size: int, frame: str) -> list[Window]:
     """Return the frames of a map of a shape: (height, width) to which it is brought, then (top, left) of the cut.
 
     "shrink": short side to `size`, centre. "crop" and "native": centre at the map's scale. "tiles": as many at the
@@ -87,10 +88,15 @@ def cut(items: Sequence[Item], shapes: Mapping[str, tuple[int, int]], size: int,
     return [replace(item, window=window) for item, _, window in found]
 
 
-def label(stored: np.ndarray, window: tuple[int, int, int, int] | tuple[()], size: int) -> np.ndarray:
-    """Return the frame of a stored map, uint8 (size, size): nearest neighbours, then the cut."""
-    height, width, top, left = window or windows(stored.shape, size, "shrink")[0]
-    if stored.shape != (height, width):
-        whole = torch.from_numpy(np.array(stored))[None, None]
-        stored = F.interpolate(whole, (height, width), mode="nearest-exact")[0, 0].numpy()
-    return np.ascontiguousarray(stored[top : top + size, left : left + size])
+def framed(planes: Tensor, window: Window, size: int, mode: str = "bilinear", **how: bool) -> Tensor:
+    """Return the frame (C, size, size) of planes (C, H, W): brought to the window's size by torch's mode, then cut."""
+    height, width, top, left = window
+    if planes.shape[1:] != (height, width):
+        planes = F.interpolate(planes[None], (height, width), mode=mode, **how)[0]
+    return planes[:, top : top + size, left : left + size].contiguous()
+
+
+def label(context: Context, item: Item) -> Tensor:
+    """Return an item's label in its frame, uint8 (size, size): nearest neighbours."""
+    stored = torch.from_numpy(np.array(context.reader.classes(item)))
+    return framed(stored[None], item.window, context.grid.size, "nearest-exact")[0]

@@ -74,35 +74,26 @@ def read(path: Path, num_classes: int, probabilities: bool = False) -> Tensor:
     return found.clamp(min=1e-12).log() if probabilities else found
 
 
-def framed(logits: Tensor, shape: tuple[int, int], size: int, path: Path, window: tuple[int, ...] = ()) -> Tensor:
-    """Return logits (C, h, w) of a label of `shape` in its frame, (C, size, size), as `frames.label` does it.
-
-    A grid smaller than the label is up-sampled bilinearly (align_corners=True); then brought to the window's size and
-    cut. Raises BadFile where (h, w) is no coarser grid of the same picture.
-    """
+def whole(logits: Tensor, shape: tuple[int, int], path: Path) -> Tensor:
+    """Return logits (C, h, w) of a label of `shape`, at its size: a smaller grid is up-sampled bilinearly
+    (align_corners=True). Raises BadFile where (h, w) is no coarser grid of the same picture."""
     (h, w), (height, width) = logits.shape[1:], shape
-    if (h, w) != (height, width):
-        wanted = (h - 1) * (width - 1) / max(height - 1, 1) + 1
-        if h > height or w > width or min(h, w) < 2 or abs(w - wanted) > 1:
-            raise BadFile(
-                f"{path}: logits of {h} x {w}; expected the label's {height} x {width} or a smaller grid of it"
-            )
-        logits = F.interpolate(logits[None], (height, width), mode="bilinear", align_corners=True)[0]
-    tall, wide, top, left = window or frames.windows(shape, size, "shrink")[0]
-    if (tall, wide) != (height, width):
-        logits = F.interpolate(logits[None], (tall, wide), mode="bilinear", align_corners=False)[0]
-    return logits[:, top : top + size, left : left + size].contiguous()
+    if (h, w) == shape:
+        return logits
+    wanted = (h - 1) * (width - 1) / max(height - 1, 1) + 1
+    if h > height or w > width or min(h, w) < 2 or abs(w - wanted) > 1:
+        raise BadFile(f"{path}: logits of {h} x {w}; expected the label's {height} x {width} or a smaller grid of it")
+    return F.interpolate(logits[None], shape, mode="bilinear", align_corners=True)[0]
 
 
 def pair(context: Context, item: Item) -> tuple[Tensor, Tensor] | None:
     """Return (logits (C, s, s), label int64 (s, s)) of an item in the frame; None where every pixel is void."""
-    path = locate(context.logits, item)
-    stored = context.reader.classes(item)
-    label = torch.from_numpy(frames.label(stored, item.window, context.grid.size).astype(np.int64))
+    path, label = locate(context.logits, item), frames.label(context, item).long()
     if bool((label == VOID).all()):
         return None
     logits = read(path, len(context.reader.names), context.probabilities)
-    return framed(logits, stored.shape, context.grid.size, path, item.window), label
+    logits = whole(logits, context.reader.classes(item).shape, path)
+    return frames.framed(logits, item.window, context.grid.size, align_corners=False), label
 
 
 def losses(context: Context, item: Item) -> dict[str, np.ndarray] | None:

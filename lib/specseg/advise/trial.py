@@ -110,11 +110,9 @@ def pictures(folder: Path, items: Sequence[Item]) -> dict[str, Path]:
 
 def framed(path: Path, item: Item, size: int) -> Tensor:
     """Return the frame of a picture, float32 (1, 3, size, size) in [0, 1]; shrunk with an antialiasing filter."""
-    height, width, top, left = item.window
     with Image.open(path) as image:
-        whole = image.convert("RGB").resize((width, height), Image.Resampling.BILINEAR)  # of that size: as it is
-    pixels = np.array(whole.crop((left, top, left + size, top + size)))
-    return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+        pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).float() / 255
+    return frames.framed(pixels, item.window, size, antialias=True)[None]
 
 
 def logits_of(out: Any, size: int, num_classes: int) -> Tensor:
@@ -135,7 +133,7 @@ def measured(run: Survey, model: nn.Module, folder: Path, layer: str = "") -> di
     Each drop of mIoU has lrg_size, value, low, high: a bootstrap over maps, the same draws with and without truncation;
     `changed` says whether the layer's maps were finer than the grid at all.
     """
-    layer, plan, reader = layer_of(model, layer), run.context.grid, run.context.reader
+    layer, plan, classes = layer_of(model, layer), run.context.grid, len(run.context.reader.names)
     items, sizes = listing.choose(run.items, None, run.settings.seed, MOST, MOST), [2 * nu + 1 for nu in plan.band]
     files, keep_grid, counts = pictures(folder, items), False, {n: [] for n in (plan.size, *sizes)}
 
@@ -152,11 +150,11 @@ def measured(run: Survey, model: nn.Module, folder: Path, layer: str = "") -> di
 
     for item in items:
         image = framed(files[item.map], item, plan.size)
-        label = torch.from_numpy(frames.label(reader.classes(item), item.window, plan.size).astype(np.int64))
+        label = frames.label(run.context, item).long()
         for n, own in counts.items():
             out, grids = through(image, n)
-            guess = logits_of(out, plan.size, len(reader.names)).argmax(1)
-            own.append(statistics.class_counts(guess, label[None], len(reader.names))[0])
+            guess = logits_of(out, plan.size, classes).argmax(1)
+            own.append(statistics.class_counts(guess, label[None], classes)[0])
         run.advance("your network", 1, len(items))
     stacks, names = {n: np.stack(own) for n, own in counts.items()}, [item.map for item in items]
     full, finest, drops = stacks[plan.size], max(map(max, grids)), []

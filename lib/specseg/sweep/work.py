@@ -151,14 +151,11 @@ def _make_ready(sweep: Sweep, folder: CellFolder, before: State) -> None:
         folder.tell(f"begun again, the old work is in {home}: {before.why}")
     folder.error.unlink(missing_ok=True)  # its text is in log.txt too
     if folder.read("cell.json").get("cell_id") != folder.id:
-        folder.write("cell.json", {**_about(sweep, folder.id), "modules": sweep.modules, "begun": now()})
+        cell = sweep.cells[folder.id]
+        about = {"cell_id": folder.id, "experiment": sweep.experiment.name, "profile": sweep.profile}
+        about |= {"cell": canonical(cell), "shown": repr(cell), "modules": sweep.modules, "begun": now()}
+        folder.write("cell.json", about)
     (folder.path / "reserve").write_bytes(bytes(RESERVE))  # given back when the disk is full
-
-
-def _about(sweep: Sweep, key: str) -> dict[str, Any]:
-    cell = sweep.cells[key]
-    about = {"experiment": sweep.experiment.name, "profile": sweep.profile}
-    return {"cell_id": key, **about, "cell": canonical(cell), "shown": repr(cell)}
 
 
 def _attempt(sweep: Sweep, folder: CellFolder, show: Tell | None) -> State:
@@ -212,10 +209,10 @@ def _finish(sweep: Sweep, folder: CellFolder, rows: Any, clock: dict[str, Any]) 
         context = Context(sweep.profile, command, name, clock["wall_s"], sweep.allow_dirty)
         path = sweep.experiment.record(sweep.cells[folder.id], folder.path, rows, context)
         record = path and _in_project(Path(path))
-    begun = folder.read("cell.json").get("modules", {})
-    changed = {module for module, old in begun.items() if sweep.modules.get(module) != old}
+    about = folder.read("cell.json")
+    changed = {module for module, old in about["modules"].items() if sweep.modules.get(module) != old}
     done = {
-        **_about(sweep, folder.id), "rows_sha256": config.sha256(folder.rows), "n_rows": len(rows),
+        **about, "rows_sha256": config.sha256(folder.rows), "n_rows": len(rows),
         "record": record, "command": command, **clock, "device": name, "host": socket.gethostname(), "finished": now(),
         # a cell that was begun by other code is nobody's measurement
         "modules": sweep.modules | dict.fromkeys(changed, "changed during the run"),
