@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from specseg import __version__
-from specseg.cli import advise, data, nets, records, sweep
+from specseg.cli import advise, data, nets, sweep
 from specseg.evidence import config
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 ledger_app = typer.Typer(no_args_is_help=True, help="The claims, their verdicts, and what a change touches.")
-for name, group in {"data": data.app, "nets": nets.app, "sweep": sweep.app, "records": records.app,
+records_app = typer.Typer(no_args_is_help=True, help="The records of measured results.")
+for name, group in {"data": data.app, "nets": nets.app, "sweep": sweep.app, "records": records_app,
                     "ledger": ledger_app}.items():  # fmt: skip
     app.add_typer(group, name=name)
 app.command("advise")(advise.advise)
@@ -103,6 +104,29 @@ def touched(
         console.print(f"[bold]{title}[/bold] ({len(lines)})")
         for line in lines:
             console.print(f"  {line}", markup=False)
+
+
+@records_app.command()
+def renew(
+    experiments: Annotated[list[str] | None, typer.Argument(help="folders of results/; default: all")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="compute and tell, write nothing")] = False,
+    allow_dirty: Annotated[
+        bool, typer.Option("--allow-dirty", help="renew by code that is not committed; the lines say so")
+    ] = False,
+) -> None:
+    """Compute again what can be of every stale record; what agrees is noted beside it, and the record is current.
+
+    Exit status 1 when today's code gives other numbers than a record holds.
+    """
+    from specseg.evidence import renewal
+
+    count = dict.fromkeys(("renewed", "refused", "stale"), 0)
+    for record, state, why in renewal.renew(experiments or (), dry_run=dry_run, allow_dirty=allow_dirty):
+        count[state] += 1
+        console.print(f"{state} {record.meta['experiment']}/{record.run_id}: {why}", markup=False, soft_wrap=True)
+    told = "would be renewed" if dry_run else "renewed"
+    console.print(f"{count['renewed']} {told}, {count['refused']} give other numbers, {count['stale']} stay stale")
+    raise typer.Exit(1 if count["refused"] else 0)
 
 
 @app.command()
