@@ -94,8 +94,7 @@ def sentences(data: Mapping) -> list[str]:
         out = [f"Do not truncate below {side} x {side}: {tolerated} of mIoU are tolerated, and labels cut to the next "
                f"smaller grid's band ({smaller['lrg_size']}) lose {lost(smaller['drop'])}."]  # fmt: skip
     else:
-        saved = [f"{percent(r['flops_saved'], 0)} of the FLOPs of {MODEL_NAMES[r['model']]}"
-                 + (f" and {percent(r['time_saved'], 0)} of its measured time" if r["time_saved"] is not None else "")
+        saved = [f"{percent(r['flops_saved'], 0)} of {MODEL_NAMES[r['model']]}'s FLOPs"
                  for r in data["costs"] if r["lrg_size"] == side]  # fmt: skip
         out = [f"LRG of {side} x {side} (nu_max {lrg['nu_max']}): labels cut to its band lose {lost(lrg['drop'])} "
                f"of mIoU; tolerated {tolerated}. It saves {' and '.join(saved)}."]  # fmt: skip

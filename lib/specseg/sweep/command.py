@@ -18,7 +18,7 @@ from specseg.evidence import config, records
 from specseg.sweep import work
 from specseg.sweep.cells import Experiment
 from specseg.sweep.folder import PATIENCE_S, State, here
-from specseg.sweep.launchers import HELD, InProcess, Local, duration, gpus
+from specseg.sweep.launchers import HELD, Launcher, Local, duration, gpus
 from specseg.sweep.work import Sweep
 
 COMMANDS = {
@@ -176,7 +176,7 @@ def _launch(sweep: Sweep, todo: Mapping[str, State], given: argparse.Namespace) 
     if given.launcher == "local":
         return Local(sweep, todo, given.jobs, given.gpus_per_cell).run(0.1)
     work.choose(sweep.device, sweep.precision)
-    return InProcess(sweep, todo).run(1.0)
+    return Launcher(sweep, todo).run(1.0)
 
 
 def choose(states: Mapping[str, State], retry: bool, redo: bool, limit: int | None = None) -> dict[str, State]:

@@ -11,8 +11,8 @@ import signal
 import subprocess
 import sys
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from functools import partial
 
 from typer import echo
 
@@ -25,10 +25,11 @@ GRACE_S = 15.0  # what a child gets to end after SIGTERM
 QUIET_S = 30.0  # a cell's words are printed at most this often
 
 
-class Launcher(ABC):
-    """Does the cells of `todo` until all have ended, and prints how they fare; `look` is one round of it.
+class Launcher:
+    """Does the cells of `todo` one after another in this process until all have ended, and prints how they fare.
 
-    A cell that another launcher works on is waited for: `ended` holds the state of every cell.
+    A cell that another launcher works on is waited for: `ended` holds the state of every cell. Launchers below this
+    one do the cells elsewhere: `look` is one round of starting what can be started and taking up what has ended.
     """
 
     def __init__(self, sweep: Sweep, todo: Iterable[str]) -> None:
@@ -47,12 +48,17 @@ class Launcher(ABC):
             self.stop()
         return self.ended
 
-    @abstractmethod
     def look(self) -> None:
-        """Start what can be started and take up what has ended: one round."""
+        """Do the cells that nobody works on."""
+        for key in list(self.left):
+            if not self.held(key):
+                self.tell(key, "started")
+                state = work(self.sweep, key, show=partial(self.tell, key))
+                if state.name != "running":  # another launcher was quicker
+                    self.end(key, state)
 
-    def stop(self) -> None:  # noqa: B027 - in this process nothing is started that could outlive it
-        """End what this launcher has started and is not to outlive it."""
+    def stop(self) -> None:
+        """End what was started elsewhere and is not to outlive this process: here nothing."""
 
     def held(self, key: str) -> bool:
         """Say whether another process works on a cell, and for whom the sweep waits."""
@@ -75,19 +81,6 @@ class Launcher(ABC):
         log = self.sweep.of(key).log
         how = f" in {duration(state.done['wall_s'])}" if state.name == "done" else f": {state.why}; log: {log}"
         echo(f"{len(self.ended)}/{self.total} {state.name} {key}{how}")
-
-
-class InProcess(Launcher):
-    """Does the cells one after another in this process."""
-
-    def look(self) -> None:
-        for key in list(self.left):
-            if self.held(key):
-                continue
-            self.tell(key, "started")
-            state = work(self.sweep, key, show=lambda text, key=key: self.tell(key, text))
-            if state.name != "running":  # another launcher was quicker
-                self.end(key, state)
 
 
 class Local(Launcher):
