@@ -262,8 +262,8 @@ def sections(data: Mapping) -> list[Section]:
 def background(data: Mapping) -> list[Section]:
     """Return what the page says beyond `sections`: law and bounds, and the rule with what it ignores."""
     advice = data["recommendation"]
-    rule = [advice["rule"], advice["reason"], *(f"It knows nothing of this. {words}" for words in advice["ignores"])]
-    return [("Law and bounds", (), tail_table(data)), ("The rule", rule, None)]
+    rule = ("The rule", [advice["rule"], advice["reason"]], None)
+    return [("Law and bounds", (), tail_table(data)), rule, ("It knows nothing of", advice["ignores"], None)]
 
 
 def listing(items: Iterable[str]) -> str:

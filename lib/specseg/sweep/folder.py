@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from specseg.evidence import config, schema
 
@@ -28,10 +28,6 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NEEDED = ("cell_id", "rows_sha256", "n_rows", "wall_s", "modules", "record")
 PATIENCE_S = 0.05  # a glance at the state takes the lock too, for microseconds
 RESERVE = 16384  # bytes kept free in every folder under work, so that a full disk can still be told of
-
-
-class Held(RuntimeError):
-    """A cell that another process works on; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -63,22 +59,16 @@ class CellFolder:
     def claim(self, patience_s: float = PATIENCE_S) -> Iterator[None]:
         """Hold the cell; others are kept out until this block, or this process, ends.
 
-        Waits up to `patience_s` seconds for its present holder, without end when that is negative. Raises Held.
+        Waits up to `patience_s` seconds for its present holder, without end when that is negative; then filelock's
+        Timeout is raised.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.lock, poll_interval=0.01, fallback_to_soft=False)
-        try:
-            lock.acquire(timeout=patience_s)
-        except Timeout:
-            raise Held(f"{self.id} is worked on by {self.holder()}") from None
-        try:
+        with FileLock(self.lock, patience_s, poll_interval=0.01, fallback_to_soft=False):
             with suppress(OSError):  # who holds it is a courtesy; a full disk must not prevent the work
                 self.lock.write_text(f"{here()} since {now()}\n", encoding="utf-8")
             for left in self.path.glob(".*.part"):
                 left.unlink(missing_ok=True)
             yield
-        finally:
-            lock.release()
 
     def held(self) -> bool:
         """Say whether a living process works on the cell.

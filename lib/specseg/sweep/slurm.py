@@ -12,7 +12,6 @@ import math
 import subprocess
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from typing import Any
 
 import submitit
@@ -105,14 +104,6 @@ def alive() -> dict[str, str] | None:
     return {job: state.lower() for job, _, state in lines}
 
 
-def _stamp(folder: CellFolder) -> int | None:
-    """Return what tells one end of a cell from another: the time of done.json or error.txt, None without any."""
-    for file in (folder.path / "done.json", folder.error):
-        with suppress(FileNotFoundError):
-            return file.stat().st_mtime_ns
-    return None
-
-
 class Queue(Launcher):
     """The jobs of one launch."""
 
@@ -123,8 +114,7 @@ class Queue(Launcher):
         self.jobs: dict[str, str] = {}
         self.requeued = dict.fromkeys(todo, 0)
         self.gone: dict[str, float] = {}
-        over = (key for key, state in todo.items() if state.name in ("done", "failed", "damaged"))
-        self.before = {key: _stamp(sweep.of(key)) for key in over}
+        self.before = {key: self._end(key) for key in todo}
 
     # --- submitting
 
@@ -160,8 +150,8 @@ class Queue(Launcher):
         queue = alive()
         for key in list(self.left):
             folder, job = self.sweep.of(key), self.jobs[key]
-            if state := self._over(key):
-                self.end(key, state)
+            if (now := self._end(key))[1].name in ("done", "failed", "damaged") and now != self.before[key]:
+                self.end(key, now[1])
             elif queue is None or job in queue:
                 self.gone.pop(key, None)
                 words = folder.read("clock.json").get("told") if folder.held() else ""
@@ -169,12 +159,9 @@ class Queue(Launcher):
             elif time.monotonic() - self.gone.setdefault(key, time.monotonic()) >= GONE_S and not folder.held():
                 self._again(key)
 
-    def _over(self, key: str) -> State | None:
-        """Return the state of a cell that ended since this launch began."""
-        if _stamp(self.sweep.of(key)) in (None, self.before.get(key)):
-            return None
-        state = self.sweep.state(key)
-        return state if state.name in ("done", "failed", "damaged") else None
+    def _end(self, key: str) -> tuple[int, State]:
+        """Return what tells one end of a cell from another: its attempts, asked for before its state, and that."""
+        return self.sweep.of(key).read("clock.json").get("attempts", 0), self.sweep.state(key)
 
     def _again(self, key: str) -> None:
         """Requeue a cell's job, or submit another where Slurm no longer knows it."""

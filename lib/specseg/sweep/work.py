@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from filelock import Timeout
 
 from specseg.evidence import config, provenance, records
 from specseg.sweep.cells import Context, Experiment, Tell, canonical
-from specseg.sweep.folder import PATIENCE_S, RESERVE, CellFolder, Held, State, full_disk, here, now
+from specseg.sweep.folder import PATIENCE_S, RESERVE, CellFolder, State, full_disk, here, now
 
 _CHOICE = {"device": "auto", "precision": "auto"}
 
@@ -135,8 +136,8 @@ def work(sweep: Sweep, key: str, *, patience_s: float = PATIENCE_S, show: Tell |
                 return before
             _make_ready(sweep, folder, before)
             return _attempt(sweep, folder, show)
-    except Held as err:
-        return State("running", str(err))
+    except Timeout:
+        return State("running", folder.holder())
     except OSError as err:  # the folder itself cannot be written
         return State("failed", full_disk(err, folder.path) or f"{type(err).__name__}: {err}")
 
