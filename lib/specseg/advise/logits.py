@@ -17,7 +17,6 @@ from torch import Tensor
 from specseg.advise import frames, relation, summary
 from specseg.advise.files import BadFile
 from specseg.advise.folder import Item, partner
-from specseg.advise.frames import Context
 from specseg.advise.survey import Survey
 from specseg.data import label_spectra
 from specseg.data.datasets import VOID
@@ -86,7 +85,7 @@ def whole(logits: Tensor, shape: tuple[int, int], path: Path) -> Tensor:
     return F.interpolate(logits[None], shape, mode="bilinear", align_corners=True)[0]
 
 
-def pair(context: Context, item: Item) -> tuple[Tensor, Tensor] | None:
+def pair(context: frames.Context, item: Item) -> tuple[Tensor, Tensor] | None:
     """Return (logits (C, s, s), label int64 (s, s)) of an item in the frame; None where every pixel is void."""
     path, label = locate(context.logits, item), frames.label(context, item).long()
     if bool((label == VOID).all()):
@@ -96,7 +95,7 @@ def pair(context: Context, item: Item) -> tuple[Tensor, Tensor] | None:
     return frames.framed(logits, item.window, context.grid.size, align_corners=False), label
 
 
-def losses(context: Context, item: Item) -> dict[str, np.ndarray] | None:
+def losses(context: frames.Context, item: Item) -> dict[str, np.ndarray] | None:
     """Return the summed cross-entropy of every STEP-th pixel at each of TEMPERATURES, and how many are labelled."""
     both = pair(context, item)
     if both is None:
@@ -121,7 +120,7 @@ def best_temperature(loss: np.ndarray) -> float:
     return float(TEMPERATURES[k] * 2 ** (0.25 * 0.5 * (a - c) / (a - 2 * b + c)))
 
 
-def measure(context: Context, item: Item) -> dict[str, np.ndarray] | None:
+def measure(context: frames.Context, item: Item) -> dict[str, np.ndarray] | None:
     """Return one map's numbers, raw and at the temperature (first axis, SCALES).
 
     `total` (2,) and `tail` (2, 2, L): L_CE and what lies beyond each band limit, periodic and mirrored; `rate`:
@@ -183,7 +182,7 @@ def measured(run: Survey, folder: Path, probabilities: bool = False) -> dict:
     return scores(sums, context, fit.plain["loss"])
 
 
-def scores(sums: Sums, context: Context, loss: np.ndarray) -> dict:
+def scores(sums: Sums, context: frames.Context, loss: np.ndarray) -> dict:
     """Return what the logits say: temperature, loss, mIoU, r_ce, spectral_iou, cut (band-limited logits), predicted."""
     drawn, maps, interval = sums.drawn, np.maximum(sums.maps, 1e-9), summary.interval
     true, hit, made = drawn["hard"][:, 2], drawn["hard"][:, 1], drawn["hard"][:, 0]

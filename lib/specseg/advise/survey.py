@@ -12,20 +12,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from specseg.advise import files, frames, labels, maps, polygons, summary
 from specseg.advise import folder as listing
-from specseg.advise import frames, labels, maps, polygons, summary
 from specseg.advise import settings as st
-from specseg.advise.files import BadFile
-from specseg.advise.folder import Item
-from specseg.advise.frames import Context
-from specseg.advise.labels import Look
-from specseg.advise.maps import Reader
-from specseg.advise.settings import Settings
 from specseg.data import survey as walk
 from specseg.data.manifests import Labels
 
 Advance = Callable[[str, int, int], object]  # stage, done now, of how many
-DEFAULT = Settings()
+DEFAULT = st.Settings()
 FEW, APART = 48, 1.25  # frames measured at the other scale, where the two differ by more than this factor
 
 
@@ -38,10 +32,10 @@ class Survey:
     and why; `frame` is what `_view` gives.
     """
 
-    context: Context
-    settings: Settings
+    context: frames.Context
+    settings: st.Settings
     work: Path
-    items: list[Item]
+    items: list[listing.Item]
     found: int
     chosen: int
     workers: int
@@ -54,7 +48,9 @@ class Survey:
     sums: walk.Sums | None = None
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
 
-    def _chunks(self, stage: str, task: Callable, context: Context | None = None) -> Iterator[tuple[dict, list[str]]]:
+    def _chunks(
+        self, stage: str, task: Callable, context: frames.Context | None = None
+    ) -> Iterator[tuple[dict, list[str]]]:
         """Yield what `walk.run` does; bad files leave `items` for `bad`. All that decides numbers is in the key."""
         key = walk.scratch_key({"stage": stage, "context": context}, [Path(inspect.getfile(task))])
         count, wrong = len(self.items), {}
@@ -69,21 +65,21 @@ class Survey:
     def leave_out(self, wrong: Mapping[str, str]) -> None:
         """Move bad files out; several frames of one file are one bad file. Raises BadFile unless `keep_going`."""
         if wrong and not self.settings.keep_going:
-            raise BadFile(next(iter(wrong.values())))
+            raise files.BadFile(next(iter(wrong.values())))
         for item in self.items:
             if item.name in wrong:
                 self.bad.setdefault(item.map, wrong[item.name])
         self.items = [item for item in self.items if item.name not in wrong]
 
-    def look(self) -> dict[str, Look]:
+    def look(self) -> dict[str, labels.Look]:
         """Return what each map holds; pictures among label maps are bad files."""
-        found: dict[str, Look] = {}
+        found: dict[str, labels.Look] = {}
         for numbers, names in self._chunks("first look", labels.look):
-            found |= zip(names, map(Look.of, map(str, numbers.get("look", ()))), strict=True)
+            found |= zip(names, map(labels.Look.of, map(str, numbers.get("look", ()))), strict=True)
         return found
 
     def pass_over(
-        self, stage: str, task: Callable, context: Context, drawn: Sequence[str]
+        self, stage: str, task: Callable, context: frames.Context, drawn: Sequence[str]
     ) -> tuple[walk.Sums, list[str]]:
         """Run a task over the frames; return its sums and the names measured."""
         sums, seen = walk.Sums(self.settings.draws, self.settings.seed, drawn), []
@@ -106,7 +102,7 @@ class Survey:
         self.frame = {"frame": frame, "why": why, **_view(self.items, shapes, size)}
 
 
-def _view(items: Sequence[Item], shapes: Mapping[str, tuple[int, int]], size: int) -> dict:
+def _view(items: Sequence[listing.Item], shapes: Mapping[str, tuple[int, int]], size: int) -> dict:
     """Return what is seen of the maps: frames, maps, seen (share of all the maps' pixels), scale (frame pixels per map
     pixel: value, low, high), shrunk (the scale of "shrink"), enlarged (how many maps are smaller than the frame), tiny
     (maps with a side below nine pixels)."""
@@ -124,14 +120,14 @@ def _view(items: Sequence[Item], shapes: Mapping[str, tuple[int, int]], size: in
 
 def survey(
     folder: Path | str,
-    settings: Settings = DEFAULT,
+    settings: st.Settings = DEFAULT,
     *,
-    reading: Reader | Labels | None = None,
+    reading: maps.Reader | Labels | None = None,
     classes: int | None = None,
     pattern: str | None = None,
     only: Sequence[str] | None = None,
     out: Path | str,
-    check: Callable[[list[Item]], object] = lambda items: None,
+    check: Callable[[list[listing.Item]], object] = lambda items: None,
     workers: int = 1,
     advance: Advance = lambda stage, done, total: None,
 ) -> Survey:
@@ -156,7 +152,9 @@ def survey(
         reading = maps.from_map(own)
         told.append(f"Read: as {own} says, classes {', '.join(reading.names[:6])}; --ignore NAME leaves one out.")
     items = listing.choose(every, settings.sample, settings.seed, st.BIG, st.SAMPLE)
-    context = Context(Reader.of(reading) if isinstance(reading, Labels) else reading, st.grid(settings.size))
+    context = frames.Context(
+        maps.Reader.of(reading) if isinstance(reading, Labels) else reading, st.grid(settings.size)
+    )
     run = Survey(context, settings, out / "work", items, len(every), len(items), workers, advance, told)
     check(items)
     reader = _reader(run, run.look(), classes, folder, out)
@@ -169,7 +167,7 @@ def survey(
     return run
 
 
-def _reader(run: Survey, looks: dict[str, Look], classes: int | None, folder: Path, out: Path) -> Reader:
+def _reader(run: Survey, looks: dict[str, labels.Look], classes: int | None, folder: Path, out: Path) -> maps.Reader:
     """Return how stored values become classes, as was told or as the maps' first look says."""
     if not looks:
         raise ValueError(f"{folder}: no map can be read ({len(run.bad)} bad)")

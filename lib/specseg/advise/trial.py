@@ -18,7 +18,6 @@ from torch.utils import _pytree as pytree
 
 from specseg.advise import folder as listing
 from specseg.advise import frames, page
-from specseg.advise.folder import Item
 from specseg.advise.survey import Survey
 from specseg.evidence import statistics
 
@@ -98,7 +97,7 @@ def loaded(where: str) -> nn.Module:
     return model.eval()
 
 
-def pictures(folder: Path, items: Sequence[Item]) -> dict[str, Path]:
+def pictures(folder: Path, items: Sequence[listing.Item]) -> dict[str, Path]:
     """Return the picture of each map (`folder.partner`). Raises FileNotFoundError where some have none."""
     if not folder.is_dir():
         raise FileNotFoundError(f"--pictures {folder}: no such folder; expected one picture a label map")
@@ -108,7 +107,7 @@ def pictures(folder: Path, items: Sequence[Item]) -> dict[str, Path]:
     return found
 
 
-def framed(path: Path, item: Item, size: int) -> Tensor:
+def framed(path: Path, item: listing.Item, size: int) -> Tensor:
     """Return the frame of a picture, float32 (1, 3, size, size) in [0, 1]; shrunk with an antialiasing filter."""
     with Image.open(path) as image:
         pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).float() / 255

@@ -76,8 +76,7 @@ def show(
 
     path = config.root() / "_build" / "html" / "ledger.json"
     if not path.is_file():
-        console.print("no book has been built yet: run 'specseg book' (or 'make book') first")
-        raise typer.Exit(1)
+        raise RuntimeError("no book has been built yet: run 'specseg book' (or 'make book') first")
     rows = json.loads(path.read_text(encoding="utf-8"))["claims"]
     table = Table("claim", "where", "verdict", "what we found")
     for row in rows:
@@ -110,9 +109,7 @@ def touched(
 def renew(
     experiments: Annotated[list[str] | None, typer.Argument(help="folders of results/; default: all")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="compute and tell, write nothing")] = False,
-    allow_dirty: Annotated[
-        bool, typer.Option("--allow-dirty", help="renew by code that is not committed; the lines say so")
-    ] = False,
+    allow_dirty: Annotated[bool, typer.Option("--allow-dirty", help="by code not committed; the lines say so")] = False,
 ) -> None:
     """Compute again what can be of every stale record; what agrees is noted beside it, and the record is current.
 
@@ -126,7 +123,8 @@ def renew(
         console.print(f"{state} {record.meta['experiment']}/{record.run_id}: {why}", markup=False, soft_wrap=True)
     told = "would be renewed" if dry_run else "renewed"
     console.print(f"{count['renewed']} {told}, {count['refused']} give other numbers, {count['stale']} stay stale")
-    raise typer.Exit(1 if count["refused"] else 0)
+    if count["refused"]:
+        raise typer.Exit(1)
 
 
 @app.command()
