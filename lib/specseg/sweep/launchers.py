@@ -21,7 +21,6 @@ from specseg.sweep.folder import State
 from specseg.sweep.work import Sweep, work
 
 HELD = 75  # exit status of a worker whose cell another process holds (EX_TEMPFAIL of sysexits.h)
-GRACE_S = 15.0  # what a child gets to end after SIGTERM
 QUIET_S = 30.0  # a cell's words are printed at most this often
 
 
@@ -127,18 +126,11 @@ class Local(Launcher):
             self.end(key, _after(self.sweep.state(key), child.returncode))
 
     def stop(self) -> None:
-        """End all children: SIGTERM, and SIGKILL for what is left."""
-        children = [child for child, _ in self.children.values()]
-        for child in children:
-            child.terminate()
-        until = time.monotonic() + GRACE_S
-        for child in children:
-            try:
-                child.wait(max(0.1, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+        """End all children, as they end when this process is killed: the pipe to each closes."""
+        for child, _ in self.children.values():
             child.stdin.close()
+        for child, _ in self.children.values():
+            child.wait()
 
 
 def _after(state: State, status: int) -> State:
