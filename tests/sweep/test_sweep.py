@@ -209,6 +209,8 @@ def test_what_is_put_aside_is_kept(cell):
     second = cell.put_aside()
     assert (first.name, second.name) == ("1", "2")
     assert [p.name for p in second.iterdir()] == ["done.json"] and (cell.path / "lock").exists()
+    first.rename(cell.path / "kept")
+    assert cell.put_aside().name == "3", "also where an older one was taken away"
 
 
 def test_last_words_come_from_tell_not_from_the_program(cell):
@@ -277,6 +279,22 @@ def test_what_a_job_asks_for():
     assert slurm.parameters(parsed("--time", "30"), sweep, sweep.cells)["timeout_min"] == 30
     with pytest.raises(ValueError, match="expected KEY=VALUE"):
         slurm.parameters(parsed("--sbatch", "account"), sweep, sweep.cells)
+
+
+def test_a_job_has_ended_when_its_cell_has_since_it_was_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr(slurm, "alive", lambda: {"1": "running"})
+    sweep = command.Sweep(experiment([Train("a")]), "smoke", tmp_path)
+    ((key, cell),) = ((key, sweep.of(key)) for key in sweep.cells)
+    cell.path.mkdir(parents=True)
+    todo = {key: sweep.state(key)}
+    finish(cell)  # by a job of an earlier launch, before this one looks again
+    queue = slurm.Queue(sweep, todo, parsed())
+    queue.jobs[key] = "1"
+    with cell.claim():
+        queue.look()
+    assert queue.left == [key], "whoever holds it may be putting it aside"
+    queue.look()
+    assert queue.ended[key].name == "done"
 
 
 def test_the_sweep_itself_changes_no_number():

@@ -143,6 +143,7 @@ def test_a_disk_that_is_full_before_the_start(toy, small_disk):
 
 
 def test_damaged_files_are_put_aside_and_made_again(toy):
+    (toy.root / "recording").touch()
     assert toy.run().returncode == 0
     rows = toy.rows()
     (toy.folder(0) / "done.json").write_text("{")
@@ -159,6 +160,7 @@ def test_damaged_files_are_put_aside_and_made_again(toy):
     assert "0.5" in (toy.folder(1) / "aside" / "1" / "rows.csv").read_text()
     assert all(frame.equals(rows[key]) for key, frame in toy.rows().items()) and len(toy.rows()) == 4
     assert Counter(toy.lines("ended.txt")) == {"0": 2, "1": 2, "2": 1, "3": 1}
+    assert len(list((toy.root / "results").glob("*/*/record.json"))) == 4, "the same rows are recorded once"
 
 
 def test_changed_code_is_told_and_done_again_only_when_asked(toy):

@@ -100,7 +100,7 @@ class CellFolder:
                 return State("damaged", str(err))
         if not mine and self.held():
             return State("running", self.holder())
-        if self.error.exists():
+        with suppress(FileNotFoundError):  # gone too when another process has just taken the cell up again
             return State("failed", (self.error.read_text(errors="replace").rstrip().splitlines() or [""])[-1])
         return State("interrupted" if (self.path / "cell.json").exists() else "waiting")
 
@@ -140,7 +140,7 @@ class CellFolder:
             return {}
         return found if isinstance(found, dict) else {}
 
-    def tell(self, text: str, **clock: float) -> None:
+    def tell(self, text: str, **clock: float | str) -> None:
         """Append a line to log.txt with the time, and keep last words and clock; a full disk shows elsewhere."""
         with suppress(OSError):
             with open(self.log, "a", encoding="utf-8") as file:
@@ -149,7 +149,8 @@ class CellFolder:
 
     def put_aside(self, *names: str) -> Path:
         """Move files (all but the lock, when none is named) to a new folder aside/N and return it: nothing is lost."""
-        home = self.path / "aside" / str(1 + len(list((self.path / "aside").glob("*"))))
+        numbers = (int(p.name) for p in (self.path / "aside").glob("*") if p.name.isdigit())
+        home = self.path / "aside" / str(1 + max(numbers, default=0))
         home.mkdir(parents=True)
         for name in names or [p.name for p in self.path.iterdir() if p.name not in ("lock", "aside")]:
             with suppress(FileNotFoundError):

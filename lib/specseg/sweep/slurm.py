@@ -114,7 +114,7 @@ class Queue(Launcher):
         self.jobs: dict[str, str] = {}
         self.requeued = dict.fromkeys(todo, 0)
         self.gone: dict[str, float] = {}
-        self.before = {key: self._end(key) for key in todo}
+        self.before = {key: (self._end(key)[0], state) for key, state in todo.items()}  # an end since then counts
 
     # --- submitting
 
@@ -150,7 +150,8 @@ class Queue(Launcher):
         queue = alive()
         for key in list(self.left):
             folder, job = self.sweep.of(key), self.jobs[key]
-            if (now := self._end(key))[1].name in ("done", "failed", "damaged") and now != self.before[key]:
+            over = (now := self._end(key))[1].name in ("done", "failed", "damaged") and now != self.before[key]
+            if over and not folder.held():  # one that is begun again looks damaged while the old is put aside
                 self.end(key, now[1])
             elif queue is None or job in queue:
                 self.gone.pop(key, None)

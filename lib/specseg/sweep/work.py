@@ -195,25 +195,26 @@ def _attempt(sweep: Sweep, folder: CellFolder, show: Tell | None) -> State:
 def _finish(sweep: Sweep, folder: CellFolder, rows: Any, clock: dict[str, Any]) -> State:
     """Write the rows, the record and done.json, and return the done state.
 
-    An attempt that was killed right after its record has left the same rows: that record is taken, not another made.
+    clock.json says of which rows a record was begun and when: where an attempt was killed right after it, or its files
+    were damaged later, that record is taken, not another made.
     """
     if not isinstance(rows, pd.DataFrame) or not len(rows):
         raise TypeError(f"run returned {type(rows).__name__} without rows; expected a pandas.DataFrame with some")
     text = rows.to_csv(index=False, lineterminator="\n", float_format="%.10g")
-    again = folder.rows.is_file() and folder.rows.read_text(encoding="utf-8") == text
-    if not again:
-        folder.write("rows.csv", text)
+    folder.write("rows.csv", text)
+    digest, told = config.sha256(folder.rows), folder.read("clock.json")
     # Loading torch only to ask it for the processor would take longer than some cells.
     name, command = config.device_name(device() if "torch" in sys.modules else "cpu"), sweep.command(folder.id)
-    record = _written(command, folder.rows.stat().st_mtime) if again else None
+    record = _written(command, told["recording"]) if told.get("rows_sha256") == digest else None
     if record is None:
+        folder.tell("writes its record", **clock, rows_sha256=digest, recording=now())
         context = Context(sweep.profile, command, name, clock["wall_s"], sweep.allow_dirty)
         path = sweep.experiment.record(sweep.cells[folder.id], folder.path, rows, context)
         record = path and _in_project(Path(path))
     about = folder.read("cell.json")
     changed = {module for module, old in about["modules"].items() if sweep.modules.get(module) != old}
     done = {
-        **about, "rows_sha256": config.sha256(folder.rows), "n_rows": len(rows),
+        **about, "rows_sha256": digest, "n_rows": len(rows),
         "record": record, "command": command, **clock, "device": name, "host": socket.gethostname(), "finished": now(),
         # a cell that was begun by other code is nobody's measurement
         "modules": sweep.modules | dict.fromkeys(changed, "changed during the run"),
@@ -223,12 +224,12 @@ def _finish(sweep: Sweep, folder: CellFolder, rows: Any, clock: dict[str, Any]) 
     return State("done", done=done)
 
 
-def _written(command: str, since: float) -> str | None:
+def _written(command: str, since: str) -> str | None:
     """Return the record of this very command line that was made at or after a time."""
     for file in sorted(records.home().glob("*/*/record.json"), key=lambda p: p.stat().st_mtime, reverse=True):
         with suppress(OSError, ValueError, KeyError, TypeError):
             meta = json.loads(file.read_text(encoding="utf-8"))
-            if meta["command"] == command and datetime.fromisoformat(meta["created"]).timestamp() >= int(since):
+            if meta["command"] == command and datetime.fromisoformat(meta["created"]) >= datetime.fromisoformat(since):
                 return _in_project(file.parent)
     return None
 
