@@ -262,6 +262,15 @@ def test_maps_that_are_all_void_are_listed(folder, tmp_path):
     data = report.advise(folder, SMALL, out=tmp_path / "out").data
     assert data["data"]["only_void"] == ["empty"] and data["data"]["measured"] == 5
     assert any("1 map(s) without any label" in w for w in data["warnings"])
+    assert page.background(data)[-1][1] == ["empty"] and ["empty"] not in [lines for _, lines, _ in page.sections(data)]
+
+
+def test_classes_are_told_apart_by_the_ends_of_their_names(folder, tmp_path):
+    names = tuple(f"construction--barrier--{k}" for k in range(COUNT))
+    reader = maps.Reader(names, tuple((k, k) for k in range(COUNT)) + ((255, 255),))
+    data = report.advise(folder, SMALL, reading=reader, out=tmp_path / "out").data
+    shown = page.class_table(data)["class"]
+    assert len(set(shown)) == len(shown) > 1 and set(shown) <= set(names)
 
 
 def test_a_list_of_names_chooses_and_a_missing_name_is_told(folder):

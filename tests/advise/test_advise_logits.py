@@ -179,6 +179,14 @@ def test_changed_logits_are_measured_again(pairs, tmp_path):
     assert advise(tmp_path)["logits"]["miou"]["value"] < first
 
 
+def test_what_else_lies_beside_logits_changes_nothing(pairs, tmp_path):
+    told = advise(tmp_path)["logits"]
+    (tmp_path / "logits/notes.npz").touch()
+    (tmp_path / "logits/gone.npy").symlink_to(tmp_path / "nowhere")
+    assert advise(tmp_path)["logits"] == told
+    assert len(list((tmp_path / "out/work").glob("logits-*"))) == 1, "nothing is measured again"
+
+
 def test_logits_that_want_a_gradient_and_those_of_torchvision_are_read(pairs, tmp_path):
     known = advise(tmp_path)["logits"]
     for k, wrap in ((0, lambda v: v.requires_grad_()), (2, lambda v: {"out": v[None]})):

@@ -171,7 +171,8 @@ def measured(run: Survey, folder: Path, probabilities: bool = False) -> dict:
 
     Raises FileNotFoundError where the folder is missing, BadFile as the survey's settings say.
     """
-    files = sorted((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in folder.rglob("*"))
+    own = sorted({str(p) for item in run.items if (p := partner(folder, item, ENDINGS))})
+    files = [(name, state.st_size, state.st_mtime_ns) for name in own for state in [Path(name).stat()]]
     context = replace(run.context, logits=folder.resolve(), probabilities=probabilities,
                       stamp=scratch_key({"files": files}, []))  # fmt: skip
     fit, _ = run.pass_over("temperature", losses, context, ())

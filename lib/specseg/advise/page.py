@@ -198,7 +198,7 @@ def class_table(data: Mapping) -> pd.DataFrame:
     last = iou.shape[1] - 1
     shown = iou.iloc[:, sorted({0, last // 3, 2 * last // 3, last})].map(_number).add_prefix("at ")
     out = pd.DataFrame({
-        "class": here["name"].str.slice(0, 18), "maps": here["maps"],
+        "class": here["name"], "maps": here["maps"],
         "share": [percent(v, 2) for v in here["share"]], "contour, sides": here["contour"].map("{:.2f}".format),
         "width, px": [_number(v, 1) for v in here["width_px"]]})  # fmt: skip
     return out.join(shown).loc[iou.sum(axis=1).sort_values(kind="stable").index].reset_index(drop=True)
@@ -253,7 +253,6 @@ def sections(data: Mapping) -> list[Section]:
     out += [
         ("Take care", data["warnings"], None),
         ("Bad files, left out", [f"BAD {bad['reason']}" for bad in found["bad"]], None),
-        ("Maps without a label, left out", found["only_void"], None),
         ("What to do next", steps(data), None),
     ]
     return [section for section in out if section[1] or section[2] is not None]
@@ -263,7 +262,9 @@ def background(data: Mapping) -> list[Section]:
     """Return what the page says beyond `sections`: law and bounds, and the rule with what it ignores."""
     advice = data["recommendation"]
     rule = ("The rule", [advice["rule"], advice["reason"]], None)
-    return [("Law and bounds", (), tail_table(data)), rule, ("It knows nothing of", advice["ignores"], None)]
+    out = [("Law and bounds", (), tail_table(data)), rule, ("It knows nothing of", advice["ignores"], None)]
+    void = data["data"]["only_void"]  # a line each: a terminal has their number among the cautions
+    return out + [("Maps without a label, left out", void, None)] * bool(void)
 
 
 def listing(items: Iterable[str]) -> str:

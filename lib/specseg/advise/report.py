@@ -84,7 +84,7 @@ def advise(
 
 def _assembled(run: Survey, tables: dict[str, pd.DataFrame], told: dict | None) -> dict:
     settings, sums, ceilings, kept = run.settings, run.sums, tables["ceilings"], tables["classes"]
-    here, scored = kept[kept["maps"] > 0], {"drop": {}, "drop_everywhere": {}}
+    here, scored, seen = kept[kept["maps"] > 0], {"drop": {}, "drop_everywhere": {}}, set(run.seen)
     for metric, best in scored.items():
         for key, kind in (("lrg", "band"), ("blocks", "majority")):
             best[key] = recommend.choose(ceilings, kind, settings.max_drop, metric)
@@ -96,7 +96,7 @@ def _assembled(run: Survey, tables: dict[str, pd.DataFrame], told: dict | None) 
         "settings": {**asdict(settings), "ignore": ignore[0] if len(ignore) == 1 else list(ignore),
                      "boundary_px": run.context.grid.width},
         "data": {"found": run.found, "chosen": run.chosen, "measured": sums.count, "groups": len(sums.groups),
-                 "only_void": [item.name for item in run.items if item.name not in set(run.seen)],
+                 "only_void": [item.name for item in run.items if item.name not in seen],
                  "bad": [{"file": name, "reason": reason} for name, reason in run.bad.items()],
                  "void": float(sums.plain["void"] / sums.count), "classes": len(here),
                  "contour": float(kept["contour"].sum() / 2), "sampled": run.chosen < run.found,

@@ -22,7 +22,8 @@ from specseg.advise.survey import Survey
 from specseg.evidence import statistics
 
 LAYERS = ("classifier", "decode_head", "decoder", "head", "segmentation_head")
-PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".JPG", ".JPEG", ".PNG")
+PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
+PICTURES += tuple(ending.upper() for ending in PICTURES)
 MOST = 40  # frames: minutes on one core, for a network that takes a second a frame
 
 
