@@ -84,7 +84,9 @@ def advise(
         for line in lines:
             console.print(f"  {line}", soft_wrap=line.startswith("BAD"))
         if table is not None:
-            print(table.to_string(index=False, line_width=console.width))
+            first = table.columns[0]  # begins every line again where a terminal is too narrow for all columns
+            rows = table.set_index(first).rename_axis(index=None, columns=first)
+            print(rows.to_string(line_width=console.width))
     print(f"\n{data['code']}\n", *(out / name for name in texts), sep="\n")
 
 

@@ -37,7 +37,7 @@ def verify(names: Names = None) -> None:
     from specseg.nets.third_party import manifests
 
     bad = 0
-    for one in map(manifests.load, names or manifests.names()):
+    for one in [manifests.load(name) for name in names or manifests.names()]:  # a mistyped name is told before any work
         try:
             manifests.check(one)
         except (FileNotFoundError, manifests.WrongHash) as err:
