@@ -148,23 +148,19 @@ figures.show(
     alt="A table of classes by grid, dark where little is kept: thin classes such as poles are dark almost throughout.",
     source="this page", label="fig-advise-classes")
 # %% tags=["remove-input"]
-heads, lines, _ = page.class_table(found.data)
-pd.DataFrame(lines, columns=heads).head(6).drop(columns=heads[2:4]).style.hide(axis="index")
+page.class_table(found.data).head(6).drop(columns=["share", "contour, sides"]).style.hide(axis="index")
 # %% [markdown]
 # ## What it would save, and law beside truth
 #
 # FLOPs are counted from the layers of ResNet-101 networks. The saving is small: truncation touches the decoder alone.
 # Labelling effort is a model: if only blocks with a contour in them cost a decision, blocks are cheaper than tracing
-# where a tracing hand sets points more often than the break-even spacing says. Bold: what is recommended.
+# where a tracing hand sets points more often than the break-even spacing says. A star marks what is recommended.
 # %% tags=["remove-input"]
 left_out = {"grids": r"nu_max|time", "blocks": "boundary", "law and bounds": "never"}
 for (title, without), make in zip(left_out.items(), (page.grid_table, page.block_table, page.tail_table), strict=True):
-    heads, lines, place = make(found.data)
-    table = pd.DataFrame(lines, columns=heads)
-    table = table[[h for h in table if not pd.Series([h]).str.contains(without).any()]]
-    marked = pd.IndexSlice[[place] if place >= 0 else [], :]
-    display(HTML(f"<p><b>{title}</b></p>"),
-            table.style.hide(axis="index").set_properties(**{"font-weight": "bold"}, subset=marked))  # fmt: skip
+    table = make(found.data)
+    shown = table.loc[:, ~table.columns.str.contains(without)]
+    display(HTML(f"<p><b>{title}</b></p>"), shown.style.hide(axis="index").format(precision=4))
 # %% [markdown]
 # The bounds are rigorous and far from what happens: they count every transition of the labels as if it hurt. The
 # perimeter law needs no transform and no training, and comes near where cells are small against what is mapped.
@@ -221,8 +217,7 @@ figures.show(
     alt="Falling curves of R_ce against the grid: periodic and mirrored, two averages, raw and calibrated.",
     source="this page", label="fig-advise-rce")
 # %% tags=["remove-input"]
-heads, lines, _ = page.logit_table(both.data)
-pd.DataFrame(lines, columns=heads)[["LRG", *heads[1:3], *heads[-3:-1]]].style.hide(axis="index")
+page.logit_table(both.data).iloc[:, [0, 1, 2, -3, -2]].style.hide(axis="index")
 # %% [markdown]
 # ## What the advice ignores
 # %% tags=["remove-input"]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from scipy import ndimage
 
-from specseg.advise import logits, page, recommend, relation, summary
+from specseg.advise import page, recommend, relation, summary
 from specseg.advise import settings as st
 from specseg.data import label_spectra, survey
 from specseg.data.datasets import VOID
@@ -168,14 +168,18 @@ def test_the_rule_takes_the_unfavourable_end_and_every_larger_grid():
 
 
 def test_what_weakens_the_advice_is_said():
-    classes = pd.DataFrame({"name": ["a", "b", "c"], "maps": [50, 2, 0]})
-    common = {"groups": 50, "chosen": 50, "found": 50, "void": 0.0, "only_void": 0, "bad": 0, "classes": classes}
-    said = recommend.cautions(maps=50, **common, logits=None, grid=None)
+    classes = [{"name": name, "maps": maps} for name, maps in (("a", 50), ("b", 2), ("c", 0))]
+    found = {"measured": 50, "groups": 50, "chosen": 50, "found": 50, "sampled": False, "void": 0.0, "only_void": [],
+             "bad": []}  # fmt: skip
+    frame = {"seen": 1.0, "enlarged": 0, "tiny": [], "scale": {"low": 1.0, "high": 1.0}}
+    data = {"data": found, "classes": classes, "frame": frame, "logits": None, "recommendation": {"lrg": None}}
+    said = recommend.cautions(data)
     assert len(said) == 2 and "b" in said[0] and "In no map: c" in said[1]
     thin = {"r_ce": [{"nu_max": 8, "scale": "raw", "value": 0.4}], "temperature": 2.0, "temperature_at_end": True}
+    weak = {"measured": 5, "groups": 5, "found": 90, "sampled": True, "void": 0.5, "bad": [{}], "only_void": ["m"]}
     said = recommend.cautions(
-        maps=5, **{**common, "groups": 5, "found": 90, "void": 0.5, "bad": 1, "only_void": 1},
-        logits=thin, grid={"nu_max": 8})  # fmt: skip
+        {**data, "data": {**found, **weak}, "logits": thin, "recommendation": {"lrg": {"nu_max": 8}}}
+    )
     text = " ".join(said)
     for words in ("Few maps: 5", "1 bad file", "50 of 90 maps", "R_ce is up to 0.40", "over-confident", "50%",
                   "at the end of the range", "1 map(s) without any label"):  # fmt: skip
@@ -212,6 +216,9 @@ def test_settings_are_checked_and_grids_scale():
 COLUMNS = ["predictor", "boundary", "average", "temperature", "parameter", "value"]
 
 
+RATE = {"scale": "raw", "boundary": "periodic", "average": "ratio_of_means", "nu_max": 8, "lrg_size": 17, "value": 0.1}
+
+
 def write_relation(root, columns=COLUMNS, without="", **more):
     values = {"slope": 0.6, "intercept": 0.01, "residual_sd": 0.02, "x_low": 0.0, "x_high": 0.2, "n": 40, **more}
     rows = [("r_ce", "periodic", "ratio_of_means", "raw", k, float(v)) for k, v in values.items() if k != without]
@@ -226,17 +233,16 @@ def home(tmp_path, monkeypatch):
 
 
 def test_without_records_there_is_no_relation_and_it_is_said(home):
-    assert relation.fitted() == []
-    assert logits.predicted([{"scale": "raw"}]) == [] and "No fitted relation on record" in relation.NONE
+    assert len(relation.fitted()) == 0 and relation.predicted([RATE]) == []
+    assert "No fitted relation on record" in relation.held_out()
 
 
 def test_a_relation_is_read_from_its_record(home):
     path = write_relation(home)
-    fit = relation.fitted()
-    assert len(fit) == 1 and fit[0].run_id == path.name
-    told = fit[0].predict(0.1)
-    assert told["value"] == pytest.approx(0.07) and told["high"] == pytest.approx(0.11) and told["inside"]
-    assert not fit[0].predict(0.5)["inside"]
+    assert relation.fitted()["run_id"].tolist() == [path.name]
+    (told, far) = relation.predicted([RATE, RATE | {"value": 0.5}, RATE | {"scale": "calibrated"}])
+    assert told["value"] == pytest.approx(0.07) and told["high"] == pytest.approx(0.11) and told["inside"] is True
+    assert told["run_id"] == path.name and not far["inside"]
 
 
 def test_a_relation_that_lacks_something_is_refused(home):
@@ -253,7 +259,7 @@ def test_a_record_of_other_columns_is_refused(home):
 
 def test_parameters_that_are_not_known_are_left_alone(home):
     write_relation(home, r_squared=0.5, run_id=3)
-    assert relation.fitted()[0].slope == 0.6
+    assert relation.fitted()["slope"].tolist() == [0.6]
 
 
 def test_the_advice_says_first_what_labels_alone_are_worth(home):
@@ -275,8 +281,7 @@ def test_the_advice_says_first_what_labels_alone_are_worth(home):
 
 def test_coverage_on_held_out_networks_is_part_of_a_relation(home):
     write_relation(home, covered=8, cases=10)
-    assert (relation.fitted()[0].covered, relation.fitted()[0].cases) == (8, 10)
-    assert logits._held_out().endswith("of the drops of networks that others trained it held 8 of 10.")
+    assert relation.held_out().endswith("of the drops of networks that others trained it held 8 of 10.")
 
 
 def test_the_schema_is_published_and_is_one():

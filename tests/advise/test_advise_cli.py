@@ -148,6 +148,7 @@ def test_softmax_outputs_are_read_when_asked_and_named_when_not(folder, tmp_path
         (("--logits", "none"), r"none: no such folder; expected one file of logits a label"),
         (("--size", "500"), "size 500: expected 64k"),
         (("--max-drop", "2"), "max_drop 2.0: expected a fraction"),
+        (("--sample", "few"), "sample 'few': expected a number of maps above 0, or all"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_it(folder, tmp_path, extra, words):
@@ -162,8 +163,7 @@ def test_a_mistake_is_one_line_that_names_it(folder, tmp_path, extra, words):
     ("extra", "words"),
     [
         (("--classes", "3", "--manifest", "dubai"), "give one of them"),
-        (("--workers", "0"), "expected 1 or more"),
-        (("--sample", "few"), "expected a number of maps"),
+        (("--workers", "0"), "greater than or equal to 1"),
     ],
 )
 def test_options_that_do_not_go_together(folder, extra, words):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from specseg.advise import folder, labels, logits, page, relation, report
+from specseg.advise import folder, frames, labels, logits, page, relation, report
 from specseg.advise.frames import Context
 from specseg.advise.labels import BadFile
 from specseg.advise.settings import LIMITS_513, Settings, grid, scaled
@@ -87,7 +88,7 @@ def test_every_variant_of_r_ce_and_the_truncated_iou(pairs, tmp_path):
                 if at == {k: r[k] for k in at}:
                     slow = metrics.spectral_iou(soft, label, nu_max=r["nu_max"], boundary=boundary).nanmean()
                     assert r["value"] == pytest.approx(float(slow), rel=1e-4)
-    assert bool(told["predicted"]) == bool(relation.fitted())  # what the project's own records hold
+    assert bool(told["predicted"]) == bool(len(relation.fitted()))  # what the project's own records hold
     assert told["predicted"] or "No fitted relation on record" in told["relation"]
 
 
@@ -133,12 +134,13 @@ def test_logits_are_framed_as_their_labels(shape, tmp_path):
     y, x = np.mgrid[: shape[0], : shape[1]]
     label = (x > shape[1] / 2).astype(np.uint8) + 2 * (y > 0.4 * shape[0]).astype(np.uint8)
     planes = torch.stack([torch.from_numpy(label == c).float() for c in range(4)])
-    out = logits.framed(planes, shape, 65, tmp_path)
+    window = frames.windows(shape, 65, "shrink")[0]
+    out = frames.framed(planes, window, 65, align_corners=False)
     framed = transforms.frame_label(label, 65)
     assert out.shape == (4, 65, 65) and float((out.argmax(0).numpy() == framed).mean()) > 0.97
     grid = [(n - 1) // 4 + 1 for n in shape]
     small = F.interpolate(planes[None], grid, mode="bilinear", align_corners=True)[0]
-    wide = logits.framed(small, shape, 65, tmp_path)
+    wide = frames.framed(logits.whole(small, shape, tmp_path), window, 65, align_corners=False)
     assert float((wide.argmax(0).numpy() == framed).mean()) > 0.9
 
 
@@ -157,9 +159,9 @@ def test_logits_are_framed_as_their_labels(shape, tmp_path):
 )  # fmt: skip
 def test_bad_logits_are_named(pairs, tmp_path, spoil, words):
     spoil(tmp_path / "logits/m0.npy")
-    context = Context(labels.numbered(COUNT), COUNT, grid(65), tmp_path / "logits")
+    context = Context(labels.numbered(COUNT), grid(65), tmp_path / "logits")
     with pytest.raises(BadFile, match=words):
-        logits.pair(context, folder.find(tmp_path / "labels")[0][0])
+        logits.pair(context, replace(folder.find(tmp_path / "labels")[0][0], window=(65, 65, 0, 0)))
 
 
 def test_bad_logits_are_left_out_when_asked_and_their_labels_stay(pairs, tmp_path):
@@ -175,6 +177,14 @@ def test_changed_logits_are_measured_again(pairs, tmp_path):
     first = advise(tmp_path)["logits"]["miou"]["value"]
     np.save(tmp_path / "logits/m0.npy", np.zeros((COUNT, 17, 17), np.float32))
     assert advise(tmp_path)["logits"]["miou"]["value"] < first
+
+
+def test_what_else_lies_beside_logits_changes_nothing(pairs, tmp_path):
+    told = advise(tmp_path)["logits"]
+    (tmp_path / "logits/notes.npz").touch()
+    (tmp_path / "logits/gone.npy").symlink_to(tmp_path / "nowhere")
+    assert advise(tmp_path)["logits"] == told
+    assert len(list((tmp_path / "out/work").glob("logits-*"))) == 1, "nothing is measured again"
 
 
 def test_logits_that_want_a_gradient_and_those_of_torchvision_are_read(pairs, tmp_path):

@@ -53,7 +53,7 @@ def coco(tmp_path, segmentation) -> folder.Item:
 
 def test_a_crowd_is_drawn_like_a_polygon(tmp_path):
     item = coco(tmp_path, {"size": [7, 5], "counts": "843MN1225M"})
-    reader = maps.Reader(("background", "crowd"), ((0, 0), (1, 1)), drawn=("background", "crowd"))
+    reader = maps.Reader(("background", "crowd"), (("background", 0), ("crowd", 1)))
     assert (reader.classes(item) == ring()).all()
 
 

@@ -69,8 +69,9 @@ def test_what_is_wrong_with_a_trial_is_said(home):
     model = trial.loaded(f"{home / 'model.py'}:build")
     with pytest.raises(ValueError, match="--layer neck: no such module in Net; it has encoder, head"):
         trial.layer_of(model, "neck")
-    (home / "pictures/m0.png").unlink()
-    with pytest.raises(FileNotFoundError, match="no picture for m0_mask"):
+    (home / "pictures/m1.png").rename(home / "pictures/m1.TIF")  # an ending in capitals is one too
+    (home / "pictures/m3.png").unlink()
+    with pytest.raises(FileNotFoundError, match="no picture for m3_mask"):
         report.advise(home / "labels", SMALL, classes=COUNT, out=home / "o", network=model,
                       picture_folder=home / "pictures")  # fmt: skip
 

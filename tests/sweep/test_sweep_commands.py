@@ -44,7 +44,7 @@ def test_slurm_without_slurm(toy):
     run = toy.run("--launcher", "slurm")
     assert run.returncode == 2 and "no sbatch here" in run.stderr and not (toy.root / "runs").exists()
     run = toy.run("--launcher", "slurm", "--gpus-per-cell", "1", "--profile", "paper", "--dry-run")
-    assert run.returncode == 0 and "estimated 18.0 GPU hours" in run.stdout and "but not here: " in run.stdout
+    assert run.returncode == 0 and "estimated 18.00 GPU hours" in run.stdout and "but not here: " in run.stdout
 
 
 def specseg(toy: Toy, *words: str) -> subprocess.CompletedProcess:
@@ -69,7 +69,7 @@ def test_the_command_specseg_sweep(toy):
     run = specseg(toy, "list")
     assert "toy_cells" in run.stdout and "Chained hashes" in run.stdout and "other" not in run.stdout
     run = specseg(toy, "run", "--profile", "paper", "toy_cells", "--dry-run", "--launcher", "local")
-    assert run.returncode == 0 and "estimated 18.0 CPU hours" in run.stdout and run.stdout.count("would do") == 4, run
+    assert run.returncode == 0 and "estimated 18.00 CPU hours" in run.stdout and run.stdout.count("would do") == 4, run
     run = specseg(toy, "run", "toy_cells", "--limit", "1", "--folder", "elsewhere")
     assert run.returncode == 0 and list((toy.root.parent / "elsewhere" / "toy_cells" / "smoke").glob("*/done.json"))
     assert "seed3-" in specseg(toy, "list", "toy_cells").stdout

@@ -57,7 +57,6 @@ def test_a_done_cell_says_what_made_it(toy):
         "done.json",
         "lock",
         "log.txt",
-        "recording.json",
         "rows.csv",
         "state.json",
     }
@@ -83,7 +82,7 @@ def test_a_second_launcher_takes_over_what_a_dead_one_leaves(toy):
     said = toy.root / "second.txt"
     with said.open("w") as file:
         second = toy.start(stdout=file, stderr=file)
-    wait_for(lambda: "held by others (seed1" in said.read_text())
+    wait_for(lambda: "held by others: seed1" in said.read_text())
     assert second.poll() is None and f"process {first.pid} on" in said.read_text(), "it waits, and says for whom"
 
     def clock() -> dict:

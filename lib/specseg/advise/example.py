@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from specseg.advise import maps
 from specseg.data import synthetic
 from specseg.data.datasets import VOID
 
@@ -24,7 +25,6 @@ def write(folder: Path | str, regime: str = "streets", count: int = 12, size: in
     for seed in range(first, first + count):
         label = synthetic.scene(regime, seed, size).label
         Image.fromarray(label.astype(np.uint8)).save(folder / f"{regime}_{seed}.png")
-    lines = [f"ignore = [{VOID}]"]
-    lines += [f'[[classes]]\nname = "{name}"\nid = {k}' for k, name in enumerate(synthetic.CLASSES[regime])]
-    (folder / "map.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    text = maps.draft(dict(enumerate(synthetic.CLASSES[regime])), [VOID], False, 0)
+    (folder / "map.toml").write_text(text + "\n", encoding="utf-8")
     return folder

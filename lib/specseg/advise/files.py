@@ -50,67 +50,51 @@ def read(path: Path) -> Stored:
     """
     if path.suffix.lower() == ".npy":
         return _numbers(_array(path), path, "array")
-    image, depth = _image(path)
-    mode = image.mode
-    values = np.asarray(image)
+    image, form = _image(path)
+    mode, values = image.mode, np.asarray(image)
     if mode in ("LA", "RGBA", "PA"):
-        if values[..., -1].min() < 255:
-            low = int(values[..., -1].min())
+        if (low := int(values[..., -1].min())) < 255:
             raise BadFile(f"{path}: mode {mode} with transparency (alpha down to {low}); expected opaque labels")
         values = np.asarray(image.convert("RGB"))
     if mode == "P":
-        table = image.getpalette("RGB") or []
-        return Stored(values, np.resize(np.array(table + [0] * (768 - len(table)), np.uint8), (256, 3)), "palette")
+        table = np.array(image.getpalette("RGB") or [], np.uint8)
+        return Stored(values, np.pad(table, (0, 768 - len(table))).reshape(256, 3), "palette")
     if values.ndim == 3 and values.shape[2] == 3:
-        if not ((values[..., 0] == values[..., 1]) & (values[..., 0] == values[..., 2])).all():
+        if (values != values[..., :1]).any():
             if ADE20K.fullmatch(path.stem):
                 return _numbers(values[..., 0].astype(np.int32) // 10 * 256 + values[..., 1], path, "ADE20K's colours")
             return Stored(values, None, f"mode {mode}")
         values = values[..., 0]
-    if depth in (2, 4) and mode == "L":  # shown grey levels of a file that stores two or four bits
-        values = values // (255 // (2**depth - 1))
+    if form in ("L;2", "L;4"):  # shown grey levels of a file that stores two or four bits
+        values = values // (255 // (2 ** int(form[2:]) - 1))
     return _numbers(values, path, f"mode {mode}")
 
 
-def _image(path: Path) -> tuple[Image.Image, int]:
-    """Return a picture and, for a PNG, its bits a channel."""
+def _image(path: Path) -> tuple[Image.Image, str]:
+    """Return a picture and how its file stores it, in Pillow's words: "L;4" for grey levels of four bits."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                if image.format not in LOSSLESS or image.info.get("compression") in ("jpeg", "webp"):
-                    raise BadFile(f"{path}: {image.format} is {LOSSY}")
-                if getattr(image, "n_frames", 1) > 1:
-                    raise BadFile(f"{path}: holds {image.n_frames} pages; expected one label map a file")
-                depth = _png_depth(path) if image.format == "PNG" else 0
-                image.load()
-                if depth == 16 and not image.mode.startswith("I"):
-                    raise BadFile(f"{path}: colours of 16 bits ({image.mode}); expected 8 bits a channel")
-                return (ImageOps.exif_transpose(image) if "exif" in image.info else image), depth
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
+            if image.format not in LOSSLESS or image.info.get("compression") in ("jpeg", "webp"):
+                raise BadFile(f"{path}: {image.format} is {LOSSY}")
+            if getattr(image, "n_frames", 1) > 1:
+                raise BadFile(f"{path}: holds {image.n_frames} pages; expected one label map a file")
+            form = str(image.tile[0][3])
+            if form.endswith(";16B") and not image.mode.startswith("I"):
+                raise BadFile(f"{path}: colours of 16 bits ({form}); expected 8 bits a channel")
+            image.load()
+            return (ImageOps.exif_transpose(image) if "exif" in image.info else image), form
     except BadFile:
         raise
-    except Image.DecompressionBombError:
+    except Image.DecompressionBombError as err:
+        pixels = int(re.search(r"\d+", str(err))[0])
         raise BadFile(
-            f"{path}: {_promised(path)} pixels; more than {2 * Image.MAX_IMAGE_PIXELS:,} are not read, since a damaged "
+            f"{path}: {pixels:,} pixels; more than {2 * Image.MAX_IMAGE_PIXELS:,} are not read, since a damaged "
             "file can promise any size. Cut the map into tiles of, say, 4096 pixels; --keep-going leaves it out"
         ) from None
-    except FileNotFoundError:
-        raise BadFile(f"{path}: no such file") from None
     except UnidentifiedImageError:
         raise BadFile(f"{path}: not an image") from None
-    except (OSError, SyntaxError, ValueError, EOFError, TypeError) as err:
+    except (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError) as err:
         raise BadFile(f"{path}: damaged or cut image ({str(err)[:80]})") from None
-
-
-def _promised(path: Path) -> str:
-    head = path.read_bytes()[:24] if path.suffix.lower() == ".png" else b""
-    sides = [int.from_bytes(head[k : k + 4], "big") for k in (16, 20)]
-    return " x ".join(map(str, sides)) if len(head) == 24 else "too many"
-
-
-def _png_depth(path: Path) -> int:
-    with path.open("rb") as file:
-        return file.read(25)[24]
 
 
 def _array(path: Path) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -63,8 +63,7 @@ def find(folder: Path, pattern: str | None = None, only: Sequence[str] | None = 
         raise FileNotFoundError(f"{folder}: no such folder; expected a folder of label maps (PNG)")
     every, notes = dict(files_below(folder)), []
     if pattern is not None:
-        shape = _shape(pattern)
-        names = [name for name in every if shape.fullmatch(name)]
+        names = list(filter(_shape(pattern).fullmatch, every))
     else:
         names = [name for name in every if PurePosixPath(name).suffix.lower() in ENDINGS]
         names, notes = _guessed(names) if only is None else (names, [])
@@ -73,12 +72,11 @@ def find(folder: Path, pattern: str | None = None, only: Sequence[str] | None = 
         raise FileNotFoundError(f"{folder}: {_nothing(every, pattern)}")
     items = []
     for name in sorted(names):
-        state = every[name].stat()
-        shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+        state, shown = every[name].stat(), os.fsencode(name).decode("utf-8", "backslashreplace")
         short = PurePosixPath(shown).with_suffix("").as_posix()
         items.append(Item(short, every[name], (state.st_size, state.st_mtime_ns)))
-    twice = {name for name, count in Counter(item.name for item in items).items() if count > 1}
-    items = [replace(i, name=i.name + i.path.suffix) if i.name in twice else i for i in items]
+    count = Counter(item.name for item in items)
+    items = [replace(i, name=i.name + i.path.suffix) if count[i.name] > 1 else i for i in items]
     return items if only is None else _listed(items, only, folder), notes
 
 
@@ -117,22 +115,30 @@ def fitting(folder: Path, pattern: str) -> str | None:
 
 def _guessed(names: list[str]) -> tuple[list[str], list[str]]:
     """Return the files that names single out as labels beside others, and the sentence that says so."""
-    folders = [{part.lower() for part in PurePosixPath(name).parts[:-1]} for name in names]
-    others = [name for name, above in zip(names, folders, strict=True) if above & OTHER_FOLDERS]
-    notes = []
-    if others and len(others) < len(names) and any(above & LABEL_FOLDERS for above in folders):
-        names = [name for name in names if name not in set(others)]
+    above = {name: {part.lower() for part in PurePosixPath(name).parts[:-1]} for name in names}
+    others, notes = [name for name in names if above[name] & OTHER_FOLDERS], []
+    if others and len(others) < len(names) and any(folders & LABEL_FOLDERS for folders in above.values()):
+        names = [name for name in names if not above[name] & OTHER_FOLDERS]
         notes.append(f"{len(others)} files in folders of pictures or instances ({others[0]} ...) are taken for no "
                      f"labels; --pattern says otherwise.")  # fmt: skip
     for word in LABEL_NAMES:
         end = re.compile(rf"(^|.*[_\-.]){word}", re.IGNORECASE)
         own = [name for name in names if end.fullmatch(PurePosixPath(name).stem)]
         if own and len(own) < len(names):
-            stem, ending = PurePosixPath(own[0]).stem, PurePosixPath(own[0]).suffix
-            notes.append(f"{len(own)} of {len(names)} files are taken, *{stem[-len(word) - 1 :]}{ending}: their names "
-                         f"say that they are the labels; --pattern says otherwise.")  # fmt: skip
+            first = PurePosixPath(own[0])
+            notes.append(f"{len(own)} of {len(names)} files are taken, *{first.stem[-len(word) - 1 :]}{first.suffix}: "
+                         f"their names say that they are the labels; --pattern says otherwise.")  # fmt: skip
             return own, notes
     return names, notes
+
+
+def partner(folder: Path, item: Item, endings: Sequence[str]) -> Path | None:
+    """Return the file that goes with a map: the same path below `folder` or the same name at its top, with one of these
+    endings, else without the map's "_mask", "_gt" ...; None where there is none."""
+    names = [item.map, PurePosixPath(item.map).name]
+    names += [name[: -len(end) - 1] for name in names for end in LABEL_NAMES if name.lower().endswith(end.lower())]
+    paths = (folder / f"{name}{ending}" for name in names for ending in endings)
+    return next((path for path in paths if path != item.path and path.is_file()), None)
 
 
 def _nothing(every: dict[str, Path], pattern: str | None) -> str:
@@ -161,22 +167,23 @@ def read_list(path: Path) -> list[str]:
 
 
 def _listed(items: Sequence[Item], only: Sequence[str], folder: Path) -> list[Item]:
-    known: dict[str, set[str]] = {}
+    known: dict[str, set[str]] = defaultdict(set)
     for item in items:
-        file = PurePosixPath(item.name)
-        for name in {item.name, file.name, f"{item.name}{item.path.suffix}", item.path.name}:
-            known.setdefault(name, set()).add(item.name)
-    missing = [name for name in only if name not in known]
-    if missing or not only:
-        what = "no name is listed"
-        if only:
-            what = f"{len(missing)} of {len(only)} listed names are missing, the first {missing[0]!r}"
-        raise FileNotFoundError(f"{folder}: {what}; the folder has {items[0].name!r} and {len(items) - 1} more")
+        for name in (item.name, PurePosixPath(item.name).name, f"{item.name}{item.path.suffix}", item.path.name):
+            known[name].add(item.name)
+    if not only:
+        raise FileNotFoundError(f"{folder}: no name is listed")
+    if missing := [name for name in only if name not in known]:
+        there = f"the folder has {items[0].name!r} and {len(items) - 1} more"
+        first = f"{len(missing)} of {len(only)} listed names are missing, the first {missing[0]!r}"
+        raise FileNotFoundError(f"{folder}: {first}; {there}")
+    chosen = set()
     for name in only:
-        if len(known[name]) > 1 and name not in {item.name for item in items}:
-            here = " and ".join(sorted(known[name])[:3])
-            raise ValueError(f"{folder}: the listed name {name!r} stands for {here}; list them with their folders")
-    chosen = {item for name in only for item in (known[name] if len(known[name]) == 1 else {name})}
+        here = known[name] if len(known[name]) == 1 else known[name] & {name}
+        if not here:
+            several = " and ".join(sorted(known[name])[:3])
+            raise ValueError(f"{folder}: the listed name {name!r} stands for {several}; list them with their folders")
+        chosen |= here
     return [item for item in items if item.name in chosen]
 
 
@@ -203,6 +210,4 @@ def group_of(name: str, pattern: str) -> str:
     ('4', 'a')
     """
     found = re.search(pattern, name) if pattern else None
-    if not found:
-        return name
-    return found.group(1) if found.re.groups else found.group(0)
+    return found[min(found.re.groups, 1)] if found else name

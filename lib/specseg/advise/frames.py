@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from specseg.advise.folder import Item
 from specseg.advise.maps import Reader
 from specseg.data import label_numbers
 from specseg.data.label_numbers import Plan
 
+Window = tuple[int, int, int, int]  # height and width of the whole, then top and left of the cut
 FRAMES = ("auto", "shrink", "crop", "tiles", "native")
 FACTOR, SEEN = 2.0, 0.5
 LARGEST = 1025
@@ -26,23 +28,23 @@ REASON = (
 
 @dataclass(frozen=True)
 class Context:
-    """What a worker needs: the folder's reader, the class count, the grids, and for logits their folder and T."""
+    """What decides a pass's numbers, for its workers: the folder's reader, the grids, and for logits their folder, T
+    and whether they are probabilities."""
 
-    reader: Reader
-    num_classes: int
+    reader: Reader | None
     grid: Plan
     logits: Path | None = None
     temperature: float = 1.0
     probabilities: bool = False
+    stamp: str = ""  # of the logits' files: those that changed are measured again
 
 
 def numbers(context: Context, item: Item) -> dict[str, np.ndarray] | None:
     """Return `label_numbers.measure` of one file's map in the frame: the work of a chunk."""
-    framed = label(context.reader.classes(item), item.window, context.grid.size)
-    return label_numbers.measure(framed, context.num_classes, context.grid)
+    return label_numbers.measure(label(context, item).numpy(), len(context.reader.names), context.grid)
 
 
-def windows(shape: tuple[int, int], size: int, frame: str) -> list[tuple[int, int, int, int]]:
+def windows(shape: tuple[int, int], size: int, frame: str) -> list[Window]:
     """Return the frames of a map of a shape: (height, width) to which it is brought, then (top, left) of the cut.
 
     "shrink": short side to `size`, centre. "crop" and "native": centre at the map's scale. "tiles": as many at the
@@ -61,11 +63,9 @@ def windows(shape: tuple[int, int], size: int, frame: str) -> list[tuple[int, in
     return [(*shape, top, left) for top in starts[0] for left in starts[1]]
 
 
-def chosen(shapes: Sequence[tuple[int, int]], size: int, frame: str) -> tuple[str, int, str]:
+def chosen(shapes: Collection[tuple[int, int]], size: int, frame: str) -> tuple[str, int, str]:
     """Return the frame to use, its size, and why: "auto" looks at the median map. "native" takes the frame's size from
     the maps, the largest 64k + 1 below their median short side."""
-    if not shapes:
-        return ("shrink" if frame == "auto" else frame), size, ""
     short = float(np.median([min(shape) for shape in shapes]))
     if frame == "native":
         own = int(min(LARGEST, max(65, (short - 1) // 64 * 64 + 1)))
@@ -80,45 +80,23 @@ def chosen(shapes: Sequence[tuple[int, int]], size: int, frame: str) -> tuple[st
     return "shrink", size, ""
 
 
-def cut(items: Sequence[Item], shapes: Sequence[tuple[int, int]], size: int, frame: str) -> list[Item]:
+def cut(items: Sequence[Item], shapes: Mapping[str, tuple[int, int]], size: int, frame: str) -> list[Item]:
     """Return items with their windows, one a frame; tiles are named after their map, "name#3"."""
-    out = []
-    for item, shape in zip(items, shapes, strict=True):
-        found = windows(shape, size, frame)
-        for k, window in enumerate(found):
-            own = {"name": f"{item.name}#{k}", "tile": k} if frame == "tiles" else {}
-            out.append(replace(item, window=window, **own))
-    return out
+    found = [(item, k, w) for item in items for k, w in enumerate(windows(shapes[item.name], size, frame))]
+    if frame == "tiles":
+        return [replace(item, window=window, name=f"{item.name}#{k}", tile=k) for item, k, window in found]
+    return [replace(item, window=window) for item, _, window in found]
 
 
-def told(items: Sequence[Item], shapes: dict[str, tuple[int, int]], size: int, frame: str, why: str) -> dict:
-    """Return what is seen of the maps: frame, frames, maps, why, seen (share of all the maps' pixels), scale (frame
-    pixels per map pixel: value, low, high), shrunk (the scale of "shrink"), enlarged (how many maps are smaller than
-    the frame), tiny (maps with a side below nine pixels)."""
-    per: dict[str, list[Item]] = {}
-    for item in items:
-        per.setdefault(item.map, []).append(item)
-    scales, pixels, seen = [], 0, 0.0
-    for name, own in per.items():
-        height, width = shapes[name]
-        scales.append(own[0].window[0] / height)
-        shown = np.zeros((-(-own[0].window[0] // 8), -(-own[0].window[1] // 8)), bool)  # cells of eight pixels
-        for _, _, top, left in (item.window for item in own):
-            shown[top // 8 : -(-(top + size) // 8), left // 8 : -(-(left + size) // 8)] = True
-        exact = size * size / (own[0].window[0] * own[0].window[1])
-        pixels += height * width
-        seen += height * width * (min(1.0, exact) if len(own) == 1 else float(shown.mean()))
-    return {"frame": frame, "frames": len(items), "maps": len(per), "why": why, "seen": seen / max(pixels, 1),
-            "shrunk": float(np.median([size / min(shapes[name]) for name in per])),
-            "scale": {"value": float(np.median(scales)), "low": min(scales), "high": max(scales)},
-            "enlarged": sum(min(shapes[name]) < size for name in per),
-            "tiny": sorted(name for name in per if min(shapes[name]) < 9)}  # fmt: skip
+def framed(planes: Tensor, window: Window, size: int, mode: str = "bilinear", **how: bool) -> Tensor:
+    """Return the frame (C, size, size) of planes (C, H, W): brought to the window's size by torch's mode, then cut."""
+    height, width, top, left = window
+    if planes.shape[1:] != (height, width):
+        planes = F.interpolate(planes[None], (height, width), mode=mode, **how)[0]
+    return planes[:, top : top + size, left : left + size].contiguous()
 
 
-def label(stored: np.ndarray, window: tuple[int, int, int, int] | tuple[()], size: int) -> np.ndarray:
-    """Return the frame of a stored map, uint8 (size, size): nearest neighbours, then the cut."""
-    height, width, top, left = window or windows(stored.shape, size, "shrink")[0]
-    if stored.shape != (height, width):
-        whole = torch.from_numpy(np.array(stored))[None, None]
-        stored = F.interpolate(whole, (height, width), mode="nearest-exact")[0, 0].numpy()
-    return np.ascontiguousarray(stored[top : top + size, left : left + size])
+def label(context: Context, item: Item) -> Tensor:
+    """Return an item's label in its frame, uint8 (size, size): nearest neighbours."""
+    stored = torch.from_numpy(np.array(context.reader.classes(item)))
+    return framed(stored[None], item.window, context.grid.size, "nearest-exact")[0]

@@ -16,13 +16,11 @@ from torch import Tensor
 
 from specseg.advise import frames, relation, summary
 from specseg.advise.files import BadFile
-from specseg.advise.folder import Item
-from specseg.advise.frames import Context
+from specseg.advise.folder import Item, partner
 from specseg.advise.survey import Survey
 from specseg.data import label_spectra
 from specseg.data.datasets import VOID
-from specseg.data.label_numbers import Plan
-from specseg.data.survey import Sums
+from specseg.data.survey import Sums, scratch_key
 from specseg.evidence.statistics import class_counts
 from specseg.spectral import cross_entropy
 from specseg.spectral import spectrum as sp
@@ -35,17 +33,10 @@ SCALES = ("raw", "calibrated")
 
 
 def locate(folder: Path, item: Item) -> Path:
-    """Return the logits' file of a label: the same path below `folder`, or the same name at its top; .npy, .npz, .pt.
-
-    Raises BadFile that lists what was looked for.
-    """
-    names = dict.fromkeys((item.map, Path(item.map).name))
-    for name in names:
-        for ending in ENDINGS:
-            if (path := folder / f"{name}{ending}").is_file():
-                return path
-    wanted = " or ".join(f"{name}{{{','.join(ENDINGS)}}}" for name in names)
-    raise BadFile(f"{item.path}: no logits; expected {folder}/{wanted}")
+    """Return the logits' file of a label. Raises BadFile that says what was looked for."""
+    if not (found := partner(folder, item, ENDINGS)):
+        raise BadFile(f"{item.path}: no logits; expected {folder}/{item.map}{{{','.join(ENDINGS)}}}")
+    return found
 
 
 def read(path: Path, num_classes: int, probabilities: bool = False) -> Tensor:
@@ -58,67 +49,53 @@ def read(path: Path, num_classes: int, probabilities: bool = False) -> Tensor:
         if path.suffix == ".pt":
             found = torch.load(path, map_location="cpu", weights_only=True)
             found = found[next(k for k in ("logits", "out") if k in found)] if isinstance(found, dict) else found
-            found = found.detach()
-        elif path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as arrays:
-                key = "logits" if "logits" in arrays.files or len(arrays.files) != 1 else arrays.files[0]
-                found = arrays[key]
         else:
             found = np.load(path, allow_pickle=False)
-        found = torch.as_tensor(found)
+            if path.suffix == ".npz":
+                found = found["logits" if "logits" in found.files or len(found.files) != 1 else found.files[0]]
+        found = torch.as_tensor(found).detach()
     except Exception as err:  # numpy, zipfile and torch each raise their own for a damaged file
         raise BadFile(f"{path}: no logits can be read ({type(err).__name__}: {str(err)[:80]})") from None
-    if found.ndim == 4 and found.shape[0] == 1:
-        found = found[0]
+    found = found[0] if found.ndim == 4 and found.shape[0] == 1 else found
     if found.ndim != 3 or not found.is_floating_point():
         raise BadFile(f"{path}: {found.dtype} {tuple(found.shape)}; expected floating numbers (C, h, w)")
     if found.shape[0] != num_classes:
         raise BadFile(f"{path}: {found.shape[0]} classes {tuple(found.shape)}; expected {num_classes}, as the labels")
     found = found.float()
-    if not bool(torch.isfinite(found).all()):
-        raise BadFile(f"{path}: {int((~torch.isfinite(found)).sum())} values are not finite")
+    if bad := int((~torch.isfinite(found)).sum()):
+        raise BadFile(f"{path}: {bad} values are not finite")
     normed = float(found.min()) >= 0 and bool(((found.sum(0) - 1).abs() < 0.01).all())
     if probabilities != normed:
-        raise BadFile(f"{path}: values {float(found.min()):.3g} .. {float(found.max()):.3g} " + (
-            "that sum to one over the classes: probabilities, not logits. --probabilities takes their log, which R_ce "
-            "needs; better save what enters the softmax" if normed else
-            "are no probabilities (0 .. 1, of sum one); leave --probabilities out"))  # fmt: skip
+        why = ("that sum to one over the classes: probabilities, not logits. --probabilities takes their log, which "
+               "R_ce needs; better save what enters the softmax" if normed else
+               "are no probabilities (0 .. 1, of sum one); leave --probabilities out")  # fmt: skip
+        raise BadFile(f"{path}: values {float(found.min()):.3g} .. {float(found.max()):.3g} {why}")
     return found.clamp(min=1e-12).log() if probabilities else found
 
 
-def framed(logits: Tensor, shape: tuple[int, int], size: int, path: Path, window: tuple[int, ...] = ()) -> Tensor:
-    """Return logits (C, h, w) of a label of `shape` in its frame, (C, size, size), as `frames.label` does it.
-
-    A grid smaller than the label is up-sampled bilinearly (align_corners=True); then brought to the window's size and
-    cut. Raises BadFile where (h, w) is no coarser grid of the same picture.
-    """
+def whole(logits: Tensor, shape: tuple[int, int], path: Path) -> Tensor:
+    """Return logits (C, h, w) of a label of `shape`, at its size: a smaller grid is up-sampled bilinearly
+    (align_corners=True). Raises BadFile where (h, w) is no coarser grid of the same picture."""
     (h, w), (height, width) = logits.shape[1:], shape
-    if (h, w) != (height, width):
-        fits = h <= height and w <= width and min(h, w) > 1
-        step = (height - 1) / max(h - 1, 1), (width - 1) / max(w - 1, 1)
-        if not fits or abs((w - 1) - (width - 1) / step[0]) > 1:
-            raise BadFile(
-                f"{path}: logits of {h} x {w}; expected the label's {height} x {width} or a smaller grid of it"
-            )
-        logits = F.interpolate(logits[None], (height, width), mode="bilinear", align_corners=True)[0]
-    tall, wide, top, left = window or frames.windows(shape, size, "shrink")[0]
-    if (tall, wide) != (height, width):
-        logits = F.interpolate(logits[None], (tall, wide), mode="bilinear", align_corners=False)[0]
-    return logits[:, top : top + size, left : left + size].contiguous()
+    if (h, w) == shape:
+        return logits
+    wanted = (h - 1) * (width - 1) / max(height - 1, 1) + 1
+    if h > height or w > width or min(h, w) < 2 or abs(w - wanted) > 1:
+        raise BadFile(f"{path}: logits of {h} x {w}; expected the label's {height} x {width} or a smaller grid of it")
+    return F.interpolate(logits[None], shape, mode="bilinear", align_corners=True)[0]
 
 
-def pair(context: Context, item: Item) -> tuple[Tensor, Tensor] | None:
+def pair(context: frames.Context, item: Item) -> tuple[Tensor, Tensor] | None:
     """Return (logits (C, s, s), label int64 (s, s)) of an item in the frame; None where every pixel is void."""
-    path = locate(context.logits, item)
-    stored = context.reader.classes(item)
-    label = torch.from_numpy(frames.label(stored, item.window, context.grid.size).astype(np.int64))
+    path, label = locate(context.logits, item), frames.label(context, item).long()
     if bool((label == VOID).all()):
         return None
-    logits = read(path, context.num_classes, context.probabilities)
-    return framed(logits, stored.shape, context.grid.size, path, item.window), label
+    logits = read(path, len(context.reader.names), context.probabilities)
+    logits = whole(logits, context.reader.classes(item).shape, path)
+    return frames.framed(logits, item.window, context.grid.size, align_corners=False), label
 
 
-def losses(context: Context, item: Item) -> dict[str, np.ndarray] | None:
+def losses(context: frames.Context, item: Item) -> dict[str, np.ndarray] | None:
     """Return the summed cross-entropy of every STEP-th pixel at each of TEMPERATURES, and how many are labelled."""
     both = pair(context, item)
     if both is None:
@@ -143,7 +120,7 @@ def best_temperature(loss: np.ndarray) -> float:
     return float(TEMPERATURES[k] * 2 ** (0.25 * 0.5 * (a - c) / (a - 2 * b + c)))
 
 
-def measure(context: Context, item: Item) -> dict[str, np.ndarray] | None:
+def measure(context: frames.Context, item: Item) -> dict[str, np.ndarray] | None:
     """Return one map's numbers, raw and at the temperature (first axis, SCALES).
 
     `total` (2,) and `tail` (2, 2, L): L_CE and what lies beyond each band limit, periodic and mirrored; `rate`:
@@ -155,27 +132,22 @@ def measure(context: Context, item: Item) -> dict[str, np.ndarray] | None:
     if both is None:
         return None
     logits, label = both
-    limits, known = context.grid.band, both[1] != VOID
-    out: dict[str, list] = {key: [] for key in ("total", "tail", "rate", "soft_hit", "soft_area", "sure")}
+    limits, known, rows = context.grid.band, label != VOID, []
     for t in (1.0, context.temperature):
         scaled = logits / t
-        tails = []
-        for boundary in sp.BOUNDARIES:
-            parts = cross_entropy.truncated_cross_entropy(scaled[None], label[None], list(limits), boundary=boundary)
-            total = float(parts.total[0])
-            tails.append((parts.total[:, None] - parts.kept)[0].double().numpy())
+        parts = [cross_entropy.truncated_cross_entropy(scaled[None], label[None], list(limits), boundary=boundary)
+                 for boundary in sp.BOUNDARIES]  # fmt: skip
+        total = float(parts[-1].total[0])
+        tail = np.stack([(p.total[:, None] - p.kept)[0].double().numpy() for p in parts])
         probabilities = torch.softmax(scaled, 0) * known
         hit, area = _overlap(probabilities, label, limits)
-        out["total"].append(total)
-        out["tail"].append(np.stack(tails))
-        out["rate"].append(np.abs(np.stack(tails)) / total if total > 0 else np.zeros((2, len(limits))))
-        out["soft_hit"].append(hit)
-        out["soft_area"].append(area)
-        out["sure"].append(float(probabilities.amax(0).sum(dtype=torch.float64)))
-    numbers = {key: np.asarray(value, np.float64) for key, value in out.items()}
+        rows.append({"total": total, "tail": tail, "rate": np.abs(tail) / total if total > 0 else np.zeros(tail.shape),
+                     "soft_hit": hit, "soft_area": area,
+                     "sure": float(probabilities.amax(0).sum(dtype=torch.float64))})  # fmt: skip
+    numbers = {key: np.stack([np.asarray(row[key], np.float64) for row in rows]) for key in rows[0]}
     low = label_spectra.band_limited(logits, limits, boundary="mirrored")
     guesses = torch.stack([logits.argmax(0), *(x.argmax(0) for x in low)])
-    counts = class_counts(guesses, label.expand_as(guesses), context.num_classes).astype(np.float64)  # hit, true, made
+    counts = class_counts(guesses, label.expand_as(guesses), len(logits)).astype(np.float64)  # hit, true, made
     hard, cut = counts[0].T[[2, 0, 1]], counts[1:].transpose(0, 2, 1)[:, [2, 0]]
     return {**numbers, "hard": hard, "cut": cut, "right": hard[1].sum(), "pixels": hard[2].sum()}
 
@@ -199,71 +171,45 @@ def measured(run: Survey, folder: Path, probabilities: bool = False) -> dict:
 
     Raises FileNotFoundError where the folder is missing, BadFile as the survey's settings say.
     """
-    code, where = Path(__file__), str(folder.resolve())
-    kept, run.items = run.items, [_with_state(folder, item) for item in run.items]
-    run.context = replace(run.context, logits=folder, probabilities=probabilities)
-    fit, _ = run.pass_over("temperature", losses, code, (), logits=where, probabilities=probabilities)
+    own = sorted({str(p) for item in run.items if (p := partner(folder, item, ENDINGS))})
+    files = [(name, state.st_size, state.st_mtime_ns) for name in own for state in [Path(name).stat()]]
+    context = replace(run.context, logits=folder.resolve(), probabilities=probabilities,
+                      stamp=scratch_key({"files": files}, []))  # fmt: skip
+    fit, _ = run.pass_over("temperature", losses, context, ())
     if not fit.count:
         raise BadFile(f"{folder}: no label has logits")
-    temperature = best_temperature(fit.plain["loss"])
-    run.context = replace(run.context, temperature=temperature)
-    sums, _ = run.pass_over("logits", measure, code, DRAWN, logits=where, temperature=temperature,
-                            probabilities=probabilities)  # fmt: skip
-    run.items = kept
-    return scores(sums, run.context.grid, temperature, fit.plain["loss"])
+    context = replace(context, temperature=best_temperature(fit.plain["loss"]))
+    sums, _ = run.pass_over("logits", measure, context, DRAWN)
+    return scores(sums, context, fit.plain["loss"])
 
 
-def _with_state(folder: Path, item: Item) -> Item:
-    """Let the state of the logits' file count too: changed logits are measured again."""
-    try:
-        stat = locate(folder, item).stat()
-    except BadFile:
-        return item
-    return replace(item, state=(*item.state, stat.st_size, stat.st_mtime_ns))
-
-
-def scores(sums: Sums, grid: Plan, temperature: float, loss: np.ndarray) -> dict:
+def scores(sums: Sums, context: frames.Context, loss: np.ndarray) -> dict:
     """Return what the logits say: temperature, loss, mIoU, r_ce, spectral_iou, cut (band-limited logits), predicted."""
     drawn, maps, interval = sums.drawn, np.maximum(sums.maps, 1e-9), summary.interval
-    hard = drawn["hard"]
-    miou = summary.miou(hard[:, 1], hard[:, 0], hard[:, 2])
-    out: dict = {
-        "maps": sums.count, "temperature": temperature,
+    true, hit, made = drawn["hard"][:, 2], drawn["hard"][:, 1], drawn["hard"][:, 0]
+    miou, rates, soft, cuts = summary.miou(hit, made, true), [], [], []
+    limits = [{"nu_max": nu, "lrg_size": sp.lrg_size(nu)} for nu in context.grid.band]
+    for (s, scale), (b, boundary), (k, size) in itertools.product(*map(enumerate, (SCALES, sp.BOUNDARIES, limits))):
+        at, tail, total = (
+            {"scale": scale, "boundary": boundary, **size},
+            drawn["tail"][:, s, b, k],
+            drawn["total"][:, s],
+        )
+        averages = {
+            "ratio_of_means": np.abs(summary.ratio(tail, total)),
+            "mean_of_ratios": drawn["rate"][:, s, b, k] / maps,
+        }
+        rates += [{**at, "average": name, **interval(values)} for name, values in averages.items()]
+        soft.append({**at, **interval(summary.miou(drawn["soft_hit"][:, s, b, k], drawn["soft_area"][:, s]))})
+    for k, size in enumerate(limits):
+        own = summary.miou(drawn["cut"][:, k, 1], drawn["cut"][:, k, 0], true)
+        cuts.append({**size, "miou": interval(own), "drop": interval(1 - summary.ratio(own, miou))})
+    return {
+        "maps": sums.count, "temperature": context.temperature,
         "temperature_at_end": bool(np.argmin(loss) in (0, len(loss) - 1)),
-        "miou": interval(miou), "confidence": [float(v) for v in sums.plain["sure"] / sums.plain["pixels"]],
+        "miou": interval(miou), "confidence": (sums.plain["sure"] / sums.plain["pixels"]).tolist(),
         "accuracy": float(sums.plain["right"] / sums.plain["pixels"]),
         "cross_entropy": [interval(drawn["total"][:, s] / maps) for s in range(2)],
-        "r_ce": [], "spectral_iou": [], "cut": [],
+        "r_ce": rates, "spectral_iou": soft, "cut": cuts,
+        "predicted": relation.predicted(rates), "relation": relation.held_out(),
     }  # fmt: skip
-    limits = [{"nu_max": nu, "lrg_size": sp.lrg_size(nu)} for nu in grid.band]
-    for (s, scale), (b, boundary), (k, size) in itertools.product(*map(enumerate, (SCALES, sp.BOUNDARIES, limits))):
-        at = {"scale": scale, "boundary": boundary, **size}
-        rates = {"ratio_of_means": np.abs(summary.ratio(drawn["tail"][:, s, b, k], drawn["total"][:, s])),
-                 "mean_of_ratios": drawn["rate"][:, s, b, k] / maps}  # fmt: skip
-        out["r_ce"] += [{**at, "average": a, **interval(v)} for a, v in rates.items()]
-        hit, area = drawn["soft_hit"][:, s, b, k], drawn["soft_area"][:, s]
-        out["spectral_iou"].append({**at, **interval(summary.miou(hit, area))})
-    for k, size in enumerate(limits):
-        own = summary.miou(drawn["cut"][:, k, 1], drawn["cut"][:, k, 0], hard[:, 2])
-        out["cut"].append({**size, "miou": interval(own), "drop": interval(1 - summary.ratio(own, miou))})
-    out["predicted"] = predicted(out["r_ce"])
-    out["relation"] = relation.NONE if not out["predicted"] else _held_out()
-    return out
-
-
-def _held_out() -> str:
-    """Return how often the predicted intervals held on networks that had no part in the fit."""
-    first = "Predicted drops: a line fitted to trained networks, two deviations either side"
-    tried = [f for f in relation.fitted() if f.cases]
-    if not tried:
-        return f"{first}."
-    worst = min(tried, key=lambda f: f.covered / f.cases)
-    return f"{first}; of the drops of networks that others trained it held {worst.covered:.0f} of {worst.cases:.0f}."
-
-
-def predicted(rates: list[dict]) -> list[dict]:
-    """Return what each relation on record says of its variant of R_ce."""
-    keys = ("scale", "boundary", "average", "nu_max", "lrg_size")
-    return [{**{key: r[key] for key in keys}, **fit.predict(r["value"]), "run_id": fit.run_id}
-            for fit in relation.fitted() for r in rates
-            if (r["scale"], r["boundary"], r["average"]) == (fit.temperature, fit.boundary, fit.average)]  # fmt: skip

@@ -12,13 +12,13 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from specseg.advise import files
+from specseg.advise import files, polygons
 from specseg.advise.files import BadFile
 from specseg.data.manifests import Labels, encoding
 from specseg.evidence import schema
 from specseg.evidence.schema import Model, Must
 
-VOID, UNKNOWN = 255, 254
+VOID, MOST_CLASSES = 255, 254
 OWN = ("map.toml", "labelmap.txt", "_classes.csv")  # ours, CVAT's, Roboflow's
 
 
@@ -64,18 +64,17 @@ class MapFile(Model):
 
 @dataclass(frozen=True)
 class Reader:
-    """How stored values become classes: the classes' names, (stored value, class) with 255 for what counts nowhere.
+    """How stored values become classes: the classes' names, (stored value, class) with 255 for what counts nowhere;
+    of polygons, (name, class).
 
     `color`: the values are 24-bit colours. `near`: as in `MapFile`. `threshold`: channels are cut to 0 or 255 first.
-    `drawn`: of polygons, the names whose places are the stored values.
     """
 
     names: tuple[str, ...]
-    codes: tuple[tuple[int, int], ...]
+    codes: tuple[tuple[int | str, int], ...]
     color: bool = False
     near: int = 0
     threshold: int = 0
-    drawn: tuple[str, ...] = ()
 
     @staticmethod
     def of(labels: Labels) -> Reader:
@@ -85,18 +84,15 @@ class Reader:
 
     def without(self, ignore: Sequence[int | str]) -> Reader:
         """Return this reader with more stored values, or classes by their names, that count nowhere."""
-        out = {k: self.names.index(k) for k in ignore if k in self.names}
-        values = {k if isinstance(k, int) else int(k, 16) if re.fullmatch("[0-9A-Fa-f]{6}", k) else None
-                  for k in ignore if k not in out}  # fmt: skip
-        if None in values:
+        found = [_stored(k) for k in ignore if k not in self.names]
+        if None in found:
             raise ValueError(f"--ignore {' '.join(map(str, ignore))}: expected stored values, or names of the classes "
                              f"{', '.join(self.names[:8])}")  # fmt: skip
-        pairs = dict(self.codes) | dict.fromkeys(values, VOID)
-        pairs = {code: VOID if cls in out.values() else cls for code, cls in pairs.items()}
-        kept = sorted({cls for cls in pairs.values() if cls != VOID})
-        again = {cls: k for k, cls in enumerate(kept)} | {VOID: VOID}
-        codes = tuple((code, again[cls]) for code, cls in pairs.items())
-        return replace(self, names=tuple(self.names[k] for k in kept), codes=codes)
+        pairs = dict(self.codes) | {code: VOID for _, code in found}
+        used = [k for k, name in enumerate(self.names) if name not in ignore and k in pairs.values()]
+        again = {cls: k for k, cls in enumerate(used)}
+        codes = tuple((code, again.get(cls, VOID)) for code, cls in pairs.items())
+        return replace(self, names=tuple(self.names[k] for k in used), codes=codes)
 
     def classes(self, item) -> np.ndarray:
         """Return a map as uint8 (H, W), 0 .. C-1 and 255 for void. Raises BadFile that names the file."""
@@ -105,20 +101,38 @@ class Reader:
 
 @lru_cache(maxsize=1)  # the tiles of a map come one after another
 def _classes(reader: Reader, path: Path, part: int, state: tuple) -> np.ndarray:
-    if path.suffix.lower() == ".json":
-        from specseg.advise import polygons
+    import pandas as pd  # a map file that is wrong is told without it
 
-        return polygons.drawn(path, part, {reader.drawn[code]: cls for code, cls in reader.codes})
+    if path.suffix.lower() == ".json":
+        return polygons.drawn(path, part, dict(reader.codes))
     stored = files.read(path)
     if reader.color != (stored.color or (reader.color and stored.palette is not None)):
-        here, wanted = ("colours", "numbers") if stored.color else ("numbers", "colours")
-        takes = "color" if stored.color else "id"
+        here, wanted, takes = ("colours", "numbers", "color") if stored.color else ("numbers", "colours", "id")
         raise BadFile(f"{path}: holds {here} ({stored.what}); expected {wanted}, as the map file or the other maps "
                       f"have it (a --map with `{takes}` reads {here}); --keep-going leaves it out")  # fmt: skip
     codes = codes_of(stored, reader.color, reader.threshold)
-    out = _table(reader.codes, 256 if codes.dtype == np.uint8 else 2 * files.MOST)[codes]
-    unknown = out == UNKNOWN
-    return _nearest(reader, codes, out, unknown, path) if unknown.any() else out
+    place, values = pd.factorize(codes.ravel())
+    known, classes = np.array(reader.codes, np.int64).T
+    parts = np.array_split(values, 1 + len(values) // 4096)
+    far = np.concatenate([distance(part, known, reader.color) for part in parts])
+    if (apart := far.min(1)).max() > reader.near:
+        raise BadFile(f"{path}: {_stray(reader, values, np.bincount(place), apart)}; --keep-going leaves the file out")
+    return classes.astype(np.uint8)[far.argmin(1)][place].reshape(codes.shape)
+
+
+def _stray(reader: Reader, values: np.ndarray, counts: np.ndarray, apart: np.ndarray) -> str:
+    """Return what is wrong with stored values that lie too far `apart` from every class, and what can be done."""
+    beyond = apart > reader.near
+    worst, far = int(np.where(beyond, counts, 0).argmax()), int(apart.max())
+    hint, shown = "", _shown((reader.color, values[worst]))
+    if far <= 127 and (reader.color or beyond.sum() > 1):
+        near = min(127, -(-far // 16) * 16)
+        hint = f"; all lie within {far} of a class: `near = {near}` in the map file takes the nearest"
+    if not reader.color:
+        void = [code for code, cls in reader.codes if cls == VOID]
+        hint += f"; {' '.join(f'--ignore {v}' for v in (*void[:3], values[worst]))} where it counts nowhere"
+    return (f"{'colour' if reader.color else 'value'} {shown} is no class ({counts[worst]} pixels; {beyond.sum()} "
+            f"unknown in all); expected {encoding.told(dict(reader.codes), reader.color)}{hint}")  # fmt: skip
 
 
 def codes_of(stored: files.Stored, color: bool, threshold: int = 0) -> np.ndarray:
@@ -130,15 +144,6 @@ def codes_of(stored: files.Stored, color: bool, threshold: int = 0) -> np.ndarra
     return packed if stored.color else packed[stored.values]
 
 
-@lru_cache(maxsize=2)
-def _table(codes: tuple[tuple[int, int], ...], size: int) -> np.ndarray:
-    lut = np.full(size, UNKNOWN, np.uint8)
-    for code, cls in codes:
-        if -size < code < size and (code >= 0 or size > 256):
-            lut[code] = cls  # stored numbers below 0 stand at the table's end
-    return lut
-
-
 def distance(codes: np.ndarray, known: np.ndarray, color: bool) -> np.ndarray:
     """Return how far stored values (N,) lie from the known ones (K,), int (N, K): by the worst channel of a colour."""
 
@@ -146,31 +151,6 @@ def distance(codes: np.ndarray, known: np.ndarray, color: bool) -> np.ndarray:
         return np.stack([(x >> s) & 255 for s in (16, 8, 0)], -1) if color else np.asarray(x)[..., None]
 
     return np.abs(split(codes.astype(np.int64))[:, None] - split(known)[None]).max(-1)
-
-
-def _nearest(reader: Reader, codes: np.ndarray, out: np.ndarray, unknown: np.ndarray, path: Path) -> np.ndarray:
-    values, place, counts = np.unique(codes[unknown], return_inverse=True, return_counts=True)
-    known = np.array([code for code, _ in reader.codes], np.int64)
-    parts = np.array_split(values, 1 + len(values) // 4096)
-    far = np.concatenate([distance(part, known, reader.color) for part in parts])
-    best = far.argmin(1)
-    apart = far[np.arange(len(values)), best]
-    if apart.max() > reader.near:
-        beyond = apart > reader.near
-        top = int(np.where(beyond, counts, 0).argmax())
-        shown = f"colour {values[top]:06X}" if reader.color else f"value {values[top]}"
-        near, hint = min(127, -(-int(apart.max()) // 16) * 16), ""
-        if apart.max() <= 127 and (reader.color or len(values) > 1):
-            hint = f"; all lie within {apart.max()} of a class: `near = {near}` in the map file takes the nearest"
-        if not reader.color:
-            void = [code for code, cls in reader.codes if cls == VOID]
-            hint += f"; {' '.join(f'--ignore {v}' for v in (*void[:3], values[top]))} where it counts nowhere"
-        raise BadFile(f"{path}: {shown} is no class ({counts[top]} pixels; {int(beyond.sum())} unknown in all); "
-                      f"expected {encoding.told(dict(reader.codes), reader.color)}{hint}; "
-                      "--keep-going leaves the file out")  # fmt: skip
-    out = out.copy()
-    out[unknown] = np.array([cls for _, cls in reader.codes], np.uint8)[best][place.reshape(-1)]
-    return out
 
 
 def from_map(path: Path) -> Reader:
@@ -186,7 +166,7 @@ def from_map(path: Path) -> Reader:
         return _export(path)
     form = schema.read(MapFile, schema.toml(path), str(path))
     names, owner = [entry.name for entry in form.classes], {}
-    if not 1 <= len(names) <= UNKNOWN:
+    if not 1 <= len(names) <= MOST_CLASSES:
         raise ValueError(f"{path}: field 'classes': expected 1 .. 254 classes; found {len(names)}")
     for k, entry in enumerate(form.classes):
         where = f"{path}: field 'classes[{k}]"

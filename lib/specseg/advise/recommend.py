@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -39,23 +39,20 @@ def choose(ceilings: pd.DataFrame, kind: str, max_drop: float, metric: str = "dr
     >>> choose(rows, "band", 0.05)["lrg_size"], choose(rows, "band", 0.02)["lrg_size"]
     (33, 65)
     """
-    best, failed = None, None
-    for row in _from_the_largest(ceilings, kind, metric):
-        if not row.high <= max_drop:
-            failed = _grid(row)
-            break
-        best = _grid(row)
-    return None if best is None else {**best, "next_smaller": failed}
+    rows = _from_the_largest(ceilings, kind, metric)
+    held = int((rows["high"] <= max_drop).cumprod().sum())
+    grids = [_grid(row) for row in rows.iloc[max(held - 1, 0) : held + 1].itertuples()]
+    return {**grids[0], "next_smaller": grids[1] if len(grids) > 1 else None} if held else None
 
 
 def finest(ceilings: pd.DataFrame, kind: str) -> dict:
     """Return the largest grid of a kind with its drop: what remains to be said where none holds the tolerance."""
-    return _grid(next(_from_the_largest(ceilings, kind, "drop")))
+    return _grid(next(_from_the_largest(ceilings, kind, "drop").itertuples()))
 
 
-def _from_the_largest(ceilings: pd.DataFrame, kind: str, metric: str) -> Iterator:
+def _from_the_largest(ceilings: pd.DataFrame, kind: str, metric: str) -> pd.DataFrame:
     part = ceilings[(ceilings["kind"] == kind) & (ceilings["metric"] == metric)]
-    return part.sort_values("nu_max", ascending=False).itertuples()
+    return part.sort_values("nu_max", ascending=False)
 
 
 def _grid(row) -> dict:
@@ -63,38 +60,44 @@ def _grid(row) -> dict:
     return {"nu_max": int(row.nu_max), "lrg_size": int(row.lrg_size), "block_px": float(row.block_px), "drop": drop}
 
 
-def cautions(
-    *, maps: int, groups: int, chosen: int, found: int, void: float, only_void: int, bad: int, classes: pd.DataFrame,
-    logits: Mapping | None, grid: Mapping | None,
-) -> list[str]:  # fmt: skip
-    """Return what makes the advice weak, in sentences, gravest first."""
-    rare = classes[(classes["maps"] > 0) & (classes["maps"] < RARE)]["name"].tolist()
-    absent = classes[classes["maps"] == 0]["name"].tolist()
+def cautions(data: Mapping) -> list[str]:
+    """Return what makes an advice (as in advice.json) weak, in sentences, gravest first."""
+    found, frame, tiny = data["data"], data["frame"], data["frame"]["tiny"]
+    maps, groups = found["measured"], found["groups"]
+    rare = [c["name"] for c in data["classes"] if 0 < c["maps"] < RARE]
+    absent = [c["name"] for c in data["classes"] if c["maps"] == 0]
     said = {
         f"Few maps: {maps}. With fewer than {FEW_MAPS} the intervals are too narrow themselves.": maps < FEW_MAPS,
         f"Few groups: {groups}. With fewer than {FEW_GROUPS} the intervals are too narrow themselves.":
             maps >= FEW_MAPS and groups < FEW_GROUPS,
-        f"{bad} bad file(s) left out; they are listed below.": bad,
-        f"A sample: {chosen} of {found} maps; its standard error is stated.": chosen < found,
+        f"{len(found['bad'])} bad file(s) left out; they are listed below.": found["bad"],
+        f"A sample: {found['chosen']} of {found['found']} maps; its standard error is stated.": found["sampled"],
         f"In fewer than {RARE} maps: {_listed(rare)}. Their rows rest on little.": rare,
         f"In no map: {_listed(absent)}. The means leave them out.": absent,
-        f"{void:.0%} of all pixels are void and took their nearest label: contours there are invented.": void > 0.2,
-        f"{only_void} map(s) without any label were left out.": only_void,
+        f"{found['void']:.0%} of all pixels are void and took their nearest label: contours there are invented.":
+            found["void"] > 0.2,
+        f"{len(found['only_void'])} map(s) without any label were left out.": found["only_void"],
+        **(_about_logits(data["logits"], data["recommendation"]["lrg"]) if data["logits"] else {}),
+        f"{frame['seen']:.0%} of the maps' pixels are seen; what stands at the sides may be missing (--frame tiles "
+        "sees all).": frame["seen"] < 0.7,
+        f"{frame['enlarged']} map(s) are smaller than the frame and were enlarged.":
+            frame["enlarged"] and frame["scale"]["low"] < frame["scale"]["high"],
+        f"{len(tiny)} map(s) of a few pixels ({tiny[0] if tiny else ''}) weigh as much as whole ones; take them out of "
+        "the folder.": tiny,
     }  # fmt: skip
-    return [sentence for sentence, so in said.items() if so] + (_about_logits(logits, grid) if logits else [])
+    return [sentence for sentence, so in said.items() if so]
 
 
-def _about_logits(logits: Mapping, grid: Mapping | None) -> list[str]:
+def _about_logits(logits: Mapping, grid: Mapping | None) -> dict[str, bool]:
     nu, t = grid["nu_max"] if grid else None, logits["temperature"]
     high = max((r["value"] for r in logits["r_ce"] if r["nu_max"] == nu and r["scale"] == "raw"), default=0.0)
-    said = {
+    return {
         f"R_ce is up to {high:.2f} at the recommended grid. Beyond {THIN_EVIDENCE} the paper's relation to the drop is "
         "no line, and none is known.": high > THIN_EVIDENCE,
         f"The network is {'over' if t > 1 else 'under'}-confident: its calibrated temperature is {t:.2f}. R_ce moves "
         "with the logits' scale, so trust the calibrated variant, or neither.": not 1 / CONFIDENT <= t <= CONFIDENT,
         f"The calibrated temperature is at the end of the range tried ({t:g}).": logits["temperature_at_end"],
     }
-    return [sentence for sentence, so in said.items() if so]
 
 
 def _listed(names: Sequence[str], most: int = 8) -> str:

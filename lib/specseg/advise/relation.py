@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, fields
+import itertools
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -15,62 +15,53 @@ from specseg.nets import flops
 EXPERIMENT = "relation"
 MODELS = ("deeplabv3plus", "dan")
 BACKBONE, STRIDE = "resnet101", 16
-VARIANT = ("boundary", "average", "temperature")
+STORED = ["boundary", "average", "temperature"]
+VARIANT = ["boundary", "average", "scale"]
+NEEDED, TRIED = ["slope", "intercept", "residual_sd", "x_low", "x_high", "n"], ["covered", "cases"]
 NONE = "No fitted relation on record: no drop is predicted from R_ce."
 
 
-@dataclass(frozen=True)
-class Relation:
-    """drop = slope x + intercept with a residual's standard deviation, fitted for x in x_low .. x_high on n points.
+def fitted() -> pd.DataFrame:
+    """Return the relations of the newest record of `relation`, a line each variant of R_ce; empty where there is none.
 
-    x is R_ce in one variant. Of `cases` drops of networks that others trained the predicted interval held `covered`.
-    """
-
-    boundary: str
-    average: str
-    temperature: str
-    run_id: str
-    slope: float
-    intercept: float
-    residual_sd: float
-    x_low: float
-    x_high: float
-    n: float
-    covered: float = 0.0
-    cases: float = 0.0
-
-    def predict(self, x: float) -> dict[str, float | bool]:
-        """Return the predicted relative drop with an interval of twice the residual's deviation, and whether x lies
-        inside the fitted range.
-
-        >>> r = Relation("periodic", "ratio_of_means", "raw", "x", 0.6, 0.0, 0.01, 0.0, 0.2, 40)
-        >>> r.predict(0.1)["value"], r.predict(0.3)["inside"]
-        (0.06, False)
-        """
-        value, spread = self.slope * x + self.intercept, 2 * self.residual_sd
-        inside = bool(self.x_low <= x <= self.x_high)
-        return {"value": value, "low": value - spread, "high": value + spread, "inside": inside}
-
-
-def fitted() -> list[Relation]:
-    """Return the relations of the newest record of `relation`, [] where there is none.
-
-    The record's rows: one parameter a line of each variant of R_ce (predictor "r_ce", boundary, average, temperature
-    "raw" or "calibrated"). Lines of other predictors and parameters are left alone.
+    drop = slope R_ce + intercept with a residual's deviation residual_sd, fitted for R_ce in x_low .. x_high on n
+    points. Of `cases` drops of networks that others trained the predicted interval held `covered` (NaN: not tried).
+    The record's rows: one parameter a line of each variant (predictor "r_ce", boundary, average, scale "raw" or
+    "calibrated"). Lines of other predictors and parameters are left alone.
     Raises RecordError that names the record and what it lacks: an unreadable relation is not used half.
     """
     if not (found := records.find(EXPERIMENT)):
-        return []
-    record, known = found[-1], {f.name: f.default is MISSING for f in fields(Relation)[len(VARIANT) + 1 :]}
-    if missing := [c for c in ("predictor", *VARIANT, "parameter", "value") if c not in record.rows.columns]:
+        return pd.DataFrame(columns=[*VARIANT, *NEEDED, *TRIED, "run_id"])
+    record = found[-1]
+    if missing := [c for c in ("predictor", *STORED, "parameter", "value") if c not in record.rows.columns]:
         raise RecordError(f"{record.path}: columns {', '.join(missing)} missing")
-    rows, out = record.rows[record.rows["predictor"] == "r_ce"], []
-    for key, part in rows[rows["parameter"].isin(known)].groupby(list(VARIANT)):
-        values = dict(zip(part["parameter"], part["value"].astype(float), strict=True))
-        if lacking := [name for name, needed in known.items() if needed and name not in values]:
-            raise RecordError(f"{record.path}: relation {key} lacks {', '.join(lacking)}")
-        out.append(Relation(*key, record.run_id, **values))
-    return out
+    rows = record.rows[record.rows["predictor"] == "r_ce"].astype({"value": float})
+    table = rows.pivot(index=STORED, columns="parameter", values="value").reindex(columns=[*NEEDED, *TRIED])
+    for key, line in table[NEEDED].isna().iterrows():
+        if line.any():
+            raise RecordError(f"{record.path}: relation {key} lacks {', '.join(line.index[line])}")
+    return table.rename_axis(VARIANT).reset_index().assign(run_id=record.run_id)
+
+
+def predicted(rates: Sequence[Mapping]) -> list[dict]:
+    """Return what each relation on record says of its variant of R_ce: the drop, an interval of twice the residual's
+    deviation, and whether R_ce lies inside the fitted range."""
+    both = pd.DataFrame(rates, columns=[*VARIANT, "nu_max", "lrg_size", "value"]).merge(fitted(), on=VARIANT)
+    x, spread = both["value"], 2 * both["residual_sd"]
+    value = both["slope"] * x + both["intercept"]
+    told = both.assign(value=value, low=value - spread, high=value + spread, inside=x.between(both.x_low, both.x_high))
+    return told[[*VARIANT, "nu_max", "lrg_size", "value", "low", "high", "inside", "run_id"]].to_dict("records")
+
+
+def held_out() -> str:
+    """Return how often the predicted intervals held on networks that had no part in the fit."""
+    first, fits = "Predicted drops: a line fitted to trained networks, two deviations either side", fitted()
+    if not len(fits):
+        return NONE
+    tried = fits[fits["cases"] > 0].assign(share=lambda f: f["covered"] / f["cases"]).sort_values("share")
+    own = [f"; of the drops of networks that others trained it held {f.covered:.0f} of {f.cases:.0f}"
+           for f in tried.head(1).itertuples()]  # fmt: skip
+    return "".join([first, *own, "."])
 
 
 def evidence() -> dict[str, list[dict]]:
@@ -97,23 +88,15 @@ def costs(sizes: Sequence[int], size: int, num_classes: int) -> pd.DataFrame:
     `time_saved` are fractions of the network that is not truncated; the time is a committed record's median of paired
     runs with its quartiles (21 classes, frame 513), NaN where no record has this frame and LRG size.
     """
-    full, clock, lines = prediction_grid(size), measured(size), []
-    for model in MODELS:
-        whole = _flops(model, None, size, num_classes)
-        for lrg_size in sizes:
-            own, time = whole, [0.0] * 3
-            if lrg_size < full:
-                own = _flops(model, lrg_size, size, num_classes)
-                at = clock[(clock["model"] == model) & (clock["lrg_size"] == lrg_size)]
-                time = [1 - float(at[c].iloc[0]) for c in ("value", "high", "low")] if len(at) else [float("nan")] * 3
-            lines.append({"model": model, "lrg_size": lrg_size, "flops": own, "flops_saved": 1 - own / whole,
-                          **dict(zip(("time_saved", "time_low", "time_high"), time, strict=True))})  # fmt: skip
-    return pd.DataFrame(lines)
-
-
-def _flops(model: str, lrg_size: int | None, size: int, num_classes: int) -> int:
     options = {"input_size": size, "num_classes": num_classes, "backbone": BACKBONE, "output_stride": STRIDE}
-    return flops.count(model, lrg_size=lrg_size, rule=flops.CONV, **options).total
+    full, rows = prediction_grid(size), pd.DataFrame(itertools.product(MODELS, sizes), columns=["model", "lrg_size"])
+    rows["flops"] = [flops.count(r.model, lrg_size=r.lrg_size if r.lrg_size < full else None, rule=flops.CONV,
+                                 **options).total for r in rows.itertuples()]  # fmt: skip
+    whole = {model: flops.count(model, lrg_size=None, rule=flops.CONV, **options).total for model in MODELS}
+    rows["flops_saved"] = 1 - rows["flops"] / rows["model"].map(whole)
+    clock = rows[["model", "lrg_size"]].merge(measured(size), how="left", on=["model", "lrg_size"])
+    saved = 1 - clock[["value", "high", "low"]].astype(float).where(clock["lrg_size"] < full, 1.0)
+    return rows.assign(time_saved=saved["value"], time_low=saved["high"], time_high=saved["low"])
 
 
 def measured(size: int) -> pd.DataFrame:

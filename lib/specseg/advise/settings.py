@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from specseg.advise import files, frames
 from specseg.data import transforms
@@ -49,8 +49,7 @@ class Settings:
             re.compile(self.group)
         except re.error as err:
             raise ValueError(f"group {self.group!r}: no regular expression ({err}); for example '^(.*)_'") from None
-        whole = isinstance(self.sample, int) and not isinstance(self.sample, bool) and self.sample > 0
-        if not (self.sample in (None, "all") or whole):
+        if not (self.sample in (None, "all") or isinstance(self.sample, int) and self.sample > 0):
             raise ValueError(f"sample {self.sample!r}: expected a number of maps above 0, or all")
 
 
@@ -81,13 +80,3 @@ def grid(size: int) -> Plan:
     """
     width = max(1, round(0.02 * size * 2**0.5))
     return Plan(size, scaled(size, LIMITS_513), scaled(size, BLOCKS_513), width=width)
-
-
-def as_json(settings: Settings) -> dict:
-    """Return the settings as plain numbers and words; one ignored value stands alone.
-
-    >>> as_json(Settings())["ignore"], as_json(Settings(ignore=(0, 255)))["ignore"]
-    (255, [0, 255])
-    """
-    ignore = (255,) if settings.ignore is None else settings.ignore
-    return asdict(settings) | {"ignore": ignore[0] if len(ignore) == 1 else list(ignore)}

@@ -81,9 +81,9 @@ def ceilings(sums: Sums, grid: Plan) -> pd.DataFrame:
     table = {new: mean_iou(found[old]) for old, new in names.items()}
     table |= {"pixel_error": found["error"], "pixel_error_everywhere": found["error_everywhere"]}
     full = grid.variants.index(("band", max(grid.band)))
+    band = np.array([kind == "band" for kind, _ in grid.variants])
     for end in ("", "_everywhere"):
         value = table[f"miou{end}"]
-        band = np.array([kind == "band" for kind, _ in grid.variants])
         table[f"drop{end}"] = 1 - value / np.where(band, value[:, full : full + 1], 1.0)
     lines = []
     for v, (kind, nu) in enumerate(grid.variants):
@@ -105,39 +105,28 @@ def classes(sums: Sums, grid: Plan, names: tuple[str, ...]) -> pd.DataFrame:
     """Return one line a class: index, name, maps, share (of labelled pixels), contour (frame sides a map), width_px
     (mean width 2A/P), energy_beyond (share of its varying energy above the largest band limit), lost_at (the largest
     grid at which its IoU ceiling is below LOST, 0: at none), and iou, its IoU by kind and grid."""
-    total = sums.plain
-    pixels, labelled = grid.size**2, total["truths"][0]
-    area, length = total["truths"][1], crofton(total["crossings"])
-    iou = scores(total["counts"], total["truths"])["iou"]
-    kept = total["rims"][0].sum(1)
-    share = area / pixels
-    lines = []
-    for c, name in enumerate(names):
-        at: dict[str, dict[int, float]] = {kind: {} for kind in ("band", "majority", "nearest")}
-        for (kind, nu), value in sorted(zip(grid.variants, iou[:, c], strict=True)):
-            at[kind][sp.lrg_size(nu)] = float(value)
-        here = [size for size, value in at["band"].items() if value < LOST]
-        varying = share[c] - total["rims"][0][c, 0]
-        lines.append({
-            "index": c, "name": name, "maps": int(total["regions"][c]),
-            "share": float(labelled[c] / max(labelled.sum(), 1)),
-            "contour": float(length[c] / grid.size / sums.count),
-            "width_px": float(2 * area[c] / length[c]) if length[c] else float("nan"),
-            "energy_beyond": float((share[c] - kept[c]) / varying) if varying > 0 else float("nan"),
-            "lost_at": max(here, default=0), "iou": at})  # fmt: skip
-    return pd.DataFrame(lines)
+    total, kinds = sums.plain, ("band", "majority", "nearest")
+    labelled, area = total["truths"][:2]
+    length, share, rims = crofton(total["crossings"]), area / grid.size**2, total["rims"][0]
+    found = scores(total["counts"], total["truths"])["iou"].T
+    iou = [{kind: {sp.lrg_size(nu): float(v) for (own, nu), v in sorted(zip(grid.variants, one, strict=True))
+                   if own == kind} for kind in kinds} for one in found]  # fmt: skip
+    return pd.DataFrame({
+        "index": range(len(names)), "name": names, "maps": total["regions"].astype(int),
+        "share": labelled / max(labelled.sum(), 1), "contour": length / grid.size / sums.count,
+        "width_px": ratio(2 * area, length),
+        "energy_beyond": ratio(share - rims.sum(1), (share - rims[:, 0]).clip(min=0)),
+        "lost_at": [max((size for size, v in one["band"].items() if v < LOST), default=0) for one in iou],
+        "iou": iou})  # fmt: skip
 
 
 def spectra(sums: Sums, grid: Plan, names: tuple[str, ...]) -> pd.DataFrame:
     """Return the power of the class planes: nu, name ("" for the mean over classes), power (per bin and map)."""
     rims = sums.plain["rims"][0]
-    bins = label_spectra.rim_bins(grid.size, boundary="mirrored").numpy()[: rims.shape[1]]
-    power = rims / bins / sums.count
-    lines = [{"nu": nu, "name": "", "power": float(power[:, nu].mean())} for nu in range(rims.shape[1])]
-    for c, name in enumerate(names):
-        if sums.plain["regions"][c]:
-            lines += [{"nu": nu, "name": name, "power": float(power[c, nu])} for nu in range(rims.shape[1])]
-    return pd.DataFrame(lines)
+    power = rims / label_spectra.rim_bins(grid.size, boundary="mirrored").numpy()[: rims.shape[1]] / sums.count
+    here = {name: own for name, own, maps in zip(names, power, sums.plain["regions"], strict=True) if maps}
+    table = pd.DataFrame({"": power.mean(0), **here}).rename_axis("nu")
+    return table.melt(var_name="name", value_name="power", ignore_index=False).reset_index()
 
 
 def tails(sums: Sums, grid: Plan) -> pd.DataFrame:
@@ -145,21 +134,17 @@ def tails(sums: Sums, grid: Plan) -> pd.DataFrame:
     error (share of pixels that band-limited labels change), error_bound and error_bound_counts (2 sum_c E_c,
     `laws.argmax_bound`, with the measured energy, and with the bound that counts label transitions alone).
     """
-    total, n = sums.plain, sums.count
-    inside = total["rims"][0].cumsum(1)
-    share = total["truths"][1] / grid.size**2
-    diagonal = (total["crossings"][:, 2] + total["crossings"][:, 3]).sum() / 2 / grid.size
+    total, nu = sums.plain, np.array(grid.band)
+    inside, share = total["rims"][0].cumsum(1)[:, nu], total["truths"][1] / grid.size**2
+    measured = (share[:, None] - inside).clip(min=0).sum(0) / sums.count
+    diagonal = total["crossings"][:, 2:].sum() / 2 / grid.size
+    law = diagonal / np.tan(np.pi / grid.size * (nu + 0.25)) / (2 * np.pi * grid.size)  # mirrored: a quarter bin on
+    bound = total["bound"].sum(0) / sums.count
     wrong = scores(total["counts"], total["truths"])["error_everywhere"]
-    lines = []
-    for k, nu in enumerate(grid.band):
-        measured = float((share - inside[:, nu]).clip(min=0).sum() / n)
-        x = np.pi / grid.size * (nu + 0.25)  # annotation_laws.tail_law, mirrored: the sum starts a quarter bin on
-        law = float(diagonal / np.tan(x) / (2 * np.pi * grid.size) / n)
-        bound = float(total["bound"][:, k].sum() / n)
-        lines.append({"nu_max": nu, "lrg_size": sp.lrg_size(nu), "measured": measured, "law": max(law, 0.0),
-                      "bound": bound, "error": float(wrong[grid.variants.index(("band", nu))]),
-                      "error_bound": min(2 * measured, 1.0), "error_bound_counts": min(2 * bound, 1.0)})  # fmt: skip
-    return pd.DataFrame(lines)
+    return pd.DataFrame({
+        "nu_max": nu, "lrg_size": 2 * nu + 1, "measured": measured, "law": law.clip(min=0) / sums.count, "bound": bound,
+        "error": wrong[[grid.variants.index(("band", n)) for n in grid.band]],
+        "error_bound": (2 * measured).clip(max=1), "error_bound_counts": (2 * bound).clip(max=1)})  # fmt: skip
 
 
 def blocks(sums: Sums, grid: Plan) -> pd.DataFrame:
@@ -170,20 +155,22 @@ def blocks(sums: Sums, grid: Plan) -> pd.DataFrame:
     break_even_px: drawing contours takes more points than blocks take labels where a point is set more often than
     this many pixels, if blocks of one class cost nothing. A model of effort, not a measurement.
     """
-    total = sums.plain
-    found = scores(total["counts"], total["truths"])
-    area = torch.from_numpy(total["truths"][1] / grid.size**2 / sums.count)
-    contour = torch.from_numpy(crofton(total["crossings"]) / sums.count)
-    length = float(contour.sum()) / 2
-    lines = []
-    for k, nu in enumerate(grid.blocks):
-        v, h = grid.variants.index(("nearest", nu)), block_px(grid.size, nu)
-        error = laws.block_error_law(contour, h, grid.size**2)
-        mixed = float(total["mixed"][k]) / sums.count
-        lines.append({
-            "nu_max": nu, "lrg_size": sp.lrg_size(nu), "block_px": h,
-            "error": float(found["error_everywhere"][v]), "error_law": float(error.sum()) / 2,
-            "miou": float(mean_iou(found["iou_everywhere"][v])),
-            "miou_law": float(laws.iou_law(area, error).nanmean()), "blocks": sp.lrg_size(nu) ** 2, "mixed": mixed,
-            "contour_px": length, "break_even_px": length / mixed if mixed else float("nan")})  # fmt: skip
-    return pd.DataFrame(lines)
+    total, nu, n = sums.plain, np.array(grid.blocks), sums.count
+    found, at = scores(total["counts"], total["truths"]), [grid.variants.index(("nearest", v)) for v in grid.blocks]
+    area, contour = (torch.from_numpy(x / n) for x in (total["truths"][1] / grid.size**2, crofton(total["crossings"])))
+    block = block_px(grid.size, nu)
+    errors = laws.block_error_law(contour, torch.from_numpy(block)[:, None], grid.size**2)
+    length, mixed = float(contour.sum()) / 2, total["mixed"] / n
+    return pd.DataFrame({
+        "nu_max": nu, "lrg_size": 2 * nu + 1, "block_px": block,
+        "error": found["error_everywhere"][at], "error_law": errors.sum(1) / 2,
+        "miou": mean_iou(found["iou_everywhere"][at]),
+        "miou_law": laws.iou_law(area, errors).nanmean(1),
+        "blocks": (2 * nu + 1) ** 2, "mixed": mixed, "contour_px": length, "break_even_px": ratio(length, mixed),
+    })  # fmt: skip
+
+
+def tables(sums: Sums, grid: Plan, names: tuple[str, ...]) -> dict[str, pd.DataFrame]:
+    """Return all tables by the names of their functions."""
+    found = {make.__name__: make(sums, grid) for make in (ceilings, tails, blocks)}
+    return found | {make.__name__: make(sums, grid, names) for make in (classes, spectra)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,27 +14,28 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from specseg.advise import folder as listing
 from specseg.advise import frames, page
-from specseg.advise.folder import Item
 from specseg.advise.survey import Survey
 from specseg.evidence import statistics
 
 LAYERS = ("classifier", "decode_head", "decoder", "head", "segmentation_head")
 PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
+PICTURES += tuple(ending.upper() for ending in PICTURES)
 MOST = 40  # frames: minutes on one core, for a network that takes a second a frame
 
 
 def layer_of(model: nn.Module, name: str = "") -> str:
     """Return the module whose input is truncated: `name`, or the first of LAYERS. Raises ValueError listing some."""
     known = dict(model.named_modules())
-    found = next((layer for layer in ([name] if name else LAYERS) if layer in known), "")
-    if not found:
-        inner = [n for n in known if n and n.count(".") < 2][:12]
-        raise ValueError(f"--layer {name or '(none of ' + ', '.join(LAYERS) + ')'}: no such module in "
-                         f"{type(model).__name__}; it has {', '.join(inner)}")  # fmt: skip
-    return found
+    for layer in [name] if name else LAYERS:
+        if layer in known:
+            return layer
+    inner = [n for n in known if n and n.count(".") < 2][:12]
+    raise ValueError(f"--layer {name or '(none of ' + ', '.join(LAYERS) + ')'}: no such module in "
+                     f"{type(model).__name__}; it has {', '.join(inner)}")  # fmt: skip
 
 
 @contextmanager
@@ -52,37 +53,27 @@ def truncated(
     ...     tuple(net(torch.zeros(1, 3, 132, 132)).shape), grids
     ((1, 2, 17, 17), [(33, 33)])
     """
-    pixels, grids = [(frame, frame)], []
+    pixels, grids = (frame, frame), []
 
     def seen(module: nn.Module, inputs: tuple) -> None:
-        pixels[0] = tuple(inputs[0].shape[-2:])
+        nonlocal pixels
+        pixels = inputs[0].shape[-2:]
 
-    def coarser(x: Any) -> Any:
-        if isinstance(x, dict):
-            return type(x)((k, coarser(v)) for k, v in x.items())
-        if isinstance(x, list | tuple):
-            return type(x)(coarser(v) for v in x)
-        if not (isinstance(x, Tensor) and x.ndim == 4):
+    def coarser(x: Tensor) -> Tensor:
+        if x.ndim != 4:
             return x
-        grids.append((x.shape[-2], x.shape[-1]))
-        wanted = [max(2, round((side - 1) * (lrg_size - 1) / (frame - 1)) + 1) for side in pixels[0]]
-        size = tuple(min(n, w) for n, w in zip(x.shape[-2:], wanted, strict=True))
-        if size == tuple(x.shape[-2:]):
-            return x
-        low = F.interpolate(x, size, mode="bilinear", align_corners=True)
-        return F.interpolate(low, x.shape[-2:], mode="bilinear", align_corners=True) if keep_grid else low
-
-    known = dict(model.named_modules())
-    if layer not in known:
-        raise ValueError(f"layer {layer!r}: no such module in {type(model).__name__}")
+        grids.append(here := tuple(x.shape[-2:]))
+        wanted = (max(2, round((side - 1) * (lrg_size - 1) / (frame - 1)) + 1) for side in pixels)
+        size = tuple(map(min, here, wanted))
+        for target in [size, *([here] if keep_grid else [])] if size != here else []:
+            x = F.interpolate(x, target, mode="bilinear", align_corners=True)
+        return x
 
     def enters(module: nn.Module, args: tuple, kwargs: dict) -> tuple:
-        return coarser(args), coarser(kwargs)
+        return pytree.tree_map_only(Tensor, coarser, (args, kwargs))
 
-    with (
-        model.register_forward_pre_hook(seen),
-        known[layer].register_forward_pre_hook(enters, with_kwargs=True),
-    ):
+    inner = model.get_submodule(layer_of(model, layer))
+    with model.register_forward_pre_hook(seen), inner.register_forward_pre_hook(enters, with_kwargs=True):
         yield grids
 
 
@@ -107,97 +98,72 @@ def loaded(where: str) -> nn.Module:
     return model.eval()
 
 
-def pictures(folder: Path, items: Sequence[Item]) -> dict[str, Path]:
-    """Return the picture of each map: of the same name, or of the map's without its "_mask", "_gt" ...
-
-    Raises FileNotFoundError where some have none.
-    """
+def pictures(folder: Path, items: Sequence[listing.Item]) -> dict[str, Path]:
+    """Return the picture of each map (`folder.partner`). Raises FileNotFoundError where some have none."""
     if not folder.is_dir():
         raise FileNotFoundError(f"--pictures {folder}: no such folder; expected one picture a label map")
-    known = {}
-    for name, path in listing.files_below(folder):
-        if path.suffix.lower() in PICTURES:
-            known.setdefault(Path(name).with_suffix("").as_posix(), path)
-            known.setdefault(path.stem, path)
-    out = {}
-    for item in items:
-        stem = Path(item.map).name
-        short = [stem[: -len(end) - 1] for end in listing.LABEL_NAMES if stem.lower().endswith(end.lower())]
-        found = [known[n] for n in (item.map, stem, *short) if n in known and known[n] != item.path]
-        if not found:
-            raise FileNotFoundError(f"--pictures {folder}: no picture for {item.map}; expected {stem}.jpg or .png")
-        out[item.map] = found[0]
-    return out
+    found = {item.map: listing.partner(folder, item, PICTURES) for item in items}
+    if missing := [name for name, path in found.items() if path is None]:
+        raise FileNotFoundError(f"--pictures {folder}: no picture for {missing[0]}; expected {missing[0]}.jpg or .png")
+    return found
 
 
-def framed(path: Path, item: Item, size: int) -> Tensor:
+def framed(path: Path, item: listing.Item, size: int) -> Tensor:
     """Return the frame of a picture, float32 (1, 3, size, size) in [0, 1]; shrunk with an antialiasing filter."""
     with Image.open(path) as image:
-        height, width, top, left = item.window
-        image = image.convert("RGB")
-        if image.size != (width, height):
-            image = image.resize((width, height), Image.Resampling.BILINEAR)
-        pixels = np.asarray(image)[top : top + size, left : left + size]
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
+        pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).float() / 255
+    return frames.framed(pixels, item.window, size, antialias=True)[None]
 
 
 def logits_of(out: Any, size: int, num_classes: int) -> Tensor:
     """Return the logits (1, C, size, size) of what a network gives: a tensor, or a dict with `out` or `logits`."""
-    if isinstance(out, dict):
-        out = out["out"] if "out" in out else out["logits"]
-    if isinstance(out, list | tuple):
-        out = out[0]
+    out = out["out" if "out" in out else "logits"] if isinstance(out, dict) else out
+    out = out[0] if isinstance(out, list | tuple) else out
     if out.ndim != 4 or out.shape[1] != num_classes:
         raise ValueError(f"--try: the network gives {tuple(out.shape)}; expected (1, {num_classes}, h, w), as many "
                          "classes as the labels have (--classes, --map and --ignore say which)")  # fmt: skip
-    if out.shape[-2:] != (size, size):
-        out = F.interpolate(out.float(), (size, size), mode="bilinear", align_corners=False)
-    return out
+    return F.interpolate(out.float(), (size, size), mode="bilinear", align_corners=False)
 
 
 @torch.no_grad()
-def measured(
-    run: Survey, model: nn.Module, folder: Path, layer: str = "",
-    advance: Callable[[str, int, int], object] = lambda stage, done, total: None,
-) -> dict:  # fmt: skip
+def measured(run: Survey, model: nn.Module, folder: Path, layer: str = "") -> dict:
     """Return what truncating a network at a layer costs on frames of a survey: network, layer, grid, frames, maps,
     keep_grid, miou, drops.
 
     Each drop of mIoU has lrg_size, value, low, high: a bootstrap over maps, the same draws with and without truncation;
     `changed` says whether the layer's maps were finer than the grid at all.
     """
-    layer, size, count = layer_of(model, layer), run.context.grid.size, run.context.num_classes
-    items = listing.choose(run.items, None, run.settings.seed, MOST, MOST)
-    files, sizes, keep_grid = pictures(folder, items), [2 * nu + 1 for nu in run.context.grid.band], False
-    counts: dict[int, list[np.ndarray]] = {n: [] for n in (0, *sizes)}
+    layer, plan, classes = layer_of(model, layer), run.context.grid, len(run.context.reader.names)
+    items, sizes = listing.choose(run.items, None, run.settings.seed, MOST, MOST), [2 * nu + 1 for nu in plan.band]
+    files, keep_grid, counts = pictures(folder, items), False, {n: [] for n in (plan.size, *sizes)}
 
-    def through(image: Tensor, n: int) -> tuple[Any, list[tuple[int, int]]]:
-        with truncated(model, layer, n or size, size, keep_grid=keep_grid) as grids:
-            return model(image), grids
+    def through(image: Tensor, n: int) -> Any:
+        nonlocal keep_grid
+        try:
+            with truncated(model, layer, n, plan.size, keep_grid=keep_grid) as grids:
+                return model(image), grids
+        except RuntimeError:  # a layer that needs its grid
+            if keep_grid or n == plan.size:
+                raise
+            keep_grid = True
+            return through(image, n)
 
     for item in items:
-        image = framed(files[item.map], item, size)
-        label = torch.from_numpy(frames.label(run.context.reader.classes(item), item.window, size).astype(np.int64))
-        for n in counts:
-            try:
-                out, entered = through(image, n)
-            except RuntimeError:
-                if keep_grid or not n:
-                    raise
-                keep_grid = True
-                out, entered = through(image, n)
-            guess = logits_of(out, size, count).argmax(1)
-            counts[n].append(statistics.class_counts(guess, label[None], count)[0])
-        advance("your network", 1, len(items))
-    full, names = np.stack(counts[0]), [item.map for item in items]
-    finest = max(max(grid) for grid in entered)
-    drops = []
+        image = framed(files[item.map], item, plan.size)
+        label = frames.label(run.context, item).long()
+        for n, own in counts.items():
+            out, grids = through(image, n)
+            guess = logits_of(out, plan.size, classes).argmax(1)
+            own.append(statistics.class_counts(guess, label[None], classes)[0])
+        run.advance("your network", 1, len(items))
+    stacks, names = {n: np.stack(own) for n, own in counts.items()}, [item.map for item in items]
+    full, finest, drops = stacks[plan.size], max(map(max, grids)), []
     for n in sizes:
-        value, drawn = statistics.drop_draws([full], [np.stack(counts[n])], names, seed=run.settings.seed)
+        value, drawn = statistics.drop_draws([full], [stacks[n]], names, seed=run.settings.seed)
         drops.append({"lrg_size": n, **statistics.estimate(value, drawn), "changed": n < finest})
-    miou = float(statistics.miou(statistics.pooled(full)))
     return {"network": type(model).__name__, "layer": layer, "grid": finest, "frames": len(items),
-            "maps": len(set(names)), "keep_grid": keep_grid, "miou": miou, "drops": drops}  # fmt: skip
+            "maps": len(set(names)), "keep_grid": keep_grid, "drops": drops,
+            "miou": float(statistics.miou(statistics.pooled(full)))}  # fmt: skip
 
 
 def lines(data: dict) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,24 +13,19 @@ from rich.console import Console
 from rich.table import Table
 
 from specseg import __version__
-from specseg.cli import advise as cli_advise
-from specseg.cli import data as cli_data
-from specseg.cli import nets as cli_nets
-from specseg.cli import records as cli_records
-from specseg.cli import sweep as cli_sweep
+from specseg.cli import advise, data, nets, sweep
 from specseg.evidence import config
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 ledger_app = typer.Typer(no_args_is_help=True, help="The claims, their verdicts, and what a change touches.")
-app.add_typer(cli_data.app, name="data")
-app.add_typer(cli_nets.app, name="nets")
-app.add_typer(cli_sweep.app, name="sweep")
-app.add_typer(cli_records.app, name="records")
-app.add_typer(ledger_app, name="ledger")
-app.command("advise")(cli_advise.advise)
+records_app = typer.Typer(no_args_is_help=True, help="The records of measured results.")
+for name, group in {"data": data.app, "nets": nets.app, "sweep": sweep.app, "records": records_app,
+                    "ledger": ledger_app}.items():  # fmt: skip
+    app.add_typer(group, name=name)
+app.command("advise")(advise.advise)
 console = Console(highlight=False)
 
-PASS = cli_sweep.PASS
+PASS = sweep.PASS
 Options = Annotated[list[str] | None, typer.Argument(metavar="[OPTIONS]...", show_default=False)]
 
 
@@ -42,19 +37,13 @@ def _version(version: Annotated[bool, typer.Option("--version", help="print the 
 
 
 def _driver(command: str, words: list[str] | None) -> None:
-    """Start the book's driver, which knows its options, as a child process and take its exit status."""
+    """Go on as the book's driver, which knows its options, from the project's root: signals and status are its own."""
     driver = config.root() / "book" / "build.py"
     if not driver.is_file():
-        console.print(f"{driver}: missing; run specseg inside a checkout of the project")
-        raise typer.Exit(2)
+        raise FileNotFoundError(f"{driver}: missing; run specseg inside a checkout of the project")
     line = [sys.executable, str(driver), command, *map(_whole, words or [])]
-    with subprocess.Popen(line, cwd=config.root()) as child:
-        while child.returncode is None:
-            try:
-                child.wait()
-            except KeyboardInterrupt:
-                continue  # the driver gets the same Ctrl-C: it ends its kernels and says what is left
-    raise typer.Exit(child.returncode)
+    os.chdir(config.root())
+    os.execv(sys.executable, line)
 
 
 def _whole(word: str) -> str:
@@ -63,28 +52,18 @@ def _whole(word: str) -> str:
     return f"{found[1]}folder={Path(found[2]).resolve()}" if found and Path(found[2]).is_dir() else word
 
 
-@app.command(context_settings=PASS)
-def book(words: Options = None) -> None:
-    """Execute the chapters that changed, build the HTML, verify it, publish it to _build/html."""
-    _driver("book", words)
+def _passed_on(group: typer.Typer, command: str, about: str) -> None:
+    """Add a command whose words go to the book's driver as they are."""
+
+    @group.command(command, context_settings=PASS, help=about)
+    def run(words: Options = None) -> None:
+        _driver(command, words)
 
 
-@app.command(context_settings=PASS)
-def chapter(words: Options = None) -> None:
-    """Run one chapter and print the verdicts on its claims."""
-    _driver("chapter", words)
-
-
-@ledger_app.command(context_settings=PASS)
-def accept(words: Options = None) -> None:
-    """Run the chapters, show the difference to the accepted facts, and accept what was found."""
-    _driver("accept", words)
-
-
-@ledger_app.command(context_settings=PASS)
-def portable(words: Options = None) -> None:
-    """Run chapters under other kernels, threads and instruction sets: are the facts and verdicts the same?"""
-    _driver("portable", words)
+_passed_on(app, "book", "Execute the chapters that changed, build the HTML, verify it, publish it to _build/html.")
+_passed_on(app, "chapter", "Run one chapter and print the verdicts on its claims.")
+_passed_on(ledger_app, "accept", "Run the chapters, show the difference to the accepted facts, and accept it.")
+_passed_on(ledger_app, "portable", "Run chapters under other kernels, threads and instruction sets: the same facts?")
 
 
 @ledger_app.command()
@@ -97,8 +76,7 @@ def show(
 
     path = config.root() / "_build" / "html" / "ledger.json"
     if not path.is_file():
-        console.print("no book has been built yet: run 'specseg book' (or 'make book') first")
-        raise typer.Exit(1)
+        raise RuntimeError("no book has been built yet: run 'specseg book' (or 'make book') first")
     rows = json.loads(path.read_text(encoding="utf-8"))["claims"]
     table = Table("claim", "where", "verdict", "what we found")
     for row in rows:
@@ -125,6 +103,28 @@ def touched(
         console.print(f"[bold]{title}[/bold] ({len(lines)})")
         for line in lines:
             console.print(f"  {line}", markup=False)
+
+
+@records_app.command()
+def renew(
+    experiments: Annotated[list[str] | None, typer.Argument(help="folders of results/; default: all")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="compute and tell, write nothing")] = False,
+    allow_dirty: Annotated[bool, typer.Option("--allow-dirty", help="by code not committed; the lines say so")] = False,
+) -> None:
+    """Compute again what can be of every stale record; what agrees is noted beside it, and the record is current.
+
+    Exit status 1 when today's code gives other numbers than a record holds.
+    """
+    from specseg.evidence import renewal
+
+    count = dict.fromkeys(("renewed", "refused", "stale"), 0)
+    for record, state, why in renewal.renew(experiments or (), dry_run=dry_run, allow_dirty=allow_dirty):
+        count[state] += 1
+        console.print(f"{state} {record.meta['experiment']}/{record.run_id}: {why}", markup=False, soft_wrap=True)
+    told = "would be renewed" if dry_run else "renewed"
+    console.print(f"{count['renewed']} {told}, {count['refused']} give other numbers, {count['stale']} stay stale")
+    if count["refused"]:
+        raise typer.Exit(1)
 
 
 @app.command()

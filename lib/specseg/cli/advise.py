@@ -1,20 +1,19 @@
-"""The command `specseg advise`: a folder of label maps in, a table, advice.json and a page out."""
+"""The command `specseg advise`: a folder of label maps in, tables, advice.json and a page out."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from specseg.evidence import config
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import TaskID
 
 
 def advise(
@@ -42,62 +41,59 @@ def advise(
     pictures: Annotated[Path | None, typer.Option(help="folder of pictures, named as the labels, for --try")] = None,
     layer: Annotated[str, typer.Option(help="module whose input --try makes coarser; default: classifier, decoder ...")]
     = "",
-    workers: Annotated[int, typer.Option(help="processes")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="processes")] = 1,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="leave bad files out and list them")] = False,
 ) -> None:  # fmt: skip
     """Advise on the band limit, LRG size and block size for a data set, from its label maps and, if given, logits."""
-    from specseg.advise import folder
+    from specseg.advise import folder, maps
+    from specseg.advise import labels as reading
 
     given = [name for name, value in (("--manifest", manifest), ("--map", map_), ("--classes", classes)) if value]
     if len(given) > 1:
         raise typer.BadParameter(f"{' and '.join(given)}: give one of them")
-    if workers < 1:
-        raise typer.BadParameter(f"--workers {workers}: expected 1 or more")
-    if sample not in ("", "all") and not sample.isdigit():
-        raise typer.BadParameter(f"--sample {sample!r}: expected a number of maps, or all")
     if bool(try_) != bool(pictures):
         raise typer.BadParameter("--try and --pictures: give both, a network and the pictures of the labels")
-    wanted = None if not sample else sample if sample == "all" else int(sample)
     only = None if list_ is None else folder.read_list(list_)
     if logits is not None and not logits.is_dir():
         raise FileNotFoundError(f"{logits}: no such folder; expected one file of logits a label")
-    stored = None
-    if map_ or manifest:
-        from specseg.advise import labels as reading
-        from specseg.advise import maps
-
-        stored = maps.from_map(map_) if map_ else None
-        if manifest:
-            stored, own = reading.from_manifest(manifest)
-            pattern = pattern or folder.fitting(labels, own)
+    stored = maps.from_map(map_) if map_ else None
+    if manifest:
+        stored, own = reading.from_manifest(manifest)
+        pattern = pattern or folder.fitting(labels, own)
     folder.find(labels, pattern, only)  # a mistyped path is answered here, before torch and pandas are loaded
-    from specseg.advise import labels as reading
     from specseg.advise import page, report
     from specseg.advise.settings import Settings
     from specseg.advise.trial import loaded
     from specseg.figures import advise as draw
 
+    wanted = int(sample) if sample.isdigit() else sample or None
     settings = Settings(size, max_drop, reading.parse_ignore(ignore or ()), wanted, seed, group=group,
                         keep_going=keep_going, frame=frame)  # fmt: skip
     with _progress(out) as advance:
-        found = report.advise(labels, settings, reading=stored, classes=classes, logit_folder=logits,
-                              probabilities=probabilities, network=loaded(try_) if try_ else None,
-                              picture_folder=pictures or "", layer=layer, pattern=pattern, only=only, out=out,
-                              workers=workers, advance=advance)  # fmt: skip
-    file = report.write(found.data, out / "advice.json")
-    shown = [picture._repr_html_() for picture in draw.pictures(found.data)]
-    (out / "advice.html").write_text(page.render(found.data, shown), encoding="utf-8", errors="backslashreplace")
-    _tell(found.data, page)
-    print(f"{file}\n{out / 'advice.html'}")
+        data = report.advise(labels, settings, reading=stored, classes=classes, logit_folder=logits,
+                             probabilities=probabilities, network=loaded(try_) if try_ else None,
+                             picture_folder=pictures or "", layer=layer, pattern=pattern, only=only, out=out,
+                             workers=workers, advance=advance).data  # fmt: skip
+    shown = [picture._repr_html_() for picture in draw.pictures(data)]
+    texts = {"advice.json": json.dumps(data, indent=1, allow_nan=False) + "\n", "advice.html": page.render(data, shown)}
+    for name, text in texts.items():
+        (out / name).write_text(text, encoding="utf-8", errors="backslashreplace")
+    console = Console(highlight=False, markup=False)
+    for title, lines, table in page.sections(data):
+        console.print(f"\n{title}", style="bold")
+        for line in lines:
+            console.print(f"  {line}", soft_wrap=line.startswith("BAD"))
+        if table is not None:
+            first = table.columns[0]  # begins every line again where a terminal is too narrow for all columns
+            rows = table.set_index(first).rename_axis(index=None, columns=first)
+            print(rows.to_string(line_width=console.width))
+    print(f"\n{data['code']}\n", *(out / name for name in texts), sep="\n")
 
 
 @contextmanager
 def _progress(out: Path) -> Iterator[Callable[[str, int, int], None]]:
     """Show how far each stage is and the time left; Ctrl-C says how to go on, in place of a traceback."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     tasks: dict[str, TaskID] = {}
     off = config.in_ci() or not console.is_terminal
@@ -114,58 +110,3 @@ def _progress(out: Path) -> Iterator[Callable[[str, int, int], None]]:
         print(f"specseg: stopped; what was measured is kept in {out / 'work'}, and the same command goes on from there",
               file=sys.stderr)  # fmt: skip
         raise typer.Exit(130) from None
-
-
-def _tell(data: dict, page) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-
-    console = Console(highlight=False)
-    console.print(f"[bold]{escape(data['title'])}[/bold]: {escape(page.scope(data))}")
-    console.print(*page.seen(data), sep="\n", markup=False)
-    console.print()
-    for sentence in page.worth(data) + page.sentences(data):
-        console.print(f"  {escape(sentence)}")
-    tables = {"grids: labels cut to the grid's band; lost against the whole prediction grid": page.grid_table,
-              "blocks: each takes its commonest class; lost against the true labels": page.block_table,
-              "classes: IoU when cut to the grid of so many points": page.class_table}  # fmt: skip
-    if data["logits"]:
-        title = "logits: R_ce (per: periodic, mir: mirrored, /T: calibrated), truncated IoU, cut logits"
-        tables[title] = page.logit_table
-    for title, make in tables.items():
-        console.print()
-        _table(console, title, *make(data, short=True))
-    if data["logits"]:
-        told = data["logits"]
-        console.print(f"\nmIoU of the logits {page.between(told['miou'])}, temperature {told['temperature']:.2f}. "
-                      f"{told['relation']}", markup=False)  # fmt: skip
-    if data["warnings"]:
-        console.print("\n[bold]Take care[/bold]")
-        for warning in data["warnings"]:
-            console.print(f"  {escape(warning)}")
-    for bad in data["data"]["bad"]:
-        console.print(f"  BAD {bad['reason']}", style="red", markup=False, soft_wrap=True)
-    console.print("\n[bold]What to do next[/bold]")
-    for step in page.steps(data):
-        console.print(f"  {escape(step)}")
-    console.print(f"\n{data['code']}\n", markup=False, soft_wrap=True)
-
-
-def _table(console: Console, title: str, heads: list[str], lines: list[list[str]], place: int) -> None:
-    """Print a table; a narrow terminal gets its first columns whole, not all of them cut."""
-    from rich.box import SIMPLE_HEAD
-    from rich.markup import escape
-    from rich.table import Table
-
-    columns = zip(heads, *lines, strict=True)
-    widths = [1 + max(len(part) for cell in column for part in cell.split("\n")) for column in columns]
-    shown = max(k for k in range(1, len(widths) + 1) if k == 1 or sum(widths[:k]) + 1 <= console.width)
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for k, head in enumerate(heads[:shown]):
-        table.add_column(head, justify="left" if k == 0 else "right", no_wrap=True)
-    for k, line in enumerate(lines):
-        table.add_row(*map(escape, line[:shown]), style="bold" if k == place else None)
-    console.print(table)
-    if shown < len(heads):
-        left = ", ".join(head.replace("\n", " ") for head in heads[shown:])
-        console.print(f"  (too narrow here for: {left}; advice.html has them)")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -18,21 +18,9 @@ if TYPE_CHECKING:
     from specseg.data import datasets
 
 app = typer.Typer(no_args_is_help=True, help="The data sets: list, verify, fetch and show them.")
-T = TypeVar("T")
 Name = Annotated[str, typer.Argument(help="name of a data set, as in `specseg data list`")]
-
-
-def console_() -> Console:
-    """Return where the commands on data sets and on networks print; tables keep their width in a file."""
-    return Console(highlight=False, soft_wrap=True, width=None if Console().is_terminal else 200)
-
-
-def named(load: Callable[[str], T], name: str) -> T:
-    """Return what is loaded by a name. Raises typer's error for one that is not known."""
-    try:
-        return load(name)
-    except ValueError as err:
-        raise typer.BadParameter(str(err)) from None
+# Of the commands on data sets and on networks: tables keep their width in a file.
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 
 
 @app.command("list")
@@ -47,7 +35,7 @@ def list_() -> None:
         have = [sum(column) for column in zip(*report.splits.values(), strict=True)]
         pairs = f"{have[0]} of {have[2]}" if manifest.access != "generated" else "any number"
         table.add_row(name, report.state, pairs, decimal(report.bytes), manifest.access, manifest.licence)
-    console_().print(table)
+    console.print(table)
 
 
 @app.command()
@@ -58,8 +46,8 @@ def verify(
     """Compare the files on this disk with the manifest; name every bad file. Exit code 1 when one is bad."""
     from specseg.data import manifests
 
-    manifest, console = named(manifests.load, name), console_()
-    with _progress(console) as bar:
+    manifest = manifests.load(name)
+    with _progress() as bar:
         task = bar.add_task(name, total=sum(f.bytes for f in manifest.files) or None)
         report = manifests.verify(manifest, fast=fast, progress=lambda _, n: bar.advance(task, n))
     how = "sizes and counts" if fast else "every byte" if manifest.files else "counts, sizes and values"
@@ -92,20 +80,13 @@ def fetch(name: Name) -> None:
     """Download an open data set (resumes, tries mirrors, checks every file); say what to do for the others."""
     from specseg.data import manifests
 
-    manifest, console = named(manifests.load, name), console_()
+    manifest = manifests.load(name)
     if manifest.access == "generated":
         console.print(f"{manifest.title}: {manifest.how}")
         return
-    try:
-        with _progress(console) as bar:
-            task = bar.add_task(name, total=sum(f.bytes for f in manifest.archives or manifest.files) or None)
-            got = manifests.fetch(manifest, progress=lambda _, n: bar.advance(task, n))
-    except manifests.RegistrationNeeded as err:
-        console.print(str(err))
-        raise typer.Exit(2) from None
-    except manifests.FetchError as err:
-        console.print(str(err), style="red")
-        raise typer.Exit(1) from None
+    with _progress() as bar:
+        task = bar.add_task(name, total=sum(f.bytes for f in manifest.archives or manifest.files) or None)
+        got = manifests.fetch(manifest, progress=lambda _, n: bar.advance(task, n))
     console.print(f"{manifest.title}: {got.new} downloaded, {got.kept} were there; now run: specseg data verify {name}")
 
 
@@ -121,17 +102,11 @@ def show(
 
     from specseg.data import datasets, manifests
 
-    manifest, console = named(manifests.load, name), console_()
+    manifest = manifests.load(name)
     split = split or manifest.splits[0].name
-    try:
-        data = datasets.open(name, split, need="label", partial=True)
-    except (FileNotFoundError, ValueError) as err:
-        console.print(str(err), style="red")
-        raise typer.Exit(1) from None
+    data = datasets.open(name, split, need="label", partial=True)
     chosen = spread(len(data), images)
-    counts = np.zeros(256, np.int64)
-    for index in chosen:
-        counts += np.bincount(data.label(index).ravel(), minlength=256)
+    counts = sum(np.bincount(data.label(index).ravel(), minlength=256) for index in chosen)
     title = f"{manifest.title}, {split} ({len(chosen)} labels)"
     table = Table("class", "name", "colour", "share of pixels", title=title)
     for cls, title in enumerate(data.classes):
@@ -179,12 +154,12 @@ def write_sheet(data: datasets.DataSet, path: Path, images: int = 8, size: int =
 def hash_(folder: Annotated[Path, typer.Argument(help="folder of a data set")], pattern: str = "**/*") -> None:
     """Print the file list of a folder (path, bytes, sha256): what a new manifest's file_list holds."""
     if not folder.is_dir():
-        raise typer.BadParameter(f"{folder}: no such folder")
+        raise FileNotFoundError(f"{folder}: no such folder")
     print("path\tbytes\tsha256")
     for path in sorted(p for p in folder.glob(pattern) if p.is_file()):
         print(f"{path.relative_to(folder).as_posix()}\t{path.stat().st_size}\t{config.sha256(path)}")
 
 
-def _progress(console: Console) -> Progress:
+def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     return Progress(*columns, console=console, transient=True, disable=config.in_ci() or not console.is_terminal)

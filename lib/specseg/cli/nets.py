@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
-from specseg.cli.data import console_, named
+from specseg.cli.data import console
 from specseg.evidence import config
 
 app = typer.Typer(no_args_is_help=True, help="The networks that others trained: list, verify and fetch their weights.")
+HEADS = ("name", "here", "architecture", "trained on", "origin", "licence")
 Names = Annotated[list[str] | None, typer.Argument(help="as in `specseg nets list`; default: all")]
 
 
@@ -20,14 +21,13 @@ def list_() -> None:
     """Every network: is it here, what it was trained on, whose it is, its licence."""
     from specseg.nets.third_party import manifests
 
-    table = Table(title=f"networks that others trained, below {config.nets_root()}")
-    for column in ("name", "here", "architecture", "trained on", "origin", "licence"):
-        table.add_column(column, overflow="fold")
+    columns = (Column(name, overflow="fold") for name in HEADS)
+    table = Table(*columns, title=f"networks that others trained, below {config.nets_root()}")
     for name in manifests.names():
         one = manifests.load(name)
         here = "yes" if one.path.is_file() else "no"
         table.add_row(name, here, one.title, one.trained_on, f"{one.origin} {one.commit}", one.licence)
-    console_().print(table)
+    console.print(table)
 
 
 @app.command()
@@ -36,8 +36,8 @@ def verify(names: Names = None) -> None:
     wrong or missing."""
     from specseg.nets.third_party import manifests
 
-    console, bad = console_(), 0
-    for one in [named(manifests.load, name) for name in names or manifests.names()]:
+    bad = 0
+    for one in [manifests.load(name) for name in names or manifests.names()]:  # a mistyped name is told before any work
         try:
             manifests.check(one)
         except (FileNotFoundError, manifests.WrongHash) as err:
@@ -59,12 +59,8 @@ def fetch(
     """Put a network's weights in their place, checked; without --from say where they come from."""
     from specseg.nets.third_party import manifests
 
-    one, console = named(manifests.load, name), console_()
+    one = manifests.load(name)
     if source is None:
         console.print(one.how())
         raise typer.Exit(0 if one.path.is_file() else 2)
-    try:
-        console.print(f"{manifests.fetch(one, source)}: right; {one.licence}")
-    except (FileNotFoundError, ValueError) as err:
-        console.print(str(err), style="red")
-        raise typer.Exit(1) from None
+    console.print(f"{manifests.fetch(one, source)}: right; {one.licence}")

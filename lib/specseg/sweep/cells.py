@@ -60,12 +60,10 @@ class Experiment:
 
     def by_id(self, profile: str) -> dict[str, Any]:
         """Return id -> cell in order of priority. Raises ValueError when two cells have one id."""
-        found: dict[str, Any] = {}
-        for cell in self.cells(profile):
-            key = cell_id(cell)
-            if key in found:
-                raise ValueError(f"experiment {self.name}: two cells are the same, {cell!r}")
-            found[key] = cell
+        cells = self.cells(profile)
+        found = {cell_id(cell): cell for cell in cells}
+        if twice := [cell for cell in cells if found[cell_id(cell)] is not cell]:
+            raise ValueError(f"experiment {self.name}: two cells are the same, {twice[0]!r}")
         return found
 
 

@@ -11,15 +11,14 @@ import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import pandas as pd
+from typer import echo
 
 from specseg.evidence import config, records
 from specseg.sweep import work
 from specseg.sweep.cells import Experiment
 from specseg.sweep.folder import PATIENCE_S, State, here
-from specseg.sweep.launchers import COLOURS, HELD, Board, InProcess, Local, duration, gpus
+from specseg.sweep.launchers import HELD, Launcher, Local, duration, gpus
 from specseg.sweep.work import Sweep
 
 COMMANDS = {
@@ -97,7 +96,7 @@ def main(experiment: Experiment, arguments: list[str] | None = None) -> None:
             raise ValueError(f"unknown experiment {given.name!r}: this file holds {experiment.name!r}")
         status = {"run": run, "status": show_status, "list": show_list, "worker": worker}[command](experiment, given)
     except (ValueError, FileNotFoundError, RuntimeError) as err:
-        _console(stderr=True).print(f"{experiment.name}: {err}")
+        echo(f"{experiment.name}: {err}", err=True)
         status = USAGE
     except KeyboardInterrupt:
         status = INTERRUPTED
@@ -106,12 +105,6 @@ def main(experiment: Experiment, arguments: list[str] | None = None) -> None:
 
 def _terminated(number: int, _: object) -> None:
     raise SystemExit(128 + number)
-
-
-def _console(stderr: bool = False) -> Console:
-    """Return a console that prints lines as they are; a width counts for tables alone."""
-    width = None if sys.stdout.isatty() else 200
-    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True, width=width)
 
 
 def _sweep(experiment: Experiment, given: argparse.Namespace, profile: str) -> Sweep:
@@ -137,32 +130,20 @@ def run(experiment: Experiment, given: argparse.Namespace) -> int:
     missing = _lacking(given)
     if missing and not given.dry_run:
         raise missing
-    sweep, console = _sweep(experiment, given, given.profile), _console()
+    sweep = _sweep(experiment, given, given.profile)
     states = {key: sweep.state(key) for key in _chosen(sweep, given.only)}
     todo = choose(states, given.retry_failed, given.redo_stale, given.limit)
     for line in announcement(sweep, states, todo, given):
-        console.print(line)
-    old = [key for key, state in states.items() if state.name == "failed" and key not in todo]
-    for key in old:
-        console.print(f"failed before {key}: {states[key].why}; log: {sweep.of(key).log}")
-    if old:
-        console.print(f"{len(old)} cells failed before: --retry-failed takes them up again")
+        echo(line)
     if given.dry_run:
-        for key in todo:
-            console.print(f"would do {key}")
-        if missing:
-            console.print(f"but not here: {missing}")
+        for line in [f"would do {key}" for key in todo] + [f"but not here: {missing}"] * bool(missing):
+            echo(line)
         return DONE
-    if not todo:
-        return FAILED if old else DONE
-    records.require_committed(given.allow_dirty)
-    board = Board(console, len(todo))
-    with board.progress:
-        ended = _launch(sweep, todo, board, given)
-    failed = {key: state for key, state in ended.items() if state.name != "done"}
-    for key, state in failed.items():
-        console.print(f"{state.name} {key}: {state.why}; log: {sweep.of(key).log}")
-    return FAILED if old or failed else DONE
+    ended = {key: state for key, state in states.items() if state.name == "failed" and key not in todo}
+    if todo:
+        records.require_committed(given.allow_dirty)
+        ended |= _launch(sweep, todo, given)
+    return DONE if all(state.name == "done" for state in ended.values()) else FAILED
 
 
 def _lacking(given: argparse.Namespace) -> RuntimeError | None:
@@ -187,15 +168,15 @@ def _lacking(given: argparse.Namespace) -> RuntimeError | None:
     return None
 
 
-def _launch(sweep: Sweep, todo: Mapping[str, State], board: Board, given: argparse.Namespace) -> dict[str, State]:
+def _launch(sweep: Sweep, todo: Mapping[str, State], given: argparse.Namespace) -> dict[str, State]:
     if given.launcher == "slurm":
         from specseg.sweep import slurm
 
-        return slurm.launch(sweep, todo, board, given)
+        return slurm.launch(sweep, todo, given)
     if given.launcher == "local":
-        return Local(sweep, todo, board, given.jobs, given.gpus_per_cell).run(0.1)
+        return Local(sweep, todo, given.jobs, given.gpus_per_cell).run(0.1)
     work.choose(sweep.device, sweep.precision)
-    return InProcess(sweep, todo, board).run(1.0)
+    return Launcher(sweep, todo).run(1.0)
 
 
 def choose(states: Mapping[str, State], retry: bool, redo: bool, limit: int | None = None) -> dict[str, State]:
@@ -211,35 +192,28 @@ def announcement(
     sweep: Sweep, states: Mapping[str, State], todo: Mapping[str, State], given: argparse.Namespace
 ) -> list[str]:
     """Return what is said before anything starts: cells done and left, estimated hours, what is damaged or stale."""
-    done = {key: state for key, state in states.items() if state.name == "done"}
     hours = sum(sweep.minutes(todo)) / 60
     jobs = {"in-process": 1, "local": given.jobs, "slurm": given.max_parallel}[given.launcher]
     at_once = max(1, min(jobs, len(todo)))
-    if given.device == "cuda":
-        cost = f"{few(hours * max(1, given.gpus_per_cell))} GPU hours"
-    else:
-        each = given.cpus_per_cell if given.launcher == "slurm" else max(1, (os.cpu_count() or 1) // jobs)
-        cost = f"{few(hours * each)} CPU hours"
-    lines = [
-        f"{sweep.experiment.name}, profile {sweep.profile}, launcher {given.launcher}: {len(states)} cells, "
-        f"{len(done)} done, {len(todo)} to do; estimated {cost} "
-        f"(about {duration(3600 * hours / at_once)}, {at_once} at a time)"
-    ]
-    lines += [f"damaged, will be put aside and done again: {s.why}" for s in states.values() if s.name == "damaged"]
-    stale = [f"done, but {state.why} ({key})" for key, state in done.items() if state.why and key not in todo]
-    lines += stale[:5]
+    each = given.cpus_per_cell if given.launcher == "slurm" else max(1, (os.cpu_count() or 1) // jobs)
+    unit, each = ("GPU", max(1, given.gpus_per_cell)) if given.device == "cuda" else ("CPU", each)
+    done, lines = sum(state.name == "done" for state in states.values()), []
+    stale = {key: state.why for key, state in states.items() if state.name == "done" and state.why and key not in todo}
     if stale:
-        lines.append(f"{len(stale)} done cells are not what the present code makes: --redo-stale does them again")
-    return lines
-
-
-def few(hours: float) -> str:
-    """Return hours with the digits that an estimate deserves.
-
-    >>> few(0.0123), few(3.21), few(1234.6)
-    ('0.01', '3.2', '1235')
-    """
-    return f"{hours:.2f}" if hours < 1 else f"{hours:.1f}" if hours < 100 else f"{hours:.0f}"
+        lines.append(f"{len(stale)} done cells are not what the present code makes: --redo-stale does them again; the "
+                     f"first is {next(iter(stale))}: {next(iter(stale.values()))}")  # fmt: skip
+    for key, state in states.items():
+        if state.name == "damaged":
+            lines.append(f"damaged, will be put aside and done again: {state.why}")
+        if state.name == "failed" and key not in todo:
+            lines.append(
+                f"failed before, --retry-failed takes it up again: {key}: {state.why}; log: {sweep.of(key).log}"
+            )
+    return [
+        f"{sweep.experiment.name}, profile {sweep.profile}, launcher {given.launcher}: {len(states)} cells, "
+        f"{done} done, {len(todo)} to do; estimated {hours * each:.2f} {unit} hours "
+        f"(about {duration(3600 * hours / at_once)}, {at_once} at a time)", *lines,
+    ]  # fmt: skip
 
 
 # --- status and list
@@ -247,43 +221,35 @@ def few(hours: float) -> str:
 
 def show_status(experiment: Experiment, given: argparse.Namespace) -> int:
     """Print the table of cells, of one profile or of every profile that was begun."""
-    console = _console()
     home = (given.folder or config.root() / "runs").resolve() / experiment.name
     profiles = [given.profile] if given.profile else [p for p in config.profiles() if (home / p).is_dir()]
     if not profiles:
-        console.print(f"{experiment.name}: nothing was begun in {home}")
+        echo(f"{experiment.name}: nothing was begun in {home}")
     for profile in profiles:
         sweep = _sweep(experiment, given, profile)
-        console.print(status_table(sweep, _chosen(sweep, given.only)), soft_wrap=False)
+        echo(f"{experiment.name}, profile {profile}: {sweep.folder}")
+        echo(status_table(sweep, _chosen(sweep, given.only)).to_string(index=False))
     return DONE
 
 
-def status_table(sweep: Sweep, cells: Iterable[str]) -> Table:
+def status_table(sweep: Sweep, cells: Iterable[str]) -> pd.DataFrame:
     """Return the table of cells: state, last words, minutes so far, record."""
-    table = Table(title=f"{sweep.experiment.name}, profile {sweep.profile}: {sweep.folder}")
-    for name in ("cell", "state", "last words", "minutes", "record"):
-        table.add_column(name, overflow="fold", justify="right" if name == "minutes" else "left")
+    rows = []
     for key in cells:
-        state, folder = sweep.state(key), sweep.of(key)
-        seconds = state.done.get("wall_s", folder.read("clock.json").get("wall_s"))
-        shown, last = state.name, state.why
-        if state.name == "done":
-            shown, last = f"done, {state.why}" if state.why else "done", ""
-        elif state.name in ("running", "interrupted"):
-            last = folder.last_told()
-        minutes, record = "" if seconds is None else f"{seconds / 60:.1f}", state.done.get("record") or ""
-        table.add_row(Text(key), Text(shown, COLOURS.get(state.name, "")), Text(last), minutes, Text(record))
-    return table
+        state, clock = sweep.state(key), sweep.of(key).read("clock.json")
+        at_work = state.name in ("running", "interrupted")
+        rows.append({"cell": key, "state": state.name, "minutes": f"{clock.get('wall_s', 0) / 60:.1f}",
+                     "last words": clock.get("told", "") if at_work else state.why,
+                     "record": state.done.get("record") or ""})  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def show_list(experiment: Experiment, given: argparse.Namespace) -> int:
     """Print the cells in order of priority."""
     sweep = _sweep(experiment, given, given.profile)
-    table = Table("cell", "minutes", title=f"{experiment.name}, profile {sweep.profile}")
     keys = _chosen(sweep, given.only)
-    for key, minutes in zip(keys, sweep.minutes(keys), strict=True):
-        table.add_row(key, f"{minutes:.1f}")
-    _console().print(table, soft_wrap=False)
+    echo(f"{experiment.name}, profile {sweep.profile}")
+    echo(pd.DataFrame({"cell": keys, "minutes": sweep.minutes(keys)}).round(1).to_string(index=False))
     return DONE
 
 
@@ -304,7 +270,7 @@ def worker(experiment: Experiment, given: argparse.Namespace) -> int:
         folder.tell(f"{here()} waits for {folder.holder()}")
     state = work.work(sweep, given.cell, patience_s=given.patience)
     if state.name == "failed" and not folder.error.exists():
-        _console(stderr=True).print(f"failed: {state.why}")
+        echo(f"failed: {state.why}", err=True)
     return {"done": DONE, "running": HELD}.get(state.name, FAILED)
 
 

@@ -13,8 +13,6 @@ import json
 import os
 import shutil
 import socket
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,19 +20,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from specseg.evidence import config, schema
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NEEDED = ("cell_id", "rows_sha256", "n_rows", "wall_s", "modules", "record")
 PATIENCE_S = 0.05  # a glance at the state takes the lock too, for microseconds
-TICK_S = 1.0  # between two notes of a clock
 RESERVE = 16384  # bytes kept free in every folder under work, so that a full disk can still be told of
-
-
-class Held(RuntimeError):
-    """A cell that another process works on; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -66,43 +59,32 @@ class CellFolder:
     def claim(self, patience_s: float = PATIENCE_S) -> Iterator[None]:
         """Hold the cell; others are kept out until this block, or this process, ends.
 
-        Waits up to `patience_s` seconds for its present holder, without end when that is negative. Raises Held.
+        Waits up to `patience_s` seconds for its present holder, without end when that is negative; then filelock's
+        Timeout is raised.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.lock, poll_interval=0.01, fallback_to_soft=False)
-        try:
-            lock.acquire(timeout=patience_s)
-        except Timeout:
-            raise Held(f"{self.id} is worked on by {self.holder()}") from None
-        try:
+        with FileLock(self.lock, patience_s, poll_interval=0.01, fallback_to_soft=False):
             with suppress(OSError):  # who holds it is a courtesy; a full disk must not prevent the work
                 self.lock.write_text(f"{here()} since {now()}\n", encoding="utf-8")
             for left in self.path.glob(".*.part"):
                 left.unlink(missing_ok=True)
             yield
-        finally:
-            lock.release()
 
     def held(self) -> bool:
         """Say whether a living process works on the cell.
 
         A shared lock, which filelock does not offer: readers do not take each other for holders, nor need they write.
         """
-        try:
-            with open(self.lock, encoding="utf-8") as file:
+        with suppress(FileNotFoundError), open(self.lock, encoding="utf-8") as file:
+            try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
-            return True
+            except BlockingIOError:
+                return True
         return False
 
     def holder(self) -> str:
         """Return who holds the cell, as it says itself."""
-        with suppress(OSError):
-            if text := self.lock.read_text(encoding="utf-8").strip():
-                return text
-        return "another process"
+        return self.lock.read_text(encoding="utf-8").strip() or "another process"
 
     # --- the state
 
@@ -114,27 +96,19 @@ class CellFolder:
         if (self.path / "done.json").exists():
             try:
                 return State("done", done=self._read_done())
-            except ValueError as err:
+            except (ValueError, OSError) as err:
                 return State("damaged", str(err))
         if not mine and self.held():
             return State("running", self.holder())
-        if self.error.exists():
-            with suppress(OSError):
-                return State("failed", (self.error.read_text(errors="replace").rstrip().splitlines() or [""])[-1])
-            return State("failed")
+        with suppress(FileNotFoundError):  # gone too when another process has just taken the cell up again
+            return State("failed", (self.error.read_text(errors="replace").rstrip().splitlines() or [""])[-1])
         return State("interrupted" if (self.path / "cell.json").exists() else "waiting")
 
     def _read_done(self) -> dict[str, Any]:
         file = self.path / "done.json"
-        try:
-            text = file.read_text(encoding="utf-8", errors="replace")
-        except OSError as err:
-            raise ValueError(f"{file}: unreadable ({err})") from None
-        done = schema.parse_json(text, str(file), NEEDED)
+        done = schema.parse_json(file.read_text(encoding="utf-8", errors="replace"), str(file), NEEDED)
         if done["cell_id"] != self.id:
             raise ValueError(f"{file}: cell_id is {done['cell_id']!r}, expected the folder's name {self.id!r}")
-        if not self.rows.is_file():
-            raise ValueError(f"{self.rows}: missing, but done.json says that the cell is done")
         if config.sha256(self.rows) != done["rows_sha256"]:
             raise ValueError(f"{self.rows}: its sha256 is not rows_sha256 of done.json")
         return done
@@ -166,76 +140,22 @@ class CellFolder:
             return {}
         return found if isinstance(found, dict) else {}
 
-    def tell(self, text: str) -> None:
-        """Append a line with the time to log.txt; a disk that is full shows elsewhere."""
-        with suppress(OSError), open(self.log, "a", encoding="utf-8") as file:
-            file.write(f"{now()} {text}\n")
-
-    def last_told(self) -> str:
-        """Return the last line of log.txt that `tell` wrote, without its time; empty when there is none."""
-        try:
-            with open(self.log, "rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - 8192))
-                lines = file.read().decode(errors="replace").splitlines()
-        except OSError:
-            return ""
-        told = (line.partition(" ") for line in reversed(lines))
-        return next((text for time, _, text in told if len(time) == 20 and time[10] + time[-1] == "TZ"), "")
-
-    def reserve(self) -> None:
-        """Keep a few kilobytes that `release` gives back when the disk is full."""
-        (self.path / "reserve").write_bytes(b"\0" * RESERVE)
-
-    def release(self) -> None:
-        """Give the reserve back."""
-        (self.path / "reserve").unlink(missing_ok=True)
+    def tell(self, text: str, **clock: float | str) -> None:
+        """Append a line to log.txt with the time, and keep last words and clock; a full disk shows elsewhere."""
+        with suppress(OSError):
+            with open(self.log, "a", encoding="utf-8") as file:
+                file.write(f"{now()} {text}\n")
+            self.write("clock.json", {**self.read("clock.json"), **clock, "told": text.partition("\n")[0]})
 
     def put_aside(self, *names: str) -> Path:
         """Move files (all but the lock, when none is named) to a new folder aside/N and return it: nothing is lost."""
-        base = self.path / "aside"
-        base.mkdir(exist_ok=True)
-        home = base / str(1 + max((int(p.name) for p in base.iterdir() if p.name.isdigit()), default=0))
-        home.mkdir()
+        numbers = (int(p.name) for p in (self.path / "aside").glob("*") if p.name.isdigit())
+        home = self.path / "aside" / str(1 + max(numbers, default=0))
+        home.mkdir(parents=True)
         for name in names or [p.name for p in self.path.iterdir() if p.name not in ("lock", "aside")]:
             with suppress(FileNotFoundError):
                 shutil.move(self.path / name, home / name)
         return home
-
-
-class Clock:
-    """Seconds of a cell over all attempts, kept in clock.json by a thread, so that a killed one counts too.
-
-    `wall_s` is right to about a second an attempt.
-    """
-
-    def __init__(self, folder: CellFolder) -> None:
-        self.folder, before = folder, folder.read("clock.json")
-        self.attempts = int(before.get("attempts", 0)) + 1
-        self._start = time.monotonic() - float(before.get("wall_s", 0.0))
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
-
-    def __enter__(self) -> Clock:
-        self._keep()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        self._keep()
-
-    @property
-    def wall_s(self) -> float:
-        return time.monotonic() - self._start
-
-    def _beat(self) -> None:
-        while not self._stop.wait(TICK_S):
-            self._keep()
-
-    def _keep(self) -> None:
-        with suppress(OSError):  # a full disk fails the cell where its work is written, not here
-            self.folder.write("clock.json", {"attempts": self.attempts, "wall_s": round(self.wall_s, 3)})
 
 
 def full_disk(err: BaseException, folder: Path) -> str:

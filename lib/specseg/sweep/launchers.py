@@ -1,4 +1,4 @@
-"""Cells one after another in this process, or several at a time in child processes; a board shows how they fare.
+"""Cells one after another in this process, or several at a time in child processes.
 
 Not submitit's executors, as on Slurm: its LocalExecutor starts three interpreters a cell that outlive their launcher,
 and its DebugExecutor keeps no interrupt from being taken for a failure.
@@ -11,81 +11,30 @@ import signal
 import subprocess
 import sys
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from functools import partial
 
-from rich.console import Console
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
-from rich.text import Text
+from typer import echo
 
 from specseg.evidence import config
 from specseg.sweep.folder import State
 from specseg.sweep.work import Sweep, work
 
 HELD = 75  # exit status of a worker whose cell another process holds (EX_TEMPFAIL of sysexits.h)
-GRACE_S = 15.0  # what a child gets to end after SIGTERM
-QUIET_S = 30.0  # without a terminal a cell's words are printed at most this often
-COLOURS = {"done": "green", "failed": "red", "damaged": "red", "running": "cyan", "interrupted": "yellow"}
+QUIET_S = 30.0  # a cell's words are printed at most this often
 
 
-class Board:
-    """The cells at work with their last words: live on a terminal, plain lines elsewhere and in integration runs."""
+class Launcher:
+    """Does the cells of `todo` one after another in this process until all have ended, and prints how they fare.
 
-    def __init__(self, console: Console, total: int) -> None:
-        self.console, self.total, self.ended = console, total, 0
-        self.live = console.is_terminal and not config.in_ci()
-        columns = (TextColumn("{task.description}", "cyan", markup=False), TimeElapsedColumn())
-        columns += (TextColumn("{task.fields[words]}", markup=False),)
-        self.progress = Progress(*columns, console=console, transient=True, disable=not self.live)
-        self._all = self.progress.add_task(f"{total} of {total} cells to go", words="")
-        self._tasks = {}
-        self._words: dict[str, str] = {}
-        self._printed: dict[str, float] = {}
-
-    def tell(self, key: str, text: str) -> None:
-        """Show the last words of a cell at work; without a terminal the first at once, others from time to time."""
-        if key not in self._tasks:
-            self._tasks[key] = self.progress.add_task(key, words="")
-        if not text or text == self._words.get(key):
-            return
-        self._words[key] = text
-        self.progress.update(self._tasks[key], words=text)
-        if not self.live and time.monotonic() - self._printed.get(key, -QUIET_S) >= QUIET_S:
-            self._printed[key] = time.monotonic()
-            self.console.print(f"{key}: {text}")
-
-    def end(self, key: str, state: State, log: object) -> None:
-        """Print how a cell ended; one that is not done with its log."""
-        self.drop(key)
-        self.ended += 1
-        self.progress.update(self._all, description=f"{self.total - self.ended} of {self.total} cells to go")
-        how = f" in {duration(state.done['wall_s'])}" if state.name == "done" else f": {state.why}; log: {log}"
-        words = Text(f"{self.ended}/{self.total} ").append(state.name, COLOURS.get(state.name, ""))
-        self.console.print(words.append(f" {key}{how}"))
-
-    def drop(self, key: str) -> None:
-        """Show a cell no longer: it ended, or turned out to be somebody else's."""
-        if key in self._tasks:
-            self.progress.remove_task(self._tasks.pop(key))
-            self._words.pop(key, None)
-
-    def note(self, text: str) -> None:
-        """Show what the sweep waits for; printed once without a terminal."""
-        if not self.live and text not in self._words:
-            self.console.print(text)
-        self._words[text] = text
-        self.progress.update(self._all, words=text)
-
-
-class Launcher(ABC):
-    """Does the cells of `todo` until all have ended; `look` is one round of it.
-
-    A cell that another launcher works on is waited for: `ended` holds the state of every cell.
+    A cell that another launcher works on is waited for: `ended` holds the state of every cell. Launchers below this
+    one do the cells elsewhere: `look` is one round of starting what can be started and taking up what has ended.
     """
 
-    def __init__(self, sweep: Sweep, todo: Iterable[str], board: Board) -> None:
-        self.sweep, self.board, self.left = sweep, board, list(todo)
-        self.ended: dict[str, State] = {}
+    def __init__(self, sweep: Sweep, todo: Iterable[str]) -> None:
+        self.sweep, self.left = sweep, list(todo)
+        self.total, self.ended = len(self.left), {}
+        self._said: dict[str, tuple[str, float]] = {}
 
     def run(self, pause_s: float) -> dict[str, State]:
         """Return how the cells ended; `pause_s` seconds lie between two rounds."""
@@ -98,46 +47,46 @@ class Launcher(ABC):
             self.stop()
         return self.ended
 
-    @abstractmethod
     def look(self) -> None:
-        """Start what can be started and take up what has ended: one round."""
+        """Do the cells that nobody works on."""
+        for key in list(self.left):
+            if not self.held(key):
+                self.tell(key, "started")
+                state = work(self.sweep, key, show=partial(self.tell, key))
+                if state.name != "running":  # another launcher was quicker
+                    self.end(key, state)
 
-    def stop(self) -> None:  # noqa: B027 - in this process nothing is started that could outlive it
-        """End what this launcher has started and is not to outlive it."""
+    def stop(self) -> None:
+        """End what was started elsewhere and is not to outlive this process: here nothing."""
 
     def held(self, key: str) -> bool:
         """Say whether another process works on a cell, and for whom the sweep waits."""
         folder = self.sweep.of(key)
         if found := folder.held():
-            self.board.note(f"held by others ({key} is worked on by {folder.holder()})")
+            self.tell("held by others", f"{key} is worked on by {folder.holder()}")
         return found
 
+    def tell(self, key: str, text: str) -> None:
+        """Print the last words of a cell at work, the first at once, others at most every QUIET_S seconds."""
+        last, when = self._said.get(key, ("", -QUIET_S))
+        if text and text != last and time.monotonic() - when >= QUIET_S:
+            self._said[key] = text, time.monotonic()
+            echo(f"{key}: {text}")
+
     def end(self, key: str, state: State) -> None:
+        """Print how a cell ended; one that is not done with its log."""
         self.left.remove(key)
         self.ended[key] = state
-        self.board.end(key, state, self.sweep.of(key).log)
-
-
-class InProcess(Launcher):
-    """Does the cells one after another in this process."""
-
-    def look(self) -> None:
-        for key in list(self.left):
-            if self.held(key):
-                continue
-            self.board.tell(key, "started")
-            state = work(self.sweep, key, show=lambda text, key=key: self.board.tell(key, text))
-            if state.name == "running":  # another launcher was quicker
-                self.board.drop(key)
-            else:
-                self.end(key, state)
+        log = self.sweep.of(key).log
+        how = f" in {duration(state.done['wall_s'])}" if state.name == "done" else f": {state.why}; log: {log}"
+        echo(f"{len(self.ended)}/{self.total} {state.name} {key}{how}")
 
 
 class Local(Launcher):
     """Does the cells in `jobs` child processes, one cell each, the cores shared out; children end with this process."""
 
-    def __init__(self, sweep: Sweep, todo: Iterable[str], board: Board, jobs: int, gpus_per_cell: int = 0) -> None:
-        super().__init__(sweep, todo, board)
+    def __init__(self, sweep: Sweep, todo: Iterable[str], jobs: int, gpus_per_cell: int = 0) -> None:
+        super().__init__(sweep, todo)
         self.threads = max(1, (os.cpu_count() or 1) // jobs)
         names = gpus(jobs * gpus_per_cell)
         self.free = [",".join(names[s * gpus_per_cell : (s + 1) * gpus_per_cell]) for s in range(jobs)]
@@ -162,35 +111,26 @@ class Local(Launcher):
             self.end(key, State("failed", f"cannot start: {err}"))
             return
         self.children[key] = (child, self.free.pop(0))
-        self.board.tell(key, "started")
+        self.tell(key, "started")
 
     def _collect(self, key: str) -> None:
         """Take up a child that has ended, or the last words of one at work."""
         child, names = self.children[key]
         if child.poll() is None:
-            self.board.tell(key, self.sweep.of(key).last_told())
+            self.tell(key, self.sweep.of(key).read("clock.json").get("told", ""))
             return
         del self.children[key]
         self.free.append(names)
         child.stdin.close()
-        if child.returncode == HELD:
-            self.board.drop(key)
-        else:
+        if child.returncode != HELD:
             self.end(key, _after(self.sweep.state(key), child.returncode))
 
     def stop(self) -> None:
-        """End all children: SIGTERM, and SIGKILL for what is left."""
-        children = [child for child, _ in self.children.values()]
-        for child in children:
-            child.terminate()
-        until = time.monotonic() + GRACE_S
-        for child in children:
-            try:
-                child.wait(max(0.1, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+        """End all children, as they end when this process is killed: the pipe to each closes."""
+        for child, _ in self.children.values():
             child.stdin.close()
+        for child, _ in self.children.values():
+            child.wait()
 
 
 def _after(state: State, status: int) -> State:

@@ -12,14 +12,14 @@ import math
 import subprocess
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from typing import Any
 
 import submitit
+from typer import echo
 
 from specseg.evidence import config
 from specseg.sweep.folder import CellFolder, State
-from specseg.sweep.launchers import Board, Launcher, worker_command
+from specseg.sweep.launchers import Launcher, worker_command
 from specseg.sweep.work import Sweep
 
 ARRAY = 1000  # Slurm's own default for the longest array is 1001
@@ -49,21 +49,21 @@ class Work(submitit.helpers.Checkpointable):
         return status
 
 
-def launch(sweep: Sweep, todo: Mapping[str, State], board: Board, given: argparse.Namespace) -> dict[str, State]:
+def launch(sweep: Sweep, todo: Mapping[str, State], given: argparse.Namespace) -> dict[str, State]:
     """Submit the cells that have no job yet, and wait until all are done, failed or lost too often.
 
     Raises RuntimeError with sbatch's own words when it takes no job.
     """
-    queue = Queue(sweep, todo, board, given)
+    queue = Queue(sweep, todo, given)
     queue.submit(list(todo))
-    board.console.print(f"jobs: {', '.join(sorted({j.partition('_')[0] for j in queue.jobs.values()}))}")
+    echo(f"jobs: {', '.join(sorted({j.partition('_')[0] for j in queue.jobs.values()}))}")
     if given.no_wait:
-        board.console.print("submitted; the command `status` shows how they fare")
+        echo("submitted; the command `status` shows how they fare")
         return {}
     try:
         return queue.run(POLL_S)
     except (KeyboardInterrupt, SystemExit):
-        board.console.print("not waiting any longer; the jobs go on (scancel ends them)")
+        echo("not waiting any longer; the jobs go on (scancel ends them)")
         raise
 
 
@@ -104,26 +104,17 @@ def alive() -> dict[str, str] | None:
     return {job: state.lower() for job, _, state in lines}
 
 
-def _stamp(folder: CellFolder) -> int | None:
-    """Return what tells one end of a cell from another: the time of done.json or error.txt, None without any."""
-    for file in (folder.path / "done.json", folder.error):
-        with suppress(FileNotFoundError):
-            return file.stat().st_mtime_ns
-    return None
-
-
 class Queue(Launcher):
     """The jobs of one launch."""
 
-    def __init__(self, sweep: Sweep, todo: Mapping[str, State], board: Board, given: argparse.Namespace) -> None:
-        super().__init__(sweep, todo, board)
+    def __init__(self, sweep: Sweep, todo: Mapping[str, State], given: argparse.Namespace) -> None:
+        super().__init__(sweep, todo)
         self.parameters, self.requeues = parameters(given, sweep, todo), given.requeues
         self.base = CellFolder(sweep.folder / "slurm")
         self.jobs: dict[str, str] = {}
         self.requeued = dict.fromkeys(todo, 0)
         self.gone: dict[str, float] = {}
-        over = (key for key, state in todo.items() if state.name in ("done", "failed", "damaged"))
-        self.before = {key: _stamp(sweep.of(key)) for key in over}
+        self.before = {key: (self._end(key)[0], state) for key, state in todo.items()}  # an end since then counts
 
     # --- submitting
 
@@ -159,21 +150,19 @@ class Queue(Launcher):
         queue = alive()
         for key in list(self.left):
             folder, job = self.sweep.of(key), self.jobs[key]
-            if state := self._over(key):
-                self.end(key, state)
+            over = (now := self._end(key))[1].name in ("done", "failed", "damaged") and now != self.before[key]
+            if over and not folder.held():  # one that is begun again looks damaged while the old is put aside
+                self.end(key, now[1])
             elif queue is None or job in queue:
                 self.gone.pop(key, None)
-                words = folder.last_told() if folder.held() else ""
-                self.board.tell(key, words or f"job {job}: {(queue or {}).get(job, 'Slurm does not answer')}")
+                words = folder.read("clock.json").get("told") if folder.held() else ""
+                self.tell(key, words or f"job {job}: {(queue or {}).get(job, 'Slurm does not answer')}")
             elif time.monotonic() - self.gone.setdefault(key, time.monotonic()) >= GONE_S and not folder.held():
                 self._again(key)
 
-    def _over(self, key: str) -> State | None:
-        """Return the state of a cell that ended since this launch began."""
-        if _stamp(self.sweep.of(key)) in (None, self.before.get(key)):
-            return None
-        state = self.sweep.state(key)
-        return state if state.name in ("done", "failed", "damaged") else None
+    def _end(self, key: str) -> tuple[int, State]:
+        """Return what tells one end of a cell from another: its attempts, asked for before its state, and that."""
+        return self.sweep.of(key).read("clock.json").get("attempts", 0), self.sweep.state(key)
 
     def _again(self, key: str) -> None:
         """Requeue a cell's job, or submit another where Slurm no longer knows it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,9 +15,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import Timeout
+
 from specseg.evidence import config, provenance, records
 from specseg.sweep.cells import Context, Experiment, Tell, canonical
-from specseg.sweep.folder import PATIENCE_S, RESERVE, CellFolder, Clock, Held, State, full_disk, here, now
+from specseg.sweep.folder import PATIENCE_S, RESERVE, CellFolder, State, full_disk, here, now
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,8 +138,8 @@ def work(sweep: Sweep, key: str, *, patience_s: float = PATIENCE_S, show: Tell |
                 return before
             _make_ready(sweep, folder, before)
             return _attempt(sweep, folder, show)
-    except Held as err:
-        return State("running", str(err))
+    except Timeout:
+        return State("running", folder.holder())
     except OSError as err:  # the folder itself cannot be written
         return State("failed", full_disk(err, folder.path) or f"{type(err).__name__}: {err}")
 
@@ -151,84 +154,78 @@ def _make_ready(sweep: Sweep, folder: CellFolder, before: State) -> None:
         folder.tell(f"begun again, the old work is in {home}: {before.why}")
     folder.error.unlink(missing_ok=True)  # its text is in log.txt too
     if folder.read("cell.json").get("cell_id") != folder.id:
-        folder.write("cell.json", {**_about(sweep, folder.id), "modules": sweep.modules, "begun": now()})
-    folder.reserve()
-
-
-def _about(sweep: Sweep, key: str) -> dict[str, Any]:
-    cell = sweep.cells[key]
-    about = {"experiment": sweep.experiment.name, "profile": sweep.profile}
-    return {"cell_id": key, **about, "cell": canonical(cell), "shown": repr(cell)}
+        cell = sweep.cells[folder.id]
+        about = {"cell_id": folder.id, "experiment": sweep.experiment.name, "profile": sweep.profile}
+        about |= {"cell": canonical(cell), "shown": repr(cell), "modules": sweep.modules, "begun": now()}
+        folder.write("cell.json", about)
+    (folder.path / "reserve").write_bytes(bytes(RESERVE))  # given back when the disk is full
 
 
 def _attempt(sweep: Sweep, folder: CellFolder, show: Tell | None) -> State:
+    """Run a cell. clock.json counts its seconds over all attempts, of one that is killed up to its last words."""
+    before = folder.read("clock.json")
+    attempt, start = before.get("attempts", 0) + 1, time.monotonic() - before.get("wall_s", 0.0)
+
+    def clock() -> dict[str, Any]:
+        return {"attempts": attempt, "wall_s": round(time.monotonic() - start, 3)}
+
     def tell(text: str) -> None:
-        folder.tell(text)
+        folder.tell(text, **clock())
         if show:
             show(text)
 
-    with Clock(folder) as clock:
-        folder.tell(f"attempt {clock.attempts} by {here()}")
-        try:
-            records.require_committed(sweep.allow_dirty)
-            rows = sweep.experiment.run(sweep.cells[folder.id], folder.path, tell)
-            return _finish(sweep, folder, rows, clock)
-        except Exception as err:
-            return _fail(folder, err)
-        except BaseException as err:
-            folder.tell(f"interrupted ({type(err).__name__})")
-            raise
-        finally:
-            folder.release()
+    folder.tell(f"attempt {attempt} by {here()}", **clock())
+    try:
+        records.require_committed(sweep.allow_dirty)
+        rows = sweep.experiment.run(sweep.cells[folder.id], folder.path, tell)
+        return _finish(sweep, folder, rows, clock())
+    except Exception as err:
+        (folder.path / "reserve").unlink(missing_ok=True)  # room for what follows
+        why = full_disk(err, folder.path) or f"{type(err).__name__}: {err}"
+        text = "".join(traceback.format_exception(err)).rstrip("\n") + f"\n{why}\n"
+        with suppress(OSError):  # where not even its end fits, the exit status alone tells
+            folder.write("error.txt", text[-RESERVE // 4 :])
+        folder.tell(f"failed: {why}\n{text}", **clock())
+        return State("failed", why.splitlines()[0])
+    except BaseException as err:
+        folder.tell(f"interrupted ({type(err).__name__})", **clock())
+        raise
+    finally:
+        (folder.path / "reserve").unlink(missing_ok=True)
 
 
-def _fail(folder: CellFolder, err: Exception) -> State:
-    """Keep the traceback in error.txt and in the log, and return the failed state."""
-    folder.release()  # room for what follows
-    why = full_disk(err, folder.path) or f"{type(err).__name__}: {err}"
-    text = "".join(traceback.format_exception(err)).rstrip("\n") + f"\n{why}\n"
-    with suppress(OSError):  # where not even its end fits, the exit status alone tells
-        folder.write("error.txt", text[-RESERVE // 4 :])
-    folder.tell(f"failed: {why}\n{text}")
-    return State("failed", why.splitlines()[0])
+def _finish(sweep: Sweep, folder: CellFolder, rows: Any, clock: dict[str, Any]) -> State:
+    """Write the rows, the record and done.json, and return the done state.
 
-
-def _finish(sweep: Sweep, folder: CellFolder, rows: Any, clock: Clock) -> State:
-    """Write the rows, the record and done.json, and return the done state."""
+    clock.json says of which rows a record was begun and when: where an attempt was killed right after it, or its files
+    were damaged later, that record is taken, not another made.
+    """
     import pandas as pd
 
     if not isinstance(rows, pd.DataFrame) or not len(rows):
         raise TypeError(f"run returned {type(rows).__name__} without rows; expected a pandas.DataFrame with some")
     text = rows.to_csv(index=False, lineterminator="\n", float_format="%.10g")
     folder.write("rows.csv", text)
-    digest = config.sha256(folder.rows)
+    digest, told = config.sha256(folder.rows), folder.read("clock.json")
     # Loading torch only to ask it for the processor would take longer than some cells.
-    name = config.device_name(device() if "torch" in sys.modules else "cpu")
-    context = Context(sweep.profile, sweep.command(folder.id), name, clock.wall_s, sweep.allow_dirty)
-    record = _record_once(sweep, folder, rows, context, digest)
-    modules, begun = dict(sweep.modules), folder.read("cell.json").get("modules", {})
-    for module, old in begun.items():  # a cell that was begun by other code is nobody's measurement
-        if modules.get(module) != old:
-            modules[module] = "changed during the run"
+    name, command = config.device_name(device() if "torch" in sys.modules else "cpu"), sweep.command(folder.id)
+    record = _written(command, told["recording"]) if told.get("rows_sha256") == digest else None
+    if record is None:
+        folder.tell("writes its record", **clock, rows_sha256=digest, recording=now())
+        context = Context(sweep.profile, command, name, clock["wall_s"], sweep.allow_dirty)
+        path = sweep.experiment.record(sweep.cells[folder.id], folder.path, rows, context)
+        record = path and _in_project(Path(path))
+    about = folder.read("cell.json")
+    changed = {module for module, old in about["modules"].items() if sweep.modules.get(module) != old}
     done = {
-        **_about(sweep, folder.id), "rows_sha256": digest, "n_rows": len(rows),
-        "record": record, "command": context.command, "attempts": clock.attempts, "wall_s": round(context.wall_s, 3),
-        "device": name, "host": socket.gethostname(), "finished": now(), "modules": modules,
+        **about, "rows_sha256": digest, "n_rows": len(rows),
+        "record": record, "command": command, **clock, "device": name, "host": socket.gethostname(), "finished": now(),
+        # a cell that was begun by other code is nobody's measurement
+        "modules": sweep.modules | dict.fromkeys(changed, "changed during the run"),
     }  # fmt: skip
-    folder.tell(f"done in {context.wall_s:.1f} s, {len(rows)} rows")
     folder.write("done.json", done)
+    folder.tell(f"done in {clock['wall_s']:.1f} s, {len(rows)} rows", **clock)
     return State("done", done=done)
-
-
-def _record_once(sweep: Sweep, folder: CellFolder, rows: pd.DataFrame, context: Context, digest: str) -> str | None:
-    """Write the committed record, unless an attempt that was killed right after has written it from the same rows."""
-    begun = folder.read("recording.json")
-    if begun.get("rows_sha256") == digest and (found := _written(context.command, begun.get("since", ""))):
-        folder.tell(f"the record {found} is there already")
-        return found
-    folder.write("recording.json", {"rows_sha256": digest, "since": now(), "command": context.command})
-    path = sweep.experiment.record(sweep.cells[folder.id], folder.path, rows, context)
-    return None if path is None else _in_project(Path(path))
 
 
 def _written(command: str, since: str) -> str | None:
