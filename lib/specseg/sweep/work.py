@@ -13,16 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from filelock import Timeout
 
 from specseg.evidence import config, provenance, records
 from specseg.sweep.cells import Context, Experiment, Tell, canonical
 from specseg.sweep.folder import PATIENCE_S, RESERVE, CellFolder, State, full_disk, here, now
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _CHOICE = {"device": "auto", "precision": "auto"}
 
