@@ -255,8 +255,8 @@ steps.index = [draw.who(*i) for i in steps.index]
 steps.style.format("{:.0f}")
 # %% [markdown]
 # Steps after which a band has first made half of its change, mean over trainings. The lowest band is before those above
-# 16 waves in {glue:text}`loss_sooner` trainings. The intervals over trainings exclude that they are together, but not of
-# DAN on objects: a difference as large as the spread of its three trainings cannot be seen.
+# 16 waves in {glue:text}`loss_sooner` trainings. The intervals over trainings exclude that they are together, but not
+# of DAN on objects: a difference as large as the spread of its three trainings cannot be seen.
 #
 # Theorem: $L_{ce}(0)$ is at least the entropy of the picture's class histogram, whatever the network
 # ({doc}`30_cross_entropy`). So training can lower the loss beyond that entropy only by making the other frequencies
