@@ -13,8 +13,8 @@
 # The adviser reads off labels how small the decoder's grid may be for a tolerated loss of mIoU. It kept the tolerance
 # in {glue:text}`av_kept_streets` cases on streets and in {glue:text}`av_kept_objects` on objects. Call *waste* the
 # FLOPs too many plus the mIoU too few. Against always taking half of the grid the adviser changes the waste by
-# {glue:text}`av_gap_objects` on objects and by {glue:text}`av_gap_streets` on streets. So it wastes less on objects,
-# and no rule from labels that beats half of the grid everywhere has been found here.
+# {glue:text}`av_gap_objects` on objects and by {glue:text}`av_gap_streets` on streets. So it wastes less on objects
+# and more on streets, and no rule from labels that beats half of the grid everywhere has been found here.
 # :::
 # %% tags=["parameters"]
 profile = "smoke"

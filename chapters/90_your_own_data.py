@@ -14,7 +14,8 @@
 # the largest blocks for annotation, that lose no more mIoU than you tolerate. If that is 2 %, it names
 # {glue:text}`advise_voc2012` points a side for PASCAL VOC and {glue:text}`advise_camvid` for CamVid. Call *waste* the
 # FLOPs too many plus the mIoU too few: against always taking half of the grid the advice changes it by
-# {glue:text}`advise_gap_objects` on objects. On streets it is no better than half of the grid, as far as we can tell.
+# {glue:text}`advise_gap_objects` on objects and by {glue:text}`advise_gap_streets` on streets, where it names larger
+# grids than are needed.
 # Measure your own network before you believe it.
 # :::
 # %% tags=["parameters"]

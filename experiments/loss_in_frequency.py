@@ -101,7 +101,8 @@ KEPT = 1e-4  # the parts of every picture are kept in float32, R_ce of small tai
 
 def recompute(record: records.Record) -> Iterator[renewal.Check]:
     """Yield: the rows of R_ce from the parts that are kept; the temperature and the first pictures' parts from the
-    weights. Rims of the whole set and snapshots of the training are not computed again."""
+    weights, or where these are not at hand from a published network's, against its own record. Rims of the whole set
+    and snapshots of the training are not computed again."""
     network, kept = networks.of_settings(record.meta["settings"]), record.probe()
     variants, nus = tuple(map(str, kept["variants"])), [int(n) for n in kept["limits"]]
     total, tail, soft = (kept[k].astype(np.float64) for k in ("total", "tail", "soft"))
@@ -109,10 +110,14 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
     old = record.rows[record.rows["metric"] == "r_ce"]
     rows = pd.DataFrame(study.rate_rows(again, kept["clusters"]))
     yield renewal.rows_again("the rows of R_ce from the parts of every picture", rows, old, KEPT)
-    net = weights.load(network, sources=weights.TRAINED)
+    net, own = weights.at_hand(network)
+    if own != network:
+        network, kept = own, records.load("loss_in_frequency", name=own.name).probe()
+        total, tail, soft = (kept[k].astype(np.float64) for k in ("total", "tail", "soft"))
+        nus = [int(n) for n in kept["limits"]]
     temperature = study.calibrated_temperature(net, some(network, "train", CALIBRATION))
     worst = renewal.deviation(temperature, kept["temperature"])
-    yield renewal.Check(f"the temperature on {CALIBRATION} training pictures", worst, renewal.FLOAT32)
+    yield renewal.Check(f"the temperature on {CALIBRATION} training pictures by {own.name}", worst, renewal.FLOAT32)
     frames = islice(padded(network), 1) if network.is_baseline else None
     got = study.loss_parts(net, networks.test_batches(network, count=1), nus, temperature=float(kept["temperature"]),
                            padded=frames)  # fmt: skip
@@ -120,7 +125,8 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
     few = slice(len(got.names))
     pairs = [(got.total, total[:, few]), (got.tail, tail[:, few]), (got.soft, soft[few])]
     worst = max(renewal.deviation(new, old) for new, old in pairs)
-    yield renewal.Check(f"loss and its tails on the first {len(got.names)} pictures", worst, renewal.FLOAT32)
+    told = f"loss and its tails on the first {len(got.names)} pictures by {own.name}"
+    yield renewal.Check(told, worst, renewal.FLOAT32)
 
 
 def record(cell: Loss, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:
