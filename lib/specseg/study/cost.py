@@ -10,17 +10,16 @@ Source: Chen, Chiu and Wu, arXiv 2012.14123, section 3.2, Fig. 4.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from specseg.evidence import paper
-from specseg.nets import flops
-from specseg.nets.flops import table2
-from specseg.study import trained
-from specseg.study import truncation as tables
 from specseg.study.rules import Values
-from specseg.study.trained import Pool
+
+if TYPE_CHECKING:  # what needs torch is loaded where networks are asked for: the printed tables do without
+    from specseg.study.trained import Pool
 
 PRINTED, STRIDE16, OWN, SECONDS = "printed FLOPs", "FLOPs at stride 16", "our networks' FLOPs", "measured seconds"
 KEYS = ["model", "prune_rate", "share"]
@@ -89,6 +88,8 @@ def costs(latency: pd.DataFrame | None = None) -> pd.DataFrame:
     >>> float(round(c[0.5], 3))                                                          # 98 of 107 GFLOP
     0.916
     """
+    from specseg.nets.flops import table2
+
     parts = [_relative(paper.table("2"), PRINTED, 129), _relative(table2.cells(output_stride=16), STRIDE16, 129)]
     if latency is not None:
         rows = latency.query("metric == 'time_ratio' and precision == 'fp32' and batch == 1")
@@ -103,6 +104,8 @@ def own_costs(pools: Sequence[Pool]) -> pd.DataFrame:
 
     Pruned filters count as removed.
     """
+    from specseg.nets import flops
+
     rows = []
     for model, backbone, width, size, rate in dict.fromkeys(
         (n.model, n.backbone, n.width, n.size, n.prune_encoder) for n in (p.setup for p in pools)
@@ -121,15 +124,19 @@ def values(pools: Sequence[Pool], cost: pd.DataFrame) -> pd.DataFrame:
 
     Setups with the decoder alone pruned, or trained at an LRG, have no printed cost and are left out.
     """
+    from specseg.study import trained, truncation
+
     rows = [{**trained.who(pool.setup), "prune_rate": pool.setup.prune_encoder, "lrg_size": size,
              "miou": pool.miou(method, size)[0], "share": (size - 1) / (pool.grid - 1)}
-            for pool in pools if tables.as_printed(pool.setup) for method, size in pool.steps]  # fmt: skip
+            for pool in pools if truncation.as_printed(pool.setup) for method, size in pool.steps]  # fmt: skip
     return fpi(pd.DataFrame(rows), cost)
 
 
 def printed_values(cost: pd.DataFrame) -> pd.DataFrame:
     """Return the FPI of the paper's own mIoUs (Tables 4a and 4b) in the columns of `values`."""
-    return fpi(tables.printed().drop(columns="value"), cost)
+    from specseg.study import truncation
+
+    return fpi(truncation.printed().drop(columns="value"), cost)
 
 
 def relative_scores(found: pd.DataFrame, cost: pd.DataFrame) -> pd.DataFrame:

@@ -16,11 +16,10 @@ from specseg.evidence import statistics as scores
 from specseg.evidence.verdicts import FEWEST
 from specseg.nets import protocol
 from specseg.nets.networks import Network
+from specseg.study.rules import MODELS
 
 if TYPE_CHECKING:
     from specseg.study.trained import Measured, Pool
-
-MODELS = {"deeplabv3plus": "DeepLab v3+", "dan": "DAN"}
 
 
 def quality(scored_by: Sequence[Measured], others: Sequence[Measured] = ()) -> dict[str, float]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from specseg.evidence.fits import line
 
+MODELS = {"deeplabv3plus": "DeepLab v3+", "dan": "DAN"}
 PRINTED = {"slope": 0.6725, "intercept": 0.0022, "r2": 0.91, "threshold": 0.2}  # the line of Fig. 5b
 Values = Mapping[str, np.ndarray]
 NAMES = {

@@ -10,9 +10,8 @@ import pandas as pd
 
 from specseg.data.domains import domain
 from specseg.evidence.fits import Line, line, ols_intervals, wild_interval
-from specseg.study.gate import MODELS
 from specseg.study.printed.tables import CURVE, FULL_GRID, HALF_MIOU, HALF_RCE
-from specseg.study.rules import PRINTED
+from specseg.study.rules import MODELS, PRINTED
 
 
 def select(cells: pd.DataFrame, threshold: float = PRINTED["threshold"], full_grid: bool = True) -> pd.DataFrame:
