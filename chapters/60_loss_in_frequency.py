@@ -70,8 +70,8 @@ for k, variant in enumerate(kept["variants"][:2]):
     rce = abs(kept["tail"][k, :, at].sum()) / kept["total"][k].sum()
     print(f"DeepLab v3+, frame {variant}: {rce:.4%} of the loss beyond 32 waves")
 book = main.query("domain == 'voc' and model == 'deeplabv3plus' and nu_max == 32")
-value, low, high = book[["value", "low", "high"]].to_numpy()[0]
-print(f"the book, three trainings, periodic: {value:.2%} [{low:.2%}, {high:.2%}]")
+seeds, value, low, high = book[["seeds", "value", "low", "high"]].to_numpy()[0]
+print(f"the book, {seeds:.0f} trainings, periodic: {value:.2%} [{low:.2%}, {high:.2%}]")
 # %% [markdown]
 # :::{admonition} What is claimed
 # :class: claim

@@ -76,8 +76,8 @@ for size in (33, 17, 9):
     small = miou[ways.index(("bilinear", size))]
     print(f"{size} of 65 points: mIoU {small:.3f}, {1 - small / miou[0]:.1%} lost")
     book = plain.query("domain == 'voc' and model == 'deeplabv3plus'")
-    book = book.set_index("lrg_size").loc[size, ["value", "low", "high"]]
-    print("    the book, over three trainings: {:.1%} [{:.1%}, {:.1%}]".format(*book))
+    book = book.set_index("lrg_size").loc[size, ["seeds", "value", "low", "high"]]
+    print("    the book, over {:.0f} trainings: {:.1%} [{:.1%}, {:.1%}]".format(*book))
 # %% [markdown]
 # ## What a smaller grid does to a prediction
 # Move the slider. Two tiny networks label a drawn street and drawn land cover on a grid of 17 points a side. Their
@@ -128,7 +128,7 @@ low, grey = shown.index[shown["times colour"] < protocol.GATE], {"color": "var(-
 shown.style.format("{:.3f}", subset=["by colour alone", "boundary mIoU"], na_rep="").format(
     "{:.1f}", subset=["times colour"]).set_properties(**grey, subset=(low, slice(None)))  # fmt: skip
 # %% [markdown]
-# Grey: no verdict. Objects are PASCAL VOC's animals (three trainings of DeepLab v3+), land cover is Dubai (four folds),
+# Grey: no verdict. Objects are PASCAL VOC's animals (a few trainings of each), land cover is Dubai (four folds),
 # streets are CamVid (three folds that leave a drive out). A fold's test pictures were not seen in training; the mIoU
 # is of all folds together. *Clusters* are what the intervals resample: pictures, tiles or stretches of a drive. The
 # boundary mIoU counts pixels within 2 % of the frame's diagonal of a contour.
