@@ -77,7 +77,8 @@ def advise(
     shown = [picture._repr_html_() for picture in draw.pictures(data)]
     texts = {"advice.json": json.dumps(data, indent=1, allow_nan=False) + "\n", "advice.html": page.render(data, shown)}
     for name, text in texts.items():
-        (out / name).write_text(text, encoding="utf-8", errors="backslashreplace")
+        (out / f".{name}.part").write_text(text, encoding="utf-8", errors="backslashreplace")
+        (out / f".{name}.part").replace(out / name)  # a full disk leaves what was there
     console = Console(highlight=False, markup=False)
     for title, lines, table in page.sections(data):
         console.print(f"\n{title}", style="bold")
