@@ -294,7 +294,8 @@ correlations.set_index("network").style.format("{:+.2f}", subset=["over snapshot
 # rival is the mIoU.
 # %% tags=["remove-input"]
 ranks = pd.DataFrame([learning.within(m) for m in whole])
-ranks.index = [f"{gate.named(m.network)}, f{m.network.fold} s{m.network.seed}" for m in whole]
+ranks.index = [f"{gate.named(n)}, f{n.fold} s{n.seed}" + f", {n.steps} steps" * bool(n.steps)
+               for n in (m.network for m in whole)]  # fmt: skip
 glue("loss_whole", f"{len(ranks)}", display=False)
 glue("loss_within", f"{(ranks['correlation'] > 0).sum()} of {len(ranks)}", display=False)
 ranks = ranks[["steps", "correlation", "rival", "lead"]].sort_index(ascending=False)

@@ -237,13 +237,14 @@ glue("cut_thin", f"Of DeepLab v3+ the class {lost.index[-1]}: {lost.iloc[-1]:.0%
      f"{iou[65][lost.index[-1]]:.2f} to begin with. The class {iou[65].idxmax()} loses "
      f"{lost[iou[65].idxmax()]:.1%}.", display=False)  # fmt: skip
 # %% tags=["remove-input"]
-moved = best[best["who"] == "ours"].pivot_table("share", [*tables.KEYS, "prune_rate"], "cost").reset_index()
+moved = best[(best["who"] == "ours") & ~best["untrained"]]
+moved = moved.pivot_table("share", [*tables.KEYS, "prune_rate"], "cost").reset_index()
 moved.index = [names.who(r.domain, r.model) + f", {r.prune_rate:.0%} pruned" * (r.prune_rate > 0)
                for r in moved.itertuples()]  # fmt: skip
 moved[known].style.format("{:g}", na_rep="").map(lambda v: "font-weight: bold" if 0.25 <= v <= 0.5 else "")
 # %% [markdown]
-# The share of the grid that costs least per mIoU; bold: between a quarter and a half. Of the networks that set a
-# verdict {glue:text}`cut_optima` lie there with the printed FLOPs, and {glue:text}`cut_clock` when a clock counts.
+# The share of the grid that costs least per mIoU, of networks that set a verdict; bold: between a quarter and a half.
+# {glue:text}`cut_optima` lie there with the printed FLOPs, and {glue:text}`cut_clock` when a clock counts.
 #
 # ## Is it the high frequencies that are removed?
 # Bilinear down-sampling leaves out grid points, so that high frequencies fold back onto low ones. An ideal low pass to
