@@ -104,6 +104,12 @@ def _standard() -> dict[str, tuple[Network, ...]]:
         "nearest blocks": tuple(replace(n, annotation="block_nearest") for n in blocks(voc)),
         "light pruning": tuple(pruned(n, r) for n in (dan[0], camvid[0], dan[3], more[2]) for r in (0.2, 0.4)),
         "no pruning": tuple(pruned(n, 0.0) for n in (camvid[0], dan[3])),
+        "six seeds": (
+            *(blocks(n)[1] for n in more),
+            *(blocks(n)[2] for n in more[1:]),
+            *(replace(n, model="dan") for n in more),
+            *(b for n in (*seeds, *more) for b in blocks(replace(n, model="dan"))),
+        ),
     }
 
 
