@@ -81,8 +81,8 @@ for nu in (0, 4, 8):
 # :::
 #
 # ASPP is the module whose features the decoder starts from, on the coarsest grid. Sixteen test pictures of each network
-# are measured. Networks on Dubai are barely better than colour and set no verdict. Second seeds and folds of DAN are
-# not measured; `python experiments/network_gradients.py` does it.
+# are measured. Networks on Dubai are barely better than colour and set no verdict. Of DAN not every seed and fold is
+# measured; `specseg sweep run network_gradients --profile standard` does it.
 #
 # ## One row of the whole network
 # $L_{ce}(\nu_i)$ is one frequency of the loss of the full picture ({ref}`Eq. 2 <eq-2>`), $x$ the ASPP features on a
