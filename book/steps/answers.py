@@ -68,8 +68,8 @@ ANSWERS = (
     ),
     Answer(
         "Are labels drawn in blocks enough?",
-        "On objects they are: networks trained on blocks of four pixels lost {value:.1%} [{low:.1%}, {high:.1%}] of the "
-        "mIoU. At equal labour, blocks beat fewer full labels.",
+        "On objects they are: networks trained on blocks of four pixels lost {value:.1%} [{low:.1%}, {high:.1%}] of "
+        "the mIoU. At equal labour, blocks beat fewer full labels.",
         (("tab3-objects-close-r3", "agrees in kind"), ("sec21-weak-labels-cost-effective", "agrees in kind")),
         ((OBJECTS, HOLDS),),
         OBJECTS,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from specseg.evidence.claims import CHECKED_BY, SECTIONS
-from specseg.evidence.findings import LOOKS, aside, badge, sign
+from specseg.evidence.findings import LOOKS, aside, badge, folded, sign
 from specseg.evidence.verdicts import (
     CONFIRMED,
     CORRECTED,
@@ -168,7 +168,7 @@ def _row(j: Judgement, chapters: Sequence[str], anchor: str) -> str:
     checks = "; ".join(f"{form}: {check.describe()} ({html.escape(check.basis)})" for form, check in c.checks.items())
     quote = f"<q>{html.escape(c.quote)}</q>" if c.quote else "<small>not a sentence of the paper</small>"
     amended = "".join(f"<p><small>Amended {a.date}: {html.escape(a.reason)}</small></p>" for a in c.amended)
-    found = (html.escape(j.found) if j.verdict != NOT_RUN else "") + aside(j)
+    found = (folded(j.found) if j.verdict != NOT_RUN else "") + aside(j)
     why = "" if j.verdict in (CONFIRMED, CORRECTED) and found else f"<p>Why this verdict: {html.escape(j.reason)}.</p>"
     links = [
         f'<a href="chapters/{c.chapter}.html#claim-{c.id}">{c.chapter}</a>' if c.chapter in chapters else c.chapter

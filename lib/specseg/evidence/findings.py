@@ -200,7 +200,7 @@ def row(judged: Judgement) -> str:
     """Return one claim as a table row: id, what the paper says, what we found, verdict."""
     c = judged.claim
     quote = f"<br><q>{html.escape(c.quote)}</q>" if c.quote else ""
-    found = html.escape((judged.found if judged.verdict != NOT_RUN else "") or judged.reason) + aside(judged)
+    found = folded((judged.found if judged.verdict != NOT_RUN else "") or judged.reason) + aside(judged)
     grade = f"<br><small>{judged.grade}</small>" if judged.grade else ""
     if judged.claim.tier in MEASURED and judged.used:
         found += f' <a href="../ledger.html#claim-{c.id}">Number by number</a>'
@@ -210,10 +210,24 @@ def row(judged: Judgement) -> str:
     )
 
 
+def folded(text: str) -> str:
+    """Return a text as HTML, its sentences after the first 350 characters behind a line that opens.
+
+    >>> folded("a < b. " + 350 * "c" + ". Rest of it, which is long." + 100 * "d")[:6], folded("Short. One.")
+    ('a &lt;', 'Short. One.')
+    """
+    at = text.find(". ", 350) + 1
+    if not at or len(text) < at + 100:
+        return html.escape(text)
+    return f"{html.escape(text[:at])}<details><summary>and further</summary>{html.escape(text[at:])}</details>"
+
+
 def aside(judged: Judgement) -> str:
-    """Return what was measured and sets no verdict, greyed, with the reason; empty where nothing was left out."""
-    told = html.escape(judged.left_out)
-    return f'<br><small class="specseg-aside">Sets no verdict: {told}</small>' if told else ""
+    """Return what was measured and sets no verdict, with the reason, behind a line; empty where there is nothing."""
+    if not judged.aside:
+        return ""
+    told = f"{len(judged.aside)} that set no verdict"
+    return f'<details class="specseg-aside"><summary>{told}</summary>{html.escape(judged.left_out)}</details>'
 
 
 def open_chapter(chapter: str, *, profile: str) -> Findings:
