@@ -174,14 +174,17 @@ def truncated_from_grid(
     True
     """
     grid, labels = _checked(grid_logits, labels, ignore_index, grid=True)
-    limits, shape, grid = _limits(nu_max, labels, boundary), tuple(labels.shape[-2:]), grid.to(_precision(grid))
-    step = low_band.block_size(grid.shape[1] * shape[1], grid.device, grid.dtype.itemsize)
+    limits = _limits(nu_max, labels, boundary)
+    h, w = (g if n > 1 else 1 for n, g in zip(labels.shape[1:], grid.shape[2:], strict=True))  # one pixel: the first
+    grid = grid[..., :h, :w].to(_precision(grid))
+    grid = grid - grid.detach().amax(1, keepdim=True)  # changes no loss, and lse has no large part in common
     totals, boxes = [], []
     for y, x, void in zip(grid, labels, _voids(labels, ignore_index), strict=True):
-        loss, lse = low_band.losses(low_band.grid_rows(y, shape), x, step, void)
+        loss, lse = low_band.grid_losses(y, x, void)
         totals.append(loss.mean(dtype=torch.float64))
-        size = tuple(y.shape[1:])
-        boxes.append(low_band.box_sums(y.__getitem__, x, lse, limits, len(y), void=void, grid=size, boundary=boundary))
+        boxes.append(
+            low_band.box_sums(y.__getitem__, x, lse, limits, len(y), void=void, grid=(h, w), boundary=boundary)
+        )
     return _truncated(totals, boxes, nu_max, labels, ignore_index)
 
 
