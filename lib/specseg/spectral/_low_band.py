@@ -7,7 +7,7 @@ frames' real coefficients. Mirrored frames (`specseg.spectral.spectrum`) have ha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -104,8 +104,8 @@ def label_runs(labels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 def label_coefficients(
     labels: Tensor, void: int | None, num_classes: int, rows: Waves, cols: Waves
-) -> tuple[Tensor, Tensor]:
-    """Return (classes, N times the coefficients) of the one-hot planes of one (H, W) map, for the classes that it has.
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield (classes, N times the coefficients) of the one-hot planes of one (H, W) map, for the classes that it has.
 
     Shape (len(classes), mw, mh), the waves along a row first; N = H W. No plane is made: a run of one class along a row
     gives the difference of two rows of `Waves.sums`, so the cost goes with the length of the boundaries.
@@ -122,19 +122,24 @@ def label_coefficients(
     taken = [int(n.sum()) for n in counts[classes].split(size)]
     groups = zip(*(x[order].split(taken) for x in (slot, first, after)), strict=True)
     half = cols.sums.new_empty(min(size, len(classes)), height, m)
-    parts = [half.new_zeros(0, m, rows.sums.shape[1])]
-    for part, group in zip(classes.split(size), groups, strict=True):
+    for part, group in zip(classes.split(size) if len(classes) else (), groups, strict=False):
         half.zero_()
         for where, a, z in zip(*(x.split(RUNS) for x in group), strict=True):
             half.view(-1, m).index_add_(0, where, cols.sums.index_select(0, z).sub_(cols.sums.index_select(0, a)))
         planes = half[: len(part)]
-        parts.append(_folded(planes[:, :middle], planes[:, middle:], rows, swap=True))
-    return classes, torch.cat(parts)
+        yield part, _folded(planes[:, :middle], planes[:, middle:], rows, swap=True)
 
 
 def plane_coefficients(planes: Tensor, rows: Waves, cols: Waves) -> Tensor:
-    """Return N times the coefficients (P, mw, mh) of real frames (P, H, W), the waves along a row first."""
-    return analyse(analyse(planes, rows, swap=True), cols)
+    """Return N times the coefficients (P, mw, mh) of real frames (P, H, W) in float64, the waves along a row first.
+
+    The mean, from which a small loss is left over as a difference, is summed in float64 along the rows.
+    """
+    along = analyse(planes, rows, swap=True)
+    out = analyse(along, cols).double()
+    constant = Waves(cols.sums, cols.even[:, :1].double(), cols.odd[:, :0].double(), cols.rim)
+    out[:, :1, :1] = analyse(along[..., :1].double(), constant)
+    return out
 
 
 def losses(block: Callable[[int, int], Tensor], labels: Tensor, step: int, void: int | None) -> tuple[Tensor, Tensor]:
@@ -246,19 +251,20 @@ def box_sums(
     """
     limit = max(limits, default=0)
     rows, cols = (waves(n, limit, boundary, lse.dtype, lse.device) for n in labels.shape)
-    classes, b = label_coefficients(labels, void, num_classes, rows, cols)
     seen, size = (rows, cols), block_size(labels.numel(), lse.device, lse.dtype.itemsize)
     if grid is not None:
-        sides, size = zip(labels.shape, grid, strict=True), len(classes)
+        sides, size = zip(labels.shape, grid, strict=True), num_classes
         seen = tuple(waves(n, limit, boundary, lse.dtype, lse.device, g) for n, g in sides)
-    product = torch.zeros(len(cols.rim), len(rows.rim), dtype=torch.float64, device=lse.device)
-    groups = zip(classes.split(size), b.split(size), strict=True) if len(classes) else ()
-    for group, of_labels in groups:
-        product = product - (of_labels * plane_coefficients(planes(group), *seen)).sum(0, dtype=torch.float64)
+    product, mask = torch.zeros(2, len(cols.rim), len(rows.rim), dtype=torch.float64, device=lse.device)
+    for classes, b in label_coefficients(labels, void, num_classes, rows, cols):
+        for group, of_labels in zip(classes.split(size), b.split(size), strict=True):
+            product = product - (of_labels * plane_coefficients(planes(group), *seen)).sum(0)
+        if void is not None:
+            mask += b.sum(0, dtype=torch.float64)
     if void is None:
         product[0, 0] += lse.sum(dtype=torch.float64) * labels.numel()
     else:
-        product = product + b.double().sum(0) * plane_coefficients(lse[None], rows, cols)[0].double()
+        product = product + mask * plane_coefficients(lse[None], rows, cols)[0]
     box = torch.tensor(limits, dtype=torch.long, device=lse.device)[:, None]
     within_cols, within_rows = ((w.rim <= box).double() for w in (cols, rows))
     return (within_cols @ product * within_rows).sum(1) / labels.numel() ** 2

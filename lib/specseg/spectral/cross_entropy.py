@@ -82,14 +82,14 @@ def cross_entropy(logits: Tensor, labels: Tensor, *, ignore_index: int = 255) ->
     tensor([0.6931], dtype=torch.float64)
     """
     logits, labels = _checked(logits, labels, ignore_index)
-    images = zip(logits, labels, _voids(labels, ignore_index), strict=True)
+    images = zip(logits, labels, _labelled(labels, ignore_index)[1], strict=True)
     return torch.stack([_losses(y, x, void)[0].mean(dtype=torch.float64) for y, x, void in images])
 
 
-def _voids(labels: Tensor, ignore_index: int) -> list[int | None]:
-    """Return for each map the value that is no class, or None where the map has no such pixel."""
-    there = (labels == ignore_index).flatten(1).any(1)
-    return [ignore_index if void else None for void in there.tolist()]
+def _labelled(labels: Tensor, ignore_index: int) -> tuple[Tensor, list[int | None]]:
+    """Return the labelled pixels of each map, and the value that is no class, or None where a map has no such pixel."""
+    pixels = (labels != ignore_index).sum((-2, -1))
+    return pixels, [None if n == labels[0].numel() else ignore_index for n in pixels.tolist()]
 
 
 def _losses(logits: Tensor, labels: Tensor, void: int | None) -> tuple[Tensor, Tensor]:
@@ -138,8 +138,8 @@ def truncated_cross_entropy(
     logits, labels = _checked(logits, labels, ignore_index)
     limits, dtype = _limits(nu_max, labels, boundary), _precision(logits)
     by_fft = max(limits, default=0) > CROSSOVER
-    totals, boxes = [], []
-    for y, x, void in zip(logits, labels, _voids(labels, ignore_index), strict=True):
+    (pixels, voids), totals, boxes = _labelled(labels, ignore_index), [], []
+    for y, x, void in zip(logits, labels, voids, strict=True):
         loss, lse = _losses(y, x, void)
         totals.append(loss.mean(dtype=torch.float64))
         if by_fft:
@@ -151,7 +151,7 @@ def truncated_cross_entropy(
             return (y[one : one + 1] if len(classes) == 1 else y[classes]).to(dtype)
 
         boxes.append(low_band.box_sums(planes, x, lse, limits, len(y), void=void, boundary=boundary))
-    return _truncated(totals, boxes, nu_max, labels, ignore_index)
+    return _truncated(totals, boxes, nu_max, labels, pixels)
 
 
 def truncated_from_grid(
@@ -178,14 +178,14 @@ def truncated_from_grid(
     h, w = (g if n > 1 else 1 for n, g in zip(labels.shape[1:], grid.shape[2:], strict=True))  # one pixel: the first
     grid = grid[..., :h, :w].to(_precision(grid))
     grid = grid - grid.detach().amax(1, keepdim=True)  # changes no loss, and lse has no large part in common
-    totals, boxes = [], []
-    for y, x, void in zip(grid, labels, _voids(labels, ignore_index), strict=True):
+    (pixels, voids), totals, boxes = _labelled(labels, ignore_index), [], []
+    for y, x, void in zip(grid, labels, voids, strict=True):
         loss, lse = low_band.grid_losses(y, x, void)
         totals.append(loss.mean(dtype=torch.float64))
         boxes.append(
             low_band.box_sums(y.__getitem__, x, lse, limits, len(y), void=void, grid=(h, w), boundary=boundary)
         )
-    return _truncated(totals, boxes, nu_max, labels, ignore_index)
+    return _truncated(totals, boxes, nu_max, labels, pixels)
 
 
 def _list(nu_max: int | Sequence[int]) -> list[int]:
@@ -200,11 +200,11 @@ def _limits(nu_max: int | Sequence[int], labels: Tensor, boundary: str) -> list[
     return [n if n < max(shape) // 2 else 0 for n in limits]
 
 
-def _truncated(totals: list, boxes: list, nu_max: int | Sequence[int], labels: Tensor, ignore_index: int) -> Truncated:
+def _truncated(totals: list, boxes: list, nu_max: int | Sequence[int], labels: Tensor, pixels: Tensor) -> Truncated:
     total, parts = torch.stack(totals), torch.stack(boxes)
     everything = [n == max(labels.shape[-2:]) // 2 for n in _list(nu_max)]
     kept = total[:, None].where(torch.tensor(everything, dtype=torch.bool, device=total.device), parts)
-    return Truncated(total, kept, (labels != ignore_index).sum(dim=(-2, -1)))
+    return Truncated(total, kept, pixels)
 
 
 def relative_loss_rate(
