@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from specseg.spectral import spectrum as sp
+from specseg.spectral._low_band import block_size
 from specseg.spectral.labels import one_hot
 
 _PLANES = 8  # class planes transformed at once
@@ -60,6 +61,26 @@ def _joint_counts(pred: Tensor, label: Tensor, num_classes: int, ignore_index: i
         counts[ignore_index - first] = 0
     classes = slice(-first, num_classes - first)
     return counts[classes].clone() if counts.sum() == counts[classes].sum() else None
+
+
+def strongest(planes: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+    """Return the argmax over planes (P, h, w) that are read as `rows` (H, h) @ plane @ `cols` (W, w)^T, int64 (H, W).
+
+    Linear readings of a grid's logits, interpolated or band-limited, need no more than this, and a few rows of the
+    frame at once. The first of equals.
+
+    >>> strongest(torch.tensor([[[0.0, 2.0]], [[0.5, 0.5]]]), torch.ones(1, 1), torch.tensor([[1.0, 0.0], [0.5, 0.5]]))
+    tensor([[1, 0]])
+    """
+    wide = planes @ cols.T
+    rank = torch.arange(len(planes), 0, -1, dtype=planes.dtype, device=planes.device)[:, None, None]
+    out = []
+    for part in rows.split(block_size(wide[:, 0].numel(), planes.device, planes.itemsize)):
+        used = part.any(0).nonzero()
+        seen = slice(int(used[0]), int(used[-1]) + 1)  # of a narrow band
+        read = part[:, seen] @ wide[:, seen]
+        out.append(len(planes) - read.eq_(read.amax(0)).mul_(rank).amax(0))
+    return torch.cat(out).long()
 
 
 def class_iou(confusion: Tensor) -> Tensor:
