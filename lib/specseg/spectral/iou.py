@@ -16,6 +16,7 @@ from specseg.spectral._low_band import block_size
 from specseg.spectral.labels import one_hot
 
 _PLANES = 8  # class planes transformed at once
+_BAND = 64  # pixels along a row that are read at once
 _ROWS = 1024  # label values, void between them, that one histogram of label and prediction may span
 
 
@@ -72,15 +73,22 @@ def strongest(planes: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     >>> strongest(torch.tensor([[[0.0, 2.0]], [[0.5, 0.5]]]), torch.ones(1, 1), torch.tensor([[1.0, 0.0], [0.5, 0.5]]))
     tensor([[1, 0]])
     """
-    wide = planes @ cols.T
-    rank = torch.arange(len(planes), 0, -1, dtype=planes.dtype, device=planes.device)[:, None, None]
-    out = []
-    for part in rows.split(block_size(wide[:, 0].numel(), planes.device, planes.itemsize)):
-        used = part.any(0).nonzero()
-        seen = slice(int(used[0]), int(used[-1]) + 1)  # of a narrow band
-        read = part[:, seen] @ wide[:, seen]
-        out.append(len(planes) - read.eq_(read.amax(0)).mul_(rank).amax(0))
+    count, height, width = planes.shape
+    flat = planes.transpose(0, 1).reshape(height, -1)
+    rank = torch.arange(count, 0, -1, dtype=planes.dtype, device=planes.device)[:, None]
+    across, out = _bands(cols, _BAND), []
+    for part, seen in _bands(rows, block_size(count * len(cols), planes.device, planes.itemsize)):
+        read = (part @ flat[seen]).view(-1, width)
+        read = torch.cat([read[:, used] @ some.T for some, used in across], 1).view(len(part), count, -1)
+        out.append(count - read.eq_(read.amax(1, keepdim=True)).mul_(rank).amax(1))
     return torch.cat(out).long()
+
+
+def _bands(matrix: Tensor, size: int) -> list[tuple[Tensor, slice]]:
+    """Return `size` rows of a matrix at a time, without the columns at both ends that are zero in all of them."""
+    parts = matrix.split(size)
+    ends = [part.any(0).nonzero()[[0, -1], 0].tolist() for part in parts]
+    return [(part[:, low : high + 1], slice(low, high + 1)) for part, (low, high) in zip(parts, ends, strict=True)]
 
 
 def class_iou(confusion: Tensor) -> Tensor:
