@@ -58,7 +58,7 @@ def network_parts(
             truncated, seen = truncated_from_grid, grid
         else:
             truncated, seen = truncated_cross_entropy, net.read(grid, shape)
-        read = [truncated(seen.float(), labels, limits, boundary=b) for b in BOUNDARIES]
+        read = truncated(seen.float(), labels, limits, boundary=BOUNDARIES)
         totals.append(torch.stack([r.total for r in read]).cpu())
         tails.append(torch.stack([r.total[:, None] - r.kept for r in read]).cpu())
         names += who

@@ -7,7 +7,8 @@ frames' real coefficients. Mirrored frames (`specseg.spectral.spectrum`) have ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -140,6 +141,35 @@ def plane_coefficients(planes: Tensor, rows: Waves, cols: Waves) -> Tensor:
     constant = Waves(cols.sums, cols.even[:, :1].double(), cols.odd[:, :0].double(), cols.rim)
     out[:, :1, :1] = analyse(along[..., :1].double(), constant)
     return out
+
+
+def coefficients(planes: Tensor, shape: Sequence[int], boundary: str) -> Tensor:
+    """Return all real coefficients (P, mw, mh) of frames (H, W) in float64, from planes of theirs or of their grid."""
+    sides = zip(shape, planes.shape[-2:], strict=True)
+    of = (waves(n, n // 2, boundary, torch.float64, planes.device, None if g == n else g) for n, g in sides)
+    return plane_coefficients(planes.double(), *of) / math.prod(shape)
+
+
+def label_spectra(labels: Tensor, void: int, num_classes: int, boundary: str) -> tuple[Tensor, Tensor]:
+    """Return the classes of a (H, W) map and all real coefficients (P, mw, mh) of their planes in float64."""
+    of = (waves(n, n // 2, boundary, torch.float64, labels.device) for n in labels.shape)
+    found = list(label_coefficients(labels, void, num_classes, *of))
+    if not found:
+        return labels.new_empty(0), torch.zeros(0, *labels.shape[::-1], dtype=torch.float64, device=labels.device)
+    classes, parts = (torch.cat(x) for x in zip(*found, strict=True))
+    return classes, parts / labels.numel()
+
+
+def rims(products: Tensor, shape: Sequence[int], boundary: str) -> Tensor:
+    """Return sums of products (..., mw, mh) of `coefficients` over the rims of the growing boxes, (..., nyquist + 1).
+
+    >>> x = torch.tensor([[[1.0, 1.0, 0.0]]])
+    >>> rims(coefficients(x, (1, 3), "periodic").square(), (1, 3), "periodic").round(decimals=4)
+    tensor([[0.4444, 0.2222]], dtype=torch.float64)
+    """
+    rows, cols = (waves(n, n // 2, boundary, torch.float64, products.device).rim for n in shape)
+    out = products.new_zeros(*products.shape[:-2], max(shape) // 2 + 1)
+    return out.index_add_(-1, torch.maximum(cols[:, None], rows).flatten(), products.flatten(-2))
 
 
 def losses(block: Callable[[int, int], Tensor], labels: Tensor, step: int, void: int | None) -> tuple[Tensor, Tensor]:
