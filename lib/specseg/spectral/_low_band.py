@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 RUNS = 4096  # runs of labels taken up at once: bounds the memory of noisy labels
-CELL, LOWEST = 64, -80.0  # pixels of a grid's cell and logits below their largest that `grid_losses` has products for
+CELL, LOWEST = range(9, 65), -80.0  # pixels of a grid's cell, and least logits, where `grid_losses` takes products
 BLOCK = {"cpu": 3 << 19}  # bytes worked on at once: what a core's cache holds; elsewhere what launching is worth
 
 
@@ -202,7 +202,7 @@ def grid_losses(grid: Tensor, labels: Tensor, void: int | None) -> tuple[Tensor,
     down, right = (n if g == 1 else (n - 1) // (g - 1) for n, g in zip(shape, (h, w), strict=True))  # pixels a cell
     known = None if void is None else labels != void
     fits = (down * (h - 1) + 1 == shape[0] or h == 1) and (right * (w - 1) + 1 == shape[1] or w == 1)
-    if not (fits and 1 <= down * right <= CELL) or grid.requires_grad or float(grid.min()) < LOWEST:
+    if not (fits and down * right in CELL) or grid.requires_grad or float(grid.min()) < LOWEST:
         step = block_size(grid.shape[0] * shape[1], grid.device, grid.dtype.itemsize)
         return losses(grid_rows(grid, shape), labels, step, void)
     target = labels if known is None else labels.where(known, 0)
