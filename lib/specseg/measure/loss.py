@@ -229,14 +229,15 @@ def loss_parts(
         logits, truncated = _logits(net, images)
         frames = next(others) if others is not None else None
         frames = None if frames is None else (_logits(net, frames[0])[0], frames[1])
-        seen = logits, labels
-        read = [one for _, alike in itertools.groupby(READINGS.values(), lambda how: how[1:])
-                for one in _read(list(alike), seen, frames, truncated, limits, temperature)]  # fmt: skip
-        totals.append(torch.stack([total for total, _ in read]))
-        tails.append(torch.stack([tail for _, tail in read]))
         for y, t in zip(logits, labels, strict=True):
             for parts, found in zip((rims, powers, soft), _spectra(y, t, limits), strict=True):
                 parts.append(found)
+        plain = torch.stack(rims[-len(labels) :], 1).sum(2)  # of both boundaries, (2, B, nyquist + 1)
+        read = [(by_rim.sum(1), sp.beyond(by_rim)[:, list(limits)]) for by_rim in plain]
+        read += [one for _, alike in itertools.groupby(list(READINGS.values())[2:], lambda how: how[1:])
+                 for one in _read(list(alike), (logits, labels), frames, truncated, limits, temperature)]  # fmt: skip
+        totals.append(torch.stack([total for total, _ in read]))
+        tails.append(torch.stack([tail for _, tail in read]))
         names += who
         tell(f"{len(names)} pictures")
     if not names:

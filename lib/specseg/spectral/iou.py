@@ -253,9 +253,8 @@ def boundary_iou(
 
 def boundary_counts(pred: Tensor, label: Tensor, width: int, num_classes: int, *, ignore_index: int = 255) -> Tensor:
     """Return the pixels of intersection and union of `boundary_iou` for each class of two maps, int64 (C, 2)."""
-    pred, label = pred.long(), label.long()
-    known = label != ignore_index
-    maps = [torch.where(known & (x >= 0) & (x < num_classes), x, num_classes) for x in (label, pred)]
+    known, small = label != ignore_index, torch.uint8 if num_classes < 256 else torch.int64
+    maps = [torch.where(known & (x >= 0) & (x < num_classes), x, num_classes).to(small) for x in (label, pred)]
     near = [torch.where(near_contour(x, width, num_classes), x, num_classes) for x in maps]
     both = torch.where(near[0] == near[1], near[0], num_classes)
     b, s, hit = (torch.bincount(x.flatten(), minlength=num_classes + 1)[:num_classes] for x in (*near, both))
