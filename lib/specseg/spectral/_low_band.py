@@ -131,15 +131,18 @@ def label_coefficients(
         yield part, _folded(planes[:, :middle], planes[:, middle:], rows, swap=True)
 
 
-def plane_coefficients(planes: Tensor, rows: Waves, cols: Waves) -> Tensor:
-    """Return N times the coefficients (P, mw, mh) of real frames (P, H, W) in float64, the waves along a row first.
-
-    The mean, from which a small loss is left over as a difference, is summed in float64 along the rows.
-    """
+def plane_coefficients(planes: Tensor, rows: Waves, cols: Waves) -> tuple[Tensor, Tensor]:
+    """Return N times the coefficients (P, mw, mh) of real frames (P, H, W), the waves along a row first, and (P,) the
+    first of them, N times the mean, in float64: what a small loss is left over from as a difference."""
     along = analyse(planes, rows, swap=True)
-    out = analyse(along, cols).double()
     constant = Waves(cols.sums, cols.even[:, :1].double(), cols.odd[:, :0].double(), cols.rim)
-    out[:, :1, :1] = analyse(along[..., :1].double(), constant)
+    return analyse(along, cols), analyse(along[..., :1].double(), constant)[:, 0, 0]
+
+
+def _products(b: Tensor, coefficients: Tensor, first: Tensor) -> Tensor:
+    """Return the sum over planes of b times what `plane_coefficients` gives, float64 (mw, mh)."""
+    out = (b * coefficients).sum(0).double()
+    out[0, 0] = b[:, 0, 0].double() @ first
     return out
 
 
@@ -147,7 +150,7 @@ def coefficients(planes: Tensor, shape: Sequence[int], boundary: str) -> Tensor:
     """Return all real coefficients (P, mw, mh) of frames (H, W) in float64, from planes of theirs or of their grid."""
     sides = zip(shape, planes.shape[-2:], strict=True)
     of = (waves(n, n // 2, boundary, torch.float64, planes.device, None if g == n else g) for n, g in sides)
-    return plane_coefficients(planes.double(), *of) / math.prod(shape)
+    return plane_coefficients(planes.double(), *of)[0] / math.prod(shape)
 
 
 def label_spectra(labels: Tensor, void: int, num_classes: int, boundary: str) -> tuple[Tensor, Tensor]:
@@ -206,10 +209,15 @@ def grid_losses(grid: Tensor, labels: Tensor, void: int | None) -> tuple[Tensor,
         step = block_size(grid.shape[0] * shape[1], grid.device, grid.dtype.itemsize)
         return losses(grid_rows(grid, shape), labels, step, void)
     target = labels if known is None else labels.where(known, 0)
-    target = F.pad(target, (0, right * w - shape[1], 0, down * h - shape[0])).view(h, down, w, right)
+    target = (
+        F.pad(target, (0, right * w - shape[1], 0, down * h - shape[0]))
+        .view(h, down, w, right)
+        .permute(1, 3, 0, 2)
+        .contiguous()
+    )
     to_right = F.pad(grid.diff(dim=2), (0, 1)) / right
     steps = [grid, to_right, *(F.pad(x.diff(dim=1), (0, 0, 0, 1)) / down for x in (grid, to_right))]
-    out = grid.new_empty(2, h, down, w, right)  # sum of exponentials, exponential of the label's logit
+    out = grid.new_empty(2, down, right, h, w)  # sum of exponentials, exponential of the label's logit
     size = block_size(grid.shape[0] * w, grid.device, grid.dtype.itemsize)
     for first in range(0, h, size):
         rows = slice(first, first + size)
@@ -222,9 +230,10 @@ def grid_losses(grid: Tensor, labels: Tensor, void: int | None) -> tuple[Tensor,
             here = at
             for k in range(right):
                 here = torch.mul(here, across, out=room) if k else here
-                out[0, rows, j, :, k] = here.sum(0)
-                out[1, rows, j, :, k] = here.gather(0, target[None, rows, j, :, k])[0]
-    lse, label = out.log_().view(2, h * down, w * right)[:, : shape[0], : shape[1]]
+                torch.sum(here, 0, out=out[0, j, k, rows])
+                torch.gather(here, 0, target[j, k, None, rows], out=out[1, j, k, None, rows])
+    out = out.log_().permute(0, 3, 1, 4, 2).reshape(2, h * down, w * right)
+    lse, label = out[:, : shape[0], : shape[1]]
     return lse - label if known is None else (lse - label) * known, lse
 
 
@@ -285,16 +294,16 @@ def box_sums(
     if grid is not None:
         sides, size = zip(labels.shape, grid, strict=True), num_classes
         seen = tuple(waves(n, limit, boundary, lse.dtype, lse.device, g) for n, g in sides)
-    product, mask = torch.zeros(2, len(cols.rim), len(rows.rim), dtype=torch.float64, device=lse.device)
+    mask = torch.zeros(len(cols.rim), len(rows.rim), dtype=lse.dtype, device=lse.device)
+    product = mask.double()
     for classes, b in label_coefficients(labels, void, num_classes, rows, cols):
         for group, of_labels in zip(classes.split(size), b.split(size), strict=True):
-            product = product - (of_labels * plane_coefficients(planes(group), *seen)).sum(0)
-        if void is not None:
-            mask += b.sum(0, dtype=torch.float64)
+            product = product - _products(of_labels, *plane_coefficients(planes(group), *seen))
+        mask = mask + b.sum(0) if void is not None else mask
     if void is None:
         product[0, 0] += lse.sum(dtype=torch.float64) * labels.numel()
     else:
-        product = product + mask * plane_coefficients(lse[None], rows, cols)[0]
+        product = product + _products(mask[None], *plane_coefficients(lse[None], rows, cols))
     box = torch.tensor(limits, dtype=torch.long, device=lse.device)[:, None]
     within_cols, within_rows = ((w.rim <= box).double() for w in (cols, rows))
     return (within_cols @ product * within_rows).sum(1) / labels.numel() ** 2
