@@ -297,7 +297,7 @@ def parts(rounds: int) -> dict[str, float]:
     steps = {
         "validation": lambda: (torch.aminmax(logits), torch.aminmax(labels)),
         "log-sum-exp and loss of all pixels": lambda: ce.cross_entropy(logits, labels),
-        "labels by their runs": lambda: list(low_band.label_coefficients(labels[0], None, CLASSES, w, w)),
+        "labels by their runs": lambda: low_band.label_coefficients(labels[0], None, CLASSES, w, w),
         "logits by matrix products": lambda: [low_band.plane_coefficients(y[None], w, w) for y in logits[0]],
         "all of R_ce": lambda: ce.relative_loss_rate(logits, labels, LIMITS),
         "cross-entropy (torch)": lambda: F.cross_entropy(logits, labels),

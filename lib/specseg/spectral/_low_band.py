@@ -8,7 +8,7 @@ frames' real coefficients. Mirrored frames (`specseg.spectral.spectrum`) have ha
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -105,30 +105,35 @@ def label_runs(labels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 def label_coefficients(
     labels: Tensor, void: int | None, num_classes: int, rows: Waves, cols: Waves
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield (classes, N times the coefficients) of the one-hot planes of one (H, W) map, for the classes that it has.
+) -> tuple[Tensor, Tensor]:
+    """Return (classes, N times the coefficients) of the one-hot planes of one (H, W) map, for the classes that it has.
 
     Shape (len(classes), mw, mh), the waves along a row first; N = H W. No plane is made: a run of one class along a row
-    gives the difference of two rows of `Waves.sums`, so the cost goes with the length of the boundaries.
+    gives the difference of two rows of `Waves.sums`, so the cost goes with the length of the boundaries. Runs of a
+    class that outnumber the rows are added up row by row first.
     """
     height, m, middle = labels.shape[0], cols.sums.shape[1], len(rows.even)
     value, row, first, after = label_runs(labels)
     if void is not None:
         value, row, first, after = (x[value != void] for x in (value, row, first, after))
     counts, order = torch.bincount(value, minlength=num_classes), value.argsort()
-    classes = counts.nonzero()[:, 0]
-    size = block_size(height * m, labels.device, cols.sums.itemsize)
-    slot = (counts > 0).cumsum(0).sub(1)[value] % size * height  # a few classes at once, which a cache holds
-    slot += torch.where(row < middle, row, middle + height - 1 - row)  # folded: see `_folded`
-    taken = [int(n.sum()) for n in counts[classes].split(size)]
-    groups = zip(*(x[order].split(taken) for x in (slot, first, after)), strict=True)
-    half = cols.sums.new_empty(min(size, len(classes)), height, m)
-    for part, group in zip(classes.split(size) if len(classes) else (), groups, strict=False):
-        half.zero_()
-        for where, a, z in zip(*(x.split(RUNS) for x in group), strict=True):
-            half.view(-1, m).index_add_(0, where, cols.sums.index_select(0, z).sub_(cols.sums.index_select(0, a)))
-        planes = half[: len(part)]
-        yield part, _folded(planes[:, :middle], planes[:, middle:], rows, swap=True)
+    classes, down = counts.nonzero()[:, 0], rows.sums.diff(dim=0)
+    out = cols.sums.new_empty(len(classes), m, down.shape[1])
+    own = zip(*(x[order].split(counts[classes].tolist()) for x in (row, first, after)), strict=True)
+    for k, (at, a, z) in zip(range(len(classes)), own, strict=False):  # a split into no parts has one
+        if len(at) <= height:
+            out[k] = _run_sums(cols, a, z).T @ down[at]
+            continue
+        at = torch.where(at < middle, at, middle + height - 1 - at)  # folded: see `_folded`
+        half = out.new_zeros(height, m)
+        for place, *ends in zip(*(x.split(RUNS) for x in (at, a, z)), strict=True):
+            half.index_add_(0, place, _run_sums(cols, *ends))
+        out[k] = _folded(half[:middle], half[middle:], rows, swap=True)
+    return classes, out
+
+
+def _run_sums(cols: Waves, first: Tensor, after: Tensor) -> Tensor:
+    return cols.sums.index_select(0, after).sub_(cols.sums.index_select(0, first))
 
 
 def plane_coefficients(planes: Tensor, rows: Waves, cols: Waves) -> tuple[Tensor, Tensor]:
@@ -156,11 +161,8 @@ def coefficients(planes: Tensor, shape: Sequence[int], boundary: str) -> Tensor:
 def label_spectra(labels: Tensor, void: int, num_classes: int, boundary: str) -> tuple[Tensor, Tensor]:
     """Return the classes of a (H, W) map and all real coefficients (P, mw, mh) of their planes in float64."""
     of = (waves(n, n // 2, boundary, torch.float64, labels.device) for n in labels.shape)
-    found = list(label_coefficients(labels, void, num_classes, *of))
-    if not found:
-        return labels.new_empty(0), torch.zeros(0, *labels.shape[::-1], dtype=torch.float64, device=labels.device)
-    classes, parts = (torch.cat(x) for x in zip(*found, strict=True))
-    return classes, parts / labels.numel()
+    classes, b = label_coefficients(labels, void, num_classes, *of)
+    return classes, b / labels.numel()
 
 
 def rims(products: Tensor, shape: Sequence[int], boundary: str) -> Tensor:
@@ -294,16 +296,14 @@ def box_sums(
     if grid is not None:
         sides, size = zip(labels.shape, grid, strict=True), num_classes
         seen = tuple(waves(n, limit, boundary, lse.dtype, lse.device, g) for n, g in sides)
-    mask = torch.zeros(len(cols.rim), len(rows.rim), dtype=lse.dtype, device=lse.device)
-    product = mask.double()
-    for classes, b in label_coefficients(labels, void, num_classes, rows, cols):
-        for group, of_labels in zip(classes.split(size), b.split(size), strict=True):
-            product = product - _products(of_labels, *plane_coefficients(planes(group), *seen))
-        mask = mask + b.sum(0) if void is not None else mask
+    product = torch.zeros(len(cols.rim), len(rows.rim), dtype=torch.float64, device=lse.device)
+    classes, b = label_coefficients(labels, void, num_classes, rows, cols)
+    for group, of_labels in zip(classes.split(size), b.split(size), strict=True) if len(classes) else ():
+        product = product - _products(of_labels, *plane_coefficients(planes(group), *seen))
     if void is None:
         product[0, 0] += lse.sum(dtype=torch.float64) * labels.numel()
     else:
-        product = product + _products(mask[None], *plane_coefficients(lse[None], rows, cols))
+        product = product + _products(b.sum(0, keepdim=True), *plane_coefficients(lse[None], rows, cols))
     box = torch.tensor(limits, dtype=torch.long, device=lse.device)[:, None]
     within_cols, within_rows = ((w.rim <= box).double() for w in (cols, rows))
     return (within_cols @ product * within_rows).sum(1) / labels.numel() ** 2
