@@ -20,10 +20,11 @@ from specseg.evidence import statistics as scores
 from specseg.evidence.records import Record
 from specseg.evidence.statistics import class_counts
 from specseg.nets.models import SegmentationNet
+from specseg.spectral._low_band import waves
 from specseg.spectral.cost import BandCost, band_cost, changed_share_bound, gain_losses
 from specseg.spectral.cross_entropy import truncated_cross_entropy
 from specseg.spectral.floor import annotation_floor
-from specseg.spectral.spectrum import band_limit, nu_max
+from specseg.spectral.spectrum import nu_max
 
 STRIDE = 8  # of the pixels on which gains are fitted: 33 x 33 of 257 x 257
 
@@ -48,23 +49,39 @@ def picture(logits: Tensor, labels: Tensor, limits: Sequence[int]) -> dict[str, 
     `logits` (C, H, W) float64, `labels` (H, W). Raises ValueError as `changed_share_bound` and `annotation_floor`.
     """
     known, grid = labels != 255, labels[::STRIDE, ::STRIDE]
-    kept = [band_limit(logits, n) for n in limits]
-    counts = [class_counts(y.argmax(0)[None], labels[None], len(logits))[0] for y in (logits, *kept)]
-    two = logits.topk(2, 0).values
-    loose = [2 * (logits - y).abs().amax(0) >= two[0] - two[1] for y in kept]
-    sure = [changed_share_bound(logits[None], y[None], known=known[None]) for y in kept]
+    kept = low_passes(logits, limits)
+    counts = [class_counts(y.max(0).indices[None], labels[None], len(logits))[0] for y in (logits, *kept)]
+    margin = logits.topk(2, 0).values.diff(dim=0)[0].neg()
+    loose = torch.stack([2 * (logits - y).abs_().amax(0) >= margin for y in kept])
+    bound, share = changed_share_bound(logits[None], kept, known=known[None])
     cut = truncated_cross_entropy(logits[None], labels[None], list(limits))
     floors = annotation_floor(logits, labels, limits)
     pixels = torch.stack([y[:, ::STRIDE, ::STRIDE][:, grid != 255].T for y in (logits, *kept)])
     return {
         "counts": np.stack(counts), "known": np.array(int(known.sum())),
-        "share": np.array([float(s[1]) for s in sure]), "bound": np.array([float(s[0]) for s in sure]),
-        "loose": np.array([float(x[known].double().mean()) for x in loose]),
+        "share": share.numpy(), "bound": bound.numpy(), "loose": loose[:, known].double().mean(1).numpy(),
         "loss": np.array(float(cut.total[0])), "tail": (cut.total[:, None] - cut.kept)[0].numpy(),
         "smoothed": np.array([f.smoothed for f in floors]), "entropy": np.array([f.entropy for f in floors]),
         "gini": np.array([f.gini for f in floors]),
         "pixels": pixels, "target": grid[grid != 255],
     }  # fmt: skip
+
+
+def low_passes(planes: Tensor, limits: Sequence[int]) -> Tensor:
+    """Return `spectrum.band_limit` of planes (C, H, W) at each limit, (L, C, H, W), by the waves of the largest box.
+
+    >>> from specseg.spectral.spectrum import band_limit
+    >>> y = torch.arange(9.0, dtype=torch.float64).view(1, 3, 3) ** 2
+    >>> torch.allclose(low_passes(y, [1, 0])[1], band_limit(y, 0))
+    True
+    """
+    of = [waves(n, max(limits), "periodic", planes.dtype, planes.device) for n in planes.shape[1:]]
+    rows, cols = (w.sums.diff(dim=0) for w in of)
+    inner, out = rows.T @ planes @ cols / planes[0].numel(), planes.new_empty(len(limits), *planes.shape)
+    for one, n in zip(out, limits, strict=True):
+        u, v = (w.rim <= n for w in of)
+        torch.matmul(rows[:, u] @ inner[:, u][:, :, v], cols[:, v].T, out=one)
+    return out
 
 
 @torch.no_grad()

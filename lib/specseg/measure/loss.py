@@ -22,10 +22,10 @@ from specseg.data.samples import DataSet
 from specseg.data.transforms import to_pair
 from specseg.evidence.statistics import class_counts, interval, miou, weights
 from specseg.nets.models import SegmentationNet
-from specseg.nets.models.truncation import resize
+from specseg.spectral import _low_band as low_band
 from specseg.spectral import spectrum as sp
 from specseg.spectral.cross_entropy import Truncated, truncated_cross_entropy, truncated_from_grid
-from specseg.spectral.labels import fill_void, one_hot
+from specseg.spectral.labels import fill_void
 
 
 class Reading(NamedTuple):
@@ -76,14 +76,52 @@ def class_rims(logits: Tensor, labels: Tensor, *, boundary: str = "periodic", ig
     """
     if logits.ndim != 3 or logits.shape[1:] != labels.shape:
         raise ValueError(f"logits {tuple(logits.shape)}, labels {tuple(labels.shape)}: expected (C, H, W) and (H, W)")
-    shape = tuple(labels.shape)
-    classes = torch.unique(labels[labels != ignore_index])
-    logp = torch.log_softmax(logits.double(), 0)[classes]
-    planes = (labels[None] == classes[:, None, None]).double()
-    out = torch.zeros(len(logits), max(shape) // 2 + 1, dtype=torch.float64, device=logits.device)
-    if len(classes):
-        out[classes] = -sp.rim_products(planes, logp, boundary=boundary)
-    return out
+    classes, planes = low_band.label_spectra(labels, ignore_index, len(logits), boundary)
+    return _class_rims(logits[classes].double() - logits.double().logsumexp(0), classes, planes, len(logits), boundary)
+
+
+def _class_rims(logp: Tensor, classes: Tensor, planes: Tensor, num_classes: int, boundary: str) -> Tensor:
+    """Return `class_rims` from log softmax (P, H, W) of the label's classes and the coefficients of their planes."""
+    shape = tuple(logp.shape[1:])
+    products = planes * low_band.coefficients(logp, shape, boundary)
+    out = torch.zeros(num_classes, max(shape) // 2 + 1, dtype=torch.float64, device=logp.device)
+    return out.index_copy_(0, classes, -low_band.rims(products, shape, boundary))
+
+
+def _spectra(logits: Tensor, labels: Tensor, limits: Sequence[int]) -> tuple[Tensor, list[Tensor], np.ndarray]:
+    """Return `class_rims` of both boundaries, the power of labels and logits by rim, and `soft`, of one picture.
+
+    `logits` (C, h, w) float64 may be those of a grid with its corners on the frame's.
+    """
+    shape, count = tuple(labels.shape), len(logits)
+    found = {b: low_band.label_spectra(labels, 255, count, b) for b in sp.BOUNDARIES}
+    classes, b = found["periodic"]
+    logp, area = _softmax(logits, labels, classes)
+    rims = torch.stack([_class_rims(logp, *own, count, boundary) for boundary, own in found.items()])
+    s = low_band.coefficients(logp.exp() * (labels != 255), shape, "periodic")
+    area[classes] += b[:, 0, 0]
+    power = sum(low_band.coefficients(y, shape, "periodic").square().sum(0) for y in logits.split(1))
+    of_labels, of_logits, overlap = (low_band.rims(x, shape, "periodic") for x in (b.square().sum(0), power, b * s))
+    overlap = torch.zeros_like(rims[0]).index_copy_(0, classes, overlap)
+    whole = overlap.sum(1, keepdim=True)
+    soft = torch.cat([whole - sp.beyond(overlap)[:, list(limits)], whole, area[:, None]], 1)
+    return rims, [of_labels, of_logits], soft.cpu().numpy()
+
+
+def _softmax(logits: Tensor, labels: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+    """Return log softmax (P, H, W) of some classes, and the mean over the frame (C,) of softmax at labelled pixels."""
+    block = low_band.grid_rows(logits, labels.shape)
+    step = low_band.block_size(len(logits) * labels.shape[1], logits.device, logits.itemsize)
+    out, area = logits.new_empty(len(classes), *labels.shape), logits.new_zeros(len(logits))
+    for first in range(0, len(labels), step):
+        rows = slice(first, first + step)
+        y = block(first, min(first + step, len(labels)))
+        y = y - y.amax(0)
+        chosen = y[classes]
+        total = y.exp_().sum(0)
+        out[:, rows] = chosen - total.log()
+        area += y.flatten(1) @ ((labels[rows] != 255) / total).flatten()
+    return out, area / labels.numel()
 
 
 def rim_rows(parts: LossParts) -> list[dict]:
@@ -191,14 +229,15 @@ def loss_parts(
         logits, truncated = _logits(net, images)
         frames = next(others) if others is not None else None
         frames = None if frames is None else (_logits(net, frames[0])[0], frames[1])
-        seen = logits, labels
-        read = [_read(how, seen, frames, truncated, limits, temperature) for how in READINGS.values()]
+        for y, t in zip(logits, labels, strict=True):
+            for parts, found in zip((rims, powers, soft), _spectra(y, t, limits), strict=True):
+                parts.append(found)
+        plain = torch.stack(rims[-len(labels) :], 1).sum(2)  # of both boundaries, (2, B, nyquist + 1)
+        read = [(by_rim.sum(1), sp.beyond(by_rim)[:, list(limits)]) for by_rim in plain]
+        read += [one for _, alike in itertools.groupby(list(READINGS.values())[2:], lambda how: how[1:])
+                 for one in _read(list(alike), (logits, labels), frames, truncated, limits, temperature)]  # fmt: skip
         totals.append(torch.stack([total for total, _ in read]))
         tails.append(torch.stack([tail for _, tail in read]))
-        for y, t in zip(resize(logits, labels.shape[-1]), labels, strict=True):
-            rims.append(torch.stack([class_rims(y, t, boundary=b) for b in sp.BOUNDARIES]))
-            powers.append([sp.rim_products(x, x).sum(0) for x in (one_hot(t, len(y)).double(), y)])
-            soft.append(_soft_parts(y, t, limits))
         names += who
         tell(f"{len(names)} pictures")
     if not names:
@@ -237,39 +276,29 @@ def rate_rows(parts: LossParts, clusters: Sequence[str]) -> list[dict]:
 
 
 def _read(
-    reading: Reading, seen: Pair, frames: Pair | None, truncated: Callable[..., Truncated], limits: Sequence[int],
-    temperature: float,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Return L_CE (B,) and the tail beyond each limit (B, K) of a batch in one reading; NaN without its frames."""
+    readings: Sequence[Reading], seen: Pair, frames: Pair | None, truncated: Callable[..., list[Truncated]],
+    limits: Sequence[int], temperature: float,
+) -> list[tuple[Tensor, Tensor]]:  # fmt: skip
+    """Return L_CE (B,) and the tail beyond each limit (B, K) of a batch in readings that differ in boundary alone; NaN
+    without its frames."""
+    reading = readings[0]
     if reading.padded and frames is None:
         missing = seen[0].new_full((len(seen[1]), 1 + len(limits)), float("nan"))
-        return missing[:, 0], missing[:, 1:]
+        return [(missing[:, 0], missing[:, 1:])] * len(readings)
     logits, labels = frames if reading.padded else seen
     if reading.filled:
         filled = [fill_void(x) if bool((x != 255).any()) else x for x in labels.cpu()]
         labels = torch.stack(filled).to(labels.device)
     logits = logits / temperature if reading.calibrated else logits
-    total, kept, _ = truncated(logits, labels, limits, boundary=reading.boundary)
-    return total, total[:, None] - kept
+    read = truncated(logits, labels, limits, boundary=[r.boundary for r in readings])
+    return [(total, total[:, None] - kept) for total, kept, _ in read]
 
 
-def _logits(net: SegmentationNet, images: Tensor) -> tuple[Tensor, Callable[..., Truncated]]:
+def _logits(net: SegmentationNet, images: Tensor) -> tuple[Tensor, Callable[..., list[Truncated]]]:
     """Return logits in float64 and what truncates their loss: on the grid where corners lie on corners."""
     if getattr(net, "corners", False):  # others have pixel centres
         return net.grid_logits(images).double(), truncated_from_grid
     return net(images).double(), truncated_cross_entropy
-
-
-def _soft_parts(logits: Tensor, labels: Tensor, limits: Sequence[int]) -> np.ndarray:
-    known = labels != 255
-    s, b = torch.softmax(logits, 0) * known, one_hot(labels, len(logits)).double()
-    present = b.flatten(1).any(1)
-    overlap = torch.zeros(len(logits), labels.shape[-1] // 2 + 1, dtype=torch.float64, device=logits.device)
-    if bool(present.any()):
-        overlap[present] = sp.rim_products(b[present], s[present])
-    whole = overlap.sum(1, keepdim=True)
-    area = (s.mean((1, 2)) + b.mean((1, 2)))[:, None]
-    return torch.cat([whole - sp.beyond(overlap)[:, list(limits)], whole, area], 1).cpu().numpy()
 
 
 def rates(parts: LossParts, variant: str, *, average: str = "ratio_of_means", weights: np.ndarray | None = None):

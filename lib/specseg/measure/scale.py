@@ -13,9 +13,10 @@ from torch import Tensor
 
 from specseg.evidence.statistics import class_counts
 from specseg.measure.loss import LossParts
-from specseg.measure.truncation import FULL, LOGITS, Condition, Counts, cut
+from specseg.measure.truncation import FULL, LOGITS, Answers, Condition, Counts
 from specseg.nets.models import SegmentationNet
 from specseg.nets.models.base import grids
+from specseg.nets.models.truncation import resize
 from specseg.spectral.cross_entropy import truncated_cross_entropy, truncated_from_grid
 from specseg.spectral.labels import contour_length, fill_void
 from specseg.spectral.spectrum import BOUNDARIES, nu_max
@@ -45,15 +46,19 @@ def network_parts(
     The loss is read periodic and mirrored, from logits in single precision. Raises ValueError without a batch.
     """
     net.eval()
+    answers = Answers(net)
     limits = [nu_max(s) for s in sizes]
     names, counts, totals, tails = [], [], [], []
     for images, labels, who in batches:
         grid = net.decode(net.encode(images))
-        logits = net.read(grid, labels.shape[-2:])
-        kept = (logits, *(cut(logits, LOGITS, s) for s in sizes))
-        counts.append(np.stack([class_counts(y.argmax(1), labels, net.num_classes) for y in kept]))
-        truncated, seen = (truncated_from_grid, grid) if net.corners else (truncated_cross_entropy, logits)
-        read = [truncated(seen.float(), labels, limits, boundary=b) for b in BOUNDARIES]
+        shape, chosen = labels.shape[-2:], [Condition(FULL, 0), *(Condition(LOGITS, s) for s in sizes)]
+        kept = [answers(grid, shape, one) for one in chosen]
+        counts.append(np.stack([class_counts(y, labels, net.num_classes) for y in kept]))
+        if net.corners:
+            truncated, seen = truncated_from_grid, grid
+        else:
+            truncated, seen = truncated_cross_entropy, net.read(grid, shape)
+        read = truncated(seen.float(), labels, limits, boundary=BOUNDARIES)
         totals.append(torch.stack([r.total for r in read]).cpu())
         tails.append(torch.stack([r.total[:, None] - r.kept for r in read]).cpu())
         names += who
@@ -86,7 +91,7 @@ def label_parts(batches: Batches, sizes: Sequence[int], classes: int) -> tuple[C
             filled = fill_void(label)
             present = filled.unique()
             planes = (filled == present[:, None, None])[None].float()
-            kept = (filled[None], *(present[cut(planes, LOGITS, s).argmax(1)] for s in sizes))
+            kept = (filled[None], *(present[resize(resize(planes, s), len(filled)).argmax(1)] for s in sizes))
             counts.append(np.stack([class_counts(y, label[None], classes) for y in kept]))
             contours.append(contour_length(label, classes))
             names.append(name)

@@ -15,7 +15,8 @@ from specseg.evidence import statistics as scores
 from specseg.nets.models import SegmentationNet
 from specseg.nets.models.truncation import METHODS, resize
 from specseg.spectral import iou as metrics
-from specseg.spectral.spectrum import band_limit, nu_max
+from specseg.spectral._low_band import waves
+from specseg.spectral.spectrum import nu_max
 
 FULL = "full"
 ENCODER = "encoder"
@@ -101,21 +102,21 @@ def truncation_counts(
     whose boundaries are measured, for the methods in `boundary`. Raises ValueError without a batch.
     """
     net.eval()
+    answers = Answers(net)
     names, counts, edges = [], [], []
     for images, labels, who in batches:
         features, shape, part, near = net.encode(images), labels.shape[-2:], [], []
         with net.truncated(None):
-            whole = net.read(net.decode(features), shape)
+            whole = net.decode(features)
         for method, size in chosen:
+            grid = whole
             if method == ENCODER:
                 with encoder_truncated(net, size), net.truncated(None):
-                    logits = net.read(net.decode(net.encode(images)), shape)
+                    grid = net.decode(net.encode(images))
             elif method in METHODS:
                 with net.truncated(size, method):
-                    logits = net.read(net.decode(features), shape)
-            else:
-                logits = cut(whole, method, size)
-            pred = logits.argmax(1)
+                    grid = net.decode(features)
+            pred = answers(grid, shape, Condition(method, size))
             part.append(scores.class_counts(pred, labels, net.num_classes))
             blank = np.full((len(labels), net.num_classes, 2), -1, np.int64)
             near.append(_edges(pred, labels, scored, net.num_classes) if method in boundary else blank)
@@ -128,11 +129,42 @@ def truncation_counts(
     return Counts(list(chosen), names, np.concatenate(counts, 1), np.concatenate(edges, 1))
 
 
-def cut(logits: Tensor, method: str, size: int) -> Tensor:
-    """Return full-size logits of a square frame: whole, or without what an LRG of `size` points does not carry."""
-    if method == LOW_PASS:
-        return band_limit(logits, nu_max(size))
-    return resize(resize(logits, size), logits.shape[-1]) if method == LOGITS else logits
+class Answers:
+    """The classes that a network's grid logits mean in a frame, under any condition on the full-size logits.
+
+    Reading a grid, cutting full-size logits to an LRG and their low pass are linear and work along each axis by itself:
+    so matrices of the grid's points do it, and no full-size logits are made.
+    """
+
+    def __init__(self, net: SegmentationNet) -> None:
+        self.net = net
+        self.known: dict = {}
+
+    def __call__(self, grid: Tensor, shape: Sequence[int], condition: Condition) -> Tensor:
+        """Return the classes (B, H, W) of grid logits (B, C, h, w) that the network reads at (H, W) pixels."""
+        ways = [self.along(*axis, condition, grid) for axis in zip(grid.shape[-2:], shape, strict=True)]
+        (first, rows), (second, cols) = ways
+        planes = grid if first is None else first @ grid @ second.T
+        return torch.stack([metrics.strongest(y, rows, cols) for y in planes])
+
+    def along(self, points: int, pixels: int, condition: Condition, like: Tensor) -> tuple[Tensor | None, Tensor]:
+        """Return what an axis of `points` passes through on its way to `pixels`: a matrix or none, then a second."""
+        cut = condition if condition.method in (LOGITS, LOW_PASS) else Condition(FULL, 0)
+        key = points, pixels, cut, like.dtype, like.device
+        if key not in self.known:
+            unit = torch.eye(max(points, cut.lrg_size), dtype=like.dtype, device=like.device)[None, :, :, None]
+            read, first = self.net.read(unit[:, :points, :points], (pixels, 1)), None
+            if cut.method == LOGITS:
+                first = resize(read, (cut.lrg_size, 1))[0, :, :, 0].T
+                read = resize(unit[:, : cut.lrg_size, : cut.lrg_size], (pixels, 1))
+            second = read[0, :, :, 0].T
+            if cut.method == LOW_PASS:
+                low = waves(pixels, nu_max(cut.lrg_size), "periodic", like.dtype, like.device).sums.diff(dim=0)
+                first, second = low.T @ second / pixels, low
+                if points <= low.shape[1]:
+                    first, second = None, low @ first
+            self.known[key] = first, second
+        return self.known[key]
 
 
 def _edges(pred: Tensor, labels: Tensor, scored: Sequence[int] | None, num_classes: int) -> np.ndarray:

@@ -7,7 +7,8 @@ frames' real coefficients. Mirrored frames (`specseg.spectral.spectrum`) have ha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -15,77 +16,76 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-ROWS, RUNS = (
-    64,
-    4096,
-)  # rows of labels looked at, and runs of theirs taken up, at once: bounds the memory of noisy labels
+RUNS = 4096  # runs of labels taken up at once: bounds the memory of noisy labels
+CELL, LOWEST = range(9, 65), -80.0  # pixels of a grid's cell, and least logits, where `grid_losses` takes products
 BLOCK = {"cpu": 3 << 19}  # bytes worked on at once: what a core's cache holds; elsewhere what launching is worth
 
 
 class Waves(NamedTuple):
-    """Orthonormal real waves on n points: those even under the axis's reflection first, then the odd ones.
+    """Orthonormal real waves on n points: those even under the reflection of the axis first, then the odd ones.
 
-    sums: (n + 1, m), sums of the waves over the points before each. A reflection pairs `start + i` with n - 1 - i for i
-    below p; even: (p, me), odd: (p, mo), the waves at the first of each pair; alone: (a, me), at `points`, which are
-    their own partners and where odd waves vanish. rim: (m,), the smallest nu_max whose box holds each wave. The
-    constant wave is 1 exactly, also in float32: so nothing is divided by n here.
+    sums: (n + 1, m), sums of the waves over the points before each. even: (n - n // 2, me), odd: (n // 2, mo), the
+    waves at the first of each pair of points that the reflection exchanges; a middle point is its own partner, and odd
+    waves vanish there. rim: (m,), the smallest nu_max whose box holds each wave. The constant wave is 1 exactly, also
+    in float32: so nothing is divided by n here.
     """
 
     sums: Tensor
     even: Tensor
     odd: Tensor
-    alone: Tensor
-    points: Tensor
-    start: int
     rim: Tensor
 
 
 @lru_cache(maxsize=64)
-def waves(n: int, nu_max: int, boundary: str, dtype: torch.dtype, device: torch.device) -> Waves:
+def waves(
+    n: int, nu_max: int, boundary: str, dtype: torch.dtype, device: torch.device, grid: int | None = None
+) -> Waves:
     """Return the waves of at most `nu_max` cycles per frame on `n` points; all of them from n/2 on.
 
+    Phases count from the middle, so that periodic and mirrored waves have one symmetry. With `grid` even and odd are
+    what analyses values on so many points as their interpolation at n points (more than one: `bilinear_matrix`).
     Built in float64 from whole-number phases, then rounded to `dtype`. Do not write into the result: it is kept.
 
     >>> w = waves(3, 1, "periodic", torch.float64, torch.device("cpu"))          # 1, cos, sin
     >>> w.sums.diff(dim=0).abs().round(decimals=4).tolist()
-    [[1.0, 1.4142, 0.0], [1.0, 0.7071, 1.2247], [1.0, 0.7071, 1.2247]]
+    [[1.0, 0.7071, 1.2247], [1.0, 1.4142, 0.0], [1.0, 0.7071, 1.2247]]
     """
-    t = torch.arange(n)
     if boundary == "mirrored":
-        k = torch.arange(min(2 * nu_max, n - 1) + 1)
-        table = torch.cos(torch.pi / (2 * n) * ((2 * t[:, None] + 1) * k % (4 * n)).double())
-        even, odd, rim = table[:, ::2], table[:, 1::2], (k + 1) // 2
-        rim = torch.cat([rim[::2], rim[1::2]])
-        start, pairs = 0, n // 2
+        cycles = torch.arange(min(2 * nu_max, n - 1) + 1)  # half cycles per frame
+        even, odd = cycles[::2], cycles[1::2]
     else:
-        k = torch.arange(min(nu_max, n // 2) + 1)
-        phase = 2 * torch.pi / n * (t[:, None] * k % n).double()
-        inner = k[(k > 0) & (2 * k < n)]
-        even, odd, rim = phase.cos(), phase[:, inner].sin(), torch.cat([k, inner])
-        start, pairs = 1, (n - 1) // 2
-    full = torch.cat([even, odd], dim=1)
+        cycles = 2 * torch.arange(min(nu_max, n // 2) + 1)
+        even, odd = cycles[cycles < n], cycles[1:]
+    place = 2 * torch.arange(n)[:, None] + 1 - n
+    even_phase, odd_phase = (torch.pi / (2 * n) * (place * k % (4 * n)).double() for k in (even, odd))
+    full = torch.cat([even_phase.cos(), odd_phase.sin()], dim=1)
     full = full / full.pow(2).mean(0).sqrt()
     sums = torch.cat([full.new_zeros(1, full.shape[1]), full.cumsum(0)])
-    points = torch.cat([t[:start], t[start + pairs : n - pairs]])
-    first, split = full[start : start + pairs], even.shape[1]
-    parts = (x.to(device, dtype).contiguous() for x in (sums, first[:, :split], first[:, split:], full[points, :split]))
-    return Waves(*parts, points.to(device), start, rim.to(device))
+    if grid is not None:
+        full = bilinear_matrix(n, grid, full.dtype, full.device).T @ full
+    pairs, split = len(full) // 2, len(even)
+    parts = (x.to(device, dtype).contiguous() for x in (sums, full[: len(full) - pairs, :split], full[:pairs, split:]))
+    return Waves(*parts, ((torch.cat([even, odd]) + 1) // 2).to(device))
 
 
 def analyse(x: Tensor, w: Waves, *, swap: bool = False) -> Tensor:
     """Return sum_t wave(t) x(t), n times the coefficients, along the last axis but one: (..., n, k) -> (..., m, k).
 
-    The frame is folded at the axis's reflection first, which halves the products. `swap` gives (..., k, m).
+    The frame is folded at its middle first, which halves the products. `swap` gives (..., k, m).
     """
-    pairs = w.even.shape[0]
-    near, far = x[..., w.start : w.start + pairs, :], x[..., x.shape[-2] - pairs :, :].flip(-2)
-    even = near + far
-    odd = near - far
-    alone = x.index_select(-2, w.points)
+    middle = len(w.even)
+    return _folded(x[..., :middle, :], x[..., middle:, :].flip(-2), w, swap)
+
+
+def _folded(near: Tensor, far: Tensor, w: Waves, swap: bool) -> Tensor:
+    """Return what `analyse` does of a frame's first half (..., n - n // 2, k) and its last half, read backwards."""
+    pairs = len(w.odd)
+    first, alone = near[..., :pairs, :], near[..., pairs:, :]
+    even, odd = first + far, first - far
     if swap:
-        of_even = even.transpose(-1, -2) @ w.even + alone.transpose(-1, -2) @ w.alone
-        return torch.cat([of_even, odd.transpose(-1, -2) @ w.odd], dim=-1)
-    return torch.cat([w.even.T @ even + w.alone.T @ alone, w.odd.T @ odd], dim=-2)
+        of_even = even.mT @ w.even[:pairs] + alone.mT @ w.even[pairs:]
+        return torch.cat([of_even, odd.mT @ w.odd], dim=-1)
+    return torch.cat([w.even[:pairs].T @ even + w.even[pairs:].T @ alone, w.odd.T @ odd], dim=-2)
 
 
 def label_runs(labels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -109,32 +109,72 @@ def label_coefficients(
     """Return (classes, N times the coefficients) of the one-hot planes of one (H, W) map, for the classes that it has.
 
     Shape (len(classes), mw, mh), the waves along a row first; N = H W. No plane is made: a run of one class along a row
-    gives the difference of two rows of `Waves.sums`, so the cost goes with the length of the boundaries.
+    gives the difference of two rows of `Waves.sums`, so the cost goes with the length of the boundaries. Runs of a
+    class that outnumber the rows are added up row by row first.
     """
-    height, m = labels.shape[0], cols.sums.shape[1]
-    half = cols.sums.new_zeros(num_classes * height, m)
-    there = torch.zeros(num_classes, dtype=torch.bool, device=labels.device)
-    for top in range(0, height, ROWS):
-        value, row, first, after = label_runs(labels[top : top + ROWS])
-        if void is not None:
-            known = value != void
-            value, row, first, after = (x[known] for x in (value, row, first, after))
-        there[value] = True
-        for slot, a, z in zip(*(x.split(RUNS) for x in (value * height + row + top, first, after)), strict=True):
-            half.index_add_(0, slot, cols.sums.index_select(0, z).sub_(cols.sums.index_select(0, a)))
-    classes, half = there.nonzero()[:, 0], half.view(num_classes, height, m)
-    size = block_size(height * m, labels.device, half.dtype.itemsize)
-    parts = []
-    for part in classes.split(size):
-        first, last = (int(x) for x in part[[0, -1]]) if len(part) else (0, -1)
-        whole = last - first + 1 == len(part)  # a slice needs no copy
-        parts.append(analyse(half[first : last + 1] if whole else half[part], rows, swap=True))
-    return classes, torch.cat(parts)
+    height, m, middle = labels.shape[0], cols.sums.shape[1], len(rows.even)
+    value, row, first, after = label_runs(labels)
+    if void is not None:
+        value, row, first, after = (x[value != void] for x in (value, row, first, after))
+    counts, order = torch.bincount(value, minlength=num_classes), value.argsort()
+    classes, down = counts.nonzero()[:, 0], rows.sums.diff(dim=0)
+    out = cols.sums.new_empty(len(classes), m, down.shape[1])
+    own = zip(*(x[order].split(counts[classes].tolist()) for x in (row, first, after)), strict=True)
+    for k, (at, a, z) in zip(range(len(classes)), own, strict=False):  # a split into no parts has one
+        if len(at) <= height:
+            out[k] = _run_sums(cols, a, z).T @ down[at]
+            continue
+        at = torch.where(at < middle, at, middle + height - 1 - at)  # folded: see `_folded`
+        half = out.new_zeros(height, m)
+        for place, *ends in zip(*(x.split(RUNS) for x in (at, a, z)), strict=True):
+            half.index_add_(0, place, _run_sums(cols, *ends))
+        out[k] = _folded(half[:middle], half[middle:], rows, swap=True)
+    return classes, out
 
 
-def plane_coefficients(planes: Tensor, rows: Waves, cols: Waves) -> Tensor:
-    """Return N times the coefficients (P, mw, mh) of real frames (P, H, W), the waves along a row first."""
-    return analyse(analyse(planes, rows, swap=True), cols)
+def _run_sums(cols: Waves, first: Tensor, after: Tensor) -> Tensor:
+    return cols.sums.index_select(0, after).sub_(cols.sums.index_select(0, first))
+
+
+def plane_coefficients(planes: Tensor, rows: Waves, cols: Waves) -> tuple[Tensor, Tensor]:
+    """Return N times the coefficients (P, mw, mh) of real frames (P, H, W), the waves along a row first, and (P,) the
+    first of them, N times the mean, in float64: what a small loss is left over from as a difference."""
+    along = analyse(planes, rows, swap=True)
+    constant = Waves(cols.sums, cols.even[:, :1].double(), cols.odd[:, :0].double(), cols.rim)
+    return analyse(along, cols), analyse(along[..., :1].double(), constant)[:, 0, 0]
+
+
+def _products(b: Tensor, coefficients: Tensor, first: Tensor) -> Tensor:
+    """Return the sum over planes of b times what `plane_coefficients` gives, float64 (mw, mh)."""
+    out = (b * coefficients).sum(0).double()
+    out[0, 0] = b[:, 0, 0].double() @ first
+    return out
+
+
+def coefficients(planes: Tensor, shape: Sequence[int], boundary: str) -> Tensor:
+    """Return all real coefficients (P, mw, mh) of frames (H, W) in float64, from planes of theirs or of their grid."""
+    sides = zip(shape, planes.shape[-2:], strict=True)
+    of = (waves(n, n // 2, boundary, torch.float64, planes.device, None if g == n else g) for n, g in sides)
+    return plane_coefficients(planes.double(), *of)[0] / math.prod(shape)
+
+
+def label_spectra(labels: Tensor, void: int, num_classes: int, boundary: str) -> tuple[Tensor, Tensor]:
+    """Return the classes of a (H, W) map and all real coefficients (P, mw, mh) of their planes in float64."""
+    of = (waves(n, n // 2, boundary, torch.float64, labels.device) for n in labels.shape)
+    classes, b = label_coefficients(labels, void, num_classes, *of)
+    return classes, b / labels.numel()
+
+
+def rims(products: Tensor, shape: Sequence[int], boundary: str) -> Tensor:
+    """Return sums of products (..., mw, mh) of `coefficients` over the rims of the growing boxes, (..., nyquist + 1).
+
+    >>> x = torch.tensor([[[1.0, 1.0, 0.0]]])
+    >>> rims(coefficients(x, (1, 3), "periodic").square(), (1, 3), "periodic").round(decimals=4)
+    tensor([[0.4444, 0.2222]], dtype=torch.float64)
+    """
+    rows, cols = (waves(n, n // 2, boundary, torch.float64, products.device).rim for n in shape)
+    out = products.new_zeros(*products.shape[:-2], max(shape) // 2 + 1)
+    return out.index_add_(-1, torch.maximum(cols[:, None], rows).flatten(), products.flatten(-2))
 
 
 def losses(block: Callable[[int, int], Tensor], labels: Tensor, step: int, void: int | None) -> tuple[Tensor, Tensor]:
@@ -155,6 +195,48 @@ def losses(block: Callable[[int, int], Tensor], labels: Tensor, step: int, void:
             known = part != void
             loss.append(-logp.gather(0, part.where(known, 0)[None])[0] * known)
     return torch.cat(loss), torch.cat(lse)
+
+
+def grid_losses(grid: Tensor, labels: Tensor, void: int | None) -> tuple[Tensor, Tensor]:
+    """Return `losses` of grid logits (C, h, w) that are read at (H, W), corners on corners; each point's largest is 0.
+
+    Where each cell of the grid has the same few pixels their exponentials follow from those of the grid by products:
+    exp(y + k dy) = exp(y) exp(dy)^k. Else, for logits too far apart for that, and for a gradient, all rows are read.
+    """
+    shape, (h, w) = labels.shape, grid.shape[1:]
+    down, right = (n if g == 1 else (n - 1) // (g - 1) for n, g in zip(shape, (h, w), strict=True))  # pixels a cell
+    known = None if void is None else labels != void
+    fits = (down * (h - 1) + 1 == shape[0] or h == 1) and (right * (w - 1) + 1 == shape[1] or w == 1)
+    if not (fits and down * right in CELL) or grid.requires_grad or float(grid.min()) < LOWEST:
+        step = block_size(grid.shape[0] * shape[1], grid.device, grid.dtype.itemsize)
+        return losses(grid_rows(grid, shape), labels, step, void)
+    target = labels if known is None else labels.where(known, 0)
+    target = (
+        F.pad(target, (0, right * w - shape[1], 0, down * h - shape[0]))
+        .view(h, down, w, right)
+        .permute(1, 3, 0, 2)
+        .contiguous()
+    )
+    to_right = F.pad(grid.diff(dim=2), (0, 1)) / right
+    steps = [grid, to_right, *(F.pad(x.diff(dim=1), (0, 0, 0, 1)) / down for x in (grid, to_right))]
+    out = grid.new_empty(2, down, right, h, w)  # sum of exponentials, exponential of the label's logit
+    size = block_size(grid.shape[0] * w, grid.device, grid.dtype.itemsize)
+    for first in range(0, h, size):
+        rows = slice(first, first + size)
+        at, across, below, twist = (x[:, rows].exp() for x in steps)
+        room = torch.empty_like(at)
+        for j in range(down):
+            if j:
+                at.mul_(below)
+                across.mul_(twist)
+            here = at
+            for k in range(right):
+                here = torch.mul(here, across, out=room) if k else here
+                torch.sum(here, 0, out=out[0, j, k, rows])
+                torch.gather(here, 0, target[j, k, None, rows], out=out[1, j, k, None, rows])
+    out = out.log_().permute(0, 3, 1, 4, 2).reshape(2, h * down, w * right)
+    lse, label = out[:, : shape[0], : shape[1]]
+    return lse - label if known is None else (lse - label) * known, lse
 
 
 def block_size(row: int, device: torch.device, itemsize: int) -> int:
@@ -208,24 +290,20 @@ def box_sums(
     (H, W); `void` as in `losses`. Where all pixels are labelled the classes' planes sum to 1, so that lse enters at
     nu = 0 alone; void makes it one more plane, against the mask's.
     """
-    rows, cols = (waves(n, max(limits, default=0), boundary, lse.dtype, lse.device) for n in labels.shape)
-    classes, b = label_coefficients(labels, void, num_classes, rows, cols)
-    size = len(classes) if grid is not None else block_size(labels.numel(), lse.device, lse.dtype.itemsize)
+    limit = max(limits, default=0)
+    rows, cols = (waves(n, limit, boundary, lse.dtype, lse.device) for n in labels.shape)
+    seen, size = (rows, cols), block_size(labels.numel(), lse.device, lse.dtype.itemsize)
     if grid is not None:
-        from_rows, from_cols = (
-            analyse(bilinear_matrix(n, g, lse.dtype, lse.device), w)
-            for n, g, w in zip(labels.shape, grid, (rows, cols), strict=True)
-        )
+        sides, size = zip(labels.shape, grid, strict=True), num_classes
+        seen = tuple(waves(n, limit, boundary, lse.dtype, lse.device, g) for n, g in sides)
     product = torch.zeros(len(cols.rim), len(rows.rim), dtype=torch.float64, device=lse.device)
-    groups = zip(classes.split(size), b.split(size), strict=True) if len(classes) else ()
-    for group, of_labels in groups:
-        y = planes(group)
-        y = plane_coefficients(y, rows, cols) if grid is None else from_cols @ (from_rows @ y).transpose(1, 2)
-        product = product - (of_labels.double() * y.double()).sum(0)
+    classes, b = label_coefficients(labels, void, num_classes, rows, cols)
+    for group, of_labels in zip(classes.split(size), b.split(size), strict=True) if len(classes) else ():
+        product = product - _products(of_labels, *plane_coefficients(planes(group), *seen))
     if void is None:
         product[0, 0] += lse.sum(dtype=torch.float64) * labels.numel()
     else:
-        product = product + b.double().sum(0) * plane_coefficients(lse[None], rows, cols)[0].double()
+        product = product + _products(b.sum(0, keepdim=True), *plane_coefficients(lse[None], rows, cols))
     box = torch.tensor(limits, dtype=torch.long, device=lse.device)[:, None]
     within_cols, within_rows = ((w.rim <= box).double() for w in (cols, rows))
     return (within_cols @ product * within_rows).sum(1) / labels.numel() ** 2

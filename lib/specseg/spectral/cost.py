@@ -76,10 +76,11 @@ def changed_share_bound(logits: Tensor, low: Tensor, *, known: Tensor | None = N
     """Return (bound, share) of each image: the share of pixels whose argmax may differ in `low`, and that which does.
 
     `logits` and `low` (B, C, H, W), C >= 2, `low` the logits after a band limit or any other change; `known` (B, H, W)
-    marks the pixels that count (default all). With D = logits - low, the argmax can change only where the range
-    max_c D - min_c D is at least the margin between the two largest logits: if class k overtakes class a, then
-    D_a - D_k >= Y_a - Y_k. So share <= bound, and both are the same for tau * logits and tau * low. Differences
-    within rounding count into the bound. float64 (B,); NaN for an image without a known pixel.
+    marks the pixels that count (default all). One image of `logits`, with its `known`, serves any number of `low`.
+    With D = logits - low, the argmax can change only where the range max_c D - min_c D is at least the margin between
+    the two largest logits: if class k overtakes class a, then D_a - D_k >= Y_a - Y_k. So share <= bound, and both are
+    the same for tau * logits and tau * low. Differences within rounding count into the bound. float64 (B,); NaN for an
+    image without a known pixel.
     Raises ValueError for shapes that do not fit, fewer than two classes, or values that are not finite.
 
     >>> y = torch.tensor([[[[3.0, 1.0, 0.0]], [[0.0, 0.0, 0.5]]]])    # margins 3, 1, 1/2
@@ -88,20 +89,21 @@ def changed_share_bound(logits: Tensor, low: Tensor, *, known: Tensor | None = N
     [0.667, 0.333]
     """
     logits, low = torch.as_tensor(logits).double(), torch.as_tensor(low).double()
-    if logits.ndim != 4 or logits.shape != low.shape or logits.shape[1] < 2:
+    fit = logits.shape[1:] == low.shape[1:] and len(logits) in (1, len(low))
+    if logits.ndim != 4 or not fit or logits.shape[1] < 2:
         shapes = f"{tuple(logits.shape)} and {tuple(low.shape)}"
         raise ValueError(f"logits and low: expected the same (B, C, H, W) with C >= 2, got {shapes}")
-    if not (torch.isfinite(logits).all() and torch.isfinite(low).all()):
-        raise ValueError("logits and low: expected finite values")
-    pixels = (logits.shape[0], *logits.shape[2:])
+    pixels = (len(logits), *logits.shape[2:])
     known = torch.ones(pixels, dtype=torch.bool, device=logits.device) if known is None else torch.as_tensor(known)
     if tuple(known.shape) != pixels:
         raise ValueError(f"known: expected one value a pixel, {pixels}, got {tuple(known.shape)}")
-    first, second = logits.topk(2, 1).values.unbind(1)
-    span = (logits - low).amax(1) - (logits - low).amin(1)
-    rounding = 8 * torch.finfo(torch.float64).eps * (logits.abs().amax(1) + low.abs().amax(1))
-    known = known.bool()
-    may, does = span + rounding >= first - second, logits.argmax(1) != low.argmax(1)
+    (high, best), size = logits.max(1), [torch.maximum(x.amax(1).abs(), x.amin(1).abs()) for x in (logits, low)]
+    if not all(torch.isfinite(x).all() for x in size):
+        raise ValueError("logits and low: expected finite values")
+    margin, rounding = high - logits.topk(2, 1).values[:, 1], 8 * torch.finfo(torch.float64).eps * (size[0] + size[1])
+    lost = (y - x for y, x in zip(logits.expand_as(low), low, strict=True))
+    may = torch.stack([x.amax(0) - x.amin(0) for x in lost]) + rounding >= margin
+    known, does = known.bool(), low.max(1).indices != best
     count = known.sum((1, 2)).double()
     return (may & known).sum((1, 2)) / count, (does & known).sum((1, 2)) / count
 

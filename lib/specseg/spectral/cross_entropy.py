@@ -82,14 +82,14 @@ def cross_entropy(logits: Tensor, labels: Tensor, *, ignore_index: int = 255) ->
     tensor([0.6931], dtype=torch.float64)
     """
     logits, labels = _checked(logits, labels, ignore_index)
-    images = zip(logits, labels, _voids(labels, ignore_index), strict=True)
+    images = zip(logits, labels, _labelled(labels, ignore_index)[1], strict=True)
     return torch.stack([_losses(y, x, void)[0].mean(dtype=torch.float64) for y, x, void in images])
 
 
-def _voids(labels: Tensor, ignore_index: int) -> list[int | None]:
-    """Return for each map the value that is no class, or None where the map has no such pixel."""
-    there = (labels == ignore_index).flatten(1).any(1)
-    return [ignore_index if void else None for void in there.tolist()]
+def _labelled(labels: Tensor, ignore_index: int) -> tuple[Tensor, list[int | None]]:
+    """Return the labelled pixels of each map, and the value that is no class, or None where a map has no such pixel."""
+    pixels = (labels != ignore_index).sum((-2, -1))
+    return pixels, [None if n == labels[0].numel() else ignore_index for n in pixels.tolist()]
 
 
 def _losses(logits: Tensor, labels: Tensor, void: int | None) -> tuple[Tensor, Tensor]:
@@ -122,36 +122,45 @@ def frequency_components(
 
 
 def truncated_cross_entropy(
-    logits: Tensor, labels: Tensor, nu_max: int | Sequence[int], *, boundary: str = "periodic", ignore_index: int = 255
-) -> Truncated:
+    logits: Tensor,
+    labels: Tensor,
+    nu_max: int | Sequence[int],
+    *,
+    boundary: str | Sequence[str] = "periodic",
+    ignore_index: int = 255,
+) -> Truncated | list[Truncated]:
     """Return the truncated CE of Eq. 9 over the symmetric box |u|, |v| <= nu_max, image by image, with L_CE beside it.
 
     The largest box is the whole spectrum and gives L_CE without rounding. Of other boxes only their own frequencies
     are made, in the logits' precision (float32 or float64) and in less memory than the logits take; beyond `CROSSOVER`
     all of them by FFT, in float64. Sums of these parts over batches give the data set's `relative_loss_rate` (see
-    `loss_rate`). Raises ValueError as `check_inputs`, and where a nu_max is beyond Nyquist.
+    `loss_rate`). A list of boundaries gives one result each, from one log-sum-exp. Raises ValueError as `check_inputs`,
+    and where a nu_max is beyond Nyquist.
 
     >>> parts = truncated_cross_entropy(torch.zeros(1, 2, 3, 3), torch.zeros(1, 3, 3, dtype=torch.long), [0, 1])
     >>> parts.kept.round(decimals=4)
     tensor([[0.6931, 0.6931]], dtype=torch.float64)
     """
     logits, labels = _checked(logits, labels, ignore_index)
-    limits, dtype = _limits(nu_max, labels, boundary), _precision(logits)
+    boundaries, dtype = [boundary] if isinstance(boundary, str) else list(boundary), _precision(logits)
+    limits = _limits(nu_max, labels, boundaries)
     by_fft = max(limits, default=0) > CROSSOVER
-    totals, boxes = [], []
-    for y, x, void in zip(logits, labels, _voids(labels, ignore_index), strict=True):
+    (pixels, voids), totals, boxes = _labelled(labels, ignore_index), [], []
+    for y, x, void in zip(logits, labels, voids, strict=True):
         loss, lse = _losses(y, x, void)
         totals.append(loss.mean(dtype=torch.float64))
         if by_fft:
-            boxes.append(totals[-1] - _outside(y, x, lse, void, boundary)[limits])
+            boxes.append(torch.stack([totals[-1] - _outside(y, x, lse, void, b)[limits] for b in boundaries]))
             continue
 
         def planes(classes: Tensor, y: Tensor = y) -> Tensor:
             one = int(classes[0])
             return (y[one : one + 1] if len(classes) == 1 else y[classes]).to(dtype)
 
-        boxes.append(low_band.box_sums(planes, x, lse, limits, len(y), void=void, boundary=boundary))
-    return _truncated(totals, boxes, nu_max, labels, ignore_index)
+        read = partial(low_band.box_sums, planes, x, lse, limits, len(y), void=void)
+        boxes.append(torch.stack([read(boundary=b) for b in boundaries]))
+    out = _truncated(totals, boxes, nu_max, labels, pixels)
+    return out[0] if isinstance(boundary, str) else out
 
 
 def truncated_from_grid(
@@ -159,9 +168,9 @@ def truncated_from_grid(
     labels: Tensor,
     nu_max: int | Sequence[int],
     *,
-    boundary: str = "periodic",
+    boundary: str | Sequence[str] = "periodic",
     ignore_index: int = 255,
-) -> Truncated:
+) -> Truncated | list[Truncated]:
     """Return `truncated_cross_entropy` of logits (B, C, h, w) that are read at (H, W) by bilinear interpolation.
 
     Interpolation with corners on corners is linear, so the box's frequencies follow from the small grid exactly; only
@@ -174,34 +183,41 @@ def truncated_from_grid(
     True
     """
     grid, labels = _checked(grid_logits, labels, ignore_index, grid=True)
-    limits, shape, grid = _limits(nu_max, labels, boundary), tuple(labels.shape[-2:]), grid.to(_precision(grid))
-    step = low_band.block_size(grid.shape[1] * shape[1], grid.device, grid.dtype.itemsize)
-    totals, boxes = [], []
-    for y, x, void in zip(grid, labels, _voids(labels, ignore_index), strict=True):
-        loss, lse = low_band.losses(low_band.grid_rows(y, shape), x, step, void)
+    boundaries = [boundary] if isinstance(boundary, str) else list(boundary)
+    limits = _limits(nu_max, labels, boundaries)
+    h, w = (g if n > 1 else 1 for n, g in zip(labels.shape[1:], grid.shape[2:], strict=True))  # one pixel: the first
+    grid = grid[..., :h, :w].to(_precision(grid))
+    grid = grid - grid.detach().amax(1, keepdim=True)  # changes no loss, and lse has no large part in common
+    (pixels, voids), totals, boxes = _labelled(labels, ignore_index), [], []
+    for y, x, void in zip(grid, labels, voids, strict=True):
+        loss, lse = low_band.grid_losses(y, x, void)
         totals.append(loss.mean(dtype=torch.float64))
-        size = tuple(y.shape[1:])
-        boxes.append(low_band.box_sums(y.__getitem__, x, lse, limits, len(y), void=void, grid=size, boundary=boundary))
-    return _truncated(totals, boxes, nu_max, labels, ignore_index)
+        read = partial(low_band.box_sums, y.__getitem__, x, lse, limits, len(y), void=void, grid=(h, w))
+        boxes.append(torch.stack([read(boundary=b) for b in boundaries]))
+    out = _truncated(totals, boxes, nu_max, labels, pixels)
+    return out[0] if isinstance(boundary, str) else out
 
 
 def _list(nu_max: int | Sequence[int]) -> list[int]:
     return [nu_max] if isinstance(nu_max, Integral) else list(nu_max)
 
 
-def _limits(nu_max: int | Sequence[int], labels: Tensor, boundary: str) -> list[int]:
+def _limits(nu_max: int | Sequence[int], labels: Tensor, boundaries: Sequence[str]) -> list[int]:
     """Return the limits, checked, with 0 in the place of Nyquist: its box is everything and needs no sum."""
-    sp.check_boundary(boundary)
+    for boundary in boundaries:
+        sp.check_boundary(boundary)
     shape = tuple(labels.shape[-2:])
     limits = [sp.check_nu_max(n, shape) for n in _list(nu_max)]
     return [n if n < max(shape) // 2 else 0 for n in limits]
 
 
-def _truncated(totals: list, boxes: list, nu_max: int | Sequence[int], labels: Tensor, ignore_index: int) -> Truncated:
-    total, parts = torch.stack(totals), torch.stack(boxes)
+def _truncated(
+    totals: list, boxes: list, nu_max: int | Sequence[int], labels: Tensor, pixels: Tensor
+) -> list[Truncated]:
+    total, parts = torch.stack(totals), torch.stack(boxes, 1)  # (B,), (boundaries, B, K)
     everything = [n == max(labels.shape[-2:]) // 2 for n in _list(nu_max)]
     kept = total[:, None].where(torch.tensor(everything, dtype=torch.bool, device=total.device), parts)
-    return Truncated(total, kept, (labels != ignore_index).sum(dim=(-2, -1)))
+    return [Truncated(total, one, pixels) for one in kept]
 
 
 def relative_loss_rate(

@@ -12,9 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from specseg.spectral import spectrum as sp
+from specseg.spectral._low_band import block_size
 from specseg.spectral.labels import one_hot
 
 _PLANES = 8  # class planes transformed at once
+_BAND = 64  # pixels along a row that are read at once
 _ROWS = 1024  # label values, void between them, that one histogram of label and prediction may span
 
 
@@ -60,6 +62,33 @@ def _joint_counts(pred: Tensor, label: Tensor, num_classes: int, ignore_index: i
         counts[ignore_index - first] = 0
     classes = slice(-first, num_classes - first)
     return counts[classes].clone() if counts.sum() == counts[classes].sum() else None
+
+
+def strongest(planes: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+    """Return the argmax over planes (P, h, w) that are read as `rows` (H, h) @ plane @ `cols` (W, w)^T, int64 (H, W).
+
+    Linear readings of a grid's logits, interpolated or band-limited, need no more than this, and a few rows of the
+    frame at once. The first of equals.
+
+    >>> strongest(torch.tensor([[[0.0, 2.0]], [[0.5, 0.5]]]), torch.ones(1, 1), torch.tensor([[1.0, 0.0], [0.5, 0.5]]))
+    tensor([[1, 0]])
+    """
+    count, height, width = planes.shape
+    flat = planes.transpose(0, 1).reshape(height, -1)
+    rank = torch.arange(count, 0, -1, dtype=planes.dtype, device=planes.device)[:, None]
+    across, out = _bands(cols, _BAND), []
+    for part, seen in _bands(rows, block_size(count * len(cols), planes.device, planes.itemsize)):
+        read = (part @ flat[seen]).view(-1, width)
+        read = torch.cat([read[:, used] @ some.T for some, used in across], 1).view(len(part), count, -1)
+        out.append(count - read.eq_(read.amax(1, keepdim=True)).mul_(rank).amax(1))
+    return torch.cat(out).long()
+
+
+def _bands(matrix: Tensor, size: int) -> list[tuple[Tensor, slice]]:
+    """Return `size` rows of a matrix at a time, without the columns at both ends that are zero in all of them."""
+    parts = matrix.split(size)
+    ends = [part.any(0).nonzero()[[0, -1], 0].tolist() for part in parts]
+    return [(part[:, low : high + 1], slice(low, high + 1)) for part, (low, high) in zip(parts, ends, strict=True)]
 
 
 def class_iou(confusion: Tensor) -> Tensor:
@@ -224,9 +253,8 @@ def boundary_iou(
 
 def boundary_counts(pred: Tensor, label: Tensor, width: int, num_classes: int, *, ignore_index: int = 255) -> Tensor:
     """Return the pixels of intersection and union of `boundary_iou` for each class of two maps, int64 (C, 2)."""
-    pred, label = pred.long(), label.long()
-    known = label != ignore_index
-    maps = [torch.where(known & (x >= 0) & (x < num_classes), x, num_classes) for x in (label, pred)]
+    known, small = label != ignore_index, torch.uint8 if num_classes < 256 else torch.int64
+    maps = [torch.where(known & (x >= 0) & (x < num_classes), x, num_classes).to(small) for x in (label, pred)]
     near = [torch.where(near_contour(x, width, num_classes), x, num_classes) for x in maps]
     both = torch.where(near[0] == near[1], near[0], num_classes)
     b, s, hit = (torch.bincount(x.flatten(), minlength=num_classes + 1)[:num_classes] for x in (*near, both))

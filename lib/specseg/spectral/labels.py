@@ -35,9 +35,10 @@ def check_labels(labels, num_classes: int | None = None, *, ignore_index: int = 
     labels = labels.long()
     top = math.inf if num_classes is None else num_classes - 1
     first, last = (int(x) for x in torch.aminmax(labels))
-    if first < 0 or last > top:  # void among them, or wrong: only then are pixels picked out
-        known = labels[labels != ignore_index]
-        first, last = (int(x) for x in torch.aminmax(known)) if known.numel() else (0, 0)
+    if first < 0 or last > top:  # void among them, or wrong: void pixels take a value that others have, or 0
+        other = last if first == ignore_index else first
+        known = labels.where(labels != ignore_index, 0 if other == ignore_index else other)
+        first, last = (int(x) for x in torch.aminmax(known))
     if first < 0 or last > top:
         have = f", but {of} have {num_classes} classes" if of else ""
         raise ValueError(f"labels: values {first} .. {last}{have}: expected 0 .. {top} or {ignore_index} (void)")

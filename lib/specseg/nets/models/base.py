@@ -103,8 +103,8 @@ class SegmentationNet(Truncatable):
         return resize(self.grid_logits(images), self.input_size)
 
     def read(self, logits: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
-        """Return grid logits in the size of their square frame (H, W)."""
-        return resize(logits, shape[-1])
+        """Return grid logits in the size of their frame (H, W)."""
+        return resize(logits, shape)
 
     def new_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that no pretrained backbone brings: ASPP and decoder."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 
@@ -13,17 +13,19 @@ from torch import nn
 METHODS = ("bilinear", "bilinear_half_pixel", "bilinear_antialias", "fourier")
 
 
-def resize(x: torch.Tensor, size: int) -> torch.Tensor:
-    """Return (B, C, h, w) features on a size x size grid, bilinear, corners on corners; `x` itself when it is there.
+def resize(x: torch.Tensor, size: int | Sequence[int]) -> torch.Tensor:
+    """Return (B, C, h, w) features on a grid of size x size or (H, W) points, bilinear, corners on corners; `x` itself
+    when it is there.
 
     >>> resize(torch.tensor([[[[0.0, 1.0], [2.0, 3.0]]]]), 3)[0, 0, 1].tolist()
     [1.0, 1.5, 2.0]
     """
-    if x.shape[-2:] == (size, size):
+    shape = (size, size) if isinstance(size, int) else tuple(size)
+    if x.shape[-2:] == shape:
         return x
     if x.is_meta:  # only the shape counts, and torch takes long to derive it
-        return x.new_empty(*x.shape[:2], size, size)
-    return F.interpolate(x, size=(size, size), mode="bilinear", align_corners=True)
+        return x.new_empty(*x.shape[:2], *shape)
+    return F.interpolate(x, size=shape, mode="bilinear", align_corners=True)
 
 
 @lru_cache(maxsize=64)
