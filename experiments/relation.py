@@ -81,10 +81,9 @@ def ranges(profile: str, nets: Sequence[Outside]) -> list[dict]:
 
 def worth(profile: str) -> list[dict]:
     """Return rows kind, value, low, high: the rule's loss minus that of always half of the grid, by data set."""
-    found = advice.open_question(cells.truncation(cells.read(profile)))
-    return [] if isinstance(found, str) else [
+    return [
         {"predictor": "rule", "kind": f["domain"], **{k: f[k] for k in ("value", "low", "high")}, "n": f["units"]}
-        for f in found]  # fmt: skip
+        for f in advice.open_question(cells.truncation(cells.read(profile)))]  # fmt: skip
 
 
 def table(profile: str) -> pd.DataFrame:

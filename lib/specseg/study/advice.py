@@ -21,7 +21,7 @@ from specseg.evidence.records import Record
 from specseg.spectral import spectrum as sp
 from specseg.study import rules
 from specseg.study.predictor_cells import Cells
-from specseg.study.predictor_findings import unit
+from specseg.study.predictor_findings import over_pictures, unit
 from specseg.study.third_party import Outside
 from specseg.study.trained import estimate
 
@@ -144,23 +144,20 @@ def whole_sets(found: Sequence[Record], table: pd.DataFrame, others: Sequence[Ou
     return pd.DataFrame(rows, columns=["set", "tolerance", "named", "every pixel", "measured", "others"])
 
 
-def open_question(cells: Cells) -> list[dict] | str:
-    """Return the observations of con-open-question-spectrum (without its id), or why there is none yet.
+def open_question(cells: Cells) -> list[dict]:
+    """Return the observations of con-open-question-spectrum (without its id).
 
     By domain, over its setups and TOLERANCES: the adviser's mean loss minus that of always taking half of the
     grid, which knows nothing. The loss has two sides, so a rule that always names the whole grid can fail too. The
     mutant always names the smallest grid.
     """
-    if not len(cells.table):
-        return "no truncated network has a record yet"
-    table, facts = advice(cells), []
+    table, domains, facts = advice(cells), cells.parts(), []
     for name, part in table.groupby("domain", sort=False):
         each = {rule: _lost(cells, own, "loss").mean(0) for rule, own in part.groupby("rule", sort=False)}
         told = ", ".join(f"{rule} {v[0]:.3f}" for rule, v in sorted(each.items(), key=lambda kv: kv[1][0]))
         own, worst = part[part["rule"] == ADVISER], float(each[SMALLEST][0] - each[HALF][0])
         facts.append({
-            **estimate(each[ADVISER] - each[HALF]), "domain": unit(name), "over": "clusters",
-            "units": int(cells.table[cells.table["domain"] == name]["clusters"].min()),
+            **over_pictures(domains[name], each[ADVISER] - each[HALF]),
             "mutant": worst if worst > 0 else None,
             "note": f"{unit(name)}, {own['setup'].nunique()} setups at 1, 2 and 5 %: loss {told}; "
                     f"{own['kept'].sum()} of {len(own)} recommendations within the tolerance.",

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +19,7 @@ from specseg.data.domains import domain
 from specseg.evidence import statistics
 from specseg.evidence.records import Record
 from specseg.evidence.verdicts import FEWEST
-from specseg.study import gate, trained
+from specseg.study import gate, predictor_cells, trained
 from specseg.study.gate import Told
 from specseg.study.predictor_cells import Found
 from specseg.study.printed.tables import Tables
@@ -48,13 +47,7 @@ class Pair(NamedTuple):
 
 def pairs(found: Found) -> list[Pair]:
     """Return every setup trained on blocks beside its fully labelled one, finest first."""
-    whole = {p.setup: p for source in (found.truncation, found.networks) for p in trained.pools(source)}
-    out = []
-    for pool in trained.pools(found.blocks, annotation="block"):
-        base = whole.get(replace(pool.setup, annotation="full", nu_max=0))
-        if base and base.keys & pool.keys:
-            out.append(Pair(*trained.shared(base, pool)))
-    return sorted(out, key=lambda p: -p.nu_max)
+    return sorted((Pair(*p) for p in predictor_cells.pairs(found)), key=lambda p: -p.nu_max)
 
 
 def _labels(pool: Pool) -> pd.DataFrame:
