@@ -40,7 +40,7 @@ def points(profile: str) -> pd.DataFrame:
     """Return one row per domain, model, LRG size and reading: x (R_ce) and drop, of networks that pass the gate."""
     scored = trained.read("networks", profile)
     drops, rates = (
-        of(trained.plain(gate.able(trained.read(name, profile), scored)), profile)
+        of(trained.plain(gate.able(trained.read(name, profile), scored)))
         for name, of in (("truncation", trained.drops), ("loss_in_frequency", trained.rates))
     )
     drops = drops[(drops["method"] == "bilinear") & (drops["lrg_size"] < drops["grid"])]

@@ -32,22 +32,18 @@ def fpi(miou: pd.DataFrame, cost: pd.DataFrame, on: Sequence[str] = KEYS) -> pd.
 
 
 def optima(cells: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Return the cell of least FPI of each setup (`keys`): lrg_size (and share where there), fpi, and what is near it.
+    """Return the cell of least FPI of each setup (`keys`), and what is near it.
 
     `margin`: the second smallest FPI over the smallest, minus one (below one per cent the choice hangs on noise; NaN
     for a single size); `step`: the best size's place, largest first, among `sizes`.
     """
     rows = []
-    for key, part in cells.groupby(list(keys), sort=False):
+    for _, part in cells.groupby(list(keys), sort=False):
         part = part.sort_values("lrg_size", ascending=False)
         fpi = part["fpi"].to_numpy(float)
         step, ordered = int(fpi.argmin()), np.sort(fpi)
-        best = part.iloc[step]
-        rows.append({
-            **dict(zip(keys, key, strict=True)), **{c: float(best[c]) for c in ("share",) if c in part},
-            "lrg_size": int(best["lrg_size"]), "fpi": float(best["fpi"]), "step": step, "sizes": len(part),
-            "margin": float(ordered[1] / ordered[0] - 1) if len(part) > 1 else np.nan,
-        })  # fmt: skip
+        margin = float(ordered[1] / ordered[0] - 1) if len(part) > 1 else np.nan
+        rows.append({**part.iloc[step], "step": step, "sizes": len(part), "margin": margin})
     return pd.DataFrame(rows)
 
 
