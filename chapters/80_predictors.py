@@ -22,6 +22,7 @@ profile = "smoke"
 # %% tags=["remove-cell"]
 import numpy as np
 import pandas as pd
+import torch
 from IPython.display import display
 from myst_nb import glue
 
@@ -29,7 +30,7 @@ from specseg import figures
 from specseg.evidence import ledger
 from specseg.figures import loss as names
 from specseg.figures import predictors as draw
-from specseg.nets import protocol, weights
+from specseg.nets import networks, protocol, weights
 from specseg.study import gate, rules, spot, trained
 from specseg.study import predictor_cells as cells
 from specseg.study import predictor_findings as facts
@@ -240,7 +241,8 @@ figures.show(
 # calibration removes this freedom.
 # %%
 (network,) = protocol.networks("smoke", group="landcover")
-test, scored = spot.test_batches(network, 1), network.home.scored_indices(network.data("test").classes)
+test = list(networks.test_batches(network, count=1, dtype=torch.float64))
+scored = network.home.scored_indices(network.data("test").classes)
 by_scale = spot.scaled(weights.load(network, sources=("committed",)), test, scored, taus=(0.5, 1.0, 2.0))
 moved = by_scale.pivot(index="lrg_size", columns="tau", values="drop")
 assert (moved.max(axis=1) == moved.min(axis=1)).all()

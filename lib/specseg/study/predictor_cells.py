@@ -20,7 +20,7 @@ from specseg.evidence import statistics as scores
 from specseg.nets import flops
 from specseg.nets.networks import Network, of_settings
 from specseg.spectral import spectrum as sp
-from specseg.study import gate, trained
+from specseg.study import cost, gate, trained
 from specseg.study.trained import Measured, Pool
 
 RATES = {
@@ -239,13 +239,6 @@ def _soft(pool: Pool, loss: Pool, sizes: Sequence[int]) -> dict[str, np.ndarray]
     return found | {c: np.tile(x, (len(pool.draws), 1)) for c, x in zip(("eq32", "eq29_sign"), chains, strict=True)}
 
 
-def gflops(network: Network, lrg_size: int, classes: int) -> float:
-    """Return 1e9 operations of the convolutions of an unpruned network, one image."""
-    cost = flops.count(network.model, lrg_size=lrg_size, input_size=network.size, num_classes=classes,
-                       backbone=network.backbone, width=network.width, rule=flops.CONV)  # fmt: skip
-    return cost.total / 1e9
-
-
 def _rates(loss: Pool, sizes: Sequence[int], name: str) -> np.ndarray:
     return loss.rates(*RATES[name])[:, [loss.limits.index(sp.nu_max(s)) for s in sizes]]
 
@@ -256,13 +249,14 @@ def _cells(
     """Return a setup's cells: `cut` on LRG sizes, else trained on blocks."""
     (pool, loss, labels), n = joined, joined[0].setup
     drawn = drawn | _ceilings(labels, sizes) | _soft(pool, loss, sizes) | {c: _rates(loss, sizes, c) for c in RATES}
-    share, about = (np.array(sizes) - 1) / ((n.size - 1) // 4), pool.describe()
+    grid, classes = (n.size - 1) // 4 + 1, labels.members[0].arrays["counts"].shape[-2]
+    work = [cost.count(n, s if cut else grid, num_classes=classes, rule=flops.CONV) for s in sizes]
+    share, about = (np.array(sizes) - 1) / (grid - 1), pool.describe()
     table = pd.DataFrame({
         "setup": _setup(n), **{k: about[k] for k in ("domain", "kind", "model", "clusters")},
         "lrg_size": sizes, "nu_max": [sp.nu_max(s) for s in sizes], "share": share, "lrg": -share,
         "full": (share == 1) & cut, **{c: x[0] for c, x in drawn.items()},
-        "gflops": [gflops(n, s if cut else (n.size - 1) // 4 + 1, labels.members[0].arrays["counts"].shape[-2])
-                   for s in sizes],
+        "gflops": [w.total / 1e9 for w in work],
     })  # fmt: skip
     return Cells(table, drawn)
 

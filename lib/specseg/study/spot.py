@@ -13,17 +13,12 @@ from specseg.evidence import statistics as scores
 from specseg.measure import gradients as ng
 from specseg.measure import loss as loss_study
 from specseg.measure import truncation as study
-from specseg.nets import networks, protocol, weights
+from specseg.nets import protocol, weights
 from specseg.nets.models import SegmentationNet
 from specseg.nets.networks import Network
 from specseg.spectral import spectrum as sp
 
 Batches = Sequence[tuple[Tensor, Tensor, Sequence[str]]]
-
-
-def test_batches(network: Network, count: int) -> list[tuple[Tensor, Tensor, Sequence[str]]]:
-    """Return the first `count` batches of four test pictures in float64."""
-    return list(networks.test_batches(network, count=count, dtype=torch.float64))
 
 
 def gradients(network: Network, count: int) -> pd.DataFrame:
