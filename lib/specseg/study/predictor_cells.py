@@ -15,10 +15,9 @@ import numpy as np
 import pandas as pd
 
 from specseg.data.label_tables import RULES
-from specseg.evidence import records
 from specseg.evidence import statistics as scores
 from specseg.nets import flops
-from specseg.nets.networks import Network, of_settings
+from specseg.nets.networks import Network
 from specseg.spectral import spectrum as sp
 from specseg.study import cost, gate, trained
 from specseg.study.trained import Measured, Pool
@@ -78,12 +77,9 @@ class Cells(NamedTuple):
 
 
 def read(profile: str = "standard") -> Found:
-    """Return the newest measurements of all five experiments that have a record."""
-    tests = {(s["domain"], s["fold"], s["size"]): r
-             for r in records.find("labels", profile=profile) if "domain" in (s := r.meta["settings"])}  # fmt: skip
-    labels = [Measured(of_settings(r.meta["settings"]), r.rows, r.probe(), r) for r in tests.values()]
-    parts = [trained.read(e, profile) for e in ("truncation", "loss_in_frequency", "block_annotation", "networks")]
-    return Found(parts[0], parts[1], labels, parts[2], parts[3])
+    """Return the newest measurements of all five experiments."""
+    experiments = "truncation", "loss_in_frequency", "labels", "block_annotation", "networks"
+    return Found(*(trained.read(e, profile) for e in experiments))
 
 
 def truncation(found: Found, *, each: bool = False) -> Cells:

@@ -86,9 +86,10 @@ def read(experiment: str, profile: str = "standard", **settings) -> list[Measure
     Networks that went on with a frozen backbone are given only if asked for (start="frozen"): the rest have no part in
     their question.
     """
-    newest = {r.meta["settings"].get("name"): r for r in records.find(experiment, profile=profile, **settings)}
+    newest = {of_settings(r.meta["settings"]): r for r in records.find(experiment, profile=profile, **settings)
+              if "domain" in r.meta["settings"]}  # fmt: skip
     order = {n.name: k for k, n in enumerate(protocol.networks(profile))}
-    found = [Measured(of_settings(r.meta["settings"]), r.rows, r.probe(), r) for r in newest.values()]
+    found = [Measured(n, r.rows, r.probe(), r) for n, r in newest.items()]
     found = [m for m in found if m.network.start == settings.get("start", "") or m.network.start == "trained"]
     return sorted(found, key=lambda m: order.get(m.network.name, len(order)))
 
