@@ -31,7 +31,8 @@ from specseg.evidence import ledger
 from specseg.figures import loss as names
 from specseg.figures import predictors as draw
 from specseg.nets import networks, protocol, weights
-from specseg.study import gate, rules, spot, trained
+from specseg.proofs import rce_laws
+from specseg.study import gate, rules, trained
 from specseg.study import predictor_cells as cells
 from specseg.study import predictor_findings as facts
 from specseg.study import predictors as pr
@@ -238,12 +239,15 @@ figures.show(
 # Multiply the weights of a network's last layer by $\tau$: all logits are multiplied, at every size of the grid, no
 # largest class changes, every drop stays to the last digit. The tail of the loss is multiplied by $\tau$ too, the loss
 # is not, so $R_{ce}$ moves. A rule in $R_{ce}$ therefore rests on networks being trained to similar confidence;
-# calibration removes this freedom.
+# calibration removes this freedom. Below the logits keep the waves that each grid can carry.
 # %%
 (network,) = protocol.networks("smoke", group="landcover")
-test = list(networks.test_batches(network, count=1, dtype=torch.float64))
-scored = network.home.scored_indices(network.data("test").classes)
-by_scale = spot.scaled(weights.load(network, sources=("committed",)), test, scored, taus=(0.5, 1.0, 2.0))
+((images, labels, _),) = networks.test_batches(network, count=1, dtype=torch.float64)
+with torch.no_grad():
+    logits = weights.load(network, sources=("committed",))(images)
+sizes = protocol.lrg_sizes((network.size - 1) // 4 + 1)
+by_scale = pd.concat(rce_laws.temperature_sweep(logits, labels, (0.5, 1, 2), nu_max=size // 2).assign(lrg_size=size)
+                     for size in sizes)  # fmt: skip
 moved = by_scale.pivot(index="lrg_size", columns="tau", values="drop")
 assert (moved.max(axis=1) == moved.min(axis=1)).all()
 # %% tags=["remove-input"]
@@ -251,7 +255,7 @@ span = by_scale.groupby("lrg_size")["rce"].agg(lambda v: v.max() / v.min()).medi
 glue("pr_span", f"{span:.1f}", display=False)
 figures.show(
     draw.scaled(by_scale),
-    caption="One tiny network with its classifier's weights times tau.",
+    caption="One tiny network with its classifier's weights times tau, its logits truncated.",
     alt="Above, three curves of drop lie on top of each other; below, three parallel curves of "
         "R_ce.",
     source="this page", label="fig-tau",

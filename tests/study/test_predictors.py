@@ -21,7 +21,7 @@ from specseg.spectral.cross_entropy import relative_loss_rate
 from specseg.study import predictor_cells as pc
 from specseg.study import predictor_findings as facts
 from specseg.study import predictors as pr
-from specseg.study import rules, spot, trained
+from specseg.study import rules, trained
 from specseg.study.predictor_cells import COLUMNS, Cells, Found
 
 TINY = Network("landcover", backbone="tiny", width=8, size=129, precision="32-true")
@@ -52,7 +52,9 @@ def measured(net, batches) -> Found:
 def tiny():
     net = TINY.build().eval()
     with torch.no_grad():  # an untrained network predicts one class: give its logits some contrast
-        spot.scale_classifier(net, 30.0)
+        for name, weight in net.named_parameters():
+            if "classifier" in name:
+                weight.mul_(30.0)
     batches = [next(iter(networks.test_batches(TINY, batch=3)))]
     return net, batches, measured(net, batches)
 
@@ -228,20 +230,6 @@ def test_class_ranks_need_four_classes():
     rows = pd.DataFrame({"setup": ["a"] * 4 + ["b"] * 2, "drop": [1, 2, 3, 4, 1, 2]})
     got = pr.class_ranks(rows.assign(**dict.fromkeys(("rce", *rules.CEILINGS, "area"), [1, 2, 3, 4, 2, 1])))
     assert set(got["setup"]) == {"a"} and (got["value"] == 1.0).all() and len(got) == 6
-
-
-# --- the classifier's scale
-
-
-def test_the_scale_moves_rce_and_no_drop(tiny):
-    net, batches, _ = tiny
-    before = [p.clone() for p in net.parameters()]
-    rows = spot.scaled(net, batches, range(7), taus=(0.25, 1.0))
-    one, two = (part.reset_index(drop=True) for _, part in rows.groupby("tau"))
-    assert (one["drop"] == two["drop"]).all() and (one["rce"] < 0.9 * two["rce"]).any()
-    assert all(torch.allclose(a, b, rtol=1e-6) for a, b in zip(before, net.parameters(), strict=True))
-    with pytest.raises(ValueError, match="named classifier"):
-        spot.scale_classifier(torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1)), 2.0)
 
 
 # --- what the ledger is told
