@@ -30,11 +30,11 @@ from specseg.evidence import ledger, records
 from specseg.figures import loss as names
 from specseg.figures import network_gradients as draw
 from specseg.measure import gradients as ng
-from specseg.study import gate, spot, trained
+from specseg.study import gate, trained
 from specseg.study import gradients as nt
 
 findings = ledger.open("65_network_gradients", profile=profile)
-tiny = nt.together([spot.gradients(n, 4) for n in ng.wanted("smoke") if n.domain == "objects"])
+tiny = nt.together([nt.on_the_spot(n, 4) for n in ng.wanted("smoke") if n.domain == "objects"])
 found = nt.newest(records.find("network_gradients", profile="standard"))
 shown = nt.together([findings.use(r).rows for r in found.values()])
 both, energies = nt.together([tiny, shown]), nt.row_energies(shown)

@@ -22,7 +22,6 @@ profile = "smoke"
 # %% tags=["remove-cell"]
 import numpy as np
 import pandas as pd
-import torch
 from IPython.display import display
 from myst_nb import glue
 
@@ -242,9 +241,8 @@ figures.show(
 # calibration removes this freedom. Below the logits keep the waves that each grid can carry.
 # %%
 (network,) = protocol.networks("smoke", group="landcover")
-((images, labels, _),) = networks.test_batches(network, count=1, dtype=torch.float64)
-with torch.no_grad():
-    logits = weights.load(network, sources=("committed",))(images)
+((images, labels, _),) = networks.test_batches(network, count=1)
+logits = weights.load(network, sources=("committed",))(images.double()).detach()
 sizes = protocol.lrg_sizes((network.size - 1) // 4 + 1)
 by_scale = pd.concat(rce_laws.temperature_sweep(logits, labels, (0.5, 1, 2), nu_max=size // 2).assign(lrg_size=size)
                      for size in sizes)  # fmt: skip

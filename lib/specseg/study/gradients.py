@@ -15,6 +15,7 @@ from specseg.data.domains import domain
 from specseg.evidence import statistics
 from specseg.evidence.records import Record
 from specseg.measure import gradients as ng
+from specseg.nets import weights
 from specseg.nets.networks import Network, of_settings
 from specseg.study import gate, learning
 from specseg.study.gate import Told
@@ -35,6 +36,12 @@ def together(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Return the rows of several measurements in one table."""
     rows = pd.concat(parts, ignore_index=True)
     return rows.astype({name: "Int64" for name in WHOLE if name in rows})
+
+
+def on_the_spot(network: Network, count: int) -> pd.DataFrame:
+    """Return `measure.gradients.study` of a committed network on `count` test pictures: in float32, as records are."""
+    rows = ng.measure(weights.load(network, sources=("committed",)).float(), ng.cases(network, count))
+    return rows.assign(**{name: getattr(network, name) for name in ng.IDENTITY})
 
 
 def _only(rows: pd.DataFrame, **where) -> pd.DataFrame:

@@ -235,16 +235,14 @@ def _soft(pool: Pool, loss: Pool, sizes: Sequence[int]) -> dict[str, np.ndarray]
     return found | {c: np.tile(x, (len(pool.draws), 1)) for c, x in zip(("eq32", "eq29_sign"), chains, strict=True)}
 
 
-def _rates(loss: Pool, sizes: Sequence[int], name: str) -> np.ndarray:
-    return loss.rates(*RATES[name])[:, [loss.limits.index(sp.nu_max(s)) for s in sizes]]
-
-
 def _cells(
     joined: tuple[Pool, Pool, Pool], sizes: Sequence[int], drawn: dict[str, np.ndarray], cut: bool = True
 ) -> Cells:
     """Return a setup's cells: `cut` on LRG sizes, else trained on blocks."""
     (pool, loss, labels), n = joined, joined[0].setup
-    drawn = drawn | _ceilings(labels, sizes) | _soft(pool, loss, sizes) | {c: _rates(loss, sizes, c) for c in RATES}
+    at = [loss.limits.index(sp.nu_max(s)) for s in sizes]
+    rates = {name: loss.rates(*reading)[:, at] for name, reading in RATES.items()}
+    drawn = drawn | _ceilings(labels, sizes) | _soft(pool, loss, sizes) | rates
     grid, classes = (n.size - 1) // 4 + 1, labels.members[0].arrays["counts"].shape[-2]
     work = [cost.count(n, s if cut else grid, num_classes=classes, rule=flops.CONV) for s in sizes]
     share, about = (np.array(sizes) - 1) / (grid - 1), pool.describe()
