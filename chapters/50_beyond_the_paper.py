@@ -45,7 +45,7 @@ from specseg.spectral import gradient as sg
 from specseg.spectral import labels as an
 from specseg.spectral.spectrum import band_limit
 from specseg.study import band_limit as limited
-from specseg.study import trained
+from specseg.study import predictor_cells, predictors, trained
 
 # %% tags=["remove-cell"]
 sizes = config.profile(profile)
@@ -442,7 +442,7 @@ findings.observe(
 # cost's over the better rival's: below 1 the cost is better there. Only if it is so on every domain do we call it
 # better; with three domains, anything less settles nothing.
 # %% tags=["remove-input"]
-errors = limited.errors(units)
+errors = predictors.errors(predictor_cells.Cells(units, {}), limited.RULES).table
 shares = errors.loc[limited.RULES[0].name] / errors.iloc[1:].min()
 table = pd.concat([errors.map("{:.1%}".format), shares.map("{:.2f}".format).to_frame("cost over better rival").T])
 table.rename(columns={"voc": "PASCAL VOC, animals", "dubai": "Dubai", "camvid": "CamVid"})

@@ -30,11 +30,11 @@ from specseg.evidence import ledger, records
 from specseg.figures import loss as names
 from specseg.figures import network_gradients as draw
 from specseg.measure import gradients as ng
-from specseg.study import gate, spot, trained
+from specseg.study import gate, trained
 from specseg.study import gradients as nt
 
 findings = ledger.open("65_network_gradients", profile=profile)
-tiny = nt.together([spot.gradients(n, 4) for n in ng.wanted("smoke") if n.domain == "objects"])
+tiny = nt.together([nt.on_the_spot(n, 4) for n in ng.wanted("smoke") if n.domain == "objects"])
 found = nt.newest(records.find("network_gradients", profile="standard"))
 shown = nt.together([findings.use(r).rows for r in found.values()])
 both, energies = nt.together([tiny, shown]), nt.row_energies(shown)
@@ -118,13 +118,14 @@ ceiling = [ng.shares(ng.upsampling_power(grid, side, nu), nu, (1,))[0] for nu in
 glue("net_ceiling", ", ".join(f"{v:.0%}" for v in ceiling) + " (0, M/4, M/2)", display=False)
 glue("net_flat", f"{9 / grid**2:.0%}", display=False)
 told = nt.observations(found, ratios)
-for fact in told:
-    findings.observe(**fact)
-able = [f for f in told if not f.get("left_out")]
+for claim, facts in told.items():
+    for fact in facts:
+        findings.observe(claim, **fact)
+able = {claim: [f for f in facts if not f.get("left_out")] for claim, facts in told.items()}
 for key, claim in (("share", "fig2-delta"), ("moved", "sec22-removal-leaves-low")):
-    mine = [f for f in able if f["claim_id"] == claim and f.get("form", "printed") == "printed"]
+    mine = [f for f in able[claim] if f.get("form", "printed") == "printed"]
     glue(f"net_{key}", gate.span(mine), display=False)
-largest = [f for f in able if f["claim_id"] == "fig2-delta" and f.get("form") == "approximation"]
+largest = [f for f in able["fig2-delta"] if f.get("form") == "approximation"]
 glue("net_largest", f"{sum(f['value'] for f in largest)} of {sum(f['n'] for f in largest)}", display=False)
 # %% [markdown]
 # The largest entry lies at $\nu_i$ in {glue:text}`net_largest` rows of the networks that set a verdict. But the

@@ -35,12 +35,10 @@ from specseg.figures import loss as names
 from specseg.figures import truncation as draw
 from specseg.nets import protocol, tiny
 from specseg.study import cost, gate, trained
-from specseg.study import loss as loss_tables
 from specseg.study import truncation as tables
 
 findings = ledger.open("70_truncation_and_pruning", profile=profile)
 found, scored = trained.read("truncation"), trained.read("networks")
-rated = trained.plain(trained.read("loss_in_frequency"))
 source = f"{len(found)} records of truncation"
 pools, base = trained.pools(found), trained.pools(trained.plain(found))
 # %% tags=["remove-cell"]
@@ -303,26 +301,6 @@ pd.DataFrame([
      "trained on there": f"{r.trained:.1%}", "difference": f"{r.value:.1%} [{r.low:.1%}, {r.high:.1%}]"}
     for r in again.itertuples()
 ]).style.format("{:g}", subset=["share of the points a side"]).hide(axis="index")  # fmt: skip
-# %% [markdown]
-# ## The drop beside the loss
-# $R_{ce}$ is the share of the cross-entropy that lies beyond a band limit ({doc}`60_loss_in_frequency`). Fig. 5 of the
-# paper sets the drop against it. Whether one predicts the other is the question of {doc}`80_predictors`; no line is
-# fitted here.
-# %% tags=["remove-input"]
-rates = trained.rates(rated)
-ours_rce, mirrored = (
-    gate.marked(tables.against_rates(plain, loss_tables.main_reading(rates, v)), base, ratios)
-    for v in ("periodic", "mirrored")
-)
-theirs_rce = tables.against_rates(printed[printed["prune_rate"] == 0], loss_tables.printed())
-figures.show(
-    draw.rate_and_drop({"ours": ours_rce, "ours, frame mirrored": mirrored}, theirs_rce),
-    caption="Share of the mIoU lost against R_ce at the band limit of the grid. Above: Tables 1 and 4 of the paper, "
-    "unpruned. Below: ours, with the frame continued periodically and mirrored.",
-    alt="Three panels with rising curves, one a data set and model.",
-    source=source,
-    label="fig-drop-rate",
-)
 # %% [markdown]
 # ## What we found
 # Networks trained at smaller grids, more trainings and longer ones with pruning would narrow the intervals; the paper's

@@ -30,10 +30,10 @@ from specseg.advise import recommend
 from specseg.evidence import ledger, records
 from specseg.figures import loss as names
 from specseg.figures import predictors as draw
-from specseg.nets import protocol
+from specseg.nets import networks, protocol
 from specseg.study import advice as av
 from specseg.study import predictor_cells as cells
-from specseg.study import spot, third_party
+from specseg.study import third_party
 
 findings = ledger.open("85_advice_validated", profile=profile)
 truncated = cells.truncation(cells.read())
@@ -95,7 +95,7 @@ Markdown(f"> {recommend.RULE}\n>\n> {recommend.REASON}")
 # %% tags=["remove-cell"]
 (network,) = protocol.networks("smoke", group="landcover")
 classes, sizes = network.data("test").classes, protocol.lrg_sizes((network.size - 1) // 4 + 1)
-label_maps = torch.cat([labels for _, labels, _ in spot.test_batches(network, 1)])
+label_maps = torch.cat([labels for _, labels, _ in networks.test_batches(network, count=1)])
 both = av.own_numbers(label_maps, len(classes), sizes, network.home.scored_indices(classes))
 same = (both["adviser"] - both["records"]).abs().max()
 glue("av_same", f"{same:.2%}", display=False)
@@ -129,7 +129,7 @@ figures.show_plotly(
 # breaks a tolerance and pays for it here.
 # %% tags=["remove-input"]
 figures.show(
-    draw.advice_costs(av.regrets(truncated, advice)),
+    draw.advice_costs(av.regrets(advice)),
     caption="Above: share of FLOPs beyond the smallest tolerable grid's. Below: loss of mIoU beyond the tolerance. "
             "Means over networks, with 95 % intervals; the best rule is at the left of both.",
     alt="Two panels with a row per rule and an interval per tolerance; the whole grid lies at the right above and at "

@@ -40,7 +40,7 @@ def points(profile: str) -> pd.DataFrame:
     """Return one row per domain, model, LRG size and reading: x (R_ce) and drop, of networks that pass the gate."""
     scored = trained.read("networks", profile)
     drops, rates = (
-        of(trained.plain(gate.able(trained.read(name, profile), scored)), profile)
+        of(trained.plain(gate.able(trained.read(name, profile), scored)))
         for name, of in (("truncation", trained.drops), ("loss_in_frequency", trained.rates))
     )
     drops = drops[(drops["method"] == "bilinear") & (drops["lrg_size"] < drops["grid"])]
@@ -81,10 +81,9 @@ def ranges(profile: str, nets: Sequence[Outside]) -> list[dict]:
 
 def worth(profile: str) -> list[dict]:
     """Return rows kind, value, low, high: the rule's loss minus that of always half of the grid, by data set."""
-    found = advice.open_question(cells.truncation(cells.read(profile)))
-    return [] if isinstance(found, str) else [
+    return [
         {"predictor": "rule", "kind": f["domain"], **{k: f[k] for k in ("value", "low", "high")}, "n": f["units"]}
-        for f in found]  # fmt: skip
+        for f in advice.open_question(cells.truncation(cells.read(profile)))]  # fmt: skip
 
 
 def table(profile: str) -> pd.DataFrame:

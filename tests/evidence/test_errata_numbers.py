@@ -77,7 +77,7 @@ def line() -> list[str]:
     fit, found = fits.stated(CELLS), fits.fit(fits.unstated(CELLS))
     unpruned = fits.select(CELLS).query("prune_rate == 0")
     bare = fits.fit(unpruned)
-    low, high = fits.robust_intervals(CELLS)["slope"]
+    low, high = fits.clustered(CELLS).set_index("method").loc["cluster-robust, 6 curves", ["low", "high"]]
     moved = (fits.rounding_spread(CELLS).slope - fit.slope).abs().max()
     tried = fits.every_selection(CELLS)
     whole = tried[(tried.model.map(len) == 2) & (tried.dataset.map(len) == 3)]

@@ -395,14 +395,6 @@ def test_tables_of_hand_made_rows():
     assert nt.smoother(table, same_grid=True)["value"].item() == pytest.approx(0.2 - 0.075)
 
 
-def test_tables_of_nothing_are_empty():
-    empty = nt.together([])
-    tables = (nt.row_energies, nt.largest, nt.layer_energies, nt.small_layers, nt.smoothness, nt.smoother, nt.removals,
-              nt.bands, nt.moved, nt.magnitudes)  # fmt: skip
-    assert all(len(table(empty)) == 0 for table in tables)
-    assert nt.layer_largest(empty) == (0, 0) and nt.row_images(empty) == {}
-
-
 def test_the_newest_record_of_each_network(tmp_path):
     script = ROOT / "experiments" / "network_gradients.py"
     (tmp_path / "profiles.toml").write_text((ROOT / "profiles.toml").read_text())

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from specseg.measure.gradients import study
 from specseg.nets import networks, protocol, tiny, weights
-from specseg.study import spot
+from specseg.study import gradients
 
 SCRIPT = ROOT / "experiments" / "tiny_networks.py"
 SPREAD = ROOT / "results" / "tiny" / "spread.json"
@@ -177,5 +177,5 @@ def test_gradients_on_the_spot_are_those_of_the_experiment(tmp_path):
     folder = tmp_path / "networks" / OBJECTS.name
     folder.mkdir(parents=True)
     save_file(states[max(states)], folder / "weights.safetensors")
-    a, b = spot.gradients(OBJECTS, 1), study(OBJECTS, 1, tmp_path)
+    a, b = gradients.on_the_spot(OBJECTS, 1), study(OBJECTS, 1, tmp_path)
     pd.testing.assert_frame_equal(a[b.columns], b)

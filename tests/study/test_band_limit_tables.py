@@ -9,6 +9,8 @@ from specseg.evidence import statistics as scores
 from specseg.figures import annotation as draw
 from specseg.nets.networks import Network
 from specseg.study import band_limit as bt
+from specseg.study import predictors
+from specseg.study.predictor_cells import Cells
 from specseg.study.trained import Measured
 
 SIZES = (9, 17, 33, 49)
@@ -57,7 +59,7 @@ def test_each_domain_is_predicted_from_the_others(both):
     """Here the cost is proportional to the drop by construction, R_ce and the size are not."""
     table = bt.units(*both)
     table["drop"] = 0.5 * table["band_cost"]
-    errors = bt.errors(table)
+    errors = predictors.errors(Cells(table, {}), bt.RULES).table
     assert errors.loc["band-limit cost"].max() < 1e-12 < errors.loc["R_ce"].min()
     assert list(errors.columns) == ["voc", "camvid", "dubai"]
     train, test = table[table["domain"] != "voc"], table[table["domain"] == "voc"]
@@ -65,7 +67,7 @@ def test_each_domain_is_predicted_from_the_others(both):
     slow = (test["lrg_size"].map(means) - test["drop"]).abs().mean()
     assert errors.loc["LRG size alone", "voc"] == pytest.approx(slow)
     with pytest.raises(ValueError, match="1 domain"):
-        bt.errors(test)
+        predictors.errors(Cells(test, {}), bt.RULES)
 
 
 def test_figures_draw_every_network(both):

@@ -44,7 +44,7 @@ def test_each_rule_foretells_what_it_says():
     for rule, ratio in (("R_ce", 1.5), ("contour per cell", 1.0), ("what the labels lose", 0.5), ("no change", 0.0)):
         error = np.mean([np.abs(now * s**-ratio - wanted[s]).mean() for s in (0.5, 2.0)])
         assert net.errors[rule][0] == pytest.approx(error, abs=1e-6)
-    assert net.leads()["contour per cell"][0] > 0 and net.errors["mIoU"][0] == net.errors["no change"][0]
+    assert net.leads["contour per cell"][0] > 0 and net.errors["mIoU"][0] == net.errors["no change"][0]
     assert made(miou=(0.3, 0.5, 0.6)).errors["mIoU"][0] != made().errors["no change"][0]
 
 

@@ -43,10 +43,10 @@ def _printed(x: np.ndarray, printed: dict[str, float]) -> Series:
     return line(x, printed["intercept"] + printed["slope"] * x, "purple", "--", "printed line")
 
 
-def drop_rce(cells: pd.DataFrame, printed: dict[str, float], ours: pd.DataFrame):
+def drop_rce(cells: pd.DataFrame, printed: dict[str, float], ours: dict[str, float]):
     """Draw Fig. 5b: drop against R_ce, all truncated cells, those below the threshold, and with the frame mirrored.
 
-    Columns rce_mirrored, setup, full, rce, drop. `ours`: rows of `predictors.slopes`, the line with its interval.
+    Columns rce_mirrored, setup, full, rce, drop. `ours`: `predictors.pooled_line`, with its interval.
     """
     cells = cells[~cells["full"].astype(bool)]
     threshold = printed["threshold"]
@@ -55,11 +55,11 @@ def drop_rce(cells: pd.DataFrame, printed: dict[str, float], ours: pd.DataFrame)
     shown = {name: [*groups(part, "setup", rate, "drop", _setup, interval=False),
                     _printed(np.array([0, part[rate].max()]), printed)]
              for name, (part, rate) in parts.items()}  # fmt: skip
-    hull, centre, x = ours.set_index("method").loc["hull"], below["rce"].mean(), np.linspace(0, threshold, 50)
-    at = hull["intercept"] + hull["value"] * centre
-    ends = [at + slope * (x - centre) for slope in (hull["low"], hull["high"])]
+    centre, x = below["rce"].mean(), np.linspace(0, threshold, 50)
+    at = ours["intercept"] + ours["value"] * centre
+    ends = [at + slope * (x - centre) for slope in (ours["low"], ours["high"])]
     look = {"color": COLORS["black"], "label": "our line, 95 %"}
-    shown[title].append(Series(x, hull["intercept"] + hull["value"] * x, look, np.minimum(*ends), np.maximum(*ends)))
+    shown[title].append(Series(x, ours["intercept"] + ours["value"] * x, look, np.minimum(*ends), np.maximum(*ends)))
     fig = plot(shown, share="", xlabel=r"$R_{ce}(\nu_{max})$", ylabel=LOST, legend=1)
     fig.axes[1].set_ylim(min(-0.01, below["drop"].min()), max(0.16, 1.1 * below["drop"].max()))
     return fig

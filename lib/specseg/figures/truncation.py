@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -77,17 +77,6 @@ def fpi(found: pd.DataFrame, panels: Sequence[tuple[str, pd.DataFrame]]) -> Figu
     for ax in fig.axes:
         ax.axvspan(0.5, 0.25, color=COLORS["yellow"], alpha=0.25, lw=0)
     return fig
-
-
-def rate_and_drop(ours: Mapping[str, pd.DataFrame], printed: pd.DataFrame) -> Figure:
-    """Draw relative mIoU-drop against R_ce at the same band limit, the paper's above ours, one mark an LRG size.
-
-    `ours` by title. All have domain, kind, model, rce, value (the drop). No line is fitted here.
-    """
-    panels = {"the paper": printed, **ours}
-    fig = beside(panels, "rce", ticks=(1e-4, 1e-3, 0.01, 0.1, 1), ylabel=DROP,
-                 xlabel=r"$R_{ce}(\nu_{max})$ at the band limit of the LRG")  # fmt: skip
-    return _signed_drops(fig, *panels.values())
 
 
 def methods(rows: pd.DataFrame) -> Figure:

@@ -109,19 +109,8 @@ def inner_region(mask: NDArray, width: float) -> NDArray:
     >>> inner_region(np.ones((3, 5), bool), 1).astype(int)[1]
     array([1, 0, 0, 0, 1])
     """
-    region = np.zeros(np.shape(mask), dtype=bool)
-    if (window := _window(mask, 0)) is not None:  # all outside it is outside the region
-        depth = ndimage.distance_transform_edt(np.pad(np.asarray(mask, dtype=bool)[window], 1))[1:-1, 1:-1]
-        region[window] = (depth > 0) & (depth <= width)
-    return region
-
-
-def _window(mask: NDArray, margin: int) -> tuple[slice, slice] | None:
-    """Return the smallest rectangle that holds all set pixels, with a margin inside the frame; None without any."""
-    sides = [np.flatnonzero(np.any(mask, axis=a)) for a in (1, 0)]
-    if not len(sides[0]):
-        return None
-    return tuple(slice(max(int(s[0]) - margin, 0), int(s[-1]) + margin + 1) for s in sides)
+    depth = ndimage.distance_transform_edt(np.pad(np.asarray(mask, dtype=bool), 1))[1:-1, 1:-1]
+    return (depth > 0) & (depth <= width)
 
 
 def moved_out(mask: NDArray, shift: float) -> NDArray:
@@ -130,11 +119,7 @@ def moved_out(mask: NDArray, shift: float) -> NDArray:
     >>> moved_out(np.array([[0, 0, 1, 0, 0]], bool), 1).astype(int)
     array([[0, 1, 1, 1, 0]])
     """
-    mask = np.asarray(mask, dtype=bool)
-    moved = np.zeros(mask.shape, dtype=bool)
-    if (window := _window(mask, int(np.ceil(shift)))) is not None:
-        moved[window] = ndimage.distance_transform_edt(~mask[window]) <= shift
-    return moved
+    return ndimage.distance_transform_edt(~np.asarray(mask, dtype=bool)) <= shift
 
 
 def share_below(planes: Iterable[NDArray]) -> NDArray:

@@ -7,7 +7,6 @@ Conventions as in `specseg.spectral.gradient`; void pixels are in no class, m is
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -82,16 +81,12 @@ def removal_table(
     zero = torch.zeros(2 * low + 1, 2 * low + 1, dtype=torch.bool)
     zero[low, low] = True
     logits = [tail(x)[0] for x in (features, band_limit(features, nu_max))]
-    here = planes.flatten(1).any(1)  # a class that is not there has the logit -confidence everywhere
-    absent, planes, b, logits = int((~here).sum()), planes[here], b[here], [y[here] for y in logits]
     # the logits are confidence times these: of L_ce = sum_c b(-nu) (y_p - y) the y_p alone is made anew
     own = [((b * _low(y, low)).sum(0), (planes * y).sum(0).mean()) for y in logits]
     for confidence in confidences:
         parts, loss = [], []
         for y, (spectra, labelled) in zip(logits, own, strict=True):
             lse = torch.logsumexp(confidence * y, 0)
-            if absent:
-                lse = torch.logaddexp(lse, lse.new_tensor(math.log(absent) - confidence))
             parts.append((b.sum(0) * _low(lse, low) - confidence * spectra).real)
             loss.append(((mask * lse).mean() - confidence * labelled)[None])
         old, new = parts

@@ -13,26 +13,13 @@ import sympy as sp
 Derivation = dict[str, sp.Expr]
 
 
-def gaussian_transform(a: sp.Expr, centre: sp.Expr, nu: sp.Symbol) -> sp.Expr:
-    """Return the ordinary-frequency transform of exp(-a (t - centre)^2), by completing the square in `integrate`.
-
-    >>> nu = sp.Symbol("nu", real=True)
-    >>> gaussian_transform(sp.pi, sp.Integer(0), nu)
-    exp(-pi*nu**2)
-    """
-    t = sp.Symbol("t", real=True)
-    # The shift theorem carries the centre: sympy integrates the centred Gaussian alone at once.
-    centred = sp.integrate(sp.exp(-a * t**2) * sp.cos(2 * sp.pi * nu * t), (t, -sp.oo, sp.oo), conds="none")
-    return sp.simplify(centred) * sp.exp(-2 * sp.pi * sp.I * nu * centre)
-
-
 def gaussians() -> Derivation:
     """Eq. 11 for two Gaussians of any width and place, and Eq. 16 for one: the differences of their sides are zero."""
     t, nu, u = sp.symbols("t nu u", real=True)
     a, b = sp.symbols("a b", positive=True)
     left = sp.integrate(sp.exp(-a * t**2 - b * (t - u) ** 2), (t, -sp.oo, sp.oo), conds="none")
-    y = gaussian_transform(a, sp.Integer(0), nu)
-    product = y * gaussian_transform(b, u, -nu)
+    y, other = (sp.fourier_transform(sp.exp(-k * (t - c) ** 2), t, nu) for k, c in ((a, 0), (b, u)))
+    product = y * other.subs(nu, -nu)
     right = sp.integrate(sp.simplify(sp.re(sp.expand(product, complex=True))), (nu, -sp.oo, sp.oo), conds="none")
     whole = sp.integrate(sp.exp(-a * t**2), (t, -sp.oo, sp.oo), conds="none")
     return {"overlap": sp.simplify(left), "zero": sp.simplify(left - right),
@@ -42,8 +29,7 @@ def gaussians() -> Derivation:
 def lemmas_discrete(n: int = 4) -> Derivation:
     """Eqs 11 and 16 for n symbols Y_t, B_t, the 1/N transform and the mean over t: the differences are zero."""
     y, b = sp.symbols(f"Y0:{n}"), sp.symbols(f"B0:{n}")
-    root = [sp.expand(sp.exp(-2 * sp.pi * sp.I * sp.Rational(k, n)), complex=True) for k in range(n)]
-    fy, fb = ([sum(x[t] * root[k * t % n] for t in range(n)) / n for k in range(n)] for x in (y, b))
+    fy, fb = ([v / n for v in _sums(x, -1)] for x in (y, b))
     left = sum(p * q for p, q in zip(y, b, strict=True)) / n
     right, wrong = (sp.expand(sum(fy[k] * fb[sign * k % n] for k in range(n))) for sign in (-1, 1))
     return {"zero": sp.simplify(left - right), "zero_lemma_4": sp.simplify(sp.expand(sum(y) / n - fy[0])),
@@ -58,8 +44,7 @@ def dirac() -> Derivation:
     t, nu = sp.symbols("t nu", real=True)
     big = sp.Symbol("T", positive=True)
     kernel = sp.sin(2 * sp.pi * nu * big) / (sp.pi * nu)
-    direct = sp.integrate(sp.cos(2 * sp.pi * nu * t), (t, -big, big))
-    direct = sp.piecewise_fold(direct).args[0][0] if direct.has(sp.Piecewise) else direct
+    direct = sp.integrate(sp.cos(2 * sp.pi * nu * t), (t, -big, big), conds="none")
     area = 2 * sp.integrate(kernel, (nu, 0, sp.oo), conds="none")
     return {"kernel": kernel, "zero": sp.simplify(direct - kernel), "zero_area": sp.simplify(area - 1)}
 

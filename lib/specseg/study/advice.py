@@ -21,7 +21,7 @@ from specseg.evidence.records import Record
 from specseg.spectral import spectrum as sp
 from specseg.study import rules
 from specseg.study.predictor_cells import Cells
-from specseg.study.predictor_findings import unit
+from specseg.study.predictor_findings import over_pictures, unit
 from specseg.study.third_party import Outside
 from specseg.study.trained import estimate
 
@@ -32,8 +32,6 @@ RIVALS = (
     "R_ce, line fitted elsewhere", "R_ce, the printed line", "LRG size, mean elsewhere", "LRG size, power law",
     "block ceiling, majority", "perimeter law, line",
 )  # fmt: skip
-RULES = (ADVISER, *RIVALS, WHOLE, HALF, SMALLEST)
-COSTS = ("extra_flops", "extra_drop")
 
 
 def ceilings(cells: Cells, setup: str) -> pd.DataFrame:
@@ -60,14 +58,14 @@ def smallest(sizes: np.ndarray, drops: np.ndarray, tolerance: float) -> int:
     return int(sizes[order][good].min()) if good.any() else int(sizes.max())
 
 
-def advice(cells: Cells, tolerances: Sequence[float] = TOLERANCES) -> pd.DataFrame:
+def advice(cells: Cells) -> pd.DataFrame:
     """Return one row per setup, tolerance and rule: the size named and what it costs.
 
     Columns setup, domain, kind, model, whole (the whole grid's size), tolerance, rule, lrg_size, best (smallest
     tolerable by the measured drop), drop (measured at lrg_size), kept (drop within the tolerance), extra_flops (share
     of the best size's FLOPs paid too much, 0 where the size is not above the best), extra_drop (drop above the
-    tolerance), loss (their sum: a per cent of FLOPs for a per cent of mIoU, the exchange that FPI makes). Rules that
-    cannot be formed are left out.
+    tolerance), loss (their sum: a per cent of FLOPs for a per cent of mIoU, the exchange that FPI makes), drawn (the
+    last three with their draws). Rules that cannot be formed are left out.
     """
     values, rows = cells.values(), []
     predicted = {name: rules.held_out(values, rules.rule(name)) for name in RIVALS}
@@ -76,14 +74,15 @@ def advice(cells: Cells, tolerances: Sequence[float] = TOLERANCES) -> pd.DataFra
         sizes, table = part["lrg_size"].to_numpy(int), ceilings(cells, setup)
         whole = sizes.max()
         about = {**part.iloc[0][["setup", "domain", "kind", "model"]], "whole": whole}
-        for tolerance in tolerances:
+        for tolerance in TOLERANCES:
             named = {name: smallest(sizes, v[part.index], tolerance) for name, v in predicted.items()}
             found = recommend.choose(table, "band", tolerance)
             named |= {ADVISER: found["lrg_size"] if found else whole, WHOLE: whole, HALF: whole // 2 + 1,
                       SMALLEST: sizes.min()}  # fmt: skip
             for name, size in named.items():
-                costs = {k: v[0] for k, v in _costs(cells, setup, size, tolerance).items()}
-                rows.append({**about, "tolerance": tolerance, "rule": name, "lrg_size": int(size), **costs})
+                drawn = _costs(cells, setup, size, tolerance)
+                rows.append({**about, "tolerance": tolerance, "rule": name, "lrg_size": int(size), "drawn": drawn,
+                             **{k: v[0] for k, v in drawn.items()}})  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -101,22 +100,17 @@ def _costs(cells: Cells, setup: str, size: int, tolerance: float) -> dict[str, n
             "extra_flops": flops_lost, "extra_drop": drop_lost, "loss": flops_lost + drop_lost}  # fmt: skip
 
 
-def _lost(cells: Cells, named: pd.DataFrame, metric: str) -> np.ndarray:
-    """Return a cost of each row of a table of `advice`, drawn: (rows, 1 + draws)."""
-    return np.stack([_costs(cells, r.setup, r.lrg_size, r.tolerance)[metric] for r in named.itertuples()])
-
-
-def regrets(cells: Cells, table: pd.DataFrame) -> pd.DataFrame:
-    """Return rule, tolerance, metric (COSTS), value (mean over setups), low, high, setups.
+def regrets(table: pd.DataFrame) -> pd.DataFrame:
+    """Return rule, tolerance, metric (extra_flops, extra_drop), value (mean over setups), low, high of `advice`.
 
     The interval resamples setups, and in each the pictures on which the drop was measured; what a rule named stays.
     """
     rows = []
     for (rule, tolerance), part in table.groupby(["rule", "tolerance"], sort=False):
-        for metric in COSTS:
-            lost = _lost(cells, part, metric)
+        for metric in ("extra_flops", "extra_drop"):
+            lost = np.stack([drawn[metric] for drawn in part["drawn"]])
             found = scores.estimate(lost[:, 0].mean(), scores.mean_anew(lost[:, 1:]))
-            rows.append({"rule": rule, "tolerance": tolerance, "metric": metric, "setups": len(part), **found})
+            rows.append({"rule": rule, "tolerance": tolerance, "metric": metric, **found})
     return pd.DataFrame(rows)
 
 
@@ -144,23 +138,21 @@ def whole_sets(found: Sequence[Record], table: pd.DataFrame, others: Sequence[Ou
     return pd.DataFrame(rows, columns=["set", "tolerance", "named", "every pixel", "measured", "others"])
 
 
-def open_question(cells: Cells) -> list[dict] | str:
-    """Return the observations of con-open-question-spectrum (without its id), or why there is none yet.
+def open_question(cells: Cells) -> list[dict]:
+    """Return the observations of con-open-question-spectrum (without its id).
 
     By domain, over its setups and TOLERANCES: the adviser's mean loss minus that of always taking half of the
     grid, which knows nothing. The loss has two sides, so a rule that always names the whole grid can fail too. The
     mutant always names the smallest grid.
     """
-    if not len(cells.table):
-        return "no truncated network has a record yet"
-    table, facts = advice(cells), []
+    table, domains, facts = advice(cells), cells.parts(), []
     for name, part in table.groupby("domain", sort=False):
-        each = {rule: _lost(cells, own, "loss").mean(0) for rule, own in part.groupby("rule", sort=False)}
+        each = {rule: np.mean([drawn["loss"] for drawn in own["drawn"]], 0)
+                for rule, own in part.groupby("rule", sort=False)}  # fmt: skip
         told = ", ".join(f"{rule} {v[0]:.3f}" for rule, v in sorted(each.items(), key=lambda kv: kv[1][0]))
         own, worst = part[part["rule"] == ADVISER], float(each[SMALLEST][0] - each[HALF][0])
         facts.append({
-            **estimate(each[ADVISER] - each[HALF]), "domain": unit(name), "over": "clusters",
-            "units": int(cells.table[cells.table["domain"] == name]["clusters"].min()),
+            **over_pictures(domains[name], each[ADVISER] - each[HALF]),
             "mutant": worst if worst > 0 else None,
             "note": f"{unit(name)}, {own['setup'].nunique()} setups at 1, 2 and 5 %: loss {told}; "
                     f"{own['kept'].sum()} of {len(own)} recommendations within the tolerance.",

@@ -11,8 +11,7 @@ import pandas as pd
 
 from specseg.evidence import records
 from specseg.evidence import statistics as scores
-from specseg.study import gate, predictors, third_party, trained
-from specseg.study.predictor_cells import Cells
+from specseg.study import gate, third_party, trained
 from specseg.study.rules import Rule
 
 RULES = (
@@ -56,14 +55,6 @@ def about(found: Sequence[trained.Measured], scored_by: Sequence[trained.Measure
     for m in found:
         own.setdefault(m.network.domain, []).append(m.network)
     return {name: gate.about(gate.unit(nets[0]), gate.untrained(nets, ratios)) for name, nets in own.items()}
-
-
-def errors(table: pd.DataFrame, compared: Sequence[Rule] = RULES) -> pd.DataFrame:
-    """Return the mean absolute error of the drop by rule (rows) and domain (columns), each domain held out.
-
-    Raises ValueError with fewer than two domains.
-    """
-    return predictors.errors(Cells(table, {}), compared).table
 
 
 def order_of_others(native: Sequence[third_party.Outside], metric: str) -> third_party.Order:

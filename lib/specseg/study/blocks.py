@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +19,7 @@ from specseg.data.domains import domain
 from specseg.evidence import statistics
 from specseg.evidence.records import Record
 from specseg.evidence.verdicts import FEWEST
-from specseg.study import gate, trained
+from specseg.study import gate, predictor_cells, trained
 from specseg.study.gate import Told
 from specseg.study.predictor_cells import Found
 from specseg.study.printed.tables import Tables
@@ -48,13 +47,7 @@ class Pair(NamedTuple):
 
 def pairs(found: Found) -> list[Pair]:
     """Return every setup trained on blocks beside its fully labelled one, finest first."""
-    whole = {p.setup: p for source in (found.truncation, found.networks) for p in trained.pools(source)}
-    out = []
-    for pool in trained.pools(found.blocks, annotation="block"):
-        base = whole.get(replace(pool.setup, annotation="full", nu_max=0))
-        if base and base.keys & pool.keys:
-            out.append(Pair(*trained.shared(base, pool)))
-    return sorted(out, key=lambda p: -p.nu_max)
+    return sorted((Pair(*p) for p in predictor_cells.pairs(found)), key=lambda p: -p.nu_max)
 
 
 def _labels(pool: Pool) -> pd.DataFrame:
@@ -67,16 +60,15 @@ def table(found: Sequence[Pair]) -> pd.DataFrame:
     """Return Table 3 of our networks: domain, kind, model, annotation, nu_max (0: full labels), miou, drop with low and
     high, label_drop (what the training labels themselves lose), folds, seeds, n."""
     keys = ["domain", "kind", "model", "annotation"]
-    columns, rows = [*keys, "nu_max", "miou", "drop", "low", "high", "label_drop"], []
+    rows = []
     for pair in found:
         about = {k: v for k, v in pair.weak.describe().items() if k in (*keys, "folds", "seeds", "n")}
         full, weak = (p.miou()[0] for p in pair)
         drop = estimate(pair.drop)
-        rows.append({**about, "nu_max": 0, "miou": full, **dict.fromkeys(columns[6:], 0.0)})
-        rows.append({**about, "nu_max": pair.nu_max, "miou": weak, "drop": drop.pop("value"), **drop,
-                     "label_drop": 1 - _labels(pair.weak)["value"].mean()})  # fmt: skip
-    table = pd.DataFrame(rows, columns=None if rows else columns)
-    return table.drop_duplicates(["domain", "model", "annotation", "nu_max"])
+        drop |= {"drop": drop.pop("value"), "label_drop": 1 - _labels(pair.weak)["value"].mean()}
+        rows += [{**about, "nu_max": 0, "miou": full, **dict.fromkeys(drop, 0.0)},
+                 {**about, "nu_max": pair.nu_max, "miou": weak, **drop}]  # fmt: skip
+    return pd.DataFrame(rows).drop_duplicates([*keys, "nu_max"])
 
 
 def printed() -> pd.DataFrame:
@@ -131,34 +123,20 @@ class Noise(NamedTuple):
         return {"value": value, "low": low, "high": high, "over": "trainings", "units": len(each)}
 
 
-def noise(found: Sequence[Measured]) -> Noise | None:
-    """Return the spread over seeds of fully labelled networks, from the setup with most seeds; None with fewer than 3.
+def noise(found: Sequence[Measured]) -> Noise:
+    """Return the spread over seeds of fully labelled networks, from the setup with most seeds.
 
     `found` are records that hold the counts of whole networks.
 
     It stands for all: a single training cannot say how far another would differ.
     """
-    most = max(trained.pools(trained.plain(found)), key=lambda p: len(p.seeds), default=None)
-    if most is None or len(most.seeds) < FEWEST:
-        return None
+    most = max(trained.pools(trained.plain(found)), key=lambda p: len(p.seeds))
     mious = [drawn[0] for drawn in most.mious()]
     return Noise(float(np.std(mious, ddof=1) / np.mean(mious)), len(mious))
 
 
-CLAIMS = {
-    "tab3-monotone-r3": "no network trained on blocks has a record yet",
-    "tab3-objects-close-r3": "no network trained on blocks of nu_max = 32 or 16 has a record yet",
-    "tab3-coarse-blocks-r3": "no network trained on blocks of nu_max = 8 has a record yet",
-    "tab3-streets-larger-r3": "streets and another domain, one model, trained on blocks: no records yet",
-    "sec21-weak-labels-cost-effective": "networks on blocks and on fewer full labels: not both on record",
-}
-
-
 def observations(found: Found) -> Told:
-    """Return the observations of Table 3's claims; CLAIMS says what is lacking where there is none.
-
-    Every difference of two trainings bears the spread of trainings, so there is none before that is known.
-    """
+    """Return the observations of Table 3's claims; every difference of two trainings bears the spread of trainings."""
     blocks, spread, told = pairs(found), noise([*found.networks, *found.truncation]), Told()
     ratios = gate.quality(found.networks, found.blocks)
 
@@ -169,8 +147,6 @@ def observations(found: Found) -> Told:
         note = words.format(f"{fact['value']:+.1%}", ends=gate.ends(fact, "{:+.1%}"))
         told.tell(claim, note, *(about or (pool.observed(ratios),)), fact, **more)
 
-    if spread is None:
-        return told
     for who, own in itertools.groupby(sorted(blocks, key=_who), key=_who):  # each step to coarser blocks
         line = sorted(own, key=lambda p: -p.nu_max)
         for pair, before in zip(line, [line[0].base, *(p.weak for p in line)], strict=False):

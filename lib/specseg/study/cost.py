@@ -19,6 +19,8 @@ from specseg.evidence import paper
 from specseg.study.rules import Values
 
 if TYPE_CHECKING:  # what needs torch is loaded where networks are asked for: the printed tables do without
+    from specseg.nets.flops import FlopCount
+    from specseg.nets.networks import Network
     from specseg.study.trained import Pool
 
 PRINTED, STRIDE16, OWN, SECONDS = "printed FLOPs", "FLOPs at stride 16", "our networks' FLOPs", "measured seconds"
@@ -32,22 +34,18 @@ def fpi(miou: pd.DataFrame, cost: pd.DataFrame, on: Sequence[str] = KEYS) -> pd.
 
 
 def optima(cells: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Return the cell of least FPI of each setup (`keys`): lrg_size (and share where there), fpi, and what is near it.
+    """Return the cell of least FPI of each setup (`keys`), and what is near it.
 
     `margin`: the second smallest FPI over the smallest, minus one (below one per cent the choice hangs on noise; NaN
     for a single size); `step`: the best size's place, largest first, among `sizes`.
     """
     rows = []
-    for key, part in cells.groupby(list(keys), sort=False):
+    for _, part in cells.groupby(list(keys), sort=False):
         part = part.sort_values("lrg_size", ascending=False)
         fpi = part["fpi"].to_numpy(float)
         step, ordered = int(fpi.argmin()), np.sort(fpi)
-        best = part.iloc[step]
-        rows.append({
-            **dict(zip(keys, key, strict=True)), **{c: float(best[c]) for c in ("share",) if c in part},
-            "lrg_size": int(best["lrg_size"]), "fpi": float(best["fpi"]), "step": step, "sizes": len(part),
-            "margin": float(ordered[1] / ordered[0] - 1) if len(part) > 1 else np.nan,
-        })  # fmt: skip
+        margin = float(ordered[1] / ordered[0] - 1) if len(part) > 1 else np.nan
+        rows.append({**part.iloc[step], "step": step, "sizes": len(part), "margin": margin})
     return pd.DataFrame(rows)
 
 
@@ -104,19 +102,22 @@ def own_costs(pools: Sequence[Pool]) -> pd.DataFrame:
 
     Pruned filters count as removed.
     """
+    from specseg.nets import flops, protocol
+
+    frame = pd.DataFrame([
+        {"model": n.model, "prune_rate": n.prune_encoder, "lrg_size": s, "value": count(n, s, rule=flops.CONV).total}
+        for n in {(n.model, n.prune_encoder): n for n in (p.setup for p in pools)}.values()
+        for s in protocol.lrg_sizes((n.size - 1) // 4 + 1)
+    ])  # fmt: skip
+    return _relative(frame, OWN, frame["lrg_size"].max())
+
+
+def count(network: Network, lrg_size: int, **settings) -> FlopCount:
+    """Return `flops.count` of one of our networks at an LRG size, with its pruned filters removed."""
     from specseg.nets import flops
 
-    rows = []
-    for model, backbone, width, size, rate in dict.fromkeys(
-        (n.model, n.backbone, n.width, n.size, n.prune_encoder) for n in (p.setup for p in pools)
-    ):
-        for share in (1, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125):
-            lrg = int(share * (size - 1) / 4) + 1
-            count = flops.count(model, backbone=backbone, width=width, input_size=size, lrg_size=lrg,
-                                encoder_prune_rate=rate, rule=flops.CONV)  # fmt: skip
-            rows.append({"model": model, "prune_rate": rate, "lrg_size": lrg, "value": count.total})
-    frame = pd.DataFrame(rows)
-    return _relative(frame, OWN, frame["lrg_size"].max())
+    return flops.count(network.model, lrg_size=lrg_size, input_size=network.size, backbone=network.backbone,
+                       width=network.width, encoder_prune_rate=network.prune_encoder, **settings)  # fmt: skip
 
 
 def values(pools: Sequence[Pool], cost: pd.DataFrame) -> pd.DataFrame:

@@ -12,9 +12,9 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from specseg.nets import flops, protocol, weights
+from specseg.nets import protocol, weights
 from specseg.nets.networks import Network
-from specseg.study import gate, trained
+from specseg.study import cost, gate, trained
 
 NETWORK, SIZES = "voc-deeplabv3plus-f0-s0", (65, 33, 17, 9)
 PERSON = 15  # of PASCAL VOC's classes
@@ -69,8 +69,7 @@ def demo() -> Demo:
     lost += [trained.estimate(pool.drop("bilinear", size)) for size in SIZES[1:]]
     photo = photograph(network.size)
     masks = answers(network, photo)
-    settings = {"backbone": network.backbone, "width": network.width, "input_size": network.size}
-    cost = [flops.count(network.model, lrg_size=s, **settings).decoder for s in SIZES]
+    work = np.array([cost.count(network, s).decoder for s in SIZES])
     changed = (masks != masks[0]).mean((1, 2))
-    rows = pd.DataFrame(lost).assign(lrg_size=SIZES, flops=np.array(cost) / cost[0], changed=changed)
+    rows = pd.DataFrame(lost).assign(lrg_size=SIZES, flops=work / work[0], changed=changed)
     return Demo(photo, masks, rows, len(pool.names))

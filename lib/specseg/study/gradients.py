@@ -6,7 +6,7 @@ clusters of pictures (the domain's: pictures, tiles, ten seconds of a drive), a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,14 +15,16 @@ from specseg.data.domains import domain
 from specseg.evidence import statistics
 from specseg.evidence.records import Record
 from specseg.measure import gradients as ng
-from specseg.measure.features import COLUMNS
+from specseg.nets import weights
 from specseg.nets.networks import Network, of_settings
 from specseg.study import gate, learning
+from specseg.study.gate import Told
 
 CELL = ["model", "domain"]
 ONE = [*CELL, "fold", "seed"]
 WHOLE = ("nu_i_u", "nu_i_v", "nu_j_u", "nu_j_v", "within", "nu_max", "n")  # a file's empty fields make them fractions
 LAYERS = ["convolution", "ReLU", "up-sampling"]
+Seen = tuple[str, str, dict]  # claim, note, fact
 
 
 def newest(found: Iterable[Record]) -> dict[Network, Record]:
@@ -31,10 +33,15 @@ def newest(found: Iterable[Record]) -> dict[Network, Record]:
 
 
 def together(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Return the rows of several measurements in one table, or an empty one with the columns that the tables read."""
-    parts = list(parts)
-    rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*ONE, *COLUMNS])
+    """Return the rows of several measurements in one table."""
+    rows = pd.concat(parts, ignore_index=True)
     return rows.astype({name: "Int64" for name in WHOLE if name in rows})
+
+
+def on_the_spot(network: Network, count: int) -> pd.DataFrame:
+    """Return `measure.gradients.study` of a committed network on `count` test pictures: in float32, as records are."""
+    rows = ng.measure(weights.load(network, sources=("committed",)).float(), ng.cases(network, count))
+    return rows.assign(**{name: getattr(network, name) for name in ng.IDENTITY})
 
 
 def _only(rows: pd.DataFrame, **where) -> pd.DataFrame:
@@ -125,11 +132,10 @@ def smoother(rows: pd.DataFrame, *, without: Sequence[str] = (), same_grid: bool
     """
     chosen = _only(rows, metric="high_share")
     chosen = chosen[~chosen["layer"].isin(list(without))]
-    if same_grid and len(chosen):
+    if same_grid:
         grids = chosen["nu_max"].where(chosen["part"] == "decoder").groupby([chosen[c] for c in CELL])
         chosen = chosen[chosen["nu_max"] == grids.transform("max")]
     shares = chosen.groupby([*ONE, "image", "part"], sort=False)["value"].mean().unstack("part")
-    shares = shares.reindex(columns=["encoder", "decoder"])
     return _pooled((shares["encoder"] - shares["decoder"]).rename("value").reset_index(), [])
 
 
@@ -160,79 +166,78 @@ def moved(rows: pd.DataFrame) -> pd.DataFrame:
     return _means(rows, "layer", "nu_max", metric="low_moved")
 
 
-def observations(found: dict[Network, Record], ratios: dict[str, float]) -> list[dict]:
-    """Return what records of network_gradients say of Figs 2 and 3, footnote 2 and the removal of features.
+def observations(found: dict[Network, Record], ratios: dict[str, float]) -> Told:
+    """Return claim -> what records of network_gradients say of Figs 2 and 3, footnote 2 and the removal of features.
 
-    One observation a model and domain, as keyword arguments of `Findings.observe`; `ratios` as `gate.quality`.
+    One observation a model and domain; `ratios` as `gate.quality`.
     """
-    told: list[dict] = []
+    told = Told()
     for cell in dict.fromkeys((n.model, n.domain) for n in found):
         own = {n: r for n, r in found.items() if (n.model, n.domain) == cell}
         first, rows = next(iter(own)), together(r.rows for r in own.values())
         about = gate.about(gate.unit(first), gate.untrained([*own], ratios))
         about |= {"record": max(own.values(), key=lambda r: r.meta["created"])}
         for part in (_delta, _layers, _small, _smoother, _removal):
-            told += [{**f, **about, "note": f"{gate.named(first)}: {f['note']}"} for f in part(rows)]
+            for claim, note, fact in part(rows):
+                told.tell(claim, f"{gate.named(first)}: {note}.", fact, about)
     return told
 
 
-def _over_pictures(row: pd.Series) -> dict:
+def _over_pictures(row: dict) -> dict:
     """Return value, low, high, over, units of one line of a table of this module."""
     return {**{k: float(row[k]) for k in ("value", "low", "high")}, "over": "clusters", "units": int(row["clusters"])}
 
 
-def _at_nu_i(claim: str, k: int, n: int) -> dict:
-    return {"claim_id": claim, "value": k, "n": n, "form": "approximation", "null": n,
-            "note": f"largest entry at nu_i in {k} of {n} rows."}  # fmt: skip
+def _at_nu_i(k: int, n: int) -> tuple[str, dict]:
+    return f"largest entry at nu_i in {k} of {n} rows", {"value": k, "n": n, "form": "approximation", "null": n}
 
 
-def _delta(rows: pd.DataFrame) -> list[dict]:
+def _delta(rows: pd.DataFrame) -> Iterator[Seen]:
     """Fig. 2: what nothing but up-sampling would fail is shown and sets no verdict."""
-    grid, side, facts = 17, 257, []
+    grid, side = 17, 257
     for row in both_axes(row_energies(rows)).query("within == 1").to_dict("records"):
         nu, flat = int(row["nu_i_u"]), 9 / grid**2
         ceiling = float(ng.shares(ng.upsampling_power(grid, side, (nu, nu)), (nu, nu), (1,))[0])
         out = f"cannot pass: up-sampling alone keeps {ceiling:.0%}, 90 % wanted" if ceiling < 0.9 else ""
-        facts.append({"claim_id": "fig2-delta", **_over_pictures(row), "null": flat, "left_out": out, "mutant": flat,
-                      "note": f"{row['value']:.0%} within one bin at {nu}."})  # fmt: skip
+        yield "fig2-delta", f"{row['value']:.0%} within one bin at {nu}", {
+            **_over_pictures(row), "null": flat, "left_out": out, "mutant": flat}  # fmt: skip
     hits = both_axes(largest(rows))
-    return [*facts, _at_nu_i("fig2-delta", int(hits["value"].sum()), int(hits["n"].sum()))]
+    yield "fig2-delta", *_at_nu_i(int(hits["value"].sum()), int(hits["n"].sum()))
 
 
-def _layers(rows: pd.DataFrame) -> list[dict]:
+def _layers(rows: pd.DataFrame) -> Iterator[Seen]:
     """Fig. 3: the smallest of the layers; the largest entry lies at nu_i for any ReLU and any up-sampling."""
     least = layer_energies(rows).query("within == 1").groupby("part", sort=False)["value"].min()
     listed = ", ".join(f"{k} {v:.0%}" for k, v in least.items())
-    return [{"claim_id": "fig3-delta-r3", "value": least.min(), "null": 9 / 65**2,
-             "note": f"least share within one bin: {listed}."},
-            _at_nu_i("fig3-delta-r3", *layer_largest(rows))]  # fmt: skip
+    yield "fig3-delta-r3", f"least share within one bin: {listed}", {"value": least.min(), "null": 9 / 65**2}
+    yield "fig3-delta-r3", *_at_nu_i(*layer_largest(rows))
 
 
-def _small(rows: pd.DataFrame) -> list[dict]:
+def _small(rows: pd.DataFrame) -> Iterator[Seen]:
     small = small_layers(rows)
     below, rms = small["X_below_1"], small["rms_Z"]
-    return [{"claim_id": "fn2-small-features", "value": int(small["meets"].sum()), "n": len(small), "note": (
-        f"|X| < 1 for {below.min():.0%} to {below.max():.0%} of a layer's features; rms Z from {rms.min():.2f} to "
-        f"{rms.max():.1f}.")}]  # fmt: skip
+    note = (f"|X| < 1 for {below.min():.0%} to {below.max():.0%} of a layer's features; rms Z from {rms.min():.2f} to "
+            f"{rms.max():.1f}")  # fmt: skip
+    yield "fn2-small-features", note, {"value": int(small["meets"].sum()), "n": len(small)}
 
 
-def _smoother(rows: pd.DataFrame) -> list[dict]:
+def _smoother(rows: pd.DataFrame) -> Iterator[Seen]:
     """Section 1: on the layers' own grids, beside what up-sampled noise would give."""
     (row,) = smoother(rows).to_dict("records")
     encoder = smoothness(rows).query("part == 'encoder'")["value"].mean()
     null = float(encoder - (1 - learning.noise_within(17, 65, 16)))
     common = smoothness(rows, "share_above").groupby("part")["value"].mean()
-    return [{"claim_id": "sec1-decoder-smoother", **_over_pictures(row), "null": null, "mutant": -abs(row["value"]),
-             "note": f"encoder minus decoder {row['value']:+.2f} on the layers' own grids, "
-                     f"{common['encoder'] - common['decoder']:+.2f} at one frequency for all."}]  # fmt: skip
+    note = (f"encoder minus decoder {row['value']:+.2f} on the layers' own grids, "
+            f"{common['encoder'] - common['decoder']:+.2f} at one frequency for all")  # fmt: skip
+    yield "sec1-decoder-smoother", note, {**_over_pictures(row), "null": null, "mutant": -abs(row["value"])}
 
 
-def _removal(rows: pd.DataFrame) -> list[dict]:
+def _removal(rows: pd.DataFrame) -> Iterator[Seen]:
     """Section 2.2: the largest change of the ASPP's removals and of the two finest of all inputs."""
     table, moves = removals(rows), moved(rows)
     finest = table[table["layer"] == "all"]["nu_max"].nlargest(2)
     table, moves = (t[(t["layer"] == "aspp") | t["nu_max"].isin(finest)] for t in (table, moves))
     worst = table.loc[table["value"].idxmax()]
-    return [{"claim_id": "sec22-removal-leaves-low", **_over_pictures(worst), "note": (
-        f"the low frequencies change by up to {worst['value']:.1%} of the loss ({worst['layer']} above "
-        f"{worst['nu_max']}), each against itself by up to {moves['value'].max():.1%}.")}]  # fmt: skip
+    note = (f"the low frequencies change by up to {worst['value']:.1%} of the loss ({worst['layer']} above "
+            f"{worst['nu_max']}), each against itself by up to {moves['value'].max():.1%}")  # fmt: skip
+    yield "sec22-removal-leaves-low", note, _over_pictures(worst)

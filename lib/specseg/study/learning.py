@@ -95,8 +95,7 @@ def _about(network: Network) -> dict:
 
 def courses(found: Sequence[Measured]) -> pd.DataFrame:
     """Return the snapshots of all trainings below one another, with domain, kind, model, fold, seed beside them."""
-    parts = [course(m).assign(**_about(m.network)) for m in found]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    return pd.concat([course(m).assign(**_about(m.network)) for m in found], ignore_index=True)
 
 
 def half_time(share: Sequence[float], values: Sequence[float]) -> float:
@@ -160,7 +159,7 @@ def observations(found: Sequence[Measured], scored_by: Sequence[Measured]) -> To
         early = learnt([m for m in watched if setup(m.network) == pool.setup])
         early = early[early["told apart"]] if len(early) else early
         scored = [by_name[n] for n in own["name"] if n in by_name]
-        blind = 1 - histogram_entropy(scored) / own["first loss"].mean() if scored else 0.0
+        blind = 1 - histogram_entropy(scored) / own["first loss"].mean()
         for claim, (quantity, form, null) in COURSES.items():
             mine = early if quantity == "low is first" and len(early) else own
             fact = {**over_trainings(mine[quantity]), **pool.observed(quality(scored))}
@@ -186,21 +185,21 @@ def pictures(loss: Sequence[Measured], scored_by: Sequence[Measured]) -> pd.Data
         ious = scores.miou(other.arrays["counts"], [int(c) for c in other.arrays["scored"]])
         part = pd.DataFrame({"picture": m.arrays["names"], "loss": m.arrays["total"][0], "iou": ious})
         rows.append(part.assign(**_about(m.network)))
-    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+    return pd.concat(rows, ignore_index=True)
 
 
-def first_steps(found: Sequence[Measured], profile: str = "standard") -> list[Measured]:
+def first_steps(found: Sequence[Measured]) -> list[Measured]:
     """Return the trainings whose first steps were watched, with these in the place of what the record has up to there.
 
     `found` are records of loss_in_frequency; their later snapshots and their end stay. A training that has none there
     and was watched to its end stands as it was watched.
     """
-    watched, out = {m.network.name: _seen(m) for m in read("snapshots", profile, stop=FIRST)}, []
+    watched, out = {m.network.name: _seen(m) for m in read("snapshots", stop=FIRST)}, []
     for m in (m for m in found if m.network.name in watched):
         old = m.rows[m.rows["step"].isna() | (m.rows["step"] > FIRST)]
         out.append(m._replace(rows=pd.concat([old, watched[m.network.name]], ignore_index=True)))
     known, setups = {m.network.name for m in found}, {setup(m.network) for m in found}
-    more = (m for m in whole(profile) if m.network.name not in known and setup(m.network) in setups)
+    more = (m for m in whole() if m.network.name not in known and setup(m.network) in setups)
     return [*out, *(m._replace(rows=_seen(m)) for m in more)]
 
 
@@ -226,15 +225,14 @@ def within(one: Measured) -> dict[str, float]:
     return {"correlation": by, "rival": rival, "lead": lead, "value": min(by, lead), "steps": int(keep.sum())}
 
 
-def whole(profile: str = "standard") -> list[Measured]:
+def whole() -> list[Measured]:
     """Return the trainings that were watched to their end."""
-    return read("snapshots", profile, stop=0, early=False)
+    return read("snapshots", stop=0, early=False)
 
 
-def observations_within(found: Sequence[Measured], profile: str = "standard") -> Told:
+def observations_within(found: Sequence[Measured]) -> Told:
     """Return what whole trainings say of R_ce and drops within one, a setup each."""
-    ratios = quality(read("networks", profile))
-    told = Told()
+    ratios, told = quality(read("networks")), Told()
     for pool in pools(found):
         mine = pd.DataFrame([within(m) for m in pool.members])
         by, rival = mine["correlation"].mean(), mine["rival"].mean()

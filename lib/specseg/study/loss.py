@@ -90,10 +90,8 @@ def observations(pools: Sequence[Pool], ratios: dict[str, float]) -> Told:
             told.tell(claim, f"{gate.named(pool.setup)}: {words}.", fact, pool.observed(ratios))
     for streets, other in trained.streets_against(pools):
         at, found = streets_ratio(streets, other)
-        note = (
-            f"{gate.named(streets.setup)} over {gate.unit(other.setup)}: at least {found['value']:.2f} times, at {at}."
-        )
-        told.tell("tab1-streets-larger-r3", note, found, trained.observed_pair(streets, other, ratios))
+        note = f"{gate.named(streets.setup)} over {gate.unit(other.setup)}: at least {found['value']:.2f} times"
+        told.tell("tab1-streets-larger-r3", f"{note}, at {at}.", found, trained.observed_pair(streets, other, ratios))
     return told
 
 

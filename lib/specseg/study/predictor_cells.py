@@ -15,12 +15,11 @@ import numpy as np
 import pandas as pd
 
 from specseg.data.label_tables import RULES
-from specseg.evidence import records
 from specseg.evidence import statistics as scores
 from specseg.nets import flops
-from specseg.nets.networks import Network, of_settings
+from specseg.nets.networks import Network
 from specseg.spectral import spectrum as sp
-from specseg.study import gate, trained
+from specseg.study import cost, gate, trained
 from specseg.study.trained import Measured, Pool
 
 RATES = {
@@ -33,7 +32,7 @@ RATES = {
 }  # fmt: skip
 LABELS = (*RULES, "advice", "perimeter", "energy")
 SOFT = ("overlap", "eq32", "eq29_sign")
-COLUMNS = ("drop", "miou", *RATES, "rce_parent", *LABELS, *SOFT)
+COLUMNS = ("drop", "miou", *RATES, *LABELS, *SOFT)
 
 
 class Found(NamedTuple):
@@ -50,9 +49,9 @@ class Found(NamedTuple):
 class Cells(NamedTuple):
     """One row a cell in `table`; `drawn` holds each of COLUMNS with its draws, (1 + draws, rows), as measured in row 0.
 
-    Columns of the table: setup, domain, kind, model, pruned, lrg_size, nu_max, share of the grid
+    Columns of the table: setup, domain, kind, model, lrg_size, nu_max, share of the grid
     (lrg_size - 1)/(grid - 1), lrg (the share turned round, to rank by), full (the whole grid: nothing is truncated),
-    gflops, n, clusters, folds, seeds; COLUMNS (NaN: not measured).
+    gflops, clusters; COLUMNS.
     """
 
     table: pd.DataFrame
@@ -63,10 +62,9 @@ class Cells(NamedTuple):
         keep = np.asarray(mask, bool)
         return Cells(self.table[keep].reset_index(drop=True), {k: v[:, keep] for k, v in self.drawn.items()})
 
-    def cut(self, below: float = np.inf, column: str = "rce") -> Cells:
+    def cut(self, below: float = np.inf) -> Cells:
         """Return the cells where something is truncated, with R_ce below a threshold if it is given."""
-        at = ~self.table["full"].astype(bool)
-        return self.where(at if below == np.inf else at & (self.table[column] < below))
+        return self.where(~self.table["full"].astype(bool) & (self.table["rce"] < below))
 
     def parts(self, by: str = "domain") -> dict[str, Cells]:
         """Return the cells of each value of a column, in order of appearance."""
@@ -79,12 +77,9 @@ class Cells(NamedTuple):
 
 
 def read(profile: str = "standard") -> Found:
-    """Return the newest measurements of all five experiments that have a record."""
-    tests = {(s["domain"], s["fold"], s["size"]): r
-             for r in records.find("labels", profile=profile) if "domain" in (s := r.meta["settings"])}  # fmt: skip
-    labels = [Measured(of_settings(r.meta["settings"]), r.rows, r.probe(), r) for r in tests.values()]
-    parts = [trained.read(e, profile) for e in ("truncation", "loss_in_frequency", "block_annotation", "networks")]
-    return Found(parts[0], parts[1], labels, parts[2], parts[3])
+    """Return the newest measurements of all five experiments."""
+    experiments = "truncation", "loss_in_frequency", "labels", "block_annotation", "networks"
+    return Found(*(trained.read(e, profile) for e in experiments))
 
 
 def truncation(found: Found, *, each: bool = False) -> Cells:
@@ -98,11 +93,9 @@ def truncation(found: Found, *, each: bool = False) -> Cells:
     parts = []
     for pool in [Pool([m]) for m in _able(found)] if each else trained.pools(_able(found)):
         if joined := _joined(pool, found):
-            cut, loss, _ = joined
+            cut = joined[0]
             drawn = {"drop": np.stack([cut.drop(*c) for c in cut.steps], -1),
                      "miou": np.stack([cut.miou(*c) for c in cut.steps], -1)}  # fmt: skip
-            if parent := _parent(loss, found):
-                drawn["rce_parent"] = _rates(parent, [s for _, s in cut.steps], "rce")
             parts.append(_cells(joined, [s for _, s in cut.steps], drawn))
             if each:
                 parts[-1].table["setup"] = pool.members[0].network.name
@@ -116,20 +109,24 @@ def blocks(found: Found) -> Cells:
     label records of the same pictures exist.
     """
     parts = []
-    whole = {p.setup: p for source in (found.networks, found.truncation) for p in trained.pools(source)}
-    for pool in trained.pools(found.blocks, annotation="block"):
-        base = whole.get(replace(pool.setup, annotation="full", nu_max=0))
-        joined = base and _joined(base, found)
-        if not joined or not joined[0].keys & pool.keys:
-            continue
-        full, weak = trained.shared(joined[0], pool)
-        drawn = {"drop": full.drop(of=weak)[:, None], "miou": weak.miou()[:, None]}
-        parts.append(_cells(_joined(full, found), [sp.lrg_size(pool.setup.nu_max)], drawn, cut=False))
+    for base, pool in pairs(found):
+        if joined := _joined(base, found):
+            full, weak = trained.shared(joined[0], pool)
+            drawn = {"drop": full.drop(of=weak)[:, None], "miou": weak.miou()[:, None]}
+            parts.append(_cells(_joined(full, found), [sp.lrg_size(pool.setup.nu_max)], drawn, cut=False))
     return _together(parts)
 
 
-def classes(found: Found, share: float = 0.5) -> pd.DataFrame:
-    """Return one row per setup and scored class at one share of the grid: what the class loses and what predicts it.
+def pairs(found: Found) -> list[tuple[Pool, Pool]]:
+    """Return every setup trained on blocks after its fully labelled one, on the folds and seeds that both have."""
+    whole = {p.setup: p for source in (found.truncation, found.networks) for p in trained.pools(source)}
+    both = ((whole.get(replace(p.setup, annotation="full", nu_max=0)), p)
+            for p in trained.pools(found.blocks, annotation="block"))  # fmt: skip
+    return [trained.shared(base, pool) for base, pool in both if base and base.keys & pool.keys]
+
+
+def classes(found: Found) -> pd.DataFrame:
+    """Return one row per setup and scored class at half of the grid: what the class loses and what predicts it.
 
     Columns setup, domain, kind, class, drop (of its IoU), rce (its own tail over its own loss, periodic), the
     ceilings' drops, area (share of the frame). Classes that the network never finds are left out.
@@ -139,7 +136,7 @@ def classes(found: Found, share: float = 0.5) -> pd.DataFrame:
         if (joined := _joined(pool, found)) is None:
             continue
         cut, loss, labels = joined
-        size = cut.at_share(share)
+        size = cut.at_share(0.5)
         nu, known = sp.nu_max(size), [int(s) for s in labels.members[0].arrays["lrg_sizes"]]
         full, after = (np.mean([scores.iou(x.sum(0)) for x in cut.stack(lambda m, c=c: m.counts(*c))], 0)
                        for c in ((), ("bilinear", size)))  # fmt: skip
@@ -163,12 +160,8 @@ def _able(found: Found) -> list[Measured]:
     return [m for m in gate.able(found.truncation, found.networks) if not (m.network.lrg_size or m.network.start)]
 
 
-def _pruned(n: Network) -> str:
-    return f"{n.prune_encoder:.0%} / {n.prune_decoder:.0%}" if n.prune_encoder or n.prune_decoder else ""
-
-
 def _setup(n: Network) -> str:
-    return " ".join(filter(None, (n.domain, n.model, _pruned(n))))
+    return f"{n.domain} {n.model}"
 
 
 def _joined(pool: Pool, found: Found) -> tuple[Pool, Pool, Pool] | None:
@@ -185,13 +178,6 @@ def _joined(pool: Pool, found: Found) -> tuple[Pool, Pool, Pool] | None:
     if labels.names != pool.names:
         raise ValueError(f"{n.name}: its label record holds other pictures than its networks were tested on")
     return pool, loss, labels
-
-
-def _parent(loss: Pool, found: Found) -> Pool | None:
-    """Return the losses of the unpruned setup, same folds and seeds; None where one is missing."""
-    n = replace(loss.setup, prune_encoder=0.0, prune_decoder=0.0)
-    own = [m for m in found.loss if trained.setup(m.network) == n and Pool([m]).keys <= loss.keys]
-    return Pool(own) if len(own) == len(loss.keys) else None
 
 
 def _ceilings(labels: Pool, sizes: Sequence[int]) -> dict[str, np.ndarray]:
@@ -249,43 +235,26 @@ def _soft(pool: Pool, loss: Pool, sizes: Sequence[int]) -> dict[str, np.ndarray]
     return found | {c: np.tile(x, (len(pool.draws), 1)) for c, x in zip(("eq32", "eq29_sign"), chains, strict=True)}
 
 
-def gflops(network: Network, lrg_size: int, classes: int) -> float:
-    """Return 1e9 operations of the convolutions of a network with its pruned channels removed, one image."""
-    cost = flops.count(
-        network.model, lrg_size=lrg_size, input_size=network.size, num_classes=classes, backbone=network.backbone,
-        width=network.width, encoder_prune_rate=network.prune_encoder, decoder_prune_rate=network.prune_decoder,
-        rule=flops.CONV,
-    )  # fmt: skip
-    return cost.total / 1e9
-
-
-def _rates(loss: Pool, sizes: Sequence[int], name: str) -> np.ndarray:
-    return loss.rates(*RATES[name])[:, [loss.limits.index(sp.nu_max(s)) for s in sizes]]
-
-
 def _cells(
     joined: tuple[Pool, Pool, Pool], sizes: Sequence[int], drawn: dict[str, np.ndarray], cut: bool = True
 ) -> Cells:
     """Return a setup's cells: `cut` on LRG sizes, else trained on blocks."""
     (pool, loss, labels), n = joined, joined[0].setup
-    drawn = drawn | _ceilings(labels, sizes) | _soft(pool, loss, sizes) | {c: _rates(loss, sizes, c) for c in RATES}
-    drawn = {c: drawn.get(c, np.full(drawn["drop"].shape, np.nan)) for c in COLUMNS}
-    share, about = (np.array(sizes) - 1) / ((n.size - 1) // 4), pool.describe()
+    at = [loss.limits.index(sp.nu_max(s)) for s in sizes]
+    rates = {name: loss.rates(*reading)[:, at] for name, reading in RATES.items()}
+    drawn = drawn | _ceilings(labels, sizes) | _soft(pool, loss, sizes) | rates
+    grid, classes = (n.size - 1) // 4 + 1, labels.members[0].arrays["counts"].shape[-2]
+    work = [cost.count(n, s if cut else grid, num_classes=classes, rule=flops.CONV) for s in sizes]
+    share, about = (np.array(sizes) - 1) / (grid - 1), pool.describe()
     table = pd.DataFrame({
-        "setup": _setup(n), "pruned": _pruned(n),
-        **{k: about[k] for k in ("domain", "kind", "model", "n", "clusters", "folds", "seeds")},
+        "setup": _setup(n), **{k: about[k] for k in ("domain", "kind", "model", "clusters")},
         "lrg_size": sizes, "nu_max": [sp.nu_max(s) for s in sizes], "share": share, "lrg": -share,
         "full": (share == 1) & cut, **{c: x[0] for c, x in drawn.items()},
-        "gflops": [gflops(n, s if cut else (n.size - 1) // 4 + 1, labels.members[0].arrays["counts"].shape[-2])
-                   for s in sizes],
+        "gflops": [w.total / 1e9 for w in work],
     })  # fmt: skip
     return Cells(table, drawn)
 
 
 def _together(parts: Sequence[Cells]) -> Cells:
-    if not parts:
-        columns = ["setup", "domain", "kind", "model", "pruned", "lrg_size", "share", "lrg", "full", *COLUMNS]
-        return Cells(pd.DataFrame(columns=columns).astype({"full": bool}),
-                     dict.fromkeys(COLUMNS, np.zeros((1 + scores.DRAWS, 0))))  # fmt: skip
     table = pd.concat([p.table for p in parts], ignore_index=True)
     return Cells(table, {c: np.concatenate([p.drawn[c] for p in parts], 1) for c in COLUMNS})

@@ -1,8 +1,8 @@
-"""What the chapter on predictors tells the ledger: each claim's number with its interval, or what its records lack.
+"""What the chapter on predictors tells the ledger: each claim's number with its interval.
 
-A sentence about a domain not seen needs two domains with trained networks. Each domain is judged by itself:
-networks, folds and models of one are no further units. The stated rule is R_ce, periodic, ratio of means, its line
-fitted to R_ce < 0.2 elsewhere; its rival, fixed too, is the other domains' mean drop at the same share of the grid.
+Each domain is held out and judged by itself: networks, folds and models of one are no further units. The stated rule is
+R_ce, periodic, ratio of means, its line fitted to R_ce < 0.2 elsewhere; its rival, fixed too, is the other domains'
+mean drop at the same share of the grid.
 """
 
 from __future__ import annotations
@@ -22,49 +22,32 @@ from specseg.study.trained import estimate
 
 BELOW = rules.PRINTED["threshold"]
 BLIND = rules.rule("LRG size, mean elsewhere")  # knows neither network nor labels; fixed, not chosen in hindsight
-CLAIMS = (
-    "fig5b-positive-r3", "fig5b-slope-r3", "fig5b-estimates-r3", "sec32-streets-explained-r3", "sec32-choose-lrg-r3",
-)  # fmt: skip
 
 
-def best_rules(cells: Cells) -> pd.DataFrame:
-    """Return, with and without the paper's threshold, the best rule of each kind in hindsight.
+def truncation(cells: Cells, each: Cells) -> Told:
+    """Return the observations of Fig. 5's claims.
 
-    Columns cells, needs, best, error, and the stated line's error over it: value, low, high.
+    `cells` are setups, `each` the same networks one by one. Raises ValueError with fewer than two domains.
     """
-    rows = []
-    for words, below in (("all", np.inf), ("R_ce < 0.2", BELOW)):
-        errors = pr.errors(cells, below=below)
-        for kind in ("R_ce", "network", "labels", "LRG") if OWN.name in errors.drawn else ():
-            best = errors.best([r for r in rules.RULES if r.needs == kind])
-            rows.append({"cells": words, "needs": kind, "best": best, "error": errors.mean()[best],
-                         **errors.ratio(OWN.name, best)})  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def truncation(cells: Cells, each: Cells) -> tuple[Told, dict[str, str]]:
-    """Return the observations of Fig. 5's claims, and claim -> reason of those that cannot be observed yet.
-
-    `cells` are setups, `each` the same networks one by one. Each domain is held out and judged by itself.
-    """
-    told, domains = Told(), cells.parts()
+    told = Told()
     for name, own in each.parts().items():
         told.tell("fig5b-positive-r3", *_correlates(own.cut().values(), unit(name)))
         for setup, few in own.cut(BELOW).parts("setup").items():
             if len(few.table) >= 3:
-                fact = _over(name, few, pr.slope(few.values(drawn=True)))
+                fact = over_pictures(few, pr.slope(few.values(drawn=True)))
                 told.tell("fig5b-slope-r3", f"{setup}: {gate.ends(fact, '{:.2f}')}.", fact, null=0.0)
-    if len(domains) > 1 and np.isfinite(rules.held_out(cells.values(), OWN)).all():
-        _unseen(told, cells)
-    for other, part in pr.streets(cells).groupby("other", sort=False):
-        drop, rce, both = (int(part[c].sum()) for c in ("drop_larger", "rce_larger", "both"))
+    _unseen(told, cells)
+    table = cells.cut().table
+    streets, others = (table[(table["kind"] == "streets") == same] for same in (True, False))
+    pairs = streets.merge(others, on=["model", "share"], suffixes=("", "_o"))
+    for other, part in pairs.groupby("domain_o", sort=False):
+        drop, rce = (part[c] > part[f"{c}_o"] for c in ("drop", "rce"))
+        both = int((drop & rce).sum())
         note = (f"In {len(part)} comparisons with {unit(other)} at one share of the grid the drop on streets is larger "
-                f"in {drop}, R_ce in {rce}, both in {both}.")  # fmt: skip
+                f"in {drop.sum()}, R_ce in {rce.sum()}, both in {both}.")  # fmt: skip
         told.tell("sec32-streets-explained-r3", note, gate.about(f"streets against {unit(other)}"), value=both,
                   n=len(part), mutant=0)  # fmt: skip
-    names = ", ".join(domains) or "no domain"
-    reason = f"records of {names} alone; at least two domains with trained networks are needed"
-    return told, {c: reason for c in CLAIMS if c not in told}
+    return told
 
 
 def _correlates(values: rules.Values, of: str) -> tuple[str, dict]:
@@ -89,36 +72,29 @@ def _unseen(told: Told, cells: Cells) -> None:
         if OWN.name in small.drawn:
             line, mean = (small.drawn[r.name][0, k] for r in (OWN, BLIND))
             note += f" Where R_ce < 0.2: {line:.3f} against {mean:.3f}."
-        told.tell("fig5b-estimates-r3", note, _over(name, part, own / blind))
+        told.tell("fig5b-estimates-r3", note, over_pictures(part, own / blind))
         at = np.isin(picks[0]["setup"], part.table["setup"])
         regret, null = (p["regret"][:, at].mean(1) for p in picks)
         hits = int((picks[0]["chosen"] == picks[0]["best"])[0, at].sum())
         told.tell("sec32-choose-lrg-r3", f"{unit(name)}: mean regret {regret[0]:.2%}, {hits} of {at.sum()} sizes hit; "
-                  f"the mean elsewhere {null[0]:.2%}.", _over(name, part, regret), null=float(null[0]))  # fmt: skip
+                  f"the mean elsewhere {null[0]:.2%}.", over_pictures(part, regret), null=float(null[0]))  # fmt: skip
 
 
-def blocks(cells: Cells) -> tuple[Told, dict[str, str]]:
-    """Return the observations of Fig. 7's claims, and claim -> reason of those that cannot be observed yet."""
-    told, missing, domains = Told(), {}, cells.parts()
+def blocks(cells: Cells) -> Told:
+    """Return the observations of Fig. 7's claims; of a domain not seen none, where one has too few cells for a line."""
+    told, domains = Told(), cells.parts()
     for name, own in domains.items():
         found, values = pr.resample(own, pr.ranked, ("rce", "drop")), own.cut().values()
         note = f"{unit(name)}: Spearman {found['value']:.2f} over {len(values['drop'])} cells."
         told.tell("fig7-strong-r3", note, found, gate.about(unit(name)), over="setups",
                   units=own.table["setup"].nunique(), null=float(pr.ranked(values, "lrg")))  # fmt: skip
-    if not domains:
-        missing["fig7-strong-r3"] = "networks trained on blocks: records of 0 setup(s), two are needed"
-    ceiling = rules.rule(rules.NAMES["block_majority"])
-    errors = pr.errors(cells, (OWN, ceiling)) if len(domains) > 1 else None
-    if errors is None or len(errors.drawn) < 2:
-        missing["sec33-rce-estimates-r3"] = "networks trained on blocks: " + (
-            f"records of {len(domains)} domain(s), two are needed" if errors is None else
-            "too few band limits of a domain lie below the R_ce to which the line is fitted")  # fmt: skip
-        return told, missing
-    for k, (name, own) in enumerate(domains.items()):
-        a, b = (errors.drawn[r.name][:, k] for r in (OWN, ceiling))
+    pair = OWN, rules.rule(rules.NAMES["block_majority"])
+    drawn = pr.errors(cells, pair).drawn
+    for k, (name, own) in enumerate(domains.items() if len(drawn) == len(pair) else ()):
+        a, b = (drawn[r.name][:, k] for r in pair)
         told.tell("sec33-rce-estimates-r3", f"{unit(name)} held out: the line in R_ce misses by {a[0]:.3f}, one minus "
-                  f"the labels' own mIoU by {b[0]:.3f}.", _over(name, own, a / b))  # fmt: skip
-    return told, missing
+                  f"the labels' own mIoU by {b[0]:.3f}.", over_pictures(own, a / b))  # fmt: skip
+    return told
 
 
 def unit(domain: str) -> str:
@@ -126,9 +102,10 @@ def unit(domain: str) -> str:
     return gate.unit(Network(domain))
 
 
-def _over(name: str, cells: Cells, drawn: np.ndarray) -> dict:
+def over_pictures(cells: Cells, drawn: np.ndarray) -> dict:
     """Return the fields of an observation of a drawn number of one domain: of what, its interval over pictures."""
-    return {**estimate(drawn), "domain": unit(name), "over": "clusters", "units": int(cells.table["clusters"].min())}
+    domain, clusters = cells.table["domain"].iloc[0], cells.table["clusters"].min()
+    return {**estimate(drawn), "domain": unit(domain), "over": "clusters", "units": int(clusters)}
 
 
 def by_network(each: Cells) -> pd.DataFrame:
@@ -150,8 +127,6 @@ def orders(each: Cells) -> pd.DataFrame:
     """
     keys, cut = ["domain", "model"], each.cut().table
     many = cut[cut.groupby(keys)["setup"].transform("nunique") > 2]
-    rows: dict[tuple, dict] = {}
-    for (*who, share), own in many.groupby([*keys, "share"], sort=False):
-        line = rows.setdefault(tuple(who), dict(zip(keys, who, strict=True)))
-        line[f"{share:g}"] = float(spearman(own["rce"], own["drop"]))
-    return pd.DataFrame(rows.values(), columns=None if rows else keys)
+    ranks = many.groupby([*keys, "share"], sort=False)[["rce", "drop"]].apply(
+        lambda own: float(spearman(own["rce"], own["drop"])))  # fmt: skip
+    return ranks.unstack("share", sort=False).rename(columns="{:g}".format).reset_index()

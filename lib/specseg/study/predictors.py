@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from specseg.evidence.fits import line, ols_intervals, spearman, wild_interval
+from specseg.evidence.fits import line, ols_intervals, spearman
 from specseg.evidence.statistics import estimate, mean_anew
 from specseg.study.cost import choices
 from specseg.study.predictor_cells import Cells
@@ -34,21 +34,9 @@ class Errors:
         """The errors as measured, rules x domains."""
         return pd.DataFrame([x[0] for x in self.drawn.values()], index=list(self.drawn), columns=self.domains)
 
-    def mean(self) -> pd.Series:
-        """Return the mean over domains, which all weigh the same."""
-        return self.table.mean(axis=1, skipna=False)
-
     def best(self, rules: Sequence[Rule]) -> str:
-        """Return the name of the rule of smallest mean error, chosen in hindsight. Raises ValueError without one."""
-        means = self.mean()[[r.name for r in rules if r.name in self.drawn]].dropna()
-        if not len(means):
-            raise ValueError("errors: none of the rules predicts every domain")
-        return str(means.idxmin())
-
-    def ratio(self, own: str, rival: str, seed: int = 0) -> dict[str, float]:
-        """Return own mean error over the rival's, with the interval over domains (resampled) and pictures."""
-        one, two = (mean_anew(self.drawn[n][1:], axis=1, seed=seed) for n in (own, rival))  # the same domains for both
-        return estimate(self.mean()[own] / self.mean()[rival], one / two)
+        """Return the name of the rule of smallest mean error over domains, which all weigh the same, in hindsight."""
+        return str(self.table.mean(axis=1)[[r.name for r in rules if r.name in self.drawn]].idxmin())
 
 
 def errors(cells: Cells, rules: Sequence[Rule] = RULES, below: float = np.inf) -> Errors:
@@ -72,10 +60,10 @@ def errors(cells: Cells, rules: Sequence[Rule] = RULES, below: float = np.inf) -
 ON_OTHERS = (OWN, *map(rule, ("R_ce, the printed line", "R_ce, mirrored, line", "LRG size, mean elsewhere", "no drop")))
 
 
-def on_others(cells: Cells, others: Sequence[Outside], compared: Sequence[Rule] = ON_OTHERS) -> pd.DataFrame:
+def on_others(cells: Cells, others: Sequence[Outside]) -> pd.DataFrame:
     """Return the mean absolute error of rules fitted to these cells on networks that others trained, one row each.
 
-    Columns dataset, network, sizes (how many), then rule -> error of the drop by truncated features, at the sizes up to
+    Columns dataset, network, then rule -> error of the drop by truncated features, at the sizes up to
     the paper's grid whose share of it the cells have; R_ce of the paper's frame at half of the size.
     """
     cut = cells.cut().values()
@@ -88,19 +76,17 @@ def on_others(cells: Cells, others: Sequence[Outside], compared: Sequence[Rule] 
         limits = [net.limits.index(n) for n in (sizes[keep] - 1) // 2]
         test = {"drop": drops[keep], "share": at[keep], "rce": net.rates()[0][limits],
                 "rce_mirrored": net.rates("mirrored")[0][limits]}  # fmt: skip
-        off = {r.name: float(np.abs(r.predict(cut, test) - test["drop"]).mean()) for r in compared}
-        rows.append({"dataset": net.dataset, "network": net.title, "sizes": int(keep.sum()), **off})
+        off = {r.name: float(np.abs(r.predict(cut, test) - test["drop"]).mean()) for r in ON_OTHERS}
+        rows.append({"dataset": net.dataset, "network": net.title, **off})
     return pd.DataFrame(rows)
 
 
-def resample(
-    cells: Cells, statistic: Callable[[Values], np.ndarray], columns: Sequence[str], seed: int = 0
-) -> dict[str, float]:
+def resample(cells: Cells, statistic: Callable[[Values], np.ndarray], columns: Sequence[str]) -> dict[str, float]:
     """Return statistic(columns of the truncated cells) with its interval: setups drawn anew, and pictures in each."""
     cells = cells.cut()
     code, names = pd.factorize(cells.table["setup"])
     rows, values = [np.flatnonzero(code == k) for k in range(len(names))], cells.values(drawn=True)
-    picks = np.random.default_rng(seed).integers(0, len(names), (len(cells.drawn["drop"]) - 1, len(names)))
+    picks = np.random.default_rng(0).integers(0, len(names), (len(cells.drawn["drop"]) - 1, len(names)))
     takes = [np.concatenate([rows[j] for j in pick]) for pick in picks]
     lengths, found = np.array([len(t) for t in takes]), np.zeros(len(takes))
     for n in np.unique(lengths):  # draws with as many cells: one call
@@ -141,68 +127,43 @@ def ranks(cells: Cells, columns: Sequence[str]) -> pd.DataFrame:
     return table[np.isfinite(table["value"])].reset_index(drop=True)
 
 
-def slopes(cells: Cells, column: str = "rce", threshold: float = PRINTED["threshold"]) -> pd.DataFrame:
-    """Return method, slope, intercept, low, high of the line drop = a + b R_ce below the threshold (Fig. 5b).
+def pooled_line(cells: Cells) -> dict[str, float]:
+    """Return the line drop = intercept + value R_ce below the paper's threshold, with low and high of its slope.
 
-    Methods: setups and pictures resampled; cluster-robust by setup (t, setups - 1 degrees of freedom); wild cluster
-    bootstrap for up to twelve setups; the hull of the intervals, which is what a verdict takes.
-    Raises ValueError with fewer than three cells below the threshold or fewer than two setups.
+    The hull of two intervals: setups and pictures resampled; cluster-robust by setup (t, setups - 1 degrees).
     """
-    cells = cells.cut(threshold, column)
-    code, names = pd.factorize(cells.table["setup"])
-    if len(code) < 3 or len(names) < 2:
-        raise ValueError(f"slopes: {len(code)} cells of {len(names)} setup(s): expected three of two at least")
-    x, y = (cells.table[c].to_numpy(float) for c in (column, "drop"))
-    own = resample(cells, lambda v: slope(v, column), (column, "drop"))
-    found = {"setups and pictures resampled": (own["low"], own["high"]),
-             f"cluster-robust, {len(names)} setups": ols_intervals(x, y, code)["slope"]}  # fmt: skip
-    if 5 <= len(names) <= 12:
-        found["wild cluster bootstrap"] = wild_interval(x, y, code)
-    low, high = zip(*found.values(), strict=True)
-    found["hull"] = min(low), max(high)
-    fit = line(x, y)
-    rows = [{"method": name, "value": fit.slope, "low": a, "high": b} for name, (a, b) in found.items()]
-    return pd.DataFrame(rows).assign(intercept=fit.intercept, n=len(x))
+    cells = cells.cut(PRINTED["threshold"])
+    x, y = (cells.table[c].to_numpy(float) for c in ("rce", "drop"))
+    own, fit = resample(cells, slope, ("rce", "drop")), line(x, y)
+    low, high = ols_intervals(x, y, pd.factorize(cells.table["setup"])[0])["slope"]
+    return {"value": fit.slope, "low": min(own["low"], low), "high": max(own["high"], high), "intercept": fit.intercept}
 
 
-def slope(values: Values, column: str = "rce") -> np.ndarray:
-    """Return the slope of the line of the drop in a column over the last axis; NaN with fewer than three points."""
-    x, y = (np.asarray(values[c], float) for c in (column, "drop"))
-    return line(x, y, np.isfinite(x)).slope
+def slope(values: Values) -> np.ndarray:
+    """Return the slope of the line of the drop in R_ce over the last axis; NaN with fewer than three points."""
+    return line(values["rce"], values["drop"], keep=True).slope
 
 
-def regrets(cells: Cells, rules: Sequence[Rule] = RULES, seed: int = 0) -> pd.DataFrame:
-    """Return rule, hits, setups, worst, value (mean regret in FPI, domain held out) with its interval over setups."""
+def regrets(cells: Cells, rules: Sequence[Rule] = RULES) -> pd.DataFrame:
+    """Return rule, hits, setups, value (mean regret in FPI, domain held out) with its interval over setups."""
     rows, values = [], cells.values(drawn=True)
     for one in rules:
         predicted = held_out(values, one)
         if np.isfinite(predicted[0]).all():
             found = choices(values, predicted)
             regret = found["regret"]
-            rows.append({"rule": one.name, "needs": one.needs, "setups": len(found["setup"]), "worst": regret[0].max(),
+            rows.append({"rule": one.name, "needs": one.needs, "setups": len(found["setup"]),
                          "hits": int((found["chosen"][0] == found["best"][0]).sum()),
-                         **estimate(regret[0].mean(), mean_anew(regret[1:], axis=1, seed=seed))})  # fmt: skip
+                         **estimate(regret[0].mean(), mean_anew(regret[1:], axis=1))})  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def streets(cells: Cells) -> pd.DataFrame:
-    """Return street setups against others of one model and pruning at one share: both drop and R_ce larger?
-
-    Columns model, share, other (domain), drop_larger, rce_larger, both.
-    """
-    table = cells.cut().table
-    one = table[table["kind"] == "streets"]
-    pairs = one.merge(table[table["kind"] != "streets"], on=["model", "pruned", "share"], suffixes=("", "_o"))
-    out = pd.DataFrame({"model": pairs["model"], "share": pairs["share"], "other": pairs["domain_o"]})
-    out["drop_larger"], out["rce_larger"] = (pairs[c] > pairs[f"{c}_o"] for c in ("drop", "rce"))
-    return out.assign(both=out["drop_larger"] & out["rce_larger"])
-
-
-def class_ranks(rows: pd.DataFrame, columns: Sequence[str] = ("rce", *CEILINGS, "area")) -> pd.DataFrame:
+def class_ranks(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rank correlation of each column of `predictor_cells.classes` with the class's drop, within setups.
 
     Columns setup, column, value, n (classes); setups with fewer than four classes say nothing and are left out.
     """
     out = [{"setup": name, "column": c, "value": spearman(part[c], part["drop"]), "n": len(part)}
-           for name, part in rows.groupby("setup", sort=False) if len(part) > 3 for c in columns]  # fmt: skip
+           for name, part in rows.groupby("setup", sort=False) if len(part) > 3
+           for c in ("rce", *CEILINGS, "area")]  # fmt: skip
     return pd.DataFrame(out)

@@ -21,7 +21,7 @@ NAMES = {
     "rce": "R_ce", "rce_images": "R_ce, mean over pictures", "rce_mirrored": "R_ce, mirrored",
     "rce_mirrored_images": "R_ce, mirrored, mean over pictures", "rce_calibrated": "R_ce, calibrated",
     "rce_mirrored_calibrated": "R_ce, mirrored, calibrated", "rce_filled": "R_ce, void filled",
-    "rce_padded": "R_ce, padded frame", "rce_parent": "R_ce of the unpruned network",
+    "rce_padded": "R_ce, padded frame",
     "lrg": "LRG size alone",
     "block_majority": "block ceiling, majority", "block_nearest": "block ceiling, nearest",
     "band_periodic": "band ceiling, periodic", "band_mirrored": "band ceiling, mirrored",
@@ -104,7 +104,7 @@ def rule(name: str) -> Rule:
     return known[name]
 
 
-def held_out(values: Values, one: Rule, axis: str = "domain", *, whole: bool = False) -> np.ndarray:
+def held_out(values: Values, one: Rule, *, whole: bool = False) -> np.ndarray:
     """Return each cell's drop predicted by a rule that never saw its domain; 0 on the whole grid, by definition.
 
     With `whole` the rule predicts the whole grid too, as a reader of the printed tables would have it.
@@ -114,8 +114,8 @@ def held_out(values: Values, one: Rule, axis: str = "domain", *, whole: bool = F
     out = np.full(np.shape(values["drop"]), np.nan)
     cut = ~values["full"].astype(bool)
     used = {c: values[c] for c in {one.column, "drop", "share", *(["model"] if one.form == "same model" else [])}}
-    for name in dict.fromkeys(values[axis]):
-        own = values[axis] == name
+    for name in dict.fromkeys(values["domain"]):
+        own = values["domain"] == name
         train, test = ({c: v[..., part] for c, v in used.items()} for part in (~own & cut, own))
         out[..., own] = one.predict(train, test)
     return out if whole else np.where(cut, out, 0.0)

@@ -70,12 +70,11 @@ def _once(net: others.Outside) -> View:
 
 
 class Pair(NamedTuple):
-    """Drawn numbers at once the scale and at another, on the pictures that both have: mIoU, drops, those of the labels;
-    `factors`: reading -> R_ce there over R_ce here."""
+    """Drawn numbers at once the scale and at another, on the pictures that both have: mIoU, drops; `factors`: rule ->
+    by how much it says that the drop changes."""
 
     miou: tuple[np.ndarray, np.ndarray]
     drop: tuple[np.ndarray, np.ndarray]
-    lost: tuple[np.ndarray, np.ndarray]
     factors: dict[str, np.ndarray]
 
 
@@ -104,14 +103,14 @@ class Scaled:
         drawn, out = scores.weights(self.clusters, seed=zlib.crc32(self.domain.encode())), {}
         for other in (0.5, 2.0):
             columns = [k for k, n in enumerate(self.views[1.0].names) if n in self.views[other].names]
-            w, names = (
-                np.vstack([np.ones(len(columns)), drawn[:, columns]]),
-                [self.views[1.0].names[k] for k in columns],
-            )
+            w = np.vstack([np.ones(len(columns)), drawn[:, columns]])
+            names = [self.views[1.0].names[k] for k in columns]
             (here, there), labels = ([kind[s].of(names) for s in (1.0, other)] for kind in (self.views, self.labels))
             miou, drop = zip(here.scores(w), there.scores(w), strict=True)
+            lost = [x.scores(w)[1] for x in labels]
             factors = {word: there.rates(w, k) / here.rates(w, k) for word, k in READINGS.items()}
-            out[other] = Pair(miou, drop, tuple(x.scores(w)[1] for x in labels), factors)
+            rivals = 1 / other, lost[1] / lost[0], (1 - miou[1]) / (1 - miou[0]), 1.0
+            out[other] = Pair(miou, drop, factors | dict(zip(RIVALS, rivals, strict=True)))
         return out
 
     @cached_property
@@ -130,16 +129,15 @@ class Scaled:
     def errors(self) -> dict[str, np.ndarray]:
         """Rule -> mean absolute error of the drops foretold from once the scale, over shares and both directions."""
         out: dict[str, np.ndarray] = {}
-        for other, pair in self.pairs.items():
-            (miou, there), (drop, wanted), (lost, lost_there) = pair[:3]
-            rivals = 1 / other, lost_there / lost, (1 - there) / (1 - miou), 1.0
-            for rule, factor in (pair.factors | dict(zip(RIVALS, rivals, strict=True))).items():
+        for _, (drop, wanted), factors in self.pairs.values():
+            for rule, factor in factors.items():
                 out[rule] = out.get(rule, 0.0) + np.abs(drop * factor - wanted).mean(-1) / 2
         return out
 
-    def leads(self, reading: str = "R_ce") -> dict[str, np.ndarray]:
+    @property
+    def leads(self) -> dict[str, np.ndarray]:
         """Rival -> how much smaller the error of R_ce is."""
-        return {rival: self.errors[rival] - self.errors[reading] for rival in RIVALS}
+        return {rival: self.errors[rival] - self.errors["R_ce"] for rival in RIVALS}
 
     @property
     def about(self) -> dict:
@@ -178,7 +176,7 @@ def observations(found: Sequence[Scaled]) -> Told:
     """Return claim -> one observation a network: the smaller step of its drops; the smallest lead of R_ce."""
     told = Told()
     for net in found:
-        for claim, parts in ((DOSE, net.steps), (FORETELLS, net.leads().values())):
+        for claim, parts in ((DOSE, net.steps), (FORETELLS, net.leads.values())):
             each = [trained.estimate(x) for x in parts]
             least = {k: min(e[k] for e in each) for k in ("value", "low", "high")}
             told.tell(claim, f"{net.title} on {net.domain}: {gate.ends(least, '{:+.2%}')}.", least, net.about)

@@ -86,18 +86,19 @@ def read(experiment: str, profile: str = "standard", **settings) -> list[Measure
     Networks that went on with a frozen backbone are given only if asked for (start="frozen"): the rest have no part in
     their question.
     """
-    newest = {r.meta["settings"].get("name"): r for r in records.find(experiment, profile=profile, **settings)}
+    newest = {of_settings(r.meta["settings"]): r for r in records.find(experiment, profile=profile, **settings)
+              if "domain" in r.meta["settings"]}  # fmt: skip
     order = {n.name: k for k, n in enumerate(protocol.networks(profile))}
-    found = [Measured(of_settings(r.meta["settings"]), r.rows, r.probe(), r) for r in newest.values()]
+    found = [Measured(n, r.rows, r.probe(), r) for n, r in newest.items()]
     found = [m for m in found if m.network.start == settings.get("start", "") or m.network.start == "trained"]
     return sorted(found, key=lambda m: order.get(m.network.name, len(order)))
 
 
-def witness(measured: Sequence[Measured]) -> Record | None:
+def witness(measured: Sequence[Measured]) -> Record:
     """Return the record to name beside a number that rests on several: a stale one if there is any, else the newest."""
     known = [m.record for m in measured if m.record]
     stale = [r for r in known if r.freshness() != "fresh"]
-    return (stale or known or [None])[-1]
+    return (stale or known)[-1]
 
 
 def setup(network: Network) -> Network:
@@ -309,13 +310,13 @@ def shared(one: Pool, two: Pool) -> tuple[Pool, Pool]:
     return kept[0], kept[1]
 
 
-def drops(found: Sequence[Measured] | None = None, profile: str = "standard", **where) -> pd.DataFrame:
+def drops(found: Sequence[Measured]) -> pd.DataFrame:
     """Return one row per setup x method x lrg_size: relative mIoU-drop `value`, low, high, against its own full grid.
 
     Beside them grid, share = (lrg_size - 1)/(grid - 1), miou, boundary_miou (NaN: not measured) and `Pool.describe`.
     """
     rows = []
-    for pool in pools(read("truncation", profile) if found is None else found, **where):
+    for pool in pools(found):
         for method, size in pool.conditions:
             edges = pool.stack(lambda m, c=(method, size): m.arrays["boundary"][m.condition(*c)])
             measured = min(e.max() for e in edges) >= 0
@@ -329,19 +330,18 @@ def drops(found: Sequence[Measured] | None = None, profile: str = "standard", **
 def beside(theirs: pd.DataFrame, ours: pd.DataFrame, column: str) -> pd.DataFrame:
     """Return the paper's rows above ours, one line each: index kind, model, domain; a column a value of `column`."""
     both = pd.concat([theirs.assign(who=0), ours.assign(who=1)])
-    for key, order in (("kind", KINDS), ("model", list(gate.MODELS))):
-        both[f"{key} rank"] = both[key].map(order.index)
-    wide = both.pivot_table("value", ["kind rank", "model rank", "who", "kind", "model", "domain"], column)
-    return wide.droplevel([0, 1, 2])[sorted(wide.columns, reverse=True)]
+    both = both.astype({"kind": pd.CategoricalDtype(KINDS), "model": pd.CategoricalDtype([*gate.MODELS])})
+    wide = both.pivot_table("value", ["kind", "model", "who", "domain"], column, observed=True)
+    return wide.droplevel("who")[sorted(wide.columns, reverse=True)]
 
 
-def rates(found: Sequence[Measured] | None = None, profile: str = "standard", **where) -> pd.DataFrame:
+def rates(found: Sequence[Measured]) -> pd.DataFrame:
     """Return R_ce: one row per setup x variant x average x nu_max with value, low, high; what was not measured is out.
 
     `nu_max` is the band limit of Eq. 10; that of block annotation is `block_nu_max`.
     """
     rows = []
-    for pool in pools(read("loss_in_frequency", profile) if found is None else found, **where):
+    for pool in pools(found):
         for variant in map(str, pool.members[0].arrays["variants"]):
             for average in AVERAGES:
                 rows += [{**pool.describe(), "variant": variant, "average": average, "nu_max": nu, **estimate(rate)}

@@ -38,16 +38,6 @@ def side_by_side(drops: pd.DataFrame) -> pd.DataFrame:
     return trained.beside(printed().query("prune_rate == 0"), ours, "share")
 
 
-def against_rates(drops: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFrame:
-    """Return drops beside R_ce at the LRG's band limit, (lrg_size - 1)/2: domain, kind, model, rce, value.
-
-    `drops` and `rates` are rows of baselines, bilinear or full and in one reading; pairs without a partner are out.
-    """
-    left = drops.assign(nu_max=(drops["lrg_size"].astype(int) - 1) // 2)
-    right = rates[[*KEYS, "nu_max", "value"]].rename(columns={"value": "rce"})
-    return left.merge(right, on=[*KEYS, "nu_max"])[[*KEYS, "nu_max", "rce", "value"]]
-
-
 def falls(pool: Pool) -> list[bool]:
     """Say of each step to the next smaller LRG whether the mIoU does not rise."""
     return list(np.diff([pool.miou(*c)[0] for c in pool.steps]) <= 0)
@@ -116,11 +106,9 @@ def observations(pools: Sequence[Pool], ratios: dict[str, float], best: pd.DataF
         count("tab4-monotone-r3", falls(pool), f"{name}: no rise in {{k}} of {{n}} steps to a smaller grid.", seen)
     for streets, other in trained.streets_against(base):
         gap = streets_difference(streets, other)
-        at = gap.pop("share")
-        note = (
-            f"{gate.named(streets.setup)} minus {gate.unit(other.setup)}: {gate.ends(gap, '{:+.1%}')} at {at:g} of the"
-        )
-        told.tell("tab4-streets-larger-r3", f"{note} grid.", gap, trained.observed_pair(streets, other, ratios))
+        at = f"{gate.ends(gap, '{:+.1%}')} at {gap.pop('share'):g} of the grid"
+        note = f"{gate.named(streets.setup)} minus {gate.unit(other.setup)}: {at}."
+        told.tell("tab4-streets-larger-r3", note, gap, trained.observed_pair(streets, other, ratios))
     for line in rate_lines(pools):
         about = Pool([m for p in line for m in p.members[:1]]).observed(ratios)
         about["domain"] = f"pruned {about['domain']}"
@@ -191,14 +179,13 @@ def quality(found: Sequence[Measured], scored_by: Sequence[Measured]) -> pd.Data
     """Return one row per baseline setup: mIoU (value, low, high), the best colour histogram's, ratio, boundary.
 
     `found` are records of truncation, `scored_by` those of networks: the histogram's mIoU, boundary_miou and the ratio
-    (of the network's mean to the histogram's) are over the folds and seeds there, NaN where they are lacking.
+    (of the network's mean to the histogram's).
     """
     each = {m.network.name: (*gate.beside_colour(m), m.rows[m.rows["metric"] == "boundary_miou"]["value"].max())
             for m in scored_by}  # fmt: skip
     rows = []
     for pool in trained.pools(found):
-        known = [each[m.network.name] for m in pool.members if m.network.name in each] or [[np.nan] * 3]
-        own, colour, edge = np.mean(known, axis=0)
+        own, colour, edge = np.mean([each[m.network.name] for m in pool.members], axis=0)
         rows.append({**pool.describe(), **estimate(pool.miou()), "colour": colour, "ratio": own / colour,
                      "boundary": edge})  # fmt: skip
     return pd.DataFrame(rows)

@@ -214,9 +214,7 @@ def _small_loss(t: Tables) -> Forms:
 def _optima(t: Tables) -> Fact:
     o, (low, high) = optima(t), t.text.common
     sure = sum(low <= min(p) and max(p) <= high for p in o.possible)
-    return share(o.lrg_size.between(low, high), f"{{k}} of {{n}} optima lie there, {sure} whatever the rounding, which "
-                 f"leaves {(o.possible.map(len) > 1).sum()} open; the runner-up is within 1 % in "
-                 f"{(o.margin < 0.01).sum()}.")  # fmt: skip
+    return share(o.lrg_size.between(low, high), f"{{k}} of {{n}} optima lie there, {sure} whatever the rounding.")
 
 
 @sentence("sec32-exceptions", "text", exceptions=(("dan", "pascal", (17,)),))

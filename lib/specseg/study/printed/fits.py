@@ -30,12 +30,6 @@ def stated(cells: pd.DataFrame, threshold: float = PRINTED["threshold"]) -> Line
     return fit(select(cells, threshold))
 
 
-def robust_intervals(cells: pd.DataFrame) -> dict[str, tuple[float, float]]:
-    """Return the cluster-robust intervals of `stated`'s intercept and slope: six curves, 5 degrees of freedom."""
-    s = select(cells)
-    return ols_intervals(s.rce, s.miou_drop, s.groupby(CURVE).ngroup().to_numpy())
-
-
 def _lines(choices: Mapping, names: str | list[str]) -> pd.DataFrame:
     """Return a row for each choice of points: its key in columns, and slope, intercept, r2, n of its line."""
     table = pd.DataFrame.from_dict({key: fit(points)._asdict() for key, points in choices.items()}, orient="index")
@@ -97,8 +91,7 @@ def every_selection(cells: pd.DataFrame) -> pd.DataFrame:
 def thresholds(cells: pd.DataFrame, grid) -> pd.DataFrame:
     """Fit the line for each threshold on R_ce, with and without LRG 129."""
     choices = {(t, full): select(cells, t, full) for t in grid for full in (True, False)}
-    able = {key: f for key, f in choices.items() if len(f) >= 3 and f.rce.nunique() > 1}
-    return _lines(able, ["threshold", "full_grid"])
+    return _lines(choices, ["threshold", "full_grid"])
 
 
 def per_curve(cells: pd.DataFrame) -> pd.DataFrame:
@@ -129,9 +122,8 @@ def clustered(cells: pd.DataFrame) -> pd.DataFrame:
     """
     s = select(cells)
     x, y, group = s.rce.to_numpy(), s.miou_drop.to_numpy(), s.groupby(CURVE).ngroup().to_numpy()
-    found = [
-        ("points as independent", fit(s).slope, *ols_intervals(x, y)["slope"]),
-        ("cluster-robust, 6 curves", fit(s).slope, *robust_intervals(cells)["slope"]),
-        ("wild cluster bootstrap, 64 patterns", fit(s).slope, *wild_interval(x, y, group)),
-    ]
-    return pd.DataFrame(found, columns=["method", "slope", "low", "high"])
+    found = {"points as independent": ols_intervals(x, y)["slope"],
+             "cluster-robust, 6 curves": ols_intervals(x, y, group)["slope"],
+             "wild cluster bootstrap, 64 patterns": wild_interval(x, y, group)}  # fmt: skip
+    return pd.DataFrame([(name, fit(s).slope, *ends) for name, ends in found.items()],
+                        columns=["method", "slope", "low", "high"])  # fmt: skip
