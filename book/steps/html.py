@@ -48,6 +48,8 @@ SPHINX = """
 import functools, warnings
 from jupyter_book import sphinx
 from jupyter_book.cli.main import main
+from sphinx.search import en
+en.SearchEnglish.stem = functools.cache(en.SearchEnglish.stem)  # of each word of all pages: they are few
 warnings.simplefilter("ignore")
 sphinx.build_sphinx = functools.partial(sphinx.build_sphinx, jobs=2)  # processes that read and write; no option says it
 main()
