@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import gc
 import json
 import logging
 import os
@@ -67,13 +68,13 @@ def alone():
 
 
 def run_chapters(
-    profile: str, *, only: str = "", given: dict | None = None, jobs: int = 1, force: bool = False,
-    parent: warm.Parent | None = None,
+    profile: str, chapters: list[sources.Chapter] | None = None, *, only: str = "", given: dict | None = None,
+    jobs: int = 1, force: bool = False, parent: warm.Parent | None = None,
 ) -> list[execute.Run]:  # fmt: skip
     """Execute the chapters of a profile (or one), with progress; raise BookError when one fails."""
     config.profile(profile)  # an unknown profile stops here
     root = config.root()
-    chapters = sources.discover(root)
+    chapters = chapters or sources.discover(root)
     if only:
         chosen = [
             c for c in chapters if c.slug == only or c.slug.split("_")[0] == only or c.path.name == Path(only).name
@@ -134,11 +135,11 @@ def build(profile: str, *, jobs: int, force: bool, drift: str, timings: bool) ->
     chapters = sources.discover(root)
     sources.check_toc(root / "book" / "_toc.yml", chapters)
     with warm.Parent() as parent, ThreadPoolExecutor(1) as beside:
-        picture = beside.submit(pages.picture)  # loads torch: on a core that waits while the parent starts
-        runs = run_chapters(profile, jobs=jobs, force=force, parent=parent)
+        before = beside.submit(pages.beforehand)
+        runs = run_chapters(profile, chapters, jobs=jobs, force=force, parent=parent)
         clock.stage("verdicts and generated pages")
         notebooks, judged, found = judge_all(runs)
-        generated = pages.generate(profile, runs, judged, found, picture.result())
+        generated = pages.generate(profile, runs, judged, found, before.result())
         written = {p.name: p.read_text(encoding="utf-8") for p in sorted((root / "book").glob("*.md"))}
         check.check_glue(notebooks, {**written, **generated})
         work = Path(tempfile.mkdtemp(prefix="work-", dir=build_folder()))
@@ -325,4 +326,6 @@ def _one(args) -> int:
 
 
 if __name__ == "__main__":
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)  # trees of pages are many objects and few circles
     raise SystemExit(main())

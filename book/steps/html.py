@@ -21,6 +21,7 @@ LOADS = {
     "script": ("src",), "img": ("src",), "iframe": ("src",), "source": ("src",), "audio": ("src",), "link": ("href",),
 }  # fmt: skip
 LOADING = {"stylesheet", "preload", "icon", "prefetch", "modulepreload"}  # what a <link> may be that loads a file
+CODE = re.compile(r"<pre>.*?</pre>", re.DOTALL)
 COLOURED = re.compile(r'<span class="\w{1,3}">([^<]*)</span>')  # a word of code: most of the tags
 
 
@@ -48,6 +49,8 @@ SPHINX = """
 import functools, warnings
 from jupyter_book import sphinx
 from jupyter_book.cli.main import main
+from sphinx.search import en
+en.SearchEnglish.stem = functools.cache(en.SearchEnglish.stem)  # of each word of all pages: they are few
 warnings.simplefilter("ignore")
 sphinx.build_sphinx = functools.partial(sphinx.build_sphinx, jobs=2)  # processes that read and write; no option says it
 main()
@@ -87,7 +90,14 @@ def single(html: Path, slugs: list[str]) -> Path:
     Each page's anchors bear its name there, and links between these pages stay within the one.
     """
     names = {"index.html": "index"} | {f"chapters/{slug}.html": slug for slug in slugs}
-    soups = {name: BeautifulSoup((html / name).read_text(encoding="utf-8"), "html.parser") for name in names}
+    code: list[str] = []  # a third of the tags, which the parser need not see
+
+    def aside(found: re.Match) -> str:
+        code.append(found[0])
+        return f"<pre>{len(code) - 1}</pre>"
+
+    texts = {name: CODE.sub(aside, (html / name).read_text(encoding="utf-8")) for name in names}
+    soups = {name: BeautifulSoup(text, "html.parser") for name, text in texts.items()}
     whole = soups["index.html"]
     known = {_key(node, "index.html") for node in whole.select("script, link[rel=stylesheet]")}
     parts = []
@@ -117,7 +127,7 @@ def single(html: Path, slugs: list[str]) -> Path:
     (whole.select_one(".bd-article-container") or whole.body).append(shell)
     whole.title.string = "The whole book on one page"
     target = html / "print.html"
-    target.write_text(str(whole), encoding="utf-8")
+    target.write_text(re.sub(r"<pre>(\d+)</pre>", lambda found: code[int(found[1])], str(whole)), encoding="utf-8")
     return target
 
 

@@ -34,19 +34,34 @@ class Withdrawals(schema.Model):
     withdrawn: tuple[Withdrawal, ...]
 
 
+@dataclass(frozen=True)
+class Beforehand:
+    """What the pages show that no chapter makes: the front page's picture, the records and the list of them."""
+
+    front: str
+    every: dict[str, list[Record]]
+    listed: str
+
+
+def beforehand() -> Beforehand:
+    """Make what waits for no chapter; seconds, on a core that waits itself while the kernels' parent starts."""
+    every = {name: records.find(name) for name in records.experiments()}
+    return Beforehand(picture(), every, records_md(every))
+
+
 def generate(
-    profile: str, runs: list[Run], judged: list[Judgement], found: dict[str, Any], front: str
+    profile: str, runs: list[Run], judged: list[Judgement], found: dict[str, Any], before: Beforehand
 ) -> dict[str, str]:
-    """Return page name -> MyST text of every generated page; `front` is the front page's picture."""
-    slugs, every = [r.chapter.slug for r in runs], {name: records.find(name) for name in records.experiments()}
+    """Return page name -> MyST text of every generated page."""
+    slugs = [r.chapter.slug for r in runs]
     made = {
         "ledger.md": ledger.ledger_md(judged, slugs),
         "errata.md": ledger.errata_md(judged),
-        "runs.md": runs_md(profile, runs, found, every),
-        "_generated/front.md": _orphan(ledger.front_md(judged, front)),
+        "runs.md": runs_md(profile, runs, found, before.listed),
+        "_generated/front.md": _orphan(ledger.front_md(judged, before.front)),
         "_generated/verdicts.md": _orphan(ledger.verdicts_md(judged)),
         "_generated/built.md": _orphan(built_line(profile, runs)),
-        "_generated/cost.md": _orphan(cost_md(profile, runs, every)),
+        "_generated/cost.md": _orphan(cost_md(profile, runs, before.every)),
     }
     return made | _optional(judged)
 
@@ -105,8 +120,8 @@ def cost_md(profile: str, runs: list[Run], every: dict[str, list[Record]]) -> st
     return "\n".join(lines) + "\n"
 
 
-def runs_md(profile: str, runs: list[Run], found: dict[str, Any], every: dict[str, list[Record]]) -> str:
-    """Return the page of runs: every chapter's last execution, and every committed record with its freshness."""
+def runs_md(profile: str, runs: list[Run], found: dict[str, Any], listed: str) -> str:
+    """Return the page of runs: every chapter's last execution, and the list of records."""
     rows = (
         (f'<a href="chapters/{r.chapter.slug}.html">{r.chapter.slug}</a>', f"{r.seconds:.1f}",
          html.escape(found[r.chapter.slug]["device"]), str(len(found[r.chapter.slug]["observations"])))
@@ -118,8 +133,13 @@ def runs_md(profile: str, runs: list[Run], found: dict[str, Any], every: dict[st
         "far as that can be done without measuring anew, or until it is measured again.",
         f"## Chapters, at profile {profile}",
         raw(table(("Chapter", "Seconds", "Device", "Observations"), rows)),
-        "## Records",
+        f"## Records\n\n{listed}",
     ]
+    return "\n\n".join([*parts, *withdrawn()]) + "\n"
+
+
+def records_md(every: dict[str, list[Record]]) -> str:
+    """Return the list of all committed records by experiment, each with its freshness."""
     groups = []
     for experiment, own in every.items():
         usual = Counter(filter(None, map(_precision, own))).most_common(1)
@@ -127,10 +147,7 @@ def runs_md(profile: str, runs: list[Run], found: dict[str, Any], every: dict[st
         days = " to ".join(dict.fromkeys((own[0].meta["created"][:10], own[-1].meta["created"][:10])))
         stale = sum('data-state="stale"' in made for made in lines)
         groups.append(group(experiment, f"{len(own)} record{'s' * (len(own) > 1)}, {days}, {stale} stale", lines))
-    parts.append(
-        raw(listing(groups, "experiment", "device", "state")) if every else "No record has been committed yet."
-    )
-    return "\n\n".join([*parts, *withdrawn()]) + "\n"
+    return raw(listing(groups, "experiment", "device", "state")) if every else "No record has been committed yet."
 
 
 def withdrawn() -> list[str]:

@@ -18,19 +18,26 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 MODULES = (
-    "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "matplotlib_inline.backend_inline", "myst_nb",
+    "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "ipykernel.debugger", "tornado.platform.asyncio",
+    "IPython.core.completerlib", "IPython.extensions.storemagic", "matplotlib_inline.backend_inline", "myst_nb",
     "numpy", "pandas", "scipy.stats", "scipy.optimize", "scipy.ndimage", "sympy", "matplotlib.pyplot",
     "matplotlib.backends.backend_svg", "plotly.graph_objects", "PIL.Image", "torch", "safetensors.torch",
     "specseg.data._torchvision", "timm", "statsmodels.api", "pandas.io.formats.style", "myst_nb.ext.glue",
-    "specseg.evidence.ledger", "specseg.evidence.records", "specseg.figures", "jupyter_book.cli.main",
-    "jupyter_book.sphinx", "sphinx.ext.autodoc", "sphinx_book_theme", "sphinxcontrib.bibtex",
+    "specseg.evidence.ledger", "specseg.evidence.records", "specseg.figures",
+)  # fmt: skip
+SPHINX = (
+    "jupyter_book.cli.main", "jupyter_book.sphinx", "sphinx.ext.autodoc", "sphinx.domains.cpp", "sphinx.builders.epub3",
+    "sphinx_book_theme", "sphinxcontrib.bibtex", "myst_nb.sphinx_ext", "sphinx_external_toc", "sphinx_togglebutton",
+    "sphinx_copybutton", "sphinx_thebe", "sphinx_comments", "sphinx_design", "sphinx_jupyterbook_latex",
 )  # fmt: skip
 KERNEL = "from ipykernel import kernelapp; kernelapp.launch_new_instance()"
 
@@ -153,7 +160,7 @@ def manager(parent: Parent | None, log: Path) -> type:
 
     What a kernel's process itself says goes to the file `log`: nobody needs to read it unless a kernel dies.
     """
-    from jupyter_client import AsyncKernelManager
+    from jupyter_client import AsyncKernelClient, AsyncKernelManager
     from jupyter_client.provisioning import LocalProvisioner
 
     class Provisioner(LocalProvisioner):
@@ -167,7 +174,27 @@ def manager(parent: Parent | None, log: Path) -> type:
             self.pid = self.pgid = self.process.pid  # the kernel leads a session of its own
             return self.connection_info
 
+    class Client(AsyncKernelClient):
+        async def wait_for_ready(self, timeout: float | None = None) -> None:
+            """Wait until the kernel has answered on both channels; jupyter_client then waits for 0.2 s of silence."""
+            end = time.monotonic() + (timeout or 60)
+            while time.monotonic() < end and await self.is_alive():
+                asked = self.kernel_info()
+                with contextlib.suppress(Empty):
+                    await self.get_shell_msg(timeout=1)
+                    while True:
+                        told = await self.get_iopub_msg(timeout=0.2)
+                        ended = told["content"].get("execution_state") == "idle"
+                        if ended and told["parent_header"].get("msg_id") == asked:
+                            return
+            raise RuntimeError("the kernel ended, or did not answer, before its first cell")
+
     class Manager(AsyncKernelManager):
+        client_factory = Client
+
+        async def _async_wait(self, pollinterval: float = 0.02) -> None:
+            await super()._async_wait(min(pollinterval, 0.02))  # a tenth of a second of a chapter's end
+
         async def _async_pre_start_kernel(self, **given: Any) -> tuple[list[str], dict[str, Any]]:
             if self.provisioner is None:
                 self.provisioner = Provisioner(kernel_id=self.kernel_id, kernel_spec=self.kernel_spec, parent=self)
@@ -203,11 +230,8 @@ def _serve(modules: Sequence[str]) -> None:
     """In the parent: fork a kernel a line, tell of births and ends, and end all when the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to answer
     del sys.path[0]  # the folder of this file is none of a chapter's
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of other people's packages
-        for name in modules:
-            with contextlib.suppress(ImportError, RuntimeError):  # a chapter that needs it says so itself
-                importlib.import_module(name)
+    gc.disable()  # what is imported stays: a tenth of this time was searching it
+    _load(modules)
     from specseg.evidence import provenance
     from specseg.evidence.claims import load_claims
 
@@ -216,11 +240,12 @@ def _serve(modules: Sequence[str]) -> None:
     with contextlib.suppress(ValueError, OSError):  # chapters and the driver say what is wrong with them
         load_claims()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(100_000, 20, 100)  # chapters make many objects and few circles: 6 % of their time was searching
     alive: set[int] = set()
     practised = False
     while True:
-        ready, _, _ = select.select([0], [], [], 0.05)
+        ready, _, _ = select.select([0], [], [], 0.02)
         for pid in list(alive):
             if (ended := os.waitpid(pid, os.WNOHANG))[0]:
                 alive.remove(pid)
@@ -252,8 +277,21 @@ def _serve(modules: Sequence[str]) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def _load(modules: Sequence[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of other people's packages
+        for name in modules:
+            with contextlib.suppress(ImportError, RuntimeError):  # a chapter that needs it says so itself
+                importlib.import_module(name)
+
+
 def _practise() -> None:
-    """Draw a picture of each kind: half a second goes into what a process needs for its first of them."""
+    """Draw a picture of each kind, for half a second goes into what a process needs for its first of them; read the
+    rows of all records, since chapters read the same ones; load what Sphinx needs at the end."""
+    from specseg.evidence import records
+
+    for meta in records.home().glob("*/*/record.json"):
+        records.rows(meta.with_name("rows.csv"), json.loads(meta.read_text(encoding="utf-8"))["rows_sha256"])
     if "plotly.graph_objects" in sys.modules and "specseg.figures" in sys.modules:
         from specseg import figures
 
@@ -263,6 +301,7 @@ def _practise() -> None:
         axes = {"xaxis": {"title": "x"}, "yaxis": {"title": "y"}}
         fig = figures.choices({k: {"a": ([1, 2], [1, 2])} for k in "bc"}, {"a": {}}, axes=axes)
         figures.show_plotly(fig, caption="none", alt="none", label="none")
+        _load(SPHINX)
 
 
 def _line() -> bytes:

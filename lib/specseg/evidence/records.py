@@ -221,11 +221,12 @@ def read(path: Path) -> Record:
         raise RecordError(f"{rows_file}: its sha256 is not rows_sha256 of record.json; measured rows are never edited")
     config.note_input(meta_file)
     config.note_input(rows_file)
-    return Record(path, meta, _rows(rows_file, meta["rows_sha256"]).copy(), _renewals(path / RENEWED))
+    return Record(path, meta, rows(rows_file, meta["rows_sha256"]).copy(), _renewals(path / RENEWED))
 
 
 @lru_cache(maxsize=1024)  # a page reads the same records several times
-def _rows(file: Path, digest: str) -> pd.DataFrame:
+def rows(file: Path, digest: str) -> pd.DataFrame:
+    """Return a record's rows as they lie in a file of this sha256."""
     import pandas as pd
 
     return pd.read_csv(file)
