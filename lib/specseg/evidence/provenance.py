@@ -10,8 +10,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -93,17 +92,6 @@ def _parse(source: str, name: str = "<unknown>") -> ast.Module:
         return ast.parse(source, filename=name)
 
 
-def _statements(tree: ast.Module) -> Iterator[ast.AST]:
-    """Yield a module and all its statements, outer ones first; expressions, of which most of a tree is, hold none."""
-    todo: deque[ast.AST] = deque([tree])
-    while todo:
-        node = todo.popleft()
-        yield node
-        for name in ("body", "handlers", "orelse", "finalbody", "cases"):
-            if isinstance(inner := getattr(node, name, ()), list):  # a lambda's body is an expression
-                todo.extend(inner)
-
-
 def imported(path: Path | str, home: str = "") -> set[str]:
     """Return the library modules that a file names in its import statements, those inside functions too.
 
@@ -118,7 +106,7 @@ def imported(path: Path | str, home: str = "") -> set[str]:
 def _named(path: str, stamp: tuple[int, int]) -> frozenset[str]:
     """Return the names in a file's import statements, with and without what is taken of a module; all are absolute."""
     found: set[str] = set()
-    for node in _statements(_parse(Path(path).read_text(encoding="utf-8"), path)):
+    for node in ast.walk(_parse(Path(path).read_text(encoding="utf-8"), path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -160,7 +148,7 @@ def code_text(source: str, *, imports: bool = False) -> str:
             lines[start - 1] = lines[start - 1][: -len(found[0])]
         else:
             verbatim |= set(range(start, row))
-    for node in _statements(_parse(source)):
+    for node in ast.walk(_parse(source)):
         if not imports and _of_the_library(node):
             _cut(lines, node)
             continue
@@ -201,29 +189,14 @@ def code_hash(path: Path | str) -> str:
     return _file_hash(str(path), _stamp(path))
 
 
-def _stamp(path: Path | str | os.DirEntry) -> tuple[int, int]:
-    stat = path.stat() if isinstance(path, os.DirEntry) else os.stat(path)
+def _stamp(path: Path | str) -> tuple[int, int]:
+    stat = os.stat(path)
     return stat.st_mtime_ns, stat.st_size
 
 
 def hashes() -> frozenset[str]:
     """Return the code hashes of all files of the library as they are now; asked for at every record of older code."""
-    return _hashes(tuple(_files(str(library()))))
-
-
-def _files(folder: str) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Yield the Python files below a folder, each with its stamp."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir():
-                yield from _files(entry.path)
-            elif entry.name.endswith(".py"):
-                yield entry.path, _stamp(entry)
-
-
-@lru_cache(maxsize=8)
-def _hashes(files: tuple[tuple[str, tuple[int, int]], ...]) -> frozenset[str]:
-    return frozenset(_file_hash(path, stamp) for path, stamp in files)
+    return frozenset(map(code_hash, library().rglob("*.py")))
 
 
 def module_hashes(paths: list[Path]) -> dict[str, str]:
