@@ -108,11 +108,8 @@ class Synthetic(DataSet):
     def _sample(self, index: int) -> Sample:  # picture and label map are drawn together
         return scene(seed=self.seeds[index], **self._make)
 
-    def image(self, index: int) -> np.ndarray:
-        return self[index].image
-
-    def label(self, index: int) -> np.ndarray:
-        return self[index].label
+    def _read(self, what: str, index: int) -> np.ndarray:
+        return getattr(self[index], what)
 
 
 def palette(regime: str) -> np.ndarray:

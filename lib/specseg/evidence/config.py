@@ -51,9 +51,9 @@ def in_checkout() -> bool:
         return False
 
 
-def packaged() -> Path:
-    """Return the folder of an installed library that holds what a checkout has in its root: manifests and records."""
-    return Path(__file__).resolve().parents[1] / "_data"
+def kept() -> Path:
+    """Return the folder that holds manifests and records: the project's root, else an installed library's own."""
+    return root() if in_checkout() else Path(__file__).resolve().parents[1] / "_data"
 
 
 def data_root() -> Path:
@@ -121,21 +121,18 @@ def device(choice: str = "auto"):
 
     if choice not in ("auto", "cpu", "cuda"):
         raise ValueError(f"device {choice!r}: expected auto, cpu or cuda")
-    if choice == "cuda" and not torch.cuda.is_available():
+    gpu = torch.cuda.is_available()
+    if choice == "cuda" and not gpu:
         raise RuntimeError("device 'cuda' was asked for, but torch sees no GPU; use device 'cpu' or 'auto'")
-    if choice == "auto":
-        choice = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(choice)
+    return torch.device("cuda" if gpu and choice != "cpu" else "cpu")
 
 
-def device_name(dev=None) -> str:
+def device_name(dev) -> str:
     """Return a short human name of a device, e.g. "cpu (2 cores)" or the GPU's name; "cpu" is named without torch."""
     if str(dev) != "cpu":
         import torch
 
-        dev = torch.device(dev) if dev is not None else device()
-        if dev.type == "cuda":
-            return torch.cuda.get_device_name(dev)
+        return torch.cuda.get_device_name(dev)
     return f"cpu ({os.cpu_count()} cores)"
 
 

@@ -216,7 +216,7 @@ def aside(judged: Judgement) -> str:
     return f'<br><small class="specseg-aside">Sets no verdict: {told}</small>' if told else ""
 
 
-def open_chapter(chapter: str, *, profile: str) -> Findings:
+def open(chapter: str, *, profile: str) -> Findings:
     """Return the findings of a chapter, to be filled. Raises ValueError for an unknown profile.
 
     A chapter that judges nothing (a guide) is opened all the same, with no claims.

@@ -24,10 +24,9 @@ DECIDING = ("torch", "torchvision", "numpy", "scipy", "pandas", "sympy", "statsm
 
 # What decides a measured number beside the data: the code, and the files that say what is read and at which size.
 DECIDING_PATHS = ("lib", "experiments", "data_manifests", "paper/tables", "profiles.toml")
-# Instruction sets on which speed and the rounding of kernels depend, as x86's and arm's flags name them.
+# Instruction sets on which speed and the rounding of kernels depend, as torch names them.
 INSTRUCTIONS = (
-    "avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile", "amx_bf16", "neon", "asimd", "sve", "sve2",
-    "bf16",
+    "avx2", "fma3", "avx512_f", "avx512_bf16", "avx512_vnni", "amx_tile", "amx_bf16", "neon", "sve", "sve2", "bf16",
 )  # fmt: skip
 
 _PARSER = threading.Lock()  # Python 3.11's ast keeps one recursion counter for all threads and fails when they mix
@@ -243,55 +242,31 @@ def git(*words: str) -> str | None:
 def machine() -> dict[str, Any]:
     """Return on what this process computes: processor, instruction sets, cores, torch's kernels and threads, load.
 
-    `kernels` (torch's choice: DEFAULT, AVX2, AVX512, ...) and `threads` are None while torch is not loaded; `load` is
-    the mean number of running processes over the last minute, None where the system does not tell.
+    `kernels` is torch's choice (DEFAULT, AVX2, AVX512, ...); `load` is the mean number of running processes over the
+    last minute, None where the system does not tell.
 
     >>> sorted(machine())
     ['cores', 'instructions', 'kernels', 'load', 'processor', 'threads']
     """
-    torch = sys.modules.get("torch")
+    import torch
+
     return {
         "processor": processor(), "instructions": list(instructions()), "cores": os.cpu_count(),
-        "kernels": torch.backends.cpu.get_cpu_capability() if torch else None,
-        "threads": torch.get_num_threads() if torch else None,
+        "kernels": torch.backends.cpu.get_cpu_capability(), "threads": torch.get_num_threads(),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
     }  # fmt: skip
 
 
-@lru_cache(maxsize=1)
 def processor() -> str:
-    """Return the processor's model as the system names it, else its architecture."""
-    named = _field("model name") or _sysctl("machdep.cpu.brand_string").strip() or platform.processor()
-    return named or platform.machine() or "unknown"
+    """Return the processor's model as torch names it, else its architecture."""
+    import torch
+
+    return torch.cpu.get_capabilities().get("cpu_name") or platform.machine() or "unknown"
 
 
-@lru_cache(maxsize=1)
 def instructions() -> tuple[str, ...]:
-    """Return those of `INSTRUCTIONS` that the processor has; empty where the system does not tell."""
-    if flags := _field("flags") or _field("Features"):
-        have = set(flags.split())
-    else:  # macOS: words on Intel, switches on arm
-        have = set(_sysctl("machdep.cpu.features", "machdep.cpu.leaf7_features").lower().split())
-        switches = re.findall(r"^hw\.optional\.(?:arm\.FEAT_)?(\w+): 1$", _sysctl("hw.optional"), re.MULTILINE)
-        have |= {name.lower() for name in switches}
-    return tuple(name for name in INSTRUCTIONS if name in have)
+    """Return those of `INSTRUCTIONS` that torch finds the processor to have."""
+    import torch
 
-
-def _field(name: str) -> str:
-    """Return the first value of a field of /proc/cpuinfo, or nothing."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    found = re.search(rf"^{name}\s*:\s*(.*)$", text, re.MULTILINE)
-    return found[1].strip() if found else ""
-
-
-def _sysctl(*names: str) -> str:
-    if sys.platform != "darwin":
-        return ""
-    words = ["sysctl", *(["-n"] if names != ("hw.optional",) else []), *names]
-    try:
-        return subprocess.run(words, capture_output=True, text=True, timeout=20, check=False).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ""
+    have = torch.cpu.get_capabilities()
+    return tuple(name for name in INSTRUCTIONS if have.get(name))

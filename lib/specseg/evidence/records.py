@@ -114,8 +114,8 @@ class Record:
 
 
 def home(root: Path | None = None) -> Path:
-    """Return the folder of all records: results/ in the project's root."""
-    return (root or config.root()) / "results"
+    """Return the folder of all records: results/ in the project's root, or what an installed library carries."""
+    return (root or config.kept()) / "results"
 
 
 def write(
@@ -244,12 +244,7 @@ def _renewals(file: Path) -> list[dict[str, Any]]:
 
 
 def find(experiment: str, root: Path | None = None, **settings: Any) -> list[Record]:
-    """Return all records of an experiment whose settings (or top-level fields) have these values, oldest first.
-
-    Outside a checkout these are the few that an installed library carries.
-    """
-    if root is None and not config.in_checkout():
-        root = config.packaged()
+    """Return all records of an experiment whose settings (or top-level fields) have these values, oldest first."""
     return [_give(record) for record in _matching(experiment, root, settings)]
 
 

@@ -134,16 +134,11 @@ def runner(device: str = "cpu", *, precision: str = "32-true") -> Fabric:
 
 def optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
     """Return SGD with `settings.new_layers` times the rate for the parameters that no pretrained backbone brings."""
-    new = {id(p) for p in model.new_parameters()}
-    groups = [
-        {
-            "params": [p for p in model.parameters() if (id(p) in new) == fresh],
-            "lr": settings.lr * (settings.new_layers if fresh else 1.0),
-        }
-        for fresh in (False, True)
-        if fresh or not settings.frozen
-    ]
-    return torch.optim.SGD(groups, momentum=settings.momentum, weight_decay=settings.weight_decay)
+    new = model.new_parameters()
+    fresh = set(map(id, new))
+    old = [p for p in model.parameters() if id(p) not in fresh]
+    groups = [{"params": old, "lr": settings.lr}, {"params": new, "lr": settings.lr * settings.new_layers}]
+    return torch.optim.SGD(groups[settings.frozen :], momentum=settings.momentum, weight_decay=settings.weight_decay)
 
 
 def fit(

@@ -188,7 +188,7 @@ class Manifest(Model):
 
 def folder() -> Path:
     """Return the folder of the manifests: data_manifests/ in the project's root, or what an installed library has."""
-    return (config.root() if config.in_checkout() else config.packaged()) / "data_manifests"
+    return config.kept() / "data_manifests"
 
 
 def names() -> list[str]:

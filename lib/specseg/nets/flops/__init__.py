@@ -3,6 +3,8 @@
 The rules differ between public counters, so a count names its rule. `PAPER` is the one that gives Table 2.
 """
 
+# ruff: noqa: F401 (names that others take from here)
+
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
@@ -15,11 +17,6 @@ from specseg.nets.flops.layers import Layer, conv_flops, trace
 from specseg.nets.models import build
 from specseg.nets.models.links import Link
 from specseg.nets.pruning import removed
-
-__all__ = [
-    "CONV", "PAPER", "FlopCount", "Layer", "Rule", "conv_flops", "count", "measure", "network_layers",
-    "removed", "trace", "weighted",
-]  # fmt: skip
 
 
 @dataclass(frozen=True)

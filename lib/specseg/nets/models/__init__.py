@@ -1,5 +1,7 @@
 """Segmentation networks: DeepLab v3+ and DAN with three backbones, feature truncation, and wrapped torchvision ones."""
 
+# ruff: noqa: F401 (names that others take from here)
+
 from __future__ import annotations
 
 from specseg.nets.models.backbones import BACKBONES
@@ -10,11 +12,6 @@ from specseg.nets.models.links import Follower, Link
 from specseg.nets.models.wrap import WrappedNet, wrap
 
 MODELS: dict[str, type[SegmentationNet]] = {"deeplabv3plus": DeepLabV3Plus, "dan": DAN}
-
-__all__ = [
-    "BACKBONES", "MODELS", "Follower", "Link", "SegmentationNet", "WrappedNet", "atrous_rates", "build",
-    "grids", "wrap",
-]  # fmt: skip
 
 
 def build(

@@ -9,7 +9,7 @@ from torch import nn
 
 from specseg.nets.models.backbones import BACKBONES
 from specseg.nets.models.links import Follower, Link, after
-from specseg.nets.models.truncation import Truncatable, resize, truncate
+from specseg.nets.models.truncation import Truncatable, check_method, resize, truncate
 
 
 def grids(input_size: int, output_stride: int = 16) -> tuple[int, int]:
@@ -67,6 +67,8 @@ class SegmentationNet(Truncatable):
             raise ValueError(f"num_classes {num_classes!r}: expected an integer of at least 2")
         if not isinstance(width, int) or width < 1:
             raise ValueError(f"width {width!r}: expected a positive integer")
+        if output_stride not in (16, 32):
+            raise ValueError(f"output_stride {output_stride!r}: expected 16 or 32")
         self.backbone = BACKBONES[backbone](output_stride, pretrained=pretrained)
         self.input_size, self.output_stride = input_size, output_stride
         self.num_classes, self.width = num_classes, width
@@ -75,7 +77,7 @@ class SegmentationNet(Truncatable):
             self.backbone.channels["high"], list(atrous_rates(input_size, output_stride)), width
         )
         self.aspp.project[3].p = 0.1  # torchvision's 0.5 is for far longer trainings
-        self.truncation = truncation
+        self.truncation = check_method(truncation)
         self.lrg_size = lrg_size
 
     def encode(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -117,16 +119,15 @@ class SegmentationNet(Truncatable):
     def exempt(self) -> tuple[str, ...]:
         """Return the convolutions that pruning leaves alone: shortcuts of the backbone and the last one (the
         classes)."""
-        return (*(f"backbone.{n}" for n in self.backbone.exempt()), "decoder.classifier")
+        return (*self.backbone.exempt(), "decoder.classifier")
 
     def links(self) -> list[Link]:
         """Return who reads whose channels, over the whole network."""
-        out = [k.within("backbone") for k in self.backbone.links()]
+        out = self.backbone.links()
         last = len(self.aspp.convs) - 1  # this branch begins with a pooling layer
         for i in range(last + 1):
             out.append(after(f"aspp.convs.{i}", Follower("aspp.project.0", i * self.width), first=int(i == last)))
-        readers = (Follower(f"decoder.{f.name}", f.offset) for f in self.decoder.reads_aspp)
-        return [*out, after("aspp.project", *readers), *(k.within("decoder") for k in self.decoder.links())]
+        return [*out, after("aspp.project", self.decoder.reads_aspp), *self.decoder.links()]
 
 
 def conv_norm_relu(inputs: int, outputs: int, kernel: int) -> nn.Sequential:

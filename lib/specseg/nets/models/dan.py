@@ -18,7 +18,7 @@ from specseg.nets.models.links import Follower, Link, after
 class Decoder(nn.Module):
     """Layer 1, layer 2 and ASPP features, each 1x1 to `width`; concatenated; 3x3, 1x1, and 1x1 to the classes."""
 
-    reads_aspp = (Follower("from_aspp.0"),)
+    reads_aspp = Follower("decoder.from_aspp.0")
 
     def __init__(self, channels: dict[str, int], aspp_channels: int, width: int, num_classes: int):
         super().__init__()
@@ -36,11 +36,11 @@ class Decoder(nn.Module):
 
     def links(self) -> list[Link]:
         """Return who reads whose channels."""
-        lateral = enumerate(("from_low", "from_mid", "from_aspp"))
+        lateral = enumerate(("low", "mid", "aspp"))
         return [
-            *(after(name, Follower("fuse1.0", i * self.width)) for i, name in lateral),
-            after("fuse1", Follower("fuse2.0")),
-            after("fuse2", Follower("classifier")),
+            *(after(f"decoder.from_{name}", Follower("decoder.fuse1.0", i * self.width)) for i, name in lateral),
+            after("decoder.fuse1", Follower("decoder.fuse2.0")),
+            after("decoder.fuse2", Follower("decoder.classifier")),
         ]
 
 

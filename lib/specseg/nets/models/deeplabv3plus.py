@@ -17,7 +17,7 @@ class Decoder(nn.Module):
     At the paper's width 256: 304 -> 256 -> 256 -> classes, 43.5 GFLOPs at 129 x 129 and 21 classes.
     """
 
-    reads_aspp = (Follower("fuse1.0", LOW_LEVEL),)
+    reads_aspp = Follower("decoder.fuse1.0", LOW_LEVEL)
 
     def __init__(self, low_channels: int, width: int, num_classes: int):
         super().__init__()
@@ -33,9 +33,9 @@ class Decoder(nn.Module):
     def links(self) -> list[Link]:
         """Return who reads whose channels."""
         return [
-            after("reduce", Follower("fuse1.0")),
-            after("fuse1", Follower("fuse2.0")),
-            after("fuse2", Follower("classifier")),
+            after("decoder.reduce", Follower("decoder.fuse1.0")),
+            after("decoder.fuse1", Follower("decoder.fuse2.0")),
+            after("decoder.fuse2", Follower("decoder.classifier")),
         ]
 
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from specseg.nets.models.truncation import resize
 from specseg.nets.third_party.base import ThirdPartyNet, conv, conv_norm_act, halved, named, norm_act
 
 EPS = 1e-5
@@ -120,9 +121,9 @@ class PyramidPool(nn.Module):
         for scale, stage in zip(SCALES, self.stages, strict=True):
             size = [max(5, math.ceil(n * scale)) for n in grid]
             if scale > 1:
-                parts.append(F.adaptive_avg_pool2d(stage(_resized(x, size)), grid))
+                parts.append(F.adaptive_avg_pool2d(stage(resize(x, size)), grid))
             else:
-                parts.append(_resized(stage(F.adaptive_avg_pool2d(x, size)) if scale < 1 else stage(x), grid))
+                parts.append(resize(stage(F.adaptive_avg_pool2d(x, size)) if scale < 1 else stage(x), grid))
         mixed = self.merge_norm(torch.cat(parts, 1)).unflatten(1, (len(SCALES), PYRAMID))
         return self.out(self.project(self.merge(mixed.transpose(1, 2).flatten(1, 2))))
 
@@ -157,13 +158,8 @@ class ESPNetv2(ThirdPartyNet):
         for level in (2, 3, 4):
             x = getattr(self, f"bu_dec_l{level - 1}")(x)
             side = getattr(self, f"merge_enc_dec_l{level}")(lateral.pop())
-            x = getattr(self, f"bu_br_l{level}")(side + _resized(x, side.shape[-2:]))
+            x = getattr(self, f"bu_br_l{level}")(side + resize(x, side.shape[-2:]))
         return x
 
     def head(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         return self.bu_dec_l4(x)
-
-
-def _resized(x: Tensor, size) -> Tensor:
-    same = tuple(x.shape[-2:]) == tuple(size)
-    return x if same else F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=True)
