@@ -89,7 +89,7 @@ def test_devices():
     assert config.device("cpu") == torch.device("cpu")
     assert config.device().type in ("cpu", "cuda")
     assert "cores" in config.device_name("cpu")
-    with pytest.raises(ValueError, match="device 'gpu': expected auto, cpu or cuda"):
+    with pytest.raises(ValueError, match="device 'gpu': expected one of auto, cpu, cuda"):
         config.device("gpu")
 
 

@@ -98,8 +98,7 @@ def profiles() -> list[str]:
 def profile(name: str) -> Profile:
     """Return the profile of that name. Raises ValueError that lists the known names."""
     table = _read_profiles()
-    if name not in table:
-        raise ValueError(f"unknown profile {name!r}: expected one of {', '.join(table)} (profiles.toml)")
+    schema.one_of("profiles.toml: unknown profile", name, table)
     _INPUTS[f"profiles.toml#{name}"] = _profile_hash(table[name])  # another profile's sizes are no input of this run
     return Profile(name, table[name])
 
@@ -119,8 +118,7 @@ def device(choice: str = "auto"):
     """
     import torch
 
-    if choice not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"device {choice!r}: expected auto, cpu or cuda")
+    schema.one_of("device", choice, ("auto", "cpu", "cuda"))
     gpu = torch.cuda.is_available()
     if choice == "cuda" and not gpu:
         raise RuntimeError("device 'cuda' was asked for, but torch sees no GPU; use device 'cpu' or 'auto'")

@@ -25,9 +25,8 @@ def table(name: str) -> pd.DataFrame:
     >>> float(t.query("model == 'dan' and dataset == 'cityscapes' and nu_max == 8")["value"].iloc[0])
     2.004
     """
-    if name not in TABLES:
-        raise ValueError(f"table {name!r}: expected one of {', '.join(TABLES)}")
-    path = config.note_input(config.root() / "paper" / "tables" / f"{TABLES[name]}.csv")
+    file = TABLES[schema.one_of("table", name, TABLES)]
+    path = config.note_input(config.root() / "paper" / "tables" / f"{file}.csv")
     rows = pd.read_csv(path)
     return rows if name == "a1" else rows[rows["table"].astype(str) == name].reset_index(drop=True)
 

@@ -254,7 +254,7 @@ def _matching(experiment: str, root: Path | None, settings: Mapping[str, Any]) -
     if not folder.is_dir():
         return []
     found = [read(p) for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith(".")]
-    found = [r for r in found if all(_value(r.meta, k) == v for k, v in settings.items())]
+    found = [r for r in found if all(r.meta["settings"].get(k, r.meta.get(k)) == v for k, v in settings.items())]
     return sorted(found, key=lambda r: (r.meta["created"], r.run_id))
 
 
@@ -285,7 +285,3 @@ def load(experiment: str, run_id: str | None = None, root: Path | None = None, *
         wanted = ", ".join(f"{k}={v!r}" for k, v in settings.items())
         raise RecordError(f"no record of {experiment!r}{f' with {wanted}' if wanted else ''} in {home(root)}")
     return _give(records[-1])
-
-
-def _value(meta: Mapping[str, Any], key: str) -> Any:
-    return meta["settings"].get(key, meta.get(key))

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from specseg.nets.models.base import SegmentationNet, conv_norm_relu
-from specseg.nets.models.links import Follower, Link, after
+from specseg.nets.models.links import Follower, after
 
 
 class Decoder(nn.Module):
@@ -28,20 +28,12 @@ class Decoder(nn.Module):
         self.fuse1 = conv_norm_relu(3 * width, width, 3)
         self.fuse2 = conv_norm_relu(width, width, 1)
         self.classifier = nn.Conv2d(width, num_classes, 1)
-        self.width = width
+        names = enumerate(("low", "mid", "aspp"))
+        self.lateral = [after(f"decoder.from_{n}", Follower("decoder.fuse1.0", i * width)) for i, n in names]
 
     def forward(self, features: dict[str, torch.Tensor]) -> torch.Tensor:
         parts = [self.from_low(features["low"]), self.from_mid(features["mid"]), features["aspp"]]
         return self.classifier(self.fuse2(self.fuse1(torch.cat(parts, dim=1))))
-
-    def links(self) -> list[Link]:
-        """Return who reads whose channels."""
-        lateral = enumerate(("low", "mid", "aspp"))
-        return [
-            *(after(f"decoder.from_{name}", Follower("decoder.fuse1.0", i * self.width)) for i, name in lateral),
-            after("decoder.fuse1", Follower("decoder.fuse2.0")),
-            after("decoder.fuse2", Follower("decoder.classifier")),
-        ]
 
 
 class DAN(SegmentationNet):

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from specseg.nets.models.base import SegmentationNet, conv_norm_relu
-from specseg.nets.models.links import Follower, Link, after
+from specseg.nets.models.links import Follower, after
 
 LOW_LEVEL = 48
 
@@ -18,6 +18,7 @@ class Decoder(nn.Module):
     """
 
     reads_aspp = Follower("decoder.fuse1.0", LOW_LEVEL)
+    lateral = (after("decoder.reduce", Follower("decoder.fuse1.0")),)
 
     def __init__(self, low_channels: int, width: int, num_classes: int):
         super().__init__()
@@ -29,14 +30,6 @@ class Decoder(nn.Module):
     def forward(self, features: dict[str, torch.Tensor]) -> torch.Tensor:
         x = torch.cat([self.reduce(features["low"]), features["aspp"]], dim=1)
         return self.classifier(self.fuse2(self.fuse1(x)))
-
-    def links(self) -> list[Link]:
-        """Return who reads whose channels."""
-        return [
-            after("decoder.reduce", Follower("decoder.fuse1.0")),
-            after("decoder.fuse1", Follower("decoder.fuse2.0")),
-            after("decoder.fuse2", Follower("decoder.classifier")),
-        ]
 
 
 class DeepLabV3Plus(SegmentationNet):

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from specseg.evidence.schema import one_of
+
 METHODS = ("bilinear", "bilinear_half_pixel", "bilinear_antialias", "fourier")
 
 
@@ -61,7 +63,7 @@ def truncate(x: torch.Tensor, size: int, *, grid: int, method: str = "bilinear")
     tensor([0., 4., 8.])
     """
     check_size(size, grid)
-    check_method(method)
+    one_of("truncation", method, METHODS)
     if size == grid or method == "bilinear":
         return resize(x, size)
     x = resize(x, grid)
@@ -106,14 +108,7 @@ class Truncatable(nn.Module):
         """Use another LRG size, and another method, within a `with` block; then set back what was there."""
         before = self.lrg_size, self.truncation
         try:
-            self.lrg_size, self.truncation = lrg_size, check_method(truncation or self.truncation)
+            self.lrg_size, self.truncation = lrg_size, one_of("truncation", truncation or self.truncation, METHODS)
             yield self
         finally:
             self.lrg_size, self.truncation = before
-
-
-def check_method(method: str) -> str:
-    """Return the name of a way to truncate if it is known; raise ValueError otherwise."""
-    if method not in METHODS:
-        raise ValueError(f"truncation {method!r}: expected one of {', '.join(METHODS)}")
-    return method
