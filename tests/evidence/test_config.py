@@ -52,7 +52,7 @@ def test_the_root_is_found_from_the_working_folder_when_installed_elsewhere(proj
     below.mkdir(parents=True)
     monkeypatch.chdir(below)
     assert config.root() == project
-    (project / "profiles.toml").unlink()
+    monkeypatch.chdir(project.parent)
     with pytest.raises(FileNotFoundError, match="run from a checkout or set SPECSEG_ROOT"):
         config.root()
 

@@ -71,7 +71,10 @@ def joined(manifest: Manifest, name: str, root: Path, parts: Sequence[Part], *, 
     return FolderDataSet(manifest, name, homes, len(every), root)
 
 
-def listed(manifest: Manifest, split: str, root: Path, **how) -> FolderDataSet:
-    """Return a split of the manifest as it stands."""
-    part = manifest.split(split)
-    return joined(manifest, split, root, [(manifest, part, listed_ids(manifest, root, part))], **how)
+def listed(
+    manifest: Manifest, split: str, root: Path, of: Sequence[str] = (), keep: Callable[[str], bool] = bool, **how
+) -> FolderDataSet:
+    """Return a split of the manifest as it stands, or under the name `split` what is to `keep` of some splits."""
+    known = [manifest.split(name) for name in of or (split,)]
+    parts = [(manifest, part, list(filter(keep, listed_ids(manifest, root, part)))) for part in known]
+    return joined(manifest, split, root, parts, **how)

@@ -21,10 +21,7 @@ def root() -> Path:
 
     Raises FileNotFoundError that names both starting points when there is none.
     """
-    asked = os.environ.get("SPECSEG_ROOT"), os.getcwd()
-    if not os.path.isfile(os.path.join(_root(*asked), "profiles.toml")):
-        _root.cache_clear()  # it has gone since
-    return _root(*asked)
+    return _root(os.environ.get("SPECSEG_ROOT"), os.getcwd())
 
 
 @lru_cache(maxsize=64)  # asked for at every file that is read

@@ -234,23 +234,24 @@ def _pruning(network: Network) -> dict | None:
 
 def _train(network: Network, place: Path, device: str, precision: str, tell: Tell) -> None:
     data = Annotated(network.data("train", framed=False), network)
-    chosen = _begun(place / "precision.json", precision_of(network, device, precision))
+    file = place / "begun.json"
+    if not file.is_file():
+        now = {"precision": precision_of(network, device, precision), "modules": _now(), "seconds": []}
+        file.write_text(json.dumps(now))
+    begun = json.loads(file.read_text())  # what stood when this training began, in this process or one before it
+    chosen, seconds = begun["precision"], begun["seconds"]
     (settings, draw), net = prepared(network, data, device, chosen), network.build(pretrained=not network.start)
     if network.start:
         origin, runs = network.origin, place.parents[1]
         if trained_file(origin, runs) is None:
             ensure(origin, device=device, precision=precision, root=runs, tell=tell)
         train.load_weights(net, trained_file(origin, runs))
-    seconds = [] if not (place / "seconds.json").is_file() else json.loads((place / "seconds.json").read_text())
-    clock = [time.perf_counter()]
-    modules = _begun(place / "modules.json", _now())
+    start = time.perf_counter() - sum(seconds)
 
     def on_step(step: int, loss: float) -> None:
-        now = time.perf_counter()
-        seconds.append(round(now - clock[0], 3))
-        clock[0] = now
+        seconds.append(round(time.perf_counter() - start - sum(seconds), 3))
         if (step + 1) % settings.checkpoint_steps == 0:
-            (place / "seconds.json").write_text(json.dumps(seconds))
+            file.write_text(json.dumps(begun))
         if (step + 1) % 10 == 0:
             pace = sorted(seconds[-10:])[len(seconds[-10:]) // 2]
             tell(f"{network.name} step {step + 1}/{settings.steps} loss {loss:.3f} {pace:.2f} s a step")
@@ -272,13 +273,13 @@ def _train(network: Network, place: Path, device: str, precision: str, tell: Tel
         "device": config.device_name(device), "threads": torch.get_num_threads(), "seconds": round(sum(seconds), 1),
         "seconds_per_step": sorted(seconds)[len(seconds) // 2] if seconds else None,
         "commit": provenance.commit()[0], "versions": provenance.versions(),
-        "modules": {k: v if modules.get(k) == v else "changed during the run" for k, v in _now().items()},
+        "modules": {k: v if begun["modules"].get(k) == v else "changed during the run" for k, v in _now().items()},
     }  # fmt: skip
     part = place / "network.json.part"
     part.write_text(json.dumps(about, indent=1))
     part.replace(place / "network.json")
-    for name in ("run.ckpt", "seconds.json", "modules.json", "precision.json"):
-        (place / name).unlink(missing_ok=True)
+    for left in (place / "run.ckpt", file):
+        left.unlink(missing_ok=True)
 
 
 def trained_file(network: Network, runs: Path | None = None) -> Path | None:
@@ -289,13 +290,6 @@ def trained_file(network: Network, runs: Path | None = None) -> Path | None:
 
 def _now() -> dict[str, str]:
     return provenance.module_hashes([Path(__file__)])
-
-
-def _begun(file: Path, now: Any) -> Any:
-    """Return what stood when this training began, in this process or one before it: `now` when it begins."""
-    if not file.is_file():
-        file.write_text(json.dumps(now))
-    return json.loads(file.read_text())
 
 
 def about(network: Network, root: Path | None = None) -> dict:

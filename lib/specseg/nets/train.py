@@ -262,8 +262,6 @@ def load_weights(model: nn.Module, path: Path) -> nn.Module:
 
     Raises FileNotFoundError when the file is missing and ValueError, naming a tensor, when it does not fit.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such weights; train the network or give another path")
     return fitted(model, load_file(path), path)
 
 

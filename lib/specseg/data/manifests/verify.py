@@ -75,17 +75,16 @@ def verify(manifest: Manifest, root: Path | None = None, *, fast: bool = False,
                 extra = f"{len(paths) + listed} files; expected {check.count}"
                 problems.append(Problem(check.pattern, extra))
 
-    def looked_at(job: tuple[str, Path, Callable[[Path, int], str]]) -> tuple[int, str]:
+    def looked_at(job: tuple[str, Path, Callable[[Path, int], str]]) -> tuple[int, Problem]:
         name, path, wrong = job
         size = path.stat().st_size
-        what = wrong(path, size)
+        problem = Problem(path.relative_to(root).as_posix(), wrong(path, size))
         progress(name, size)
-        return size, what
+        return size, problem
 
     with ThreadPoolExecutor() as pool:
         found = list(pool.map(looked_at, jobs))
-    wrong = [(path, what) for (_, path, _), (_, what) in zip(jobs, found, strict=True) if what]
-    problems = [*(Problem(path.relative_to(root).as_posix(), what) for path, what in wrong), *problems]
+    problems = [*(problem for _, problem in found if problem.what), *problems]
     splits = {
         s.name: Have(*(len(present_ids(manifest, root, s, need)) for need in ("both", "label")), s.count)
         for s in manifest.splits

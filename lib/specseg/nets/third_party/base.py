@@ -99,9 +99,7 @@ class ThirdPartyNet(Truncatable):
         if self.corners:
             return resize(logits, full)
         own = [n // self.stride for n in full]
-        if list(logits.shape[-2:]) != own:
-            logits = resize(logits, own[0])
-        logits = F.interpolate(logits, size=full, mode="bilinear", align_corners=False) if own != full else logits
+        logits = F.interpolate(resize(logits, own), size=full, mode="bilinear", align_corners=False)
         return logits[..., : shape[0], : shape[1]]
 
     def forward(self, images: Tensor) -> Tensor:

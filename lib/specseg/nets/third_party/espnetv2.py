@@ -17,14 +17,6 @@ RECEPTIVE = {"level2_0": 13, "level3_0": 11, "level3": 9, "level4_0": 9, "level4
 WIDTHS = {0.5: (16, 32, 64, 128), 1.0: (32, 64, 128, 256), 1.5: (32, 96, 192, 384), 2.0: (32, 128, 256, 512)}
 DECODER, PYRAMID = (64, 48, 32), 10  # channels of the decoder's stages, and within each pool
 SCALES = (2.0, 1.5, 1.0, 0.5, 0.1)
-RENAMES = (
-    (r"merge_layer\.0\.br\.0\.", "merge_norm.bn."), (r"merge_layer\.0\.br\.1\.", "merge_norm.act."),
-    (r"merge_layer\.2\.", "merge."), (r"merge_layer\.3\.", "project."), (r"\.wt_layer\.1\.", ".gate."),
-    (r"\.cbr\.0\.", ".conv."), (r"\.cbr\.1\.", ".bn."), (r"\.cbr\.2\.", ".act."),
-    (r"\.br\.br\.0\.", ".out.bn."), (r"\.br\.br\.1\.", ".out.act."),
-    (r"(bu_br_l\d)\.0\.", r"\1.bn."), (r"(bu_br_l\d)\.1\.", r"\1.act."),
-)  # fmt: skip
-"""Names in the published file -> the names here."""
 
 
 def plain(inputs: int, outputs: int, kernel: int, **more) -> nn.Sequential:
@@ -136,7 +128,13 @@ class ESPNetv2(ThirdPartyNet):
     """
 
     corners, stride = True, 2
-    renames = RENAMES
+    renames = (
+        (r"merge_layer\.0\.br\.0\.", "merge_norm.bn."), (r"merge_layer\.0\.br\.1\.", "merge_norm.act."),
+        (r"merge_layer\.2\.", "merge."), (r"merge_layer\.3\.", "project."), (r"\.wt_layer\.1\.", ".gate."),
+        (r"\.cbr\.0\.", ".conv."), (r"\.cbr\.1\.", ".bn."), (r"\.cbr\.2\.", ".act."),
+        (r"\.br\.br\.0\.", ".out.bn."), (r"\.br\.br\.1\.", ".out.act."),
+        (r"(bu_br_l\d)\.0\.", r"\1.bn."), (r"(bu_br_l\d)\.1\.", r"\1.act."),
+    )  # fmt: skip
 
     def __init__(self, outputs: int, s: float = 1.0) -> None:
         super().__init__(outputs, mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
