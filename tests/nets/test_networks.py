@@ -247,7 +247,7 @@ def test_code_that_changes_during_a_training_is_told(tmp_path):
 
 def test_baselines_keep_snapshots_and_half_weights(tmp_path):
     place = networks.ensure(TINY, root=tmp_path)
-    steps = TINY.settings(200).snapshot_steps()
+    steps = TINY.settings(200).snapshots
     assert steps[0] == 0 and steps[-1] == 6
     assert sorted(p.name for p in place.glob("step*")) == [f"step{s:06d}.safetensors" for s in steps]
     last, first, final = (weights.load(TINY, step=s, runs=tmp_path) for s in (6, 0, None))

@@ -111,7 +111,7 @@ def test_an_epoch_that_is_cut_short_ends_pruned(epoch):
             seen.append(done)
             return step(model, done)
 
-    settings, last = Settings(steps=6, warmup=2, epoch_steps=epoch, snapshots=(1.0,)), []
+    settings, last = Settings(steps=6, warmup=2, epoch_steps=epoch, snapshots=(6,)), []
 
     def note(step, model):
         last.append(zero(model.decoder.fuse1[0]))

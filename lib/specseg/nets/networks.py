@@ -30,7 +30,7 @@ from specseg.nets.models import SegmentationNet, build
 from specseg.nets.pruning import SoftFilterPruning
 from specseg.spectral import labels as annotation
 
-SNAPSHOTS = (0.0, 0.0625, 0.125, 0.25, 0.5, 0.75, 1.0)
+SNAPSHOTS = (0.0, 0.0625, 0.125, 0.25, 0.5, 0.75, 1.0)  # shares of the training
 WORDS = {"annotation": ("full", "block", "block_nearest"), "start": ("", "trained", "frozen"),
          "policy": ("standard", "paper")}  # fmt: skip
 KEPT = 1000  # training pictures up to which a training keeps them decoded: a gigabyte at most
@@ -125,7 +125,7 @@ class Network:
         return replace(
             base, steps=steps, warmup=min(50, steps // 4), seed=self.seed, frozen=self.start == "frozen",
             precision=fast_precision() if self.precision == "auto" else self.precision,
-            snapshots=SNAPSHOTS if self.is_baseline else (),
+            snapshots=tuple(sorted({round(share * steps) for share in SNAPSHOTS})) if self.is_baseline else (),
         )  # fmt: skip
 
     def build(self, *, pretrained: bool = False, num_classes: int | None = None) -> SegmentationNet:
@@ -261,7 +261,7 @@ def _train(network: Network, place: Path, device: str, precision: str, tell: Tel
 
     history = train.fit(
         net, draw, settings, fabric=train.runner(device, precision=chosen), prune=network.pruning, on_step=on_step,
-        checkpoint=place / "run.ckpt", on_snapshot=on_snapshot if settings.snapshots else None,
+        checkpoint=place / "run.ckpt", on_snapshot=on_snapshot,
     )  # fmt: skip
     history.to_csv(place / "history.csv", index=False)
     saved = train.save_weights(net.state_dict(), place / "weights.safetensors")

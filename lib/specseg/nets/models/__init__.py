@@ -6,11 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from specseg.nets.models.backbones import BACKBONES
 from specseg.nets.models.base import SegmentationNet, atrous_rates, grids
 from specseg.nets.models.dan import DAN
 from specseg.nets.models.deeplabv3plus import DeepLabV3Plus
-from specseg.nets.models.links import Follower, Link
 from specseg.nets.models.wrap import WrappedNet, wrap
 
 MODELS: dict[str, type[SegmentationNet]] = {"deeplabv3plus": DeepLabV3Plus, "dan": DAN}
