@@ -317,7 +317,7 @@ def test_batches(
 
     Images (batch, 3, s, s) in [0, 1] of `dtype`, labels (batch, s, s), names; on `device`.
     """
-    items = loading.evaluation_loader(network.data("test"), transforms.evaluation(network.size), batch)
+    items = loading.evaluation_batches(network.data("test"), transforms.evaluation(network.size), batch)
     return (
         ((images.float() / 255.0).to(device, dtype), labels.to(device), names)
         for images, labels, names in islice(items, count)
