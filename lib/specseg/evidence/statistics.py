@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from specseg.spectral.iou import confusion_matrix
+
 DRAWS, LEVEL = 1000, 0.95
 
 
@@ -28,13 +30,9 @@ def class_counts(pred: Tensor, label: Tensor, num_classes: int, *, ignore_index:
     if pred.shape != label.shape or label.ndim != 3:
         raise ValueError(f"pred {tuple(pred.shape)}, label {tuple(label.shape)}: expected equal shapes (B, H, W)")
     out = np.zeros((len(label), num_classes, 3), np.int64)
-    for i, (p, t) in enumerate(zip(pred, label, strict=True)):
-        p, t = p[t != ignore_index], t[t != ignore_index]
-        for name, x in (("pred", p), ("label", t)):
-            if x.numel() and (int(x.min()) < 0 or int(x.max()) >= num_classes):
-                raise ValueError(f"{name}: values {int(x.min())} .. {int(x.max())}, expected 0 .. {num_classes - 1}")
-        for k, x in enumerate((t[p == t], t, p)):
-            out[i, :, k] = torch.bincount(x, minlength=num_classes).cpu().numpy()
+    for i, pair in enumerate(zip(pred, label, strict=True)):
+        joint = confusion_matrix(*pair, num_classes, ignore_index=ignore_index)
+        out[i] = torch.stack([joint.diagonal(), joint.sum(1), joint.sum(0)], -1).cpu().numpy()
     return out
 
 

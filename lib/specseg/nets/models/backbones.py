@@ -152,9 +152,9 @@ class Tiny(Backbone):
         if pretrained:
             raise ValueError("backbone 'tiny' has no pretrained weights: pass pretrained=False")
         last = output_stride // 16
-        self.stage1 = nn.Sequential(*_conv(3, 8, 2), *_conv(8, 16, 2))
-        self.stage2 = nn.Sequential(*_conv(16, 24, 2))
-        self.stage3 = nn.Sequential(*_conv(24, 32, 2), *_conv(32, 32, last, dilation=2 // last))
+        self.stage1 = nn.Sequential(*conv_norm_relu(3, 8, 3, 2), *conv_norm_relu(8, 16, 3, 2))
+        self.stage2 = conv_norm_relu(16, 24, 3, 2)
+        self.stage3 = nn.Sequential(*conv_norm_relu(24, 32, 3, 2), *conv_norm_relu(32, 32, 3, last, 2 // last))
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         low = self.stage1(images * 4 - 2)
@@ -169,12 +169,13 @@ class Tiny(Backbone):
         ]
 
 
-def _conv(inputs: int, outputs: int, stride: int, dilation: int = 1) -> list[nn.Module]:
-    return [
-        nn.Conv2d(inputs, outputs, 3, stride, dilation, dilation, bias=False),
+def conv_norm_relu(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+    """Return a convolution without bias that keeps the grid (or halves it), batch normalisation and ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, dilation * (kernel // 2), dilation, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
-    ]
+    )
 
 
 def _timm() -> ModuleType:

@@ -132,12 +132,3 @@ class SegmentationNet(Truncatable):
         )  # fmt: skip
         project = after("aspp.project", self.decoder.reads_aspp)
         return [*self.backbone.links(), *branches, project, *self.decoder.lateral, *end]
-
-
-def conv_norm_relu(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
-    """Return a convolution without bias that keeps the grid, batch normalisation and ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from specseg.nets.models.base import SegmentationNet, conv_norm_relu
+from specseg.nets.models.backbones import conv_norm_relu
+from specseg.nets.models.base import SegmentationNet
 from specseg.nets.models.links import Follower, after
 
 LOW_LEVEL = 48
