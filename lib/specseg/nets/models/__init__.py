@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from specseg.evidence.schema import one_of
 from specseg.nets.models.base import SegmentationNet, atrous_rates, grids
 from specseg.nets.models.dan import DAN
 from specseg.nets.models.deeplabv3plus import DeepLabV3Plus
@@ -29,6 +30,4 @@ def build(model: str, **settings: Any) -> SegmentationNet:
     >>> net.feature_grid, net.prediction_grid
     (5, 17)
     """
-    if model not in MODELS:
-        raise ValueError(f"model {model!r}: expected one of {', '.join(MODELS)}")
-    return MODELS[model](**settings)
+    return MODELS[one_of("model", model, MODELS)](**settings)

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from specseg.evidence.schema import one_of
 from specseg.nets.models.truncation import resize
 from specseg.nets.third_party.base import ThirdPartyNet, conv, conv_norm_act, halved, named, norm_act
 
@@ -138,9 +139,7 @@ class ESPNetv2(ThirdPartyNet):
 
     def __init__(self, outputs: int, s: float = 1.0) -> None:
         super().__init__(outputs, mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
-        if s not in WIDTHS:
-            raise ValueError(f"s {s!r}: expected one of {', '.join(map(str, WIDTHS))}")
-        widths = WIDTHS[s]
+        widths = WIDTHS[one_of("s", s, WIDTHS)]
         self.base_net = Encoder(widths)
         inputs = (widths[3], *DECODER)
         for level, (before, after) in enumerate(zip(inputs, (*DECODER, outputs), strict=True), 1):
