@@ -65,7 +65,7 @@ def some(network: Network, part: str, count: int, device="cpu"):
 
 def during(network: Network, device) -> list[dict]:
     """Return rows per snapshot: L_ce by rim, whose sum is L_CE, and mIoU, on the probe pictures."""
-    steps = network.settings(len(network.data("train"))).snapshot_steps()
+    steps = network.settings(len(network.data("train"))).snapshots
     nets = ((step, weights.load(network, step=step, sources=("run",)).to(device)) for step in steps)
     scored = network.home.scored_indices(network.data("test").classes)
     rows = study.course_rows(nets, list(some(network, "test", PROBES, device)), scored)

@@ -37,7 +37,7 @@ def rival(network: Network) -> dict[str, np.ndarray]:
     """Return the counts of the colour histogram, trained and tested on the network's frames."""
     train = networks.Annotated(network.data("train"), network)
     model = colour.ColourHistogram(train.num_classes)
-    for images, labels, _ in loading.evaluation_loader(train, transforms.evaluation(network.size), 4):
+    for images, labels, _ in loading.evaluation_batches(train, transforms.evaluation(network.size), 4):
         model.add(images.float() / 255, labels)
     found: dict[str, list[np.ndarray]] = {}
     for images, labels, _ in networks.test_batches(network):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -109,7 +110,7 @@ def test_padded_frame_adds_void_at_the_end_and_crops_what_is_longer():
         (lambda: transforms.evaluation(1), "size 1: expected 64k"),
         (lambda: transforms.evaluation(65, "pad"), "'pad': expected one of crop, padded"),
         (lambda: transforms.training(65, base="image"), "base 'image'"),
-        (lambda: loading.Steps(7, 8, 0), "batch 8: expected 1 .. 7"),
+        (lambda: loading.step_items(0, count=7, batch=8, seed=0), "batch 8: expected 1 .. 7"),
     ],
 )
 def test_wrong_settings_are_refused(call, words):
@@ -138,19 +139,19 @@ def test_drawing_leaves_torchs_generator_alone():
 
 
 def test_an_epoch_shows_every_name_once_in_another_order():
-    steps = loading.Steps(7, 2, seed=1)
-    first = [i for number in range(3) for i, _ in steps.step(number)]
-    second = [i for number in range(3, 6) for i, _ in steps.step(number)]
+    steps = partial(loading.step_items, count=7, batch=2, seed=1)
+    first = [i for number in range(3) for i, _ in steps(number)]
+    second = [i for number in range(3, 6) for i, _ in steps(number)]
     assert len(set(first)) == len(first) == 6 and first != second
-    seeds = [s for number in range(6) for _, s in steps.step(number)]
+    seeds = [s for number in range(6) for _, s in steps(number)]
     assert len(set(seeds)) == 12
 
 
-def test_evaluation_loader_goes_through_once_in_order():
-    batches = list(loading.evaluation_loader(Few(5), transforms.evaluation(65), 2))
+def test_an_evaluation_goes_through_once_in_order():
+    batches = list(loading.evaluation_batches(Few(5), transforms.evaluation(65), 2))
     assert [name for _, _, names in batches for name in names] == ["0", "1", "2", "3", "4"]
     assert batches[0][0].dtype == torch.uint8 and batches[0][1].dtype == torch.int64
-    assert len(loading.evaluation_loader(Few(5), transforms.evaluation(65), 2)) == 3
+    assert [len(labels) for _, labels, _ in batches] == [2, 2, 1]
 
 
 def test_a_transform_free_item_is_the_sample():

@@ -40,10 +40,9 @@ def test_lines_of_draws_are_fitted_one_by_one(points):
     assert both.at(0 * x)[0] == pytest.approx(both.intercept[0])
 
 
-def test_a_line_through_zero_and_its_r2():
-    fit = fits.line([1, 2, 3], [1.0, 2.0, 6.0], through_zero=True)
-    assert fit.slope == pytest.approx(23 / 14) and fit.intercept == 0
-    residual = np.array([1.0, 2, 6]) - 23 / 14 * np.arange(1, 4)
+def test_r2_of_a_line_by_hand_and_where_nothing_varies():
+    fit = fits.line([1, 2, 3], [1.0, 2.0, 6.0])
+    residual = np.array([1.0, 2, 6]) - [0.5, 3, 5.5]
     assert fit.r2 == pytest.approx(1 - residual @ residual / 14)
     assert fits.line([0, 1, 2], [4.0, 4.0, 4.0]).r2 == 1
 
@@ -90,15 +89,6 @@ def test_wild_bootstrap_by_loops():
     assert low < np.polyfit(x, y, 1)[0] < high
     for edge, outwards in ((low, -1), (high, 1)):
         assert p_value(edge - outwards * 0.01) > 0.05 >= p_value(edge + outwards * 0.01)
-
-
-def test_mixed_model_recovers_a_known_slope():
-    rng = np.random.default_rng(1)
-    group = np.repeat(np.arange(30), 12)
-    x = rng.uniform(0, 0.2, len(group))
-    y = (0.7 + 0.1 * rng.standard_normal(30)[group]) * x + 0.002 * rng.standard_normal(len(group))
-    fit = fits.mixed_slope(x, y, group)
-    assert fit["low"] < 0.7 < fit["high"] and fit["high"] - fit["low"] < 0.15
 
 
 @settings(max_examples=30, deadline=None)

@@ -85,7 +85,7 @@ def test_the_loss_record_holds_every_reading_and_the_snapshots(made):
     assert rates["variant"].nunique() == 6 and rates["average"].nunique() == 2
     assert (rates["value"] >= 0).all() and (rates["low"] <= rates["high"]).all()
     steps = rows.dropna(subset=["step"])
-    assert sorted(steps["step"].unique()) == TINY.settings(200).snapshot_steps()
+    assert sorted(steps["step"].unique()) == list(TINY.settings(200).snapshots)
     total = made["loss_in_frequency"].probe()["total"][0].mean()
     rims = rows[(rows["metric"] == "loss_rim") & (rows["variant"] == "periodic")]["value"].sum()
     assert np.isclose(total, rims, rtol=1e-5)

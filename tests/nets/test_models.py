@@ -135,7 +135,7 @@ def test_grids_and_rates():
     [
         ({"input_size": 512}, "64k"),
         ({"input_size": 33}, "64k"),
-        ({"output_stride": 8}, "16 or 32"),
+        ({"output_stride": 8}, "16, 32"),
         ({"num_classes": 1}, "num_classes"),
         ({"num_classes": 2.5}, "num_classes"),
         ({"backbone": "vgg"}, "tiny"),

@@ -238,7 +238,8 @@ def _often(init):
 def test_code_that_changes_during_a_training_is_told(tmp_path):
     place = networks.folder(TINY, tmp_path)
     place.mkdir(parents=True)
-    (place / "modules.json").write_text(json.dumps({**networks._now(), "specseg.nets.train": "older"}))
+    modules = {**networks._now(), "specseg.nets.train": "older"}
+    (place / "begun.json").write_text(json.dumps({"precision": "32-true", "modules": modules, "seconds": []}))
     networks.ensure(TINY, root=tmp_path)
     modules = networks.about(TINY, tmp_path)["modules"]
     assert [k for k, v in modules.items() if v == "changed during the run"] == ["specseg.nets.train"]
@@ -246,7 +247,7 @@ def test_code_that_changes_during_a_training_is_told(tmp_path):
 
 def test_baselines_keep_snapshots_and_half_weights(tmp_path):
     place = networks.ensure(TINY, root=tmp_path)
-    steps = TINY.settings(200).snapshot_steps()
+    steps = TINY.settings(200).snapshots
     assert steps[0] == 0 and steps[-1] == 6
     assert sorted(p.name for p in place.glob("step*")) == [f"step{s:06d}.safetensors" for s in steps]
     last, first, final = (weights.load(TINY, step=s, runs=tmp_path) for s in (6, 0, None))
@@ -293,11 +294,11 @@ def test_a_name_is_the_same_on_every_machine_and_the_truth_is_kept(tmp_path, mon
 def test_a_training_goes_on_in_the_precision_in_which_it_began(tmp_path, monkeypatch):
     place = networks.folder(OPEN, tmp_path)
     place.mkdir(parents=True)
-    (place / "precision.json").write_text('"bf16-mixed"')
+    (place / "begun.json").write_text(json.dumps({"precision": "bf16-mixed", "modules": {}, "seconds": []}))
     monkeypatch.setattr(provenance, "instructions", lambda: ("avx2",))
     networks.ensure(OPEN, root=tmp_path, precision="32-true")
     assert networks.about(OPEN, tmp_path)["settings"]["precision"] == "bf16-mixed"
-    assert not (place / "precision.json").exists()
+    assert not (place / "begun.json").exists()
 
 
 def test_the_networks_of_old_records_keep_their_names():

@@ -164,7 +164,7 @@ def test_training_again_lands_within_the_measured_spread(script):
 def test_networks_on_the_spot_are_the_committed_ones_in_float64():
     net = weights.load(OBJECTS, sources=("committed",))
     assert {p.dtype for p in net.parameters()} == {torch.float64} and not net.training
-    assert list(tiny.read(OBJECTS.name)[0]) == OBJECTS.settings(200).snapshot_steps()
+    assert list(tiny.read(OBJECTS.name)[0]) == list(OBJECTS.settings(200).snapshots)
     ((images, labels, names),) = networks.test_batches(OBJECTS, count=1, dtype=torch.float64)
     assert images.dtype == torch.float64 and float(images.max()) <= 1 and len(names) == len(labels) == 4
     with torch.no_grad():

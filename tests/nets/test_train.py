@@ -111,7 +111,7 @@ def test_an_epoch_that_is_cut_short_ends_pruned(epoch):
             seen.append(done)
             return step(model, done)
 
-    settings, last = Settings(steps=6, warmup=2, epoch_steps=epoch, snapshots=(1.0,)), []
+    settings, last = Settings(steps=6, warmup=2, epoch_steps=epoch, snapshots=(6,)), []
 
     def note(step, model):
         last.append(zero(model.decoder.fuse1[0]))
@@ -164,7 +164,7 @@ def test_the_loader_of_a_data_set_trains_and_evaluates():
     net = network(num_classes=data.num_classes)
     history = train.fit(net, loading.draws(data, transforms.training(SIZE), 2), Settings(steps=2, warmup=0))
     assert np.isfinite(history["loss"]).all()
-    few = list(itertools.islice(loading.evaluation_loader(data, transforms.evaluation(SIZE)), 3))
+    few = list(itertools.islice(loading.evaluation_batches(data, transforms.evaluation(SIZE), 1), 3))
     assert confusion(net, few, data.num_classes).sum() == sum(int((b[1] != VOID).sum()) for b in few)
 
 

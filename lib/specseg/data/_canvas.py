@@ -90,13 +90,11 @@ class Canvas:
         self.axis = (np.arange(size) + 0.5) / size
 
     def window(self, x0: float, y0: float, x1: float, y1: float):
-        """Row and column slices of the box, with the pixel centres in it as (y column, x row); None when outside."""
-        n = self.size
-        c0, c1 = max(0, int(x0 * n)), min(n, int(x1 * n) + 1)
-        r0, r1 = max(0, int(y0 * n)), min(n, int(y1 * n) + 1)
-        if c0 >= c1 or r0 >= r1:
-            return None
-        return (slice(r0, r1), slice(c0, c1)), self.axis[r0:r1, None], self.axis[None, c0:c1]
+        """Row and column slices of the box, with the pixel centres in it as (y column, x row); empty when outside."""
+        starts = [max(0, int(v * self.size)) for v in (y0, x0)]
+        stops = [min(self.size, int(v * self.size) + 1) for v in (y1, x1)]
+        rows, cols = (slice(a, max(a, b)) for a, b in zip(starts, stops, strict=True))
+        return (rows, cols), self.axis[rows, None], self.axis[None, cols]
 
     def put(self, where, mask, cls: int, thing: int, relief=None) -> None:
         """Write class, thing and relief where `mask` holds in the window; class -1 keeps the label (image only)."""
@@ -112,9 +110,7 @@ class Canvas:
         a, b = abs(axis[0]), abs(axis[1])
         grow = math.sqrt(1.0 + amount) if warp is not None else 1.0
         ex, ey = (rx * a + ry * b) * grow, (rx * b + ry * a) * grow
-        if (win := self.window(x - ex, y - ey, x + ex, y + ey)) is None:
-            return
-        where, yy, xx = win
+        where, yy, xx = self.window(x - ex, y - ey, x + ex, y + ey)
         dy, dx = yy - y, xx - x
         u = (dx * axis[0] + dy * axis[1]) / rx
         v = (dy * axis[0] - dx * axis[1]) / ry
@@ -134,10 +130,8 @@ class Canvas:
     def bar(self, x0, y0, x1, y1, width, cls, thing) -> None:
         """Straight bar of that width (at least one pixel) with round ends, lit from the left."""
         half = max(width, 1.0 / self.size) / 2
-        win = self.window(min(x0, x1) - half, min(y0, y1) - half, max(x0, x1) + half, max(y0, y1) + half)
-        if win is None:
-            return
-        where, yy, xx = win
+        near = min(x0, x1) - half, min(y0, y1) - half
+        where, yy, xx = self.window(*near, max(x0, x1) + half, max(y0, y1) + half)
         dx, dy = x1 - x0, y1 - y0
         length2 = max(dx * dx + dy * dy, 1e-12)
         along = np.clip(((xx - x0) * dx + (yy - y0) * dy) / length2, 0.0, 1.0)
@@ -147,9 +141,7 @@ class Canvas:
     def convex(self, points, cls, thing, relief: float = 1.0) -> None:
         """Convex polygon given by its corners in clockwise order on the screen (y down)."""
         xs, ys = [p[0] for p in points], [p[1] for p in points]
-        if (win := self.window(min(xs), min(ys), max(xs), max(ys))) is None:
-            return
-        where, yy, xx = win
+        where, yy, xx = self.window(min(xs), min(ys), max(xs), max(ys))
         mask = np.ones((yy.shape[0], xx.shape[1]), bool)
         for (ax, ay), (bx, by) in zip(points, points[1:] + points[:1], strict=True):
             mask &= (bx - ax) * (yy - ay) - (by - ay) * (xx - ax) >= 0

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from specseg.data import folders
 from specseg.data.manifests import Manifest
-from specseg.data.manifests.verify import listed_ids
 
 FOLDS = ("0001TP", "0006R0", "0016E5")
 
@@ -30,8 +29,5 @@ def open_split(manifest: Manifest, split: str, root: Path, fold: str | None = No
         return folders.listed(manifest, split, root, **how)
     if fold not in FOLDS or split not in ("train", "val"):
         raise ValueError(f"camvid: fold {fold!r}, split {split!r}: expected one of {', '.join(FOLDS)} and train or val")
-    parts = []
-    for part in map(manifest.split, ("train", "val")):
-        names = [i for i in listed_ids(manifest, root, part) if (drive(i) == fold) == (split == "val")]
-        parts.append((manifest, part, names))
-    return folders.joined(manifest, f"{split} (fold {fold})", root, parts, **how)
+    how |= {"of": ("train", "val"), "keep": lambda name: (drive(name) == fold) == (split == "val")}
+    return folders.listed(manifest, f"{split} (fold {fold})", root, **how)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from specseg.data.samples import VOID as VOID
-from specseg.data.samples import DataSet as DataSet
-from specseg.data.samples import Sample as Sample
+from specseg.data.samples import VOID, DataSet, Sample  # noqa: F401  (others take them from here)
 from specseg.evidence import config
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from specseg.data import camvid, datasets, dubai
 from specseg.data.datasets import DataSet
+from specseg.evidence.schema import one_of
 
 SYNTHETIC = ("objects", "landcover", "streets")
 
@@ -41,11 +42,8 @@ class Domain:
 
     def open(self, part: str, fold: int = 0, **options) -> DataSet:
         """Return "train" or "test" of a fold. Raises ValueError for another part or fold, and as `datasets.open`."""
-        if part not in ("train", "test"):
-            raise ValueError(f"part {part!r}: expected train or test")
-        if fold not in range(len(self.folds)):
-            raise ValueError(f"{self.name}: fold {fold!r}: expected 0 .. {len(self.folds) - 1}")
-        dataset, split = self.train if part == "train" else self.test
+        one_of(f"{self.name}: fold", fold, range(len(self.folds)))
+        dataset, split = getattr(self, one_of("part", part, ("train", "test")))
         usual = {"count": 200 if part == "train" else 60} if dataset == "synthetic" else {"partial": self.partial}
         return datasets.open(dataset, split, **{**usual, **self.folds[fold], **options})
 
@@ -93,6 +91,4 @@ def domain(name: str) -> Domain:
     >>> domain("dubai").kind, len(domain("dubai").folds)
     ('land cover', 4)
     """
-    if name not in DOMAINS:
-        raise ValueError(f"unknown domain {name!r}: expected one of {', '.join(DOMAINS)}")
-    return DOMAINS[name]
+    return DOMAINS[one_of("unknown domain", name, DOMAINS)]

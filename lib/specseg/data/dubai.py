@@ -6,7 +6,6 @@ from pathlib import Path
 
 from specseg.data import folders
 from specseg.data.manifests import Manifest
-from specseg.data.manifests.verify import listed_ids
 
 FOLDS = ((1, 8), (2, 7), (3, 6), (4, 5))
 
@@ -27,8 +26,7 @@ def open_split(manifest: Manifest, split: str, root: Path, fold: int = 0, **how)
     """
     if split not in ("all", "train", "val") or fold not in range(len(FOLDS)):
         raise ValueError(f"dubai: split {split!r}, fold {fold!r}: expected all, train or val and a fold 0 .. 3")
-    part = manifest.split("all")
-    every = listed_ids(manifest, root, part)
-    chosen = [i for i in every if split == "all" or (tile(i) in FOLDS[fold]) == (split == "val")]
-    title = split if split == "all" else f"{split} (fold {fold})"
-    return folders.joined(manifest, title, root, [(manifest, part, chosen)], **how)
+    if split == "all":
+        return folders.listed(manifest, split, root, **how)
+    how |= {"of": ("all",), "keep": lambda name: (tile(name) in FOLDS[fold]) == (split == "val")}
+    return folders.listed(manifest, f"{split} (fold {fold})", root, **how)

@@ -37,11 +37,11 @@ class FolderDataSet(DataSet):
         image, label = (find_file(manifest, self.root, path) or home / path for path in inside)
         return image, label
 
-    def image(self, index: int) -> np.ndarray:
-        return _files.read_image(self.paths(index)[0])
-
-    def label(self, index: int) -> np.ndarray:
-        return read_classes(self.paths(index)[1], self._homes[self.ids[index]][0]).astype(np.int64)
+    def _read(self, what: str, index: int) -> np.ndarray:
+        image, label = self.paths(index)
+        if what == "image":
+            return _files.read_image(image)
+        return read_classes(label, self._homes[self.ids[index]][0]).astype(np.int64)
 
 
 def joined(manifest: Manifest, name: str, root: Path, parts: Sequence[Part], *, partial: bool = False,
@@ -71,7 +71,10 @@ def joined(manifest: Manifest, name: str, root: Path, parts: Sequence[Part], *, 
     return FolderDataSet(manifest, name, homes, len(every), root)
 
 
-def listed(manifest: Manifest, split: str, root: Path, **how) -> FolderDataSet:
-    """Return a split of the manifest as it stands."""
-    part = manifest.split(split)
-    return joined(manifest, split, root, [(manifest, part, listed_ids(manifest, root, part))], **how)
+def listed(
+    manifest: Manifest, split: str, root: Path, of: Sequence[str] = (), keep: Callable[[str], bool] = bool, **how
+) -> FolderDataSet:
+    """Return a split of the manifest as it stands, or under the name `split` what is to `keep` of some splits."""
+    known = [manifest.split(name) for name in of or (split,)]
+    parts = [(manifest, part, list(filter(keep, listed_ids(manifest, root, part)))) for part in known]
+    return joined(manifest, split, root, parts, **how)

@@ -225,9 +225,9 @@ def profile_plan(size: int) -> Plan:
 def scenes(regime: str, seeds: Sequence[int], size: int, dose: float = 1.0, **options) -> pd.DataFrame:
     """Return the `profile` of synthetic scenes. Raises ValueError where none has a pixel that is not void."""
     classes, plan = synthetic.CLASSES[regime], profile_plan(size)
-    found = {k: measure(synthetic.scene(regime, k, size, dose=dose).label, len(classes), plan) for k in seeds}
-    kept = [seed for seed, one in found.items() if one is not None]
-    table = profile(stacked([found[seed] for seed in kept]), kept, classes, plan, **options)
+    every = {k: measure(synthetic.scene(regime, k, size, dose=dose).label, len(classes), plan) for k in seeds}
+    found = {k: one for k, one in every.items() if one is not None}
+    table = profile(stacked([*found.values()]), [*found], classes, plan, **options)
     return table.assign(dataset=regime, split="val")
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from specseg.data.samples import DataSet
 from specseg.data.transforms import Transform, to_pair
@@ -47,37 +48,26 @@ def order(count: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(count)
 
 
-class Steps(Sampler):
-    """Batches of (index, seed), endless, from a step on; the last names of an epoch that fill no batch are left out."""
+def step_items(step: int, *, count: int, batch: int, seed: int) -> list[tuple[int, int]]:
+    """Return the batch of one step, (index, seed) each; the last names of an epoch that fill no batch are left out.
 
-    def __init__(self, count: int, batch: int, seed: int, start: int = 0) -> None:
-        if not 0 < batch <= count:
-            raise ValueError(f"batch {batch}: expected 1 .. {count}, the number of samples")
-        self.count, self.batch, self.seed, self.start = count, batch, seed, start
-
-    def step(self, number: int) -> list[tuple[int, int]]:
-        """The batch of one step; an item's seed depends on seed, epoch and item alone, and is below 2^63."""
-        epoch, place = divmod(number, self.count // self.batch)
-        chosen = order(self.count, self.seed, epoch)[place * self.batch : (place + 1) * self.batch].tolist()
-        states = [np.random.SeedSequence([self.seed, epoch, i]).generate_state(1, np.uint64)[0] for i in chosen]
-        return [(i, int(state >> np.uint64(1))) for i, state in zip(chosen, states, strict=True)]
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        return map(self.step, itertools.count(self.start))
-
-
-def evaluation_loader(data: DataSet, transform: Transform, batch: int = 1) -> DataLoader:
-    """Return a loader over the whole split once, in its order.
-
-    Its batches are images uint8 (B, 3, s, s), labels int64 (B, s, s) and names.
+    An item's seed depends on seed, epoch and item alone, and is below 2^63. Raises ValueError for a batch that is not
+    1 .. `count`, the number of samples.
     """
+    if not 0 < batch <= count:
+        raise ValueError(f"batch {batch}: expected 1 .. {count}, the number of samples")
+    epoch, place = divmod(step, count // batch)
+    chosen = order(count, seed, epoch)[place * batch : (place + 1) * batch].tolist()
+    states = [np.random.SeedSequence([seed, epoch, i]).generate_state(1, np.uint64)[0] for i in chosen]
+    return [(i, int(state >> np.uint64(1))) for i, state in zip(chosen, states, strict=True)]
 
-    def together(items: list[Item]) -> tuple[Tensor, Tensor, tuple[str, ...]]:
-        images, labels, names = default_collate(items)
-        return images, labels.long(), names
 
-    own = torch.Generator().manual_seed(0)  # else the loader draws from torch's
-    return DataLoader(TorchDataset(data, transform), batch, collate_fn=together, generator=own)
+def evaluation_batches(data: DataSet, transform: Transform, batch: int) -> Iterator[tuple[Tensor, Tensor, tuple]]:
+    """Yield the whole split once, in its order: images uint8 (B, 3, s, s), labels int64 (B, s, s) and names."""
+    items = TorchDataset(data, transform)
+    for start in range(0, len(data), batch):
+        images, labels, names = default_collate([items[i] for i in range(start, min(start + batch, len(data)))])
+        yield images, labels.long(), names
 
 
 def draws(
@@ -88,12 +78,13 @@ def draws(
     Steps asked for in a row come from one loader that works ahead; any other step starts it anew there.
     """
     items, following, batches = TorchDataset(data, transform), None, iter(())
+    at = partial(step_items, count=len(data), batch=batch, seed=seed)
     options = {"worker_init_fn": _start_worker, "prefetch_factor": 4} if workers else {}
 
     def draw(step: int) -> tuple[Tensor, Tensor]:
         nonlocal following, batches
         if following != step:
-            sampler, own = Steps(len(data), batch, seed, step), torch.Generator().manual_seed(seed)
+            sampler, own = map(at, itertools.count(step)), torch.Generator().manual_seed(seed)
             batches = iter(DataLoader(items, batch_sampler=sampler, num_workers=workers, generator=own, **options))
         images, labels, _ = next(batches)
         following = step + 1

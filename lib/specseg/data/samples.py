@@ -5,7 +5,6 @@ Labels are int64, 0 .. C-1, and 255 where the annotation says nothing (void). Im
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -38,10 +37,11 @@ class Sample:
             raise ValueError(f"{self.name}: image is {image.shape[:2]} but label is {label.shape}; they must be equal")
 
 
-class DataSet(ABC):
+class DataSet:
     """A split of a data set: a sequence of samples that knows its classes and how much of its list is present.
 
-    `ids` are the names that are present, in the list's order; `listed` is the length of the whole list.
+    `ids` are the names that are present, in the list's order; `listed` is the length of the whole list. A set
+    gives `_read("image", index)`, uint8 (H, W, 3), and `_read("label", index)`, int64 (H, W).
     """
 
     def __init__(self, name: str, split: str, ids: list[str] | tuple[str, ...], listed: int, classes, palette) -> None:
@@ -61,13 +61,13 @@ class DataSet(ABC):
         """How many of the list are present, in words, e.g. "437 of 1464"."""
         return f"{len(self.ids)} of {self.listed}"
 
-    @abstractmethod
     def image(self, index: int) -> np.ndarray:
         """Image number `index`: uint8 (H, W, 3)."""
+        return self._read("image", index)
 
-    @abstractmethod
     def label(self, index: int) -> np.ndarray:
         """Label map number `index`: int64 (H, W), 0 .. C-1, 255 void."""
+        return self._read("label", index)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -93,11 +93,8 @@ class Subset(DataSet):
         ids = [inner.ids[i] for i in self.rows]
         super().__init__(inner.name, split, ids, inner.listed, inner.classes, inner.palette)
 
-    def image(self, index: int) -> np.ndarray:
-        return self.inner.image(self.rows[index])
-
-    def label(self, index: int) -> np.ndarray:
-        return self.inner.label(self.rows[index])
+    def _read(self, what: str, index: int) -> np.ndarray:
+        return getattr(self.inner, what)(self.rows[index])
 
 
 class Windows(DataSet):
@@ -114,13 +111,7 @@ class Windows(DataSet):
         ids = [f"{inner.ids[i]} r{r}c{c}" for i, r, c in self.places]
         super().__init__(inner.name, f"{inner.split}, windows of {size}", ids, len(ids), inner.classes, inner.palette)
 
-    def image(self, index: int) -> np.ndarray:
-        return self._cut("image", index)
-
-    def label(self, index: int) -> np.ndarray:
-        return self._cut("label", index)
-
-    def _cut(self, what: str, index: int) -> np.ndarray:
+    def _read(self, what: str, index: int) -> np.ndarray:
         i, r, c = self.places[index]
         if self._last.get(what, (None,))[0] != i:  # windows of one picture follow each other: decode it once
             self._last[what] = (i, getattr(self.inner, what)(i))
@@ -133,11 +124,8 @@ class Decoded(Subset):
 
     def __init__(self, inner: DataSet) -> None:
         super().__init__(inner, range(len(inner)))
-        self._images = [inner.image(i) for i in range(len(inner))]
-        self._labels = [inner.label(i).astype(np.uint8) for i in range(len(inner))]
+        self._kept = [(inner.image(i), inner.label(i).astype(np.uint8)) for i in range(len(inner))]
 
-    def image(self, index: int) -> np.ndarray:
-        return self._images[index]
-
-    def label(self, index: int) -> np.ndarray:
-        return self._labels[index].astype(np.int64)
+    def _read(self, what: str, index: int) -> np.ndarray:
+        image, label = self._kept[index]
+        return image if what == "image" else label.astype(np.int64)

@@ -15,6 +15,7 @@ from specseg.data._objects import OBJECT_CLASSES, objects
 from specseg.data._streets import SEEN, STREET_CLASSES, streets
 from specseg.data._texture import Things, class_looks, paint
 from specseg.data.samples import VOID, DataSet, Sample
+from specseg.evidence.schema import one_of
 
 VERSION = 1
 LANDCOVER_CLASSES = ("urban", "agriculture", "rangeland", "forest", "water", "barren", "unknown")
@@ -43,8 +44,7 @@ def scene(regime: str, seed: int, size: int = 513, *, dose: float = 1.0, void: b
     >>> bool((a.image == b.image).all()), a.name
     (True, 'objects-0000003')
     """
-    if regime not in CLASSES:
-        raise ValueError(f"unknown regime {regime!r}: expected one of {', '.join(REGIMES)}")
+    one_of("unknown regime", regime, REGIMES)
     if size < 17:
         raise ValueError(f"size {size}: a scene needs at least 17 pixels a side")
     if not 0.1 <= dose <= 10.0:
@@ -95,9 +95,8 @@ class Synthetic(DataSet):
         self, split: str, *, regime: str = "objects", size: int = 513, count: int = 100, dose: float = 1.0,
         void: bool = True, partial: bool = False, need: str = "both",
     ) -> None:  # fmt: skip
-        for what, word, known in (("split", split, SPLIT_SEEDS), ("regime", regime, CLASSES)):
-            if word not in known:
-                raise ValueError(f"synthetic: unknown {what} {word!r}: expected one of {', '.join(known)}")
+        one_of("synthetic: unknown split", split, SPLIT_SEEDS)
+        one_of("synthetic: unknown regime", regime, CLASSES)
         if not 0 < count <= 1_000_000:
             raise ValueError(f"synthetic: count {count}: expected 1 .. 1000000")
         self.seeds = [SPLIT_SEEDS[split] + k for k in range(count)]
@@ -108,11 +107,8 @@ class Synthetic(DataSet):
     def _sample(self, index: int) -> Sample:  # picture and label map are drawn together
         return scene(seed=self.seeds[index], **self._make)
 
-    def image(self, index: int) -> np.ndarray:
-        return self[index].image
-
-    def label(self, index: int) -> np.ndarray:
-        return self[index].label
+    def _read(self, what: str, index: int) -> np.ndarray:
+        return getattr(self[index], what)
 
 
 def palette(regime: str) -> np.ndarray:

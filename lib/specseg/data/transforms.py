@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from specseg.data.samples import VOID, Sample
+from specseg.evidence.schema import one_of
 
 MEAN = (124, 116, 104)  # ImageNet's mean colour: what padding shows
 SCALE = (0.5, 2.0)  # of the random factor in training
@@ -50,45 +51,39 @@ def to_pair(image: np.ndarray, label: np.ndarray) -> Pair:
     return tv_tensors.Image(pixels), tv_tensors.Mask(mask[None])
 
 
-class ScaleCrop:
+def _scaled_crop(pair: Pair, size: int, base: str) -> Pair:
     """Scale by a random factor in SCALE, crop a random s x s window, pad with mean colour and void where it is short.
 
     The factor is relative to the evaluation's (short side = s) when `base` is "frame", to the stored pixels when it is
     "native". The window is cut before it is scaled: the same distribution as scaling the whole image, and far faster.
     """
+    height, width = pair[0].shape[-2:]
+    factor = SCALE[0] + (SCALE[1] - SCALE[0]) * torch.rand(()).item()
+    if base == "frame":
+        factor *= size / min(height, width)
+    (top, rows, tall, above), (left, cols, wide, before) = (_window(n, size, factor) for n in (height, width))
+    edges = [before, above, size - wide - before, size - tall - above]
+    return _both(
+        pair, lambda part, mask: _pad(_resize(_crop(part, top, left, rows, cols), (tall, wide), mask), edges, mask)
+    )
 
-    def __init__(self, size: int, base: str) -> None:
-        check_size(size)
-        if base not in ("frame", "native"):
-            raise ValueError(f"base {base!r}: expected 'frame' or 'native'")
-        self.size, self.base = size, base
 
-    def __call__(self, pair: Pair) -> Pair:
-        height, width = pair[0].shape[-2:]
-        factor = SCALE[0] + (SCALE[1] - SCALE[0]) * torch.rand(()).item()
-        if self.base == "frame":
-            factor *= self.size / min(height, width)
-        # the window in stored pixels, its size after scaling, and what is padded before it
-        (top, rows, tall, above), (left, cols, wide, before) = (self._window(n, factor) for n in (height, width))
-        edges = [before, above, self.size - wide - before, self.size - tall - above]
-
-        def change(part: Tensor, mask: bool) -> Tensor:
-            return _pad(_resize(_crop(part, top, left, rows, cols), (tall, wide), mask), edges, mask)
-
-        return _both(pair, change)
-
-    def _window(self, length: int, factor: float) -> tuple[int, int, int, int]:
-        window = min(length, max(1, round(self.size / factor)))
-        start = int(torch.randint(0, length - window + 1, ()).item())
-        after = min(self.size, max(1, round(window * factor)))
-        before = int(torch.randint(0, self.size - after + 1, ()).item())
-        return start, window, after, before
+def _window(length: int, size: int, factor: float) -> tuple[int, int, int, int]:
+    """Return where a random window starts and its length in stored pixels; its length scaled, and what is padded
+    before it."""
+    window = min(length, max(1, round(size / factor)))
+    start = int(torch.randint(0, length - window + 1, ()).item())
+    after = min(size, max(1, round(window * factor)))
+    before = int(torch.randint(0, size - after + 1, ()).item())
+    return start, window, after, before
 
 
 def training(size: int, *, base: str = "frame") -> Transform:
     """Return the training transform: random scale, random crop to `size` = 64k + 1, horizontal flip (A.9)."""
-    _, v2 = _operators()
-    return v2.Compose([ScaleCrop(size, base), v2.RandomHorizontalFlip(0.5)])
+    check_size(size)
+    one_of("base", base, ("frame", "native"))
+    v2 = _operators()[1]
+    return v2.Compose([partial(_scaled_crop, size=size, base=base), v2.RandomHorizontalFlip(0.5)])
 
 
 def evaluation(size: int, mode: str = "crop") -> Transform:
@@ -100,9 +95,7 @@ def evaluation(size: int, mode: str = "crop") -> Transform:
     """
     check_size(size)
     modes = {"crop": _short_side_crop, "padded": _padded}
-    if mode not in modes:
-        raise ValueError(f"evaluation mode {mode!r}: expected one of {', '.join(modes)}")
-    return partial(modes[mode], size=size)
+    return partial(modes[one_of("evaluation mode", mode, modes)], size=size)
 
 
 def enlarged(factor: int, then: Transform) -> Transform:

@@ -21,10 +21,7 @@ def root() -> Path:
 
     Raises FileNotFoundError that names both starting points when there is none.
     """
-    asked = os.environ.get("SPECSEG_ROOT"), os.getcwd()
-    if not os.path.isfile(os.path.join(_root(*asked), "profiles.toml")):
-        _root.cache_clear()  # it has gone since
-    return _root(*asked)
+    return _root(os.environ.get("SPECSEG_ROOT"), os.getcwd())
 
 
 @lru_cache(maxsize=64)  # asked for at every file that is read
@@ -51,9 +48,9 @@ def in_checkout() -> bool:
         return False
 
 
-def packaged() -> Path:
-    """Return the folder of an installed library that holds what a checkout has in its root: manifests and records."""
-    return Path(__file__).resolve().parents[1] / "_data"
+def kept() -> Path:
+    """Return the folder that holds manifests and records: the project's root, else an installed library's own."""
+    return root() if in_checkout() else Path(__file__).resolve().parents[1] / "_data"
 
 
 def data_root() -> Path:
@@ -98,8 +95,7 @@ def profiles() -> list[str]:
 def profile(name: str) -> Profile:
     """Return the profile of that name. Raises ValueError that lists the known names."""
     table = _read_profiles()
-    if name not in table:
-        raise ValueError(f"unknown profile {name!r}: expected one of {', '.join(table)} (profiles.toml)")
+    schema.one_of("profiles.toml: unknown profile", name, table)
     _INPUTS[f"profiles.toml#{name}"] = _profile_hash(table[name])  # another profile's sizes are no input of this run
     return Profile(name, table[name])
 
@@ -119,23 +115,19 @@ def device(choice: str = "auto"):
     """
     import torch
 
-    if choice not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"device {choice!r}: expected auto, cpu or cuda")
-    if choice == "cuda" and not torch.cuda.is_available():
+    schema.one_of("device", choice, ("auto", "cpu", "cuda"))
+    gpu = torch.cuda.is_available()
+    if choice == "cuda" and not gpu:
         raise RuntimeError("device 'cuda' was asked for, but torch sees no GPU; use device 'cpu' or 'auto'")
-    if choice == "auto":
-        choice = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(choice)
+    return torch.device("cuda" if gpu and choice != "cpu" else "cpu")
 
 
-def device_name(dev=None) -> str:
+def device_name(dev) -> str:
     """Return a short human name of a device, e.g. "cpu (2 cores)" or the GPU's name; "cpu" is named without torch."""
     if str(dev) != "cpu":
         import torch
 
-        dev = torch.device(dev) if dev is not None else device()
-        if dev.type == "cuda":
-            return torch.cuda.get_device_name(dev)
+        return torch.cuda.get_device_name(dev)
     return f"cpu ({os.cpu_count()} cores)"
 
 

@@ -118,9 +118,8 @@ class Findings:
         if claim_id not in self.claims:
             raise ValueError(f"{self.chapter}: no claim {claim_id!r} of this chapter in paper/claims.toml")
         if record is not None:
-            self.use(record)
-            run = (record.run_id, record.profile, self.freshness(record))
-            other |= dict(zip(("record", "record_profile", "record_freshness"), run, strict=True))
+            other |= {"record": self.use(record).run_id, "record_profile": record.profile}
+            other["record_freshness"] = self.freshness(record)
         claim, states = self.claims[claim_id], []
         for k, (domain, number) in enumerate((cases or {other.pop("domain", ""): value}).items()):
             only_once = {"note": note.strip(), "mutant": mutant} if k == 0 else {}
@@ -230,7 +229,7 @@ def aside(judged: Judgement) -> str:
     return f'<details class="specseg-aside"><summary>{told}</summary>{html.escape(judged.left_out)}</details>'
 
 
-def open_chapter(chapter: str, *, profile: str) -> Findings:
+def open(chapter: str, *, profile: str) -> Findings:
     """Return the findings of a chapter, to be filled. Raises ValueError for an unknown profile.
 
     A chapter that judges nothing (a guide) is opened all the same, with no claims.

@@ -7,7 +7,6 @@ once. The wild bootstrap is our own because statsmodels has none.
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -32,11 +31,11 @@ class Line(NamedTuple):
         return np.asarray(self.intercept)[..., None] + np.asarray(self.slope)[..., None] * np.asarray(x, float)
 
 
-def line(x, y, keep=None, *, through_zero: bool = False) -> Line:
+def line(x, y, keep=None) -> Line:
     """Fit y = intercept + slope x by least squares over the last axis, of the points to `keep`.
 
-    R^2 is against the mean, also for a line through zero (1 where all y are equal and met). A line needs three points
-    with two different x: with `keep` those that lack them are NaN; without, ValueError is raised.
+    R^2 is against the mean (1 where all y are equal). A line needs three points with two different x: with `keep` those
+    that lack them are NaN; without, ValueError is raised.
 
     >>> line([0, 1, 2], [1.0, 3.0, 5.0])
     Line(slope=2.0, intercept=1.0, r2=1.0, n=3)
@@ -53,9 +52,8 @@ def line(x, y, keep=None, *, through_zero: bool = False) -> Line:
         known = (n >= 3) & ((dx * dx).sum(-1) > 1e-24)
         if keep is None and not known.all():
             _refuse(x, n)
-        a, b = (x, y) if through_zero else (dx, dy)
-        slope = np.where(known, (a * b).sum(-1) / (a * a).sum(-1), np.nan)
-        intercept = np.where(known, 0.0, np.nan) if through_zero else mean_y - slope * mean_x
+        slope = np.where(known, (dx * dy).sum(-1) / (dx * dx).sum(-1), np.nan)
+        intercept = mean_y - slope * mean_x
         residual = np.where(there, y - intercept[..., None] - slope[..., None] * x, 0.0)
         spread = (dy * dy).sum(-1)
         r2 = np.where(spread > 0, 1 - (residual * residual).sum(-1) / spread, np.where(known, 1.0, np.nan))
@@ -68,10 +66,6 @@ def _refuse(x: np.ndarray, n: np.ndarray) -> None:
     raise ValueError(f"a line needs two different values of x; all {x.shape[-1]} are {x.flat[0]:g}")
 
 
-def _design(x) -> np.ndarray:
-    return np.column_stack([np.ones(len(x)), np.asarray(x, float)])
-
-
 def ols_intervals(x, y, group=None, level: float = LEVEL) -> dict[str, tuple[float, float]]:
     """Return the intervals (low, high) of a line's `intercept` and `slope`: points independent, or in clusters.
 
@@ -80,21 +74,9 @@ def ols_intervals(x, y, group=None, level: float = LEVEL) -> dict[str, tuple[flo
     from statsmodels.regression.linear_model import OLS
 
     robust = {} if group is None else {"cov_type": "cluster", "cov_kwds": {"groups": group}, "use_t": True}
-    rows = OLS(np.asarray(y, float), _design(x)).fit(**robust).conf_int(alpha=1 - level)
+    design = np.column_stack([np.ones(len(x)), np.asarray(x, float)])
+    rows = OLS(np.asarray(y, float), design).fit(**robust).conf_int(alpha=1 - level)
     return {name: (float(low), float(high)) for name, (low, high) in zip(("intercept", "slope"), rows, strict=True)}
-
-
-def mixed_slope(x, y, group, level: float = LEVEL) -> dict[str, float]:
-    """Fit y = a + (b + u_group) x + e with a random slope per group (REML); return b as `slope`, its low and high."""
-    from statsmodels.regression.mixed_linear_model import MixedLM
-
-    design = _design(x)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # few clusters trip a warning about the variance's boundary
-        model = MixedLM(np.asarray(y, float), design, groups=group, exog_re=design[:, 1:])
-        fit = model.fit(reml=True, method="powell")
-    low, high = np.asarray(fit.conf_int(alpha=1 - level))[1]
-    return {"slope": float(np.asarray(fit.fe_params)[1]), "low": float(low), "high": float(high)}
 
 
 def wild_interval(x, y, group, level: float = LEVEL) -> tuple[float, float]:

@@ -8,9 +8,7 @@ import pandas as pd
 
 from specseg.evidence import config, schema
 
-TABLES = {
-    "1": "table1", "2": "table2", "3a": "table3", "3b": "table3", "4a": "table4", "4b": "table4", "a1": "a1_constants",
-}  # fmt: skip
+TABLES = ("1", "2", "3a", "3b", "4a", "4b", "a1")
 
 
 def table(name: str) -> pd.DataFrame:
@@ -25,9 +23,8 @@ def table(name: str) -> pd.DataFrame:
     >>> float(t.query("model == 'dan' and dataset == 'cityscapes' and nu_max == 8")["value"].iloc[0])
     2.004
     """
-    if name not in TABLES:
-        raise ValueError(f"table {name!r}: expected one of {', '.join(TABLES)}")
-    path = config.note_input(config.root() / "paper" / "tables" / f"{TABLES[name]}.csv")
+    file = "a1_constants" if schema.one_of("table", name, TABLES) == "a1" else f"table{name[0]}"
+    path = config.note_input(config.root() / "paper" / "tables" / f"{file}.csv")
     rows = pd.read_csv(path)
     return rows if name == "a1" else rows[rows["table"].astype(str) == name].reset_index(drop=True)
 

@@ -114,8 +114,8 @@ class Record:
 
 
 def home(root: Path | None = None) -> Path:
-    """Return the folder of all records: results/ in the project's root."""
-    return (root or config.root()) / "results"
+    """Return the folder of all records: results/ in the project's root, or what an installed library carries."""
+    return (root or config.kept()) / "results"
 
 
 def write(
@@ -245,12 +245,7 @@ def _renewals(file: Path) -> list[dict[str, Any]]:
 
 
 def find(experiment: str, root: Path | None = None, **settings: Any) -> list[Record]:
-    """Return all records of an experiment whose settings (or top-level fields) have these values, oldest first.
-
-    Outside a checkout these are the few that an installed library carries.
-    """
-    if root is None and not config.in_checkout():
-        root = config.packaged()
+    """Return all records of an experiment whose settings (or top-level fields) have these values, oldest first."""
     return [_give(record) for record in _matching(experiment, root, settings)]
 
 
@@ -260,7 +255,7 @@ def _matching(experiment: str, root: Path | None, settings: Mapping[str, Any]) -
     if not folder.is_dir():
         return []
     found = [read(p) for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith(".")]
-    found = [r for r in found if all(_value(r.meta, k) == v for k, v in settings.items())]
+    found = [r for r in found if all(r.meta["settings"].get(k, r.meta.get(k)) == v for k, v in settings.items())]
     return sorted(found, key=lambda r: (r.meta["created"], r.run_id))
 
 
@@ -291,7 +286,3 @@ def load(experiment: str, run_id: str | None = None, root: Path | None = None, *
         wanted = ", ".join(f"{k}={v!r}" for k, v in settings.items())
         raise RecordError(f"no record of {experiment!r}{f' with {wanted}' if wanted else ''} in {home(root)}")
     return _give(records[-1])
-
-
-def _value(meta: Mapping[str, Any], key: str) -> Any:
-    return meta["settings"].get(key, meta.get(key))

@@ -97,7 +97,8 @@ def rows_deviation(new: pd.DataFrame, old: pd.DataFrame, floor: float = 1e-9) ->
     if extra or any(c not in new.columns for c in columns):
         return float("inf")
     keys = [c for c in columns if c not in VALUES]
-    parts = [frame[columns].astype({k: "string" for k in keys if not _numeric(new[k], old[k])}) for frame in (new, old)]
+    words = [k for k in keys if not all(map(pd.api.types.is_numeric_dtype, (new[k], old[k])))]
+    parts = [frame[columns].astype(dict.fromkeys(words, "string")) for frame in (new, old)]
     # rows of equal place are told apart by their order
     parts = [frame.assign(order=frame.groupby(keys, dropna=False).cumcount()) for frame in parts]
     both = parts[0].merge(parts[1], on=[*keys, "order"], how="outer", suffixes=("", "_old"), indicator="found")
@@ -106,10 +107,6 @@ def rows_deviation(new: pd.DataFrame, old: pd.DataFrame, floor: float = 1e-9) ->
     if (both["found"] != "both").any() or not np.array_equal(np.isnan(mine), np.isnan(theirs)):
         return float("inf")
     return float(np.nanmax(np.abs(mine - theirs) / np.maximum(np.abs(theirs), floor), initial=0.0))
-
-
-def _numeric(*columns: pd.Series) -> bool:
-    return all(pd.api.types.is_numeric_dtype(c) for c in columns)
 
 
 def rows_again(what: str, new: pd.DataFrame, old: pd.DataFrame, tolerance: float = ROUNDING) -> Check:

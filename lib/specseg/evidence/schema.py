@@ -13,7 +13,7 @@ import operator
 import re
 import reprlib
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -27,6 +27,17 @@ WORDS = {
 }  # fmt: skip
 UNKNOWN = "unexpected_keyword_argument"
 QUOTED = r"'([^']*)'"
+
+
+def one_of(what: str, word: Any, known: Iterable[Any]) -> Any:
+    """Return a word that is one of those known. Raises ValueError that says what it was to be, and lists them.
+
+    >>> one_of("fruit", "pear", ("apple", "pear"))
+    'pear'
+    """
+    if word not in known:
+        raise ValueError(f"{what} {word!r}: expected one of {', '.join(map(str, known))}")
+    return word
 
 
 class Model:

@@ -30,9 +30,9 @@ def class_counts(pred: Tensor, label: Tensor, num_classes: int, *, ignore_index:
     if pred.shape != label.shape or label.ndim != 3:
         raise ValueError(f"pred {tuple(pred.shape)}, label {tuple(label.shape)}: expected equal shapes (B, H, W)")
     out = np.zeros((len(label), num_classes, 3), np.int64)
-    for i, (p, t) in enumerate(zip(pred, label, strict=True)):
-        counts = confusion_matrix(p, t, num_classes, ignore_index=ignore_index)
-        out[i] = torch.stack([counts.diagonal(), counts.sum(1), counts.sum(0)], 1).cpu().numpy()
+    for i, pair in enumerate(zip(pred, label, strict=True)):
+        joint = confusion_matrix(*pair, num_classes, ignore_index=ignore_index)
+        out[i] = torch.stack([joint.diagonal(), joint.sum(1), joint.sum(0)], -1).cpu().numpy()
     return out
 
 

@@ -231,11 +231,9 @@ def _measured(claim: Claim, used: Sequence[Observation]) -> Judgement:
             continue
         kinds = by_domain(claim, own)
         found, reason = together([*kinds.values()]), f"{_named(kinds)}{_counted(claim, own)}"
-        nulls = {o.null for o in own if _blind(claim.checks[form], o)}
-        if nulls:
-            reason += (
-                f"; what knows nothing passes as well ({claim.null}: {', '.join(f'{n:.3g}' for n in sorted(nulls))})"
-            )
+        if nulls := sorted({o.null for o in own if _blind(claim.checks[form], o)}):
+            shown = ", ".join(f"{n:.3g}" for n in nulls)
+            reason += f"; what knows nothing passes as well ({claim.null}: {shown})"
         if found == HOLDS and (doubt := _doubt(claim, own)):
             found, reason = OPEN, f"{reason}; {doubt}"
         if found == HOLDS and form == "printed":

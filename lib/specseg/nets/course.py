@@ -59,7 +59,7 @@ def snapshots(
     settings, draw = networks.prepared(network, data, device, word)
     if max(at) > settings.steps:
         raise ValueError(f"step {max(at)}: expected at most {settings.steps}, the length of the training")
-    settings = replace(settings, snapshots=tuple(step / settings.steps for step in at))
+    settings = replace(settings, snapshots=tuple(at))
 
     def keep(step: int, model: torch.nn.Module) -> None:
         train.save_weights(model.state_dict(), files[step])

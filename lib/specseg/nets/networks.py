@@ -30,7 +30,7 @@ from specseg.nets.models import SegmentationNet, build
 from specseg.nets.pruning import SoftFilterPruning
 from specseg.spectral import labels as annotation
 
-SNAPSHOTS = (0.0, 0.0625, 0.125, 0.25, 0.5, 0.75, 1.0)
+SNAPSHOTS = (0.0, 0.0625, 0.125, 0.25, 0.5, 0.75, 1.0)  # shares of the training
 WORDS = {"annotation": ("full", "block", "block_nearest"), "start": ("", "trained", "frozen"),
          "policy": ("standard", "paper")}  # fmt: skip
 KEPT = 1000  # training pictures up to which a training keeps them decoded: a gigabyte at most
@@ -125,7 +125,7 @@ class Network:
         return replace(
             base, steps=steps, warmup=min(50, steps // 4), seed=self.seed, frozen=self.start == "frozen",
             precision=fast_precision() if self.precision == "auto" else self.precision,
-            snapshots=SNAPSHOTS if self.is_baseline else (),
+            snapshots=tuple(sorted({round(share * steps) for share in SNAPSHOTS})) if self.is_baseline else (),
         )  # fmt: skip
 
     def build(self, *, pretrained: bool = False, num_classes: int | None = None) -> SegmentationNet:
@@ -234,23 +234,24 @@ def _pruning(network: Network) -> dict | None:
 
 def _train(network: Network, place: Path, device: str, precision: str, tell: Tell) -> None:
     data = Annotated(network.data("train", framed=False), network)
-    chosen = _begun(place / "precision.json", precision_of(network, device, precision))
+    file = place / "begun.json"
+    if not file.is_file():
+        now = {"precision": precision_of(network, device, precision), "modules": _now(), "seconds": []}
+        file.write_text(json.dumps(now))
+    begun = json.loads(file.read_text())  # what stood when this training began, in this process or one before it
+    chosen, seconds = begun["precision"], begun["seconds"]
     (settings, draw), net = prepared(network, data, device, chosen), network.build(pretrained=not network.start)
     if network.start:
         origin, runs = network.origin, place.parents[1]
         if trained_file(origin, runs) is None:
             ensure(origin, device=device, precision=precision, root=runs, tell=tell)
         train.load_weights(net, trained_file(origin, runs))
-    seconds = [] if not (place / "seconds.json").is_file() else json.loads((place / "seconds.json").read_text())
-    clock = [time.perf_counter()]
-    modules = _begun(place / "modules.json", _now())
+    start = time.perf_counter() - sum(seconds)
 
     def on_step(step: int, loss: float) -> None:
-        now = time.perf_counter()
-        seconds.append(round(now - clock[0], 3))
-        clock[0] = now
+        seconds.append(round(time.perf_counter() - start - sum(seconds), 3))
         if (step + 1) % settings.checkpoint_steps == 0:
-            (place / "seconds.json").write_text(json.dumps(seconds))
+            file.write_text(json.dumps(begun))
         if (step + 1) % 10 == 0:
             pace = sorted(seconds[-10:])[len(seconds[-10:]) // 2]
             tell(f"{network.name} step {step + 1}/{settings.steps} loss {loss:.3f} {pace:.2f} s a step")
@@ -260,7 +261,7 @@ def _train(network: Network, place: Path, device: str, precision: str, tell: Tel
 
     history = train.fit(
         net, draw, settings, fabric=train.runner(device, precision=chosen), prune=network.pruning, on_step=on_step,
-        checkpoint=place / "run.ckpt", on_snapshot=on_snapshot if settings.snapshots else None,
+        checkpoint=place / "run.ckpt", on_snapshot=on_snapshot,
     )  # fmt: skip
     history.to_csv(place / "history.csv", index=False)
     saved = train.save_weights(net.state_dict(), place / "weights.safetensors")
@@ -272,13 +273,13 @@ def _train(network: Network, place: Path, device: str, precision: str, tell: Tel
         "device": config.device_name(device), "threads": torch.get_num_threads(), "seconds": round(sum(seconds), 1),
         "seconds_per_step": sorted(seconds)[len(seconds) // 2] if seconds else None,
         "commit": provenance.commit()[0], "versions": provenance.versions(),
-        "modules": {k: v if modules.get(k) == v else "changed during the run" for k, v in _now().items()},
+        "modules": {k: v if begun["modules"].get(k) == v else "changed during the run" for k, v in _now().items()},
     }  # fmt: skip
     part = place / "network.json.part"
     part.write_text(json.dumps(about, indent=1))
     part.replace(place / "network.json")
-    for name in ("run.ckpt", "seconds.json", "modules.json", "precision.json"):
-        (place / name).unlink(missing_ok=True)
+    for left in (place / "run.ckpt", file):
+        left.unlink(missing_ok=True)
 
 
 def trained_file(network: Network, runs: Path | None = None) -> Path | None:
@@ -289,13 +290,6 @@ def trained_file(network: Network, runs: Path | None = None) -> Path | None:
 
 def _now() -> dict[str, str]:
     return provenance.module_hashes([Path(__file__)])
-
-
-def _begun(file: Path, now: Any) -> Any:
-    """Return what stood when this training began, in this process or one before it: `now` when it begins."""
-    if not file.is_file():
-        file.write_text(json.dumps(now))
-    return json.loads(file.read_text())
 
 
 def about(network: Network, root: Path | None = None) -> dict:
@@ -323,7 +317,7 @@ def test_batches(
 
     Images (batch, 3, s, s) in [0, 1] of `dtype`, labels (batch, s, s), names; on `device`.
     """
-    items = loading.evaluation_loader(network.data("test"), transforms.evaluation(network.size), batch)
+    items = loading.evaluation_batches(network.data("test"), transforms.evaluation(network.size), batch)
     return (
         ((images.float() / 255.0).to(device, dtype), labels.to(device), names)
         for images, labels, names in islice(items, count)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from specseg.evidence import config
+from specseg.evidence import config, schema
 from specseg.nets.networks import Network
 
 LIMITS = (64, 48, 40, 32, 24, 16, 8)  # Table 1's, and with block annotation Table 3's, in cycles per frame
@@ -43,9 +43,7 @@ def networks(profile: str = "standard", *, group: str | None = None) -> list[Net
     ['voc-deeplabv3plus-f0-s0']
     """
     known = groups(profile)
-    if group is not None and group not in known:
-        raise ValueError(f"unknown group {group!r}: expected one of {', '.join(known)}")
-    chosen = known.values() if group is None else [known[group]]
+    chosen = known.values() if group is None else [known[schema.one_of("unknown group", group, known)]]
     return list(dict.fromkeys(network for part in chosen for network in part))
 
 

@@ -243,8 +243,9 @@ def remove(model: nn.Module) -> nn.Module:
     for link, keep, constants in plans:
         for name in (*link.post, *link.feeder[1:]):
             _narrow_norm(small.get_submodule(name), keep)
-        if link.scatter:
-            _replace(small, link.scatter, nn.Sequential(small.get_submodule(link.scatter), Scatter(keep, constants)))
+        if not link.followers:
+            last = link.post[-1]
+            _replace(small, last, nn.Sequential(small.get_submodule(last), Scatter(keep, constants)))
     for name, kernel in kernels.items():
         _add_constant(small, name, kernel if name not in outputs else kernel[outputs[name]])
     return small

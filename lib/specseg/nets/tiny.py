@@ -22,7 +22,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from specseg.data import synthetic
-from specseg.evidence import config
+from specseg.evidence import config, schema
 
 State = dict[str, Tensor]
 OFFSET = {"train": 0, "val": 500_000}  # scene numbers of the two splits never meet
@@ -69,9 +69,8 @@ def scenes(regime: str, count: int, size: int, *, split: str = "train", void: bo
     >>> tuple(images.shape), tuple(labels.shape), bool(images.abs().max() <= 1)
     ((2, 3, 33, 33), (2, 33, 33), True)
     """
-    if split not in OFFSET:
-        raise ValueError(f"split {split!r}: expected one of {', '.join(OFFSET)}")
-    samples = [synthetic.scene(regime, OFFSET[split] + i, size, void=void) for i in range(count)]
+    first = OFFSET[schema.one_of("split", split, OFFSET)]
+    samples = [synthetic.scene(regime, first + i, size, void=void) for i in range(count)]
     images = torch.stack([torch.from_numpy(s.image).permute(2, 0, 1) for s in samples]).float() / 127.5 - 1
     return images, torch.stack([torch.from_numpy(s.label) for s in samples])
 

@@ -34,8 +34,8 @@ class Settings:
 
     `lr` is the backbone's learning rate; layers without pretrained weights get `new_layers` times as much. After
     `warmup` steps it falls as (1 - step / steps)^power. `epoch_steps` steps make an epoch, after which filters are
-    pruned; the last may be cut short. `precision` is Fabric's word: "32-true" or "bf16-mixed". `snapshots` are shares
-    of the training after which `fit` hands out the network. `frozen` leaves the backbone as it is: its weights, and the
+    pruned; the last may be cut short. `precision` is Fabric's word: "32-true" or "bf16-mixed". `snapshots` are the
+    steps after which `fit` hands out the network. `frozen` leaves the backbone as it is: its weights, and the
     statistics of its normalisation.
     """
 
@@ -50,7 +50,7 @@ class Settings:
     precision: str = "32-true"
     seed: int = 0
     checkpoint_steps: int = 50
-    snapshots: tuple[float, ...] = ()
+    snapshots: tuple[int, ...] = ()
     frozen: bool = False
 
     def __post_init__(self) -> None:
@@ -61,16 +61,6 @@ class Settings:
             raise ValueError(f"Settings.lr {self.lr!r}: expected a positive number")
         if not 0 <= self.warmup < self.steps:
             raise ValueError(f"Settings.warmup {self.warmup!r}: expected 0 to below steps = {self.steps}")
-        if any(not 0 <= share <= 1 for share in self.snapshots):
-            raise ValueError(f"Settings.snapshots {self.snapshots!r}: expected shares of the training, 0 to 1")
-
-    def snapshot_steps(self) -> list[int]:
-        """Return the numbers of steps after which a snapshot is due, in order.
-
-        >>> Settings(steps=100, snapshots=(0, 0.5, 1)).snapshot_steps()
-        [0, 50, 100]
-        """
-        return sorted({round(share * self.steps) for share in self.snapshots})
 
 
 # The paper's policies (A.9): random 513 x 513 crops, batches of 8; nothing is said of momentum, decay, the schedule or
@@ -134,16 +124,11 @@ def runner(device: str = "cpu", *, precision: str = "32-true") -> Fabric:
 
 def optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
     """Return SGD with `settings.new_layers` times the rate for the parameters that no pretrained backbone brings."""
-    new = {id(p) for p in model.new_parameters()}
-    groups = [
-        {
-            "params": [p for p in model.parameters() if (id(p) in new) == fresh],
-            "lr": settings.lr * (settings.new_layers if fresh else 1.0),
-        }
-        for fresh in (False, True)
-        if fresh or not settings.frozen
-    ]
-    return torch.optim.SGD(groups, momentum=settings.momentum, weight_decay=settings.weight_decay)
+    new = model.new_parameters()
+    fresh = set(map(id, new))
+    old = [p for p in model.parameters() if id(p) not in fresh]
+    groups = [{"params": old, "lr": settings.lr}, {"params": new, "lr": settings.lr * settings.new_layers}]
+    return torch.optim.SGD(groups[settings.frozen :], momentum=settings.momentum, weight_decay=settings.weight_decay)
 
 
 def fit(
@@ -155,7 +140,7 @@ def fit(
     checkpoint: Path | None = None,
     prune: SoftFilterPruning | None = None,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
-    on_snapshot: Callable[[int, nn.Module], None] | None = None,
+    on_snapshot: Callable[[int, nn.Module], None] = lambda steps, model: None,
     stop: int | None = None,
 ) -> pd.DataFrame:
     """Train `model` in place and return one row a step: step, loss, lr.
@@ -167,8 +152,6 @@ def fit(
     `settings.snapshots` is due. After `stop` steps it ends before its time.
     """
     fabric = fabric or runner(precision=settings.precision)
-    if fabric.world_size > 1:
-        raise ValueError(f"fabric of {fabric.world_size} processes: expected one, which sees the whole batch")
     model = model.to(memory_format=torch.channels_last)
     model, sgd = fabric.setup(model, optimizer(model, settings))
     told = {**asdict(settings), "prune": prune and asdict(prune)}
@@ -178,8 +161,7 @@ def fit(
     base = (settings.lr, settings.lr * settings.new_layers)[settings.frozen :]
     if state["step"] == 0 and prune is not None:
         prune.step(model.module, 0.0)
-    due = set(settings.snapshot_steps()) if on_snapshot is not None else set()
-    if state["step"] == 0 and 0 in due:
+    if state["step"] == 0 and 0 in settings.snapshots:
         on_snapshot(0, model.module)
     model.train()
     if settings.frozen:
@@ -202,7 +184,7 @@ def fit(
             if prune is not None and ((step + 1) % settings.epoch_steps == 0 or step + 1 == settings.steps):
                 prune.step(model.module, (step + 1) / settings.steps)
             on_step(step, value)
-            if step + 1 in due:
+            if step + 1 in settings.snapshots:
                 on_snapshot(step + 1, model.module)
             if checkpoint is not None and ((step + 1) % settings.checkpoint_steps == 0 or step + 1 == settings.steps):
                 _save(fabric, checkpoint, state)

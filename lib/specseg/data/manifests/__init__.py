@@ -3,11 +3,8 @@
 `load` reads one, `verify` checks the files against it, `fetch` downloads what may be downloaded.
 """
 
+# ruff: noqa: F401 (names that others take from here)
+
 from specseg.data.manifests.fetch import FetchError, RegistrationNeeded, fetch
 from specseg.data.manifests.schema import Check, File, Labels, Manifest, ManifestError, Split, folder, load, names, read
 from specseg.data.manifests.verify import Have, Problem, Report, list_hash, verify
-
-__all__ = [
-    "Check", "FetchError", "File", "Have", "Labels", "Manifest", "ManifestError", "Problem",
-    "RegistrationNeeded", "Report", "Split", "fetch", "folder", "list_hash", "load", "names", "read", "verify",
-]  # fmt: skip

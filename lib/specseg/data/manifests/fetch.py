@@ -9,6 +9,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,7 +72,7 @@ def _one(file: File, target: Path, progress) -> bool:
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{file.sha256[:8]}.part")
-    resume = Resume(part, file.bytes, lambda n: progress(file.path, n))
+    resume = partial(_resume, part, file, progress)
     answers = []
     for url in file.urls:
         try:
@@ -83,30 +84,23 @@ def _one(file: File, target: Path, progress) -> bool:
     raise FetchError(f"{file.path}: no address gave it: " + "; ".join(answers or ["the manifest has none"]))
 
 
-class Resume:
-    """A downloader for pooch that keeps what has arrived in `part` and asks the server for the rest only."""
+def _resume(part: Path, file: File, progress, url: str, output_file: str, _: object) -> None:
+    """Download for pooch: keep what has arrived in `part` and ask the server for the rest only."""
+    import requests
 
-    def __init__(self, part: Path, expected: int, progress: Callable[[int], object]) -> None:
-        self.part, self.expected, self.progress = part, expected, progress
-
-    def __call__(self, url: str, output_file: str, pooch: object, check_only: bool = False) -> None:
-        import requests
-
-        have = self.part.stat().st_size if self.part.exists() else 0
-        if have > self.expected:
-            self.part.unlink()
-            have = 0
-        if have < self.expected:
-            headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-            with requests.get(url, headers=headers, stream=True, timeout=30) as answer:
-                answer.raise_for_status()
-                begins = answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-                goes_on = have > 0 and answer.status_code == 206 and begins
-                with self.part.open("ab" if goes_on else "wb") as stream:
-                    for chunk in answer.iter_content(CHUNK):
-                        stream.write(chunk)
-                        self.progress(len(chunk))
-        os.replace(self.part, output_file)
+    have = part.stat().st_size if part.exists() else 0
+    have = have if have <= file.bytes else 0  # more than there is: another file, which is written over
+    if have < file.bytes:
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+        with requests.get(url, headers=headers, stream=True, timeout=30) as answer:
+            answer.raise_for_status()
+            begins = answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+            goes_on = have > 0 and answer.status_code == 206 and begins
+            with part.open("ab" if goes_on else "wb") as stream:
+                for chunk in answer.iter_content(CHUNK):
+                    stream.write(chunk)
+                    progress(file.path, len(chunk))
+    os.replace(part, output_file)
 
 
 def _archive(manifest: Manifest, root: Path, file: File, progress) -> bool:

@@ -167,11 +167,8 @@ class Manifest(Model):
 
     def split(self, name: str) -> Split:
         """The split of that name. Raises ValueError that lists the known ones."""
-        for split in self.splits:
-            if split.name == name:
-                return split
-        known = ", ".join(split.name for split in self.splits)
-        raise ValueError(f"{self.name}: unknown split {name!r}: expected one of {known}")
+        known = {split.name: split for split in self.splits}
+        return known[schema.one_of(f"{self.name}: unknown split", name, known)]
 
     @cached_property
     def table(self) -> np.ndarray:
@@ -188,7 +185,7 @@ class Manifest(Model):
 
 def folder() -> Path:
     """Return the folder of the manifests: data_manifests/ in the project's root, or what an installed library has."""
-    return (config.root() if config.in_checkout() else config.packaged()) / "data_manifests"
+    return config.kept() / "data_manifests"
 
 
 def names() -> list[str]:
@@ -198,8 +195,7 @@ def names() -> list[str]:
 
 def load(name: str) -> Manifest:
     """Return the manifest of a data set by its name. Raises ValueError that lists the known names."""
-    if name not in names():
-        raise ValueError(f"no manifest for data set {name!r}: expected one of {', '.join(names())}")
+    schema.one_of("no manifest for data set", name, names())
     return read(folder() / f"{name}.toml")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -63,7 +62,8 @@ def verify(manifest: Manifest, root: Path | None = None, *, fast: bool = False,
     hashed = {file.path: find_file(manifest, root, file.path) for file in manifest.files}
     jobs = [(f.path, hashed[f.path], partial(_differs, manifest, f, fast)) for f in manifest.files if hashed[f.path]]
     unlisted = _unlisted(manifest, hashed, root) if hashed else set()
-    present, expected = len(jobs) + len(_there(manifest, root, unlisted)), len(hashed) + len(unlisted)
+    present = len(jobs) + sum(find_file(manifest, root, path) is not None for path in unlisted)
+    expected = len(hashed) + len(unlisted)
     problems = [p for s in manifest.splits if (p := _wrong_list(manifest, root, s))]
     for check in manifest.checks:
         paths = [p for p in _matches(manifest, root, check.pattern) if p[0] not in hashed]
@@ -75,26 +75,24 @@ def verify(manifest: Manifest, root: Path | None = None, *, fast: bool = False,
                 extra = f"{len(paths) + listed} files; expected {check.count}"
                 problems.append(Problem(check.pattern, extra))
 
-    def looked_at(job: tuple[str, Path, Callable[[Path, int], str]]) -> tuple[int, str]:
+    def looked_at(job: tuple[str, Path, Callable[[Path, int], str]]) -> tuple[int, Problem]:
         name, path, wrong = job
         size = path.stat().st_size
-        what = wrong(path, size)
+        problem = Problem(path.relative_to(root).as_posix(), wrong(path, size))
         progress(name, size)
-        return size, what
+        return size, problem
 
     with ThreadPoolExecutor() as pool:
         found = list(pool.map(looked_at, jobs))
-    wrong = [(path, what) for (_, path, _), (_, what) in zip(jobs, found, strict=True) if what]
-    problems = [*(Problem(path.relative_to(root).as_posix(), what) for path, what in wrong), *problems]
-    splits = {s.name: _have(manifest, root, s) for s in manifest.splits if not s.part_of}
+    problems = [*(problem for _, problem in found if problem.what), *problems]
+    splits = {
+        s.name: Have(*(len(present_ids(manifest, root, s, need)) for need in ("both", "label")), s.count)
+        for s in manifest.splits
+        if not s.part_of
+    }
     complete = present == expected and all(have.pairs == have.listed for have in splits.values())
     state = "bad" if problems else "complete" if complete else "partial" if present else "missing"
     return Report(state, present, expected, sum(size for size, _ in found), tuple(problems), splits)
-
-
-def _have(manifest: Manifest, root: Path, split: Split) -> Have:
-    pairs, labels = (len(present_ids(manifest, root, split, need)) for need in ("both", "label"))
-    return Have(pairs, labels, split.count)
 
 
 def list_hash(ids: Iterable[str]) -> str:
@@ -128,22 +126,7 @@ def present_ids(
     """Return the names (the split's, or `ids`) whose label (and image, if `need` is "both") is there, in order."""
     parts = [split.label] if need == "label" else [split.image, split.label]
     every = listed_ids(manifest, root, split) if ids is None else ids
-    there = _there(manifest, root, (part.format(id=i) for i in every for part in parts))
-    return [i for i in every if all(part.format(id=i) in there for part in parts)]
-
-
-def _there(manifest: Manifest, root: Path, paths: Iterable[str]) -> set[str]:
-    """Return which of these files are there, in either layout: each folder is asked once, not each file."""
-    folders: dict[str, set[str]] = {}
-
-    def has(path: str) -> bool:
-        parent, _, name = path.rpartition("/")
-        if parent not in folders:
-            home = next((h for prefix in manifest.prefixes if (h := root / prefix / parent).is_dir()), None)
-            folders[parent] = set(os.listdir(home)) if home else set()
-        return name in folders[parent]
-
-    return {path for path in paths if any(has(p) for p in (path, manifest.alias(path)) if p)}
+    return [i for i in every if all(find_file(manifest, root, part.format(id=i)) for part in parts)]
 
 
 def _list_path(manifest: Manifest, root: Path, split: Split) -> Path | None:

@@ -3,10 +3,13 @@
 The rules differ between public counters, so a count names its rule. `PAPER` is the one that gives Table 2.
 """
 
+# ruff: noqa: F401 (names that others take from here)
+
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,10 +19,7 @@ from specseg.nets.models import build
 from specseg.nets.models.links import Link
 from specseg.nets.pruning import removed
 
-__all__ = [
-    "CONV", "PAPER", "FlopCount", "Layer", "Rule", "conv_flops", "count", "measure", "network_layers",
-    "removed", "trace", "weighted",
-]  # fmt: skip
+Settings = tuple[tuple[str, Any], ...]
 
 
 @dataclass(frozen=True)
@@ -84,19 +84,16 @@ def count(
     model: str,
     *,
     lrg_size: int | None = None,
-    input_size: int = 513,
-    output_stride: int = 16,
-    num_classes: int = 21,
     encoder_prune_rate: float = 0.0,
     decoder_prune_rate: float | None = None,
     rule: Rule = PAPER,
-    backbone: str = "resnet101",
-    width: int = 256,
+    **settings: Any,
 ) -> FlopCount:
     """Return the cost of a network for one image (Table 2, section A.1), from its real layers on the meta device.
 
     `lrg_size` None is the prediction grid (129 at 513). `decoder_prune_rate` None means 0.2 where the encoder is
-    pruned and 0 where it is not, as in Table 2. Nothing is allocated or run.
+    pruned and 0 where it is not, as in Table 2. `settings` are those of `models.build`, if not said the paper's: its
+    backbone "resnet101" and 21 `num_classes`. Nothing is allocated or run.
     Raises ValueError for settings that `models.build` or `removed` refuse.
 
     >>> c = count("deeplabv3plus", output_stride=32)
@@ -105,23 +102,23 @@ def count(
     """
     if decoder_prune_rate is None:
         decoder_prune_rate = 0.2 if encoder_prune_rate > 0 else 0.0
-    network = (model, backbone, num_classes, output_stride, input_size, width)
+    network = network_of(model, **settings)
     which = replace(rule, norm=1, act=1, pool=1, decoder_elementwise=True, imagenet_classifier=False)
     sums, parameters = _sums(network, lrg_size, encoder_prune_rate, decoder_prune_rate, which)
     flops, parameters = weighted(sums, rule), dict(parameters)
     if rule.imagenet_classifier:
-        parameters["encoder"] += network_layers(*network, lrg_size)[3]
+        parameters["encoder"] += network_layers(network, lrg_size)[3]
     return FlopCount(flops["encoder"], flops["decoder"], parameters["encoder"], parameters["decoder"])
 
 
 @lru_cache(maxsize=8192)
 def _sums(
-    network: tuple, lrg_size: int | None, encoder_prune_rate: float, decoder_prune_rate: float, rule: Rule
+    network: Settings, lrg_size: int | None, encoder_prune_rate: float, decoder_prune_rate: float, rule: Rule
 ) -> tuple[dict[tuple[str, str], int], dict[str, int]]:
     """Return `measure` of a network: what depends on which channels a rule takes, not on how it weighs the rest."""
-    layers, links, exempt, _ = network_layers(*network, lrg_size)
+    layers, links, exempt, _ = network_layers(network, lrg_size)
     if rule.low_level_full and lrg_size is not None:
-        full = network_layers(*network, None)[0]
+        full = network_layers(network, None)[0]
         layers = tuple(
             f if "decoder.reduce" in c.name or "decoder.from_" in c.name else c
             for c, f in zip(layers, full, strict=True)
@@ -193,13 +190,18 @@ def _lost_inputs(convs: dict[str, Layer], links: tuple[Link, ...], gone: dict[st
     return lost
 
 
+def network_of(model: str, **settings: Any) -> Settings:
+    """Return a network's settings in full, as one key: with the paper's backbone and classes where none are said."""
+    return tuple(sorted({"model": model, "backbone": "resnet101", "num_classes": 21, **settings}.items()))
+
+
 @lru_cache(maxsize=256)
 def network_layers(
-    model: str, backbone: str, num_classes: int, output_stride: int, input_size: int, width: int, lrg_size: int | None
+    network: Settings, lrg_size: int | None
 ) -> tuple[tuple[Layer, ...], tuple[Link, ...], frozenset[str], int]:
     """Return a network's layers (traced on the meta device), links, exempt convolutions and its ImageNet classifier's
     size."""
-    net, features, encoder = _encoded(model, backbone, num_classes, output_stride, input_size, width)
+    net, features, encoder = _encoded(network)
     with net.truncated(lrg_size):
         _, decoder = trace(net, lambda: net.decode(features), part_of=net.part_of)
     classifier = getattr(net.backbone, "classifier_parameters", 0)
@@ -207,12 +209,9 @@ def network_layers(
 
 
 @lru_cache(maxsize=16)
-def _encoded(
-    model: str, backbone: str, num_classes: int, output_stride: int, input_size: int, width: int
-) -> tuple[nn.Module, dict[str, torch.Tensor], tuple[Layer, ...]]:
+def _encoded(network: Settings) -> tuple[nn.Module, dict[str, torch.Tensor], tuple[Layer, ...]]:
     with torch.device("meta"):
-        net = build(model, backbone=backbone, num_classes=num_classes, output_stride=output_stride,
-                    input_size=input_size, width=width).eval()  # fmt: skip
-        images = torch.empty(1, 3, input_size, input_size)
+        net = build(**dict(network)).eval()
+        images = torch.empty(1, 3, net.input_size, net.input_size)
     features, layers = trace(net, lambda: net.encode(images), part_of=net.part_of)
     return net, features, layers

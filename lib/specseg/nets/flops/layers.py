@@ -16,7 +16,6 @@ KINDS: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("act", (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.Softplus)),
     ("pool", (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)),
 )
-KEEP_SHAPE = (nn.BatchNorm2d, nn.ReLU, nn.ReLU6)
 
 
 @dataclass(frozen=True)
@@ -60,15 +59,13 @@ def trace(model: nn.Module, run: Callable[[], Any], *, part_of: Callable[[str], 
 
     def watch(name: str, kind: str) -> Callable:
         def hook(module: nn.Module, args: tuple, output: torch.Tensor) -> None:
-            where = {"name": name, "kind": kind, "part": part_of(name), "after": last[0]}
-            channels = {"inputs": args[0].shape[1], "outputs": output.shape[1]}
-            if kind != "conv":
-                layers.append(Layer(**where, **channels, points=args[0].shape[2:].numel()))
-                return
-            taps, points = module.weight.shape[2:].numel(), output.shape[2:].numel()
-            conv = {"taps": taps, "groups": module.groups, "bias": module.bias is not None}
-            layers.append(Layer(**where, **channels, points=points, **conv))
-            last[0] = name
+            own, grid = {}, args[0].shape[2:]
+            if kind == "conv":
+                own, grid = {"taps": module.weight.shape[2:].numel(), "groups": module.groups}, output.shape[2:]
+                own["bias"] = module.bias is not None
+            channels = args[0].shape[1], output.shape[1]
+            layers.append(Layer(name, kind, part_of(name), *channels, grid.numel(), **own, after=last[0]))
+            last[0] = name if own else last[0]
 
         return hook
 
@@ -77,15 +74,7 @@ def trace(model: nn.Module, run: Callable[[], Any], *, part_of: Callable[[str], 
             for kind, types in KINDS:
                 if isinstance(module, types):
                     ended.enter_context(module.register_forward_hook(watch(name, kind)))
-            # on the meta device only shapes count, and torch takes most of the time to derive that these keep theirs
-            if next(model.parameters()).is_meta and isinstance(module, KEEP_SHAPE):
-                module.forward = module.act.__call__ if hasattr(module, "act") else _same  # timm's norm calls its act
-                ended.callback(delattr, module, "forward")
         return run(), tuple(layers)
-
-
-def _same(x: torch.Tensor) -> torch.Tensor:
-    return x
 
 
 def conv_flops(layers: Iterable[Layer]) -> int:

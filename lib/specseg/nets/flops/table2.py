@@ -57,13 +57,11 @@ def dan_pruned_interval(printed: pd.DataFrame, *, rule: Rule = PAPER) -> tuple[f
 
     An empty range has its ends in the wrong order.
     """
-    low, high = -np.inf, np.inf
-    for row in printed[(printed["model"] == "dan") & (printed["prune_rate"] > 0)].itertuples():
-        encoder = count("dan", output_stride=32, encoder_prune_rate=float(row.prune_rate), rule=rule).encoder
-        share = (row.lrg_size / 129) ** 2
-        low = max(low, ((row.value - 0.5) * 1e9 - encoder) / share)
-        high = min(high, ((row.value + 0.5) * 1e9 - encoder) / share)
-    return float(low), float(high)
+    rows = printed[(printed["model"] == "dan") & (printed["prune_rate"] > 0)]
+    costs = [count("dan", output_stride=32, encoder_prune_rate=float(r), rule=rule) for r in rows["prune_rate"]]
+    encoder, share = np.array([c.encoder for c in costs]), (rows["lrg_size"] / 129) ** 2
+    low, high = (((rows["value"] + half) * 1e9 - encoder) / share for half in (-0.5, 0.5))
+    return float(low.max()), float(high.min())
 
 
 def truncation_saving(table: pd.DataFrame, model: str) -> float:
@@ -132,10 +130,9 @@ def variants(printed: pd.DataFrame, choices: dict[str, tuple] | None = None) -> 
         for _, change in options:
             settings |= change
         stride = settings.get("output_stride", 32)
-        weights = {k: settings[k] for k in ("norm", "act", "pool") if k in settings}
         outer = {k: v for k, v in settings.items() if k not in ("output_stride", *decoder_only)}
-        inner = {k: v for k, v in settings.items() if k in ("inputs", "rounding", *decoder_only[1:])}
-        inner |= weights if "decoder_elementwise" in settings else {}
+        shared = ("norm", "act", "pool", "inputs", "rounding")
+        inner = {k: v for k, v in settings.items() if k in (*shared, *decoder_only[1:])}
         encoder = _column(stride, tuple(rates), Rule(**outer))
         decoder = _grid(settings.get("num_classes", 21), tuple(rates), tuple(sizes), Rule(**inner))
         met = int((np.abs(encoder[:, None] + decoder - table) <= 0.5).sum())

@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from specseg.nets.flops import CONV, count, network_layers
+from specseg.nets.flops import CONV, count, network_layers, network_of
 
 STAGES = {
     "first convolution": "backbone.stem", **{f"layer {k}": f"backbone.layer{k}" for k in (1, 2, 3, 4)},
@@ -24,10 +24,7 @@ def stages(*, lrg_size: int) -> pd.DataFrame:
     Traced from the real layers, one row for the last convolution of each stage, between image and full-size logits.
     """
     size, classes = 513, 21
-    plain, cut = (
-        {c.name: c for c in network_layers("deeplabv3plus", "resnet101", classes, 16, size, 256, lrg)[0]}
-        for lrg in (None, lrg_size)
-    )
+    plain, cut = ({c.name: c for c in network_layers(network_of("deeplabv3plus"), lrg)[0]} for lrg in (None, lrg_size))
     rows = [("image", "image", size, 3, np.nan)]
     for stage, prefix in STAGES.items():
         name = [n for n, c in plain.items() if c.kind == "conv" and n.startswith(prefix) and ".downsample" not in n][-1]

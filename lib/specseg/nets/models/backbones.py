@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
 
 import torch
 from torch import nn
 
-from specseg.nets.models.links import Follower, Link
+from specseg.nets.models.links import Follower, Link, after
 
-STRIDES = (16, 32)
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and deviation of a pixel's red, green and blue, for torchvision's weights."""
+
+
+def scaling(net: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+    """Give a network the buffers `mean` and `std` (1, 3, 1, 1) of its pixels, which no file of weights holds."""
+    for name, values in (("mean", mean), ("std", std)):
+        net.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
 
 
 class Backbone(nn.Module):
@@ -25,7 +33,7 @@ class Backbone(nn.Module):
         return {k: m for k, m in self.named_children() if k.startswith(("stage", "layer"))}
 
     def exempt(self) -> tuple[str, ...]:
-        """Return the convolutions that soft filter pruning leaves alone."""
+        """Return the convolutions that soft filter pruning leaves alone, by their names in the whole network."""
         return ()
 
 
@@ -44,7 +52,7 @@ class ResNet101(Backbone):
         super().__init__()
         from specseg.data._torchvision import torchvision
 
-        dilate = [False, False, _checked_stride(output_stride) == 16]
+        dilate = [False, False, output_stride == 16]
         weights = torchvision.models.ResNet101_Weights.IMAGENET1K_V1 if pretrained else None
         try:
             net = torchvision.models.resnet101(weights=weights, replace_stride_with_dilation=dilate)
@@ -55,8 +63,7 @@ class ResNet101(Backbone):
             ) from None
         self.stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool)
         self.layer1, self.layer2, self.layer3, self.layer4 = net.layer1, net.layer2, net.layer3, net.layer4
-        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
+        scaling(self, *IMAGENET)
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         low = self.layer1(self.stem((images - self.mean) / self.std))
@@ -65,20 +72,20 @@ class ResNet101(Backbone):
 
     def exempt(self) -> tuple[str, ...]:
         """As Table 2 counts: the first convolution and the down-sampling shortcuts."""
-        return ("stem.0", *(n for n, m in self.named_modules() if isinstance(m, nn.Conv2d) and ".downsample." in n))
+        inside = (n for n, m in self.named_modules(prefix="backbone") if isinstance(m, nn.Conv2d))
+        return ("backbone.stem.0", *(n for n in inside if ".downsample." in n))
 
     def links(self) -> list[Link]:
         """Return who reads whose channels: inside each bottleneck; its last convolution can only be skipped."""
         from specseg.data._torchvision import torchvision
 
         out = []
-        for name, block in self.named_modules():
+        for p, block in self.named_modules(prefix="backbone"):
             if isinstance(block, torchvision.models.resnet.Bottleneck):
-                p = f"{name}."
                 out += [
-                    Link(f"{p}conv1", (f"{p}bn1", f"{p}relu"), (Follower(f"{p}conv2"),)),
-                    Link(f"{p}conv2", (f"{p}bn2", f"{p}relu"), (Follower(f"{p}conv3"),)),
-                    Link(f"{p}conv3", (f"{p}bn3",), scatter=f"{p}bn3"),
+                    Link(f"{p}.conv1", (f"{p}.bn1", f"{p}.relu"), (Follower(f"{p}.conv2"),)),
+                    Link(f"{p}.conv2", (f"{p}.bn2", f"{p}.relu"), (Follower(f"{p}.conv3"),)),
+                    Link(f"{p}.conv3", (f"{p}.bn3",)),
                 ]
         return out
 
@@ -94,7 +101,7 @@ class EfficientNetLite0(Backbone):
 
     def __init__(self, output_stride: int = 16, *, pretrained: bool = False):
         super().__init__()
-        layout = {"features_only": True, "out_indices": (1, 2, 4), "output_stride": _checked_stride(output_stride)}
+        layout = {"features_only": True, "out_indices": (1, 2, 4), "output_stride": output_stride}
         self.net = _timm().create_model("tf_efficientnet_lite0", pretrained=False, **layout)
         if pretrained:
             weights = imagenet_lite0().state_dict()
@@ -111,19 +118,13 @@ class EfficientNetLite0(Backbone):
         """Return who reads whose channels: the depth-wise convolution's, which the expansion feeds, and the
         projection's."""
         out = []
-        for name, block in self.named_modules():
-            p = f"{name}."
-            if hasattr(block, "conv_pwl"):
-                out += [
-                    Link(f"{p}conv_dw", (f"{p}bn2",), (Follower(f"{p}conv_pwl"),), feeder=(f"{p}conv_pw", f"{p}bn1")),
-                    Link(f"{p}conv_pwl", (f"{p}bn3",), scatter=f"{p}bn3"),
-                ]
-            elif hasattr(block, "conv_dw"):  # the first block, which has no expansion: the stem feeds it
-                stem = ("net.conv_stem", "net.bn1")
-                out += [
-                    Link(f"{p}conv_dw", (f"{p}bn1",), (Follower(f"{p}conv_pw"),), feeder=stem),
-                    Link(f"{p}conv_pw", (f"{p}bn2",), scatter=f"{p}bn2"),
-                ]
+        for p, block in self.named_modules(prefix="backbone"):
+            if not hasattr(block, "conv_dw"):
+                continue
+            feeder, own, last = (f"{p}.conv_pw", f"{p}.bn1"), (f"{p}.bn2", f"{p}.bn3"), f"{p}.conv_pwl"
+            if not hasattr(block, "conv_pwl"):  # the first block, which has no expansion: the stem feeds it
+                feeder, own, last = ("backbone.net.conv_stem", "backbone.net.bn1"), feeder[1:] + own[:1], feeder[0]
+            out += [Link(f"{p}.conv_dw", own[:1], (Follower(last),), feeder), Link(last, own[1:])]
         return out
 
 
@@ -150,10 +151,10 @@ class Tiny(Backbone):
         super().__init__()
         if pretrained:
             raise ValueError("backbone 'tiny' has no pretrained weights: pass pretrained=False")
-        last = _checked_stride(output_stride) // 16
-        self.stage1 = nn.Sequential(*_conv(3, 8, 2), *_conv(8, 16, 2))
-        self.stage2 = nn.Sequential(*_conv(16, 24, 2))
-        self.stage3 = nn.Sequential(*_conv(24, 32, 2), *_conv(32, 32, last, dilation=2 // last))
+        last = output_stride // 16
+        self.stage1 = nn.Sequential(*conv_norm_relu(3, 8, 3, 2), *conv_norm_relu(8, 16, 3, 2))
+        self.stage2 = conv_norm_relu(16, 24, 3, 2)
+        self.stage3 = nn.Sequential(*conv_norm_relu(24, 32, 3, 2), *conv_norm_relu(32, 32, 3, last, 2 // last))
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         low = self.stage1(images * 4 - 2)
@@ -163,31 +164,24 @@ class Tiny(Backbone):
     def links(self) -> list[Link]:
         """Return who reads whose channels; the three outputs have several readers and are only skipped."""
         return [
-            Link("stage1.0", ("stage1.1", "stage1.2"), (Follower("stage1.3"),)),
-            Link("stage3.0", ("stage3.1", "stage3.2"), (Follower("stage3.3"),)),
-            *(Link(conv, (norm,), scatter=norm)
-              for conv, norm in (("stage1.3", "stage1.4"), ("stage2.0", "stage2.1"), ("stage3.3", "stage3.4"))),
-        ]  # fmt: skip
+            *(after(f"backbone.stage{k}", Follower(f"backbone.stage{k}.3")) for k in (1, 3)),
+            *(Link(f"backbone.stage{k}.{n}", (f"backbone.stage{k}.{n + 1}",)) for k, n in ((1, 3), (2, 0), (3, 3))),
+        ]
 
 
-def _conv(inputs: int, outputs: int, stride: int, dilation: int = 1) -> list[nn.Module]:
-    return [
-        nn.Conv2d(inputs, outputs, 3, stride, dilation, dilation, bias=False),
+def conv_norm_relu(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+    """Return a convolution without bias that keeps the grid (or halves it), batch normalisation and ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, dilation * (kernel // 2), dilation, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
-    ]
+    )
 
 
 def _timm() -> ModuleType:
     with warnings.catch_warnings():  # in a notebook its progress bars complain about widgets that nothing here needs
         warnings.simplefilter("ignore")
         return import_module("timm")
-
-
-def _checked_stride(output_stride: int) -> int:
-    if output_stride not in STRIDES:
-        raise ValueError(f"output_stride {output_stride!r}: expected 16 or 32")
-    return output_stride
 
 
 BACKBONES: dict[str, type[Backbone]] = {"resnet101": ResNet101, "efficientnet_lite0": EfficientNetLite0, "tiny": Tiny}

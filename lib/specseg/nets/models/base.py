@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from specseg.evidence.schema import one_of
 from specseg.nets.models.backbones import BACKBONES
 from specseg.nets.models.links import Follower, Link, after
-from specseg.nets.models.truncation import Truncatable, resize, truncate
+from specseg.nets.models.truncation import METHODS, Truncatable, resize, truncate
 
 
 def grids(input_size: int, output_stride: int = 16) -> tuple[int, int]:
@@ -43,7 +44,7 @@ class SegmentationNet(Truncatable):
     are up-sampled from there. It may be changed on a trained network.
     """
 
-    decoder: nn.Module
+    decoder: nn.Module  # it says who reads ASPP's channels, and the `lateral` links into `fuse1`
     corners = True  # full-size logits are read from the grid with corners on corners
 
     def __init__(
@@ -51,22 +52,22 @@ class SegmentationNet(Truncatable):
         *,
         backbone: str,
         num_classes: int,
-        output_stride: int,
-        input_size: int,
-        width: int,
-        lrg_size: int | None,
-        truncation: str,
-        pretrained: bool,
+        output_stride: int = 16,
+        input_size: int = 513,
+        width: int = 256,
+        lrg_size: int | None = None,
+        truncation: str = "bilinear",
+        pretrained: bool = False,
     ):
         super().__init__()
         from specseg.data._torchvision import torchvision
 
-        if backbone not in BACKBONES:
-            raise ValueError(f"backbone {backbone!r}: expected one of {', '.join(BACKBONES)}")
+        one_of("backbone", backbone, BACKBONES)
         if not isinstance(num_classes, int) or num_classes < 2:
             raise ValueError(f"num_classes {num_classes!r}: expected an integer of at least 2")
         if not isinstance(width, int) or width < 1:
             raise ValueError(f"width {width!r}: expected a positive integer")
+        one_of("output_stride", output_stride, (16, 32))
         self.backbone = BACKBONES[backbone](output_stride, pretrained=pretrained)
         self.input_size, self.output_stride = input_size, output_stride
         self.num_classes, self.width = num_classes, width
@@ -75,7 +76,7 @@ class SegmentationNet(Truncatable):
             self.backbone.channels["high"], list(atrous_rates(input_size, output_stride)), width
         )
         self.aspp.project[3].p = 0.1  # torchvision's 0.5 is for far longer trainings
-        self.truncation = truncation
+        self.truncation = one_of("truncation", truncation, METHODS)
         self.lrg_size = lrg_size
 
     def encode(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -117,22 +118,17 @@ class SegmentationNet(Truncatable):
     def exempt(self) -> tuple[str, ...]:
         """Return the convolutions that pruning leaves alone: shortcuts of the backbone and the last one (the
         classes)."""
-        return (*(f"backbone.{n}" for n in self.backbone.exempt()), "decoder.classifier")
+        return (*self.backbone.exempt(), "decoder.classifier")
 
     def links(self) -> list[Link]:
         """Return who reads whose channels, over the whole network."""
-        out = [k.within("backbone") for k in self.backbone.links()]
         last = len(self.aspp.convs) - 1  # this branch begins with a pooling layer
-        for i in range(last + 1):
-            out.append(after(f"aspp.convs.{i}", Follower("aspp.project.0", i * self.width), first=int(i == last)))
-        readers = (Follower(f"decoder.{f.name}", f.offset) for f in self.decoder.reads_aspp)
-        return [*out, after("aspp.project", *readers), *(k.within("decoder") for k in self.decoder.links())]
-
-
-def conv_norm_relu(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
-    """Return a convolution without bias that keeps the grid, batch normalisation and ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )
+        branches = (
+            after(f"aspp.convs.{i}", Follower("aspp.project.0", i * self.width), first=int(i == last))
+            for i in range(last + 1)
+        )
+        end = (
+            after("decoder.fuse1", Follower("decoder.fuse2.0")), after("decoder.fuse2", Follower("decoder.classifier")),
+        )  # fmt: skip
+        project = after("aspp.project", self.decoder.reads_aspp)
+        return [*self.backbone.links(), *branches, project, *self.decoder.lateral, *end]

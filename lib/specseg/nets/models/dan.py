@@ -11,14 +11,15 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from specseg.nets.models.base import SegmentationNet, conv_norm_relu
-from specseg.nets.models.links import Follower, Link, after
+from specseg.nets.models.backbones import conv_norm_relu
+from specseg.nets.models.base import SegmentationNet
+from specseg.nets.models.links import Follower, after
 
 
 class Decoder(nn.Module):
     """Layer 1, layer 2 and ASPP features, each 1x1 to `width`; concatenated; 3x3, 1x1, and 1x1 to the classes."""
 
-    reads_aspp = (Follower("from_aspp.0"),)
+    reads_aspp = Follower("decoder.from_aspp.0")
 
     def __init__(self, channels: dict[str, int], aspp_channels: int, width: int, num_classes: int):
         super().__init__()
@@ -28,20 +29,12 @@ class Decoder(nn.Module):
         self.fuse1 = conv_norm_relu(3 * width, width, 3)
         self.fuse2 = conv_norm_relu(width, width, 1)
         self.classifier = nn.Conv2d(width, num_classes, 1)
-        self.width = width
+        names = enumerate(("low", "mid", "aspp"))
+        self.lateral = [after(f"decoder.from_{n}", Follower("decoder.fuse1.0", i * width)) for i, n in names]
 
     def forward(self, features: dict[str, torch.Tensor]) -> torch.Tensor:
         parts = [self.from_low(features["low"]), self.from_mid(features["mid"]), features["aspp"]]
         return self.classifier(self.fuse2(self.fuse1(torch.cat(parts, dim=1))))
-
-    def links(self) -> list[Link]:
-        """Return who reads whose channels."""
-        lateral = enumerate(("from_low", "from_mid", "from_aspp"))
-        return [
-            *(after(name, Follower("fuse1.0", i * self.width)) for i, name in lateral),
-            after("fuse1", Follower("fuse2.0")),
-            after("fuse2", Follower("classifier")),
-        ]
 
 
 class DAN(SegmentationNet):

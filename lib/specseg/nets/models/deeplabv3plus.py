@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from specseg.nets.models.base import SegmentationNet, conv_norm_relu
-from specseg.nets.models.links import Follower, Link, after
+from specseg.nets.models.backbones import conv_norm_relu
+from specseg.nets.models.base import SegmentationNet
+from specseg.nets.models.links import Follower, after
 
 LOW_LEVEL = 48
 
@@ -17,7 +18,8 @@ class Decoder(nn.Module):
     At the paper's width 256: 304 -> 256 -> 256 -> classes, 43.5 GFLOPs at 129 x 129 and 21 classes.
     """
 
-    reads_aspp = (Follower("fuse1.0", LOW_LEVEL),)
+    reads_aspp = Follower("decoder.fuse1.0", LOW_LEVEL)
+    lateral = (after("decoder.reduce", Follower("decoder.fuse1.0")),)
 
     def __init__(self, low_channels: int, width: int, num_classes: int):
         super().__init__()
@@ -29,14 +31,6 @@ class Decoder(nn.Module):
     def forward(self, features: dict[str, torch.Tensor]) -> torch.Tensor:
         x = torch.cat([self.reduce(features["low"]), features["aspp"]], dim=1)
         return self.classifier(self.fuse2(self.fuse1(x)))
-
-    def links(self) -> list[Link]:
-        """Return who reads whose channels."""
-        return [
-            after("reduce", Follower("fuse1.0")),
-            after("fuse1", Follower("fuse2.0")),
-            after("fuse2", Follower("classifier")),
-        ]
 
 
 class DeepLabV3Plus(SegmentationNet):

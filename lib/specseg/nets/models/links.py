@@ -16,26 +16,16 @@ class Link(NamedTuple):
     """One convolution whose filters may be removed.
 
     `conv` is the module's name, `post` the names of the modules applied to its output one after another (normalisation,
-    activation), `followers` those who read the result. A depth-wise `conv` names in `feeder` the convolution and the
-    normalisation that make its input, which go with it. `scatter` names the normalisation after which the result is put
-    back to full width (where a shortcut is added, channels may be skipped but not dropped).
+    activation), `followers` those who read the result. Without followers the result is put back to full width after
+    the last of them (where a shortcut is added, channels may be skipped but not dropped). A depth-wise `conv` names in
+    `feeder` the convolution and the normalisation that make its input, which go with it. Names are those in the whole
+    network.
     """
 
     conv: str
     post: tuple[str, ...]
     followers: tuple[Follower, ...] = ()
-    scatter: str = ""
     feeder: tuple[str, ...] = ()
-
-    def within(self, parent: str) -> Link:
-        """Return the link with every name put under a parent module."""
-        return Link(
-            f"{parent}.{self.conv}",
-            tuple(f"{parent}.{n}" for n in self.post),
-            tuple(Follower(f"{parent}.{f.name}", f.offset) for f in self.followers),
-            f"{parent}.{self.scatter}" if self.scatter else "",
-            tuple(f"{parent}.{n}" for n in self.feeder),
-        )
 
 
 def after(name: str, *readers: Follower, first: int = 0) -> Link:

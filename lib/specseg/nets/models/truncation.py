@@ -10,22 +10,21 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from specseg.evidence.schema import one_of
+
 METHODS = ("bilinear", "bilinear_half_pixel", "bilinear_antialias", "fourier")
 
 
 def resize(x: torch.Tensor, size: int | Sequence[int]) -> torch.Tensor:
-    """Return (B, C, h, w) features on a grid of size x size or (H, W) points, bilinear, corners on corners; `x` itself
-    when it is there.
+    """Return (B, C, h, w) features on another grid, bilinear, corners on corners; `x` itself when it is there.
+
+    `size` is a square grid's side, or (height, width).
 
     >>> resize(torch.tensor([[[[0.0, 1.0], [2.0, 3.0]]]]), 3)[0, 0, 1].tolist()
     [1.0, 1.5, 2.0]
     """
-    shape = (size, size) if isinstance(size, int) else tuple(size)
-    if x.shape[-2:] == shape:
-        return x
-    if x.is_meta:  # only the shape counts, and torch takes long to derive it
-        return x.new_empty(*x.shape[:2], *shape)
-    return F.interpolate(x, size=shape, mode="bilinear", align_corners=True)
+    size = (size, size) if isinstance(size, int) else tuple(size)
+    return x if x.shape[-2:] == size else F.interpolate(x, size=size, mode="bilinear", align_corners=True)
 
 
 @lru_cache(maxsize=64)
@@ -64,7 +63,7 @@ def truncate(x: torch.Tensor, size: int, *, grid: int, method: str = "bilinear")
     tensor([0., 4., 8.])
     """
     check_size(size, grid)
-    check_method(method)
+    one_of("truncation", method, METHODS)
     if size == grid or method == "bilinear":
         return resize(x, size)
     x = resize(x, grid)
@@ -85,11 +84,11 @@ def check_size(size: int, grid: int) -> int:
 class Truncatable(nn.Module):
     """A network whose decoder works on a low-resolution grid: its size and how features get there, to be changed.
 
-    It gives `encode` and `decode`.
+    It gives `encode` and `decode`. `truncation` is how features get there: one of METHODS.
     """
 
     _lrg_size: int | None = None
-    _truncation = "bilinear"
+    truncation = "bilinear"
 
     @property
     def lrg_size(self) -> int | None:
@@ -100,15 +99,6 @@ class Truncatable(nn.Module):
     def lrg_size(self, size: int | None) -> None:
         self._lrg_size = None if size is None else check_size(size, getattr(self, "prediction_grid", size))
 
-    @property
-    def truncation(self) -> str:
-        """How decoder inputs are brought to the LRG: one of METHODS."""
-        return self._truncation
-
-    @truncation.setter
-    def truncation(self, method: str) -> None:
-        self._truncation = check_method(method)
-
     def grid_logits(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logits on the grid where they are predicted, before the final up-sampling."""
         return self.decode(self.encode(images))
@@ -118,14 +108,7 @@ class Truncatable(nn.Module):
         """Use another LRG size, and another method, within a `with` block; then set back what was there."""
         before = self.lrg_size, self.truncation
         try:
-            self.lrg_size, self.truncation = lrg_size, truncation or self.truncation
+            self.lrg_size, self.truncation = lrg_size, one_of("truncation", truncation or self.truncation, METHODS)
             yield self
         finally:
             self.lrg_size, self.truncation = before
-
-
-def check_method(method: str) -> str:
-    """Return the name of a way to truncate if it is known; raise ValueError otherwise."""
-    if method not in METHODS:
-        raise ValueError(f"truncation {method!r}: expected one of {', '.join(METHODS)}")
-    return method

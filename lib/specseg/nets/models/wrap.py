@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from specseg.nets.models.backbones import IMAGENET, scaling
 from specseg.nets.models.truncation import Truncatable, resize
 
 
@@ -25,8 +26,7 @@ class WrappedNet(Truncatable):
                 raise ValueError(f"{type(network).__name__} has no `{part}`: expected a segmentation network")
         self.network = network
         self.several = type(network).__name__ == "LRASPP"  # its head reads two feature maps
-        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
+        scaling(self, *IMAGENET)
 
     def encode(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the backbone's feature maps that the head reads."""

@@ -9,26 +9,27 @@ output would be the same.
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from specseg.nets.models.truncation import Truncatable, check_size, resize, truncate
+from specseg.nets.models.backbones import scaling
+from specseg.nets.models.truncation import Truncatable, resize, truncate
 
 LAST = "last"
 
 
-class ThirdPartyNet(Truncatable, ABC):
+class ThirdPartyNet(Truncatable):
     """A published network in evaluation; images (B, 3, H, W) in [0, 1], RGB, to logits (B, num_classes, H, W).
 
     `outputs` are the classes of its file; `num_classes` those of its data set, which come first: the others are left
     out, so that the softmax is the one given that a pixel is of a class. `corners` says whether its last resizing puts
     corners on corners (else pixel centres); `stride` is that of its logits, `multiple` what a frame's sides are filled
     up to, by repeating their last pixels, before it: cut off again, the frame is read as in its training.
+    It gives `features(x)`, the last features that a non-linear layer reads of a preprocessed frame, and
+    `head(x, grid)`, the logits of last features, which may lie on a smaller grid than their own `grid`.
     """
 
     corners = False
@@ -44,8 +45,7 @@ class ThirdPartyNet(Truncatable, ABC):
             raise ValueError(f"outputs {outputs!r}: expected an integer of at least 2")
         self.outputs = self.num_classes = outputs
         self.bgr = bgr
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        scaling(self, mean, std)
 
     def state(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return a published file's tensors under the names that this network has for them."""
@@ -76,14 +76,6 @@ class ThirdPartyNet(Truncatable, ABC):
         more = [self.filled(n) - n for n in x.shape[-2:]]
         return F.pad(x, (0, more[1], 0, more[0]), mode="replicate") if any(more) else x
 
-    @abstractmethod
-    def features(self, x: Tensor) -> Tensor:
-        """Return the last features that a non-linear layer reads, of a preprocessed frame."""
-
-    @abstractmethod
-    def head(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Return the logits of last features, which may lie on a smaller grid than their own `grid`."""
-
     def encode(self, images: Tensor) -> dict[str, Tensor]:
         """Return the decoder's input. Raises ValueError for images of another shape than (B, 3, H, W)."""
         return {LAST: self.features(self.preprocess(images))}
@@ -95,7 +87,7 @@ class ThirdPartyNet(Truncatable, ABC):
         if self.lrg_size is not None:
             if grid[0] != grid[1]:
                 raise ValueError(f"features of {grid[0]} x {grid[1]} points: truncation is for square frames")
-            x = truncate(x, check_size(self.lrg_size, grid[0]), grid=grid[0], method=self.truncation)
+            x = truncate(x, self.lrg_size, grid=grid[0], method=self.truncation)
         return self.head(x, grid)[:, : self.num_classes]
 
     def read(self, logits: Tensor, shape: Sequence[int]) -> Tensor:
@@ -105,11 +97,9 @@ class ThirdPartyNet(Truncatable, ABC):
         """
         full = [self.filled(n) for n in shape]
         if self.corners:
-            return F.interpolate(logits, size=full, mode="bilinear", align_corners=True)
+            return resize(logits, full)
         own = [n // self.stride for n in full]
-        if list(logits.shape[-2:]) != own:
-            logits = resize(logits, own[0])
-        logits = F.interpolate(logits, size=full, mode="bilinear", align_corners=False) if own != full else logits
+        logits = F.interpolate(resize(logits, own), size=full, mode="bilinear", align_corners=False)
         return logits[..., : shape[0], : shape[1]]
 
     def forward(self, images: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ from specseg.nets.third_party.base import ThirdPartyNet, conv, conv_norm_act, ha
 
 BLOCKS = (3, 21)  # of the second and the third stage, the strided one counted
 MEANS = {"cgnet-camvid": (105.66, 103.33, 99.63), "cgnet-cityscapes": (72.3924, 82.90902, 73.158325)}  # by file
-RENAMES = ((r"(level[23]_0)\.(bn|act)\.", r"\1.bn_prelu.\2."),)
 
 
 class Weighing(nn.Module):
@@ -52,7 +51,7 @@ class CGNet(ThirdPartyNet):
     """
 
     stride, multiple = 8, 8
-    renames = RENAMES
+    renames = ((r"(level[23]_0)\.(bn|act)\.", r"\1.bn_prelu.\2."),)
 
     def __init__(self, outputs: int, *, mean: tuple[float, float, float]) -> None:
         super().__init__(outputs, mean=mean)

@@ -9,10 +9,6 @@ from torch import Tensor, nn
 from specseg.nets.third_party.base import ThirdPartyNet, conv, conv_norm_act, halved, named, norm_act
 
 DILATIONS = ((2, 2, 2), (4, 4, 8, 8, 16, 16))  # of the modules of both blocks
-RENAMES = (
-    (r"\.acti\.", ".act."), (r"(conv(3x3|1x3|3x1)|init_conv\.\d)\.bn_prelu\.", r"\1."),
-    (r"DAB_Block_\d\.DAB_Module_(\d)_(\d)", r"block_\1.\2"),
-)  # fmt: skip
 
 
 class Bottleneck(nn.Module):
@@ -58,7 +54,10 @@ class DABNet(ThirdPartyNet):
     """
 
     stride, multiple = 8, 8
-    renames = RENAMES
+    renames = (
+        (r"\.acti\.", ".act."), (r"(conv(3x3|1x3|3x1)|init_conv\.\d)\.bn_prelu\.", r"\1."),
+        (r"DAB_Block_\d\.DAB_Module_(\d)_(\d)", r"block_\1.\2"),
+    )  # fmt: skip
 
     def __init__(self, outputs: int) -> None:
         super().__init__(outputs, mean=(73.158325, 82.90902, 72.3924))

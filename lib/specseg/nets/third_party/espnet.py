@@ -12,7 +12,6 @@ from specseg.nets.third_party.base import ThirdPartyNet, conv, conv_norm_act, ha
 DILATIONS = (1, 2, 4, 8, 16)
 UNITS = (2, 8)  # p and q
 STD = 255.0  # of numbers that were divided by their deviation before
-RENAMES = ((r"(level\d_0)\.(bn|act)\.", r"\1.bn.\2."),)
 
 
 class Pyramid(nn.Module):
@@ -69,7 +68,7 @@ class ESPNet(ThirdPartyNet):
 
     stride, multiple = 1, 8
     feature_stride = 2
-    renames = RENAMES
+    renames = ((r"(level\d_0)\.(bn|act)\.", r"\1.bn.\2."),)
 
     def __init__(self, outputs: int) -> None:
         super().__init__(
@@ -94,5 +93,4 @@ class ESPNet(ThirdPartyNet):
         return torch.cat([self.up_l2(self.combine_l2_l3(both)), one], 1)
 
     def head(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
-        x = self.conv(x)
-        return self.classifier(x if tuple(x.shape[-2:]) == grid else resize(x, grid[0]))
+        return self.classifier(resize(self.conv(x), grid))

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from specseg.evidence.schema import one_of
+from specseg.nets.models.truncation import resize
 from specseg.nets.third_party.base import ThirdPartyNet, conv, conv_norm_act, halved, named, norm_act
 
 EPS = 1e-5
@@ -16,14 +18,6 @@ RECEPTIVE = {"level2_0": 13, "level3_0": 11, "level3": 9, "level4_0": 9, "level4
 WIDTHS = {0.5: (16, 32, 64, 128), 1.0: (32, 64, 128, 256), 1.5: (32, 96, 192, 384), 2.0: (32, 128, 256, 512)}
 DECODER, PYRAMID = (64, 48, 32), 10  # channels of the decoder's stages, and within each pool
 SCALES = (2.0, 1.5, 1.0, 0.5, 0.1)
-RENAMES = (
-    (r"merge_layer\.0\.br\.0\.", "merge_norm.bn."), (r"merge_layer\.0\.br\.1\.", "merge_norm.act."),
-    (r"merge_layer\.2\.", "merge."), (r"merge_layer\.3\.", "project."), (r"\.wt_layer\.1\.", ".gate."),
-    (r"\.cbr\.0\.", ".conv."), (r"\.cbr\.1\.", ".bn."), (r"\.cbr\.2\.", ".act."),
-    (r"\.br\.br\.0\.", ".out.bn."), (r"\.br\.br\.1\.", ".out.act."),
-    (r"(bu_br_l\d)\.0\.", r"\1.bn."), (r"(bu_br_l\d)\.1\.", r"\1.act."),
-)  # fmt: skip
-"""Names in the published file -> the names here."""
 
 
 def plain(inputs: int, outputs: int, kernel: int, **more) -> nn.Sequential:
@@ -120,9 +114,9 @@ class PyramidPool(nn.Module):
         for scale, stage in zip(SCALES, self.stages, strict=True):
             size = [max(5, math.ceil(n * scale)) for n in grid]
             if scale > 1:
-                parts.append(F.adaptive_avg_pool2d(stage(_resized(x, size)), grid))
+                parts.append(F.adaptive_avg_pool2d(stage(resize(x, size)), grid))
             else:
-                parts.append(_resized(stage(F.adaptive_avg_pool2d(x, size)) if scale < 1 else stage(x), grid))
+                parts.append(resize(stage(F.adaptive_avg_pool2d(x, size)) if scale < 1 else stage(x), grid))
         mixed = self.merge_norm(torch.cat(parts, 1)).unflatten(1, (len(SCALES), PYRAMID))
         return self.out(self.project(self.merge(mixed.transpose(1, 2).flatten(1, 2))))
 
@@ -135,13 +129,17 @@ class ESPNetv2(ThirdPartyNet):
     """
 
     corners, stride = True, 2
-    renames = RENAMES
+    renames = (
+        (r"merge_layer\.0\.br\.0\.", "merge_norm.bn."), (r"merge_layer\.0\.br\.1\.", "merge_norm.act."),
+        (r"merge_layer\.2\.", "merge."), (r"merge_layer\.3\.", "project."), (r"\.wt_layer\.1\.", ".gate."),
+        (r"\.cbr\.0\.", ".conv."), (r"\.cbr\.1\.", ".bn."), (r"\.cbr\.2\.", ".act."),
+        (r"\.br\.br\.0\.", ".out.bn."), (r"\.br\.br\.1\.", ".out.act."),
+        (r"(bu_br_l\d)\.0\.", r"\1.bn."), (r"(bu_br_l\d)\.1\.", r"\1.act."),
+    )  # fmt: skip
 
     def __init__(self, outputs: int, s: float = 1.0) -> None:
         super().__init__(outputs, mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
-        if s not in WIDTHS:
-            raise ValueError(f"s {s!r}: expected one of {', '.join(map(str, WIDTHS))}")
-        widths = WIDTHS[s]
+        widths = WIDTHS[one_of("s", s, WIDTHS)]
         self.base_net = Encoder(widths)
         inputs = (widths[3], *DECODER)
         for level, (before, after) in enumerate(zip(inputs, (*DECODER, outputs), strict=True), 1):
@@ -157,13 +155,8 @@ class ESPNetv2(ThirdPartyNet):
         for level in (2, 3, 4):
             x = getattr(self, f"bu_dec_l{level - 1}")(x)
             side = getattr(self, f"merge_enc_dec_l{level}")(lateral.pop())
-            x = getattr(self, f"bu_br_l{level}")(side + _resized(x, side.shape[-2:]))
+            x = getattr(self, f"bu_br_l{level}")(side + resize(x, side.shape[-2:]))
         return x
 
     def head(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         return self.bu_dec_l4(x)
-
-
-def _resized(x: Tensor, size) -> Tensor:
-    same = tuple(x.shape[-2:]) == tuple(size)
-    return x if same else F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=True)

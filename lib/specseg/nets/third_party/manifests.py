@@ -77,8 +77,7 @@ def names() -> list[str]:
 
 def load(name: str) -> NetManifest:
     """Return the manifest of a network. Raises ValueError that lists the known names, or names file and field."""
-    if name not in names():
-        raise ValueError(f"no manifest for network {name!r}: expected one of {', '.join(names())}")
+    schema.one_of("no manifest for network", name, names())
     path = folder() / f"{name}.toml"
     manifest = schema.read(NetManifest, schema.toml(config.note_input(path)), path.name)
     if manifest.name != name:
