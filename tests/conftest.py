@@ -203,16 +203,20 @@ def browser():
 def opened(site, browser) -> Iterator[Callable[..., Visit]]:
     """Visit a page that is only looked at: tests of the same page, one after another, share its load (seconds each)."""
     last: dict[tuple[str, str], Visit] = {}
+    shared = browser.new_context()
 
     def look(name: str, *, size: dict = DESK, scheme: str = "light") -> Visit:
-        key = (name, scheme if name == "index.html" else "")  # one page is opened in the dark; others become dark
+        first = name == "index.html"  # is opened in the dark, by a reader who was never here; others become dark
+        key = (name, scheme if first else "")
         if key not in last:
             for visit in last.values():
-                visit.context.close()
+                visit.close()
             last.clear()
-            last[key] = Visit(browser, f"{site}/{name}", size=size, scheme=scheme)
+            within = None if first else shared
+            last[key] = Visit(browser, f"{site}/{name}", size=size, scheme=scheme, within=within)
         return last[key].resized(size).coloured(scheme)
 
     yield look
     for visit in last.values():
-        visit.context.close()
+        visit.close()
+    shared.close()

@@ -70,11 +70,15 @@ def served(folder: Path) -> Iterator[str]:
 
 
 class Visit:
-    """One page in a context of its own, with what it asked for and what it complained about."""
+    """One page, with what it asked for and what it complained about, in a context of its own or in one that is given:
+    pages of one context share what they load, a quarter of their work, and what they store."""
 
-    def __init__(self, browser, address: str, *, size: dict = DESK, scheme: str = "light") -> None:
-        self.context = browser.new_context(viewport=size, color_scheme=scheme)
+    def __init__(self, browser, address: str, *, size: dict = DESK, scheme: str = "light", within=None) -> None:
+        self.context = within or browser.new_context()
         self.page = self.context.new_page()
+        self.page.set_viewport_size(size)
+        self.page.emulate_media(color_scheme=scheme)
+        self.close = self.page.close if within else self.context.close
         self.complaints: list[str] = []
         self.outside: list[str] = []
         own = urlparse(address).netloc
@@ -110,7 +114,7 @@ class Visit:
         return self
 
     def __exit__(self, *args) -> None:
-        self.context.close()
+        self.close()
 
     def ask(self, script: str, argument=None):
         return self.page.evaluate(script, argument)

@@ -148,7 +148,7 @@ def test_the_answers_of_the_built_page_lead_to_their_chapter_and_row(site, brows
         links = visit.ask("() => [...document.querySelectorAll('.specseg-answer a')].map(a => a.href)")
         assert len(links) == 12
         for link in sorted(links):
-            visit.page.goto(link, wait_until="load")
+            visit.page.goto(link, wait_until="domcontentloaded")
             anchor = urlparse(link).fragment
             assert not anchor or visit.ask("(id) => document.getElementById(id).innerText.length > 10", anchor), link
 
