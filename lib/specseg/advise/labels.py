@@ -17,7 +17,6 @@ from specseg.advise.folder import Item
 from specseg.advise.maps import MOST_CLASSES, VOID, Reader
 from specseg.data import manifests
 from specseg.data.manifests import encoding
-from specseg.evidence import config
 
 KEPT = 400  # stored values of a map that are remembered, the commonest first
 MANY, ALIKE = 64, 0.6  # a picture has more values than MANY, and fewer equal neighbours than ALIKE; labels have not
@@ -95,11 +94,7 @@ def from_manifest(name: str) -> tuple[Reader, str]:
 
     Raises ValueError that lists the known names.
     """
-    home = (config.root() if config.in_checkout() else config.packaged()) / "data_manifests"
-    known = sorted(path.stem for path in home.glob("*.toml"))
-    if name not in known:
-        raise ValueError(f"no manifest for data set {name!r}: expected one of {', '.join(known) or 'none here'}")
-    manifest = manifests.read(home / f"{name}.toml")
+    manifest = manifests.load(name)
     ends = {split.label.partition("{id}")[2] for split in manifest.splits if split.label}
     end = ends.pop() if len(ends) == 1 else ""
     return Reader.of(manifest.labels), f"**/*{end}" if end.count(".") == 1 else ""
