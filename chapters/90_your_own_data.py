@@ -33,7 +33,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from IPython.display import HTML, display
+from IPython.display import HTML, Markdown, display
 from myst_nb import glue
 from PIL import Image
 
@@ -116,7 +116,7 @@ found = report.advise(home, settings, classes=classes or None, out=out)
 print(page.scope(found.data))
 # %% tags=["remove-input"]
 said = [*page.sentences(found.data), *(f"Take care: {warning}" for warning in found.data["warnings"])]
-display(HTML(page.listing(said)))
+Markdown("\n".join(f"- {sentence}" for sentence in said))
 # %% [markdown]
 # The same from a shell, with a table in the terminal, `advice.json` (its schema is
 # {download}`here </_static/advice.schema.json>`) and a page that holds its pictures itself:
@@ -222,7 +222,7 @@ page.logit_table(both.data).iloc[:, [0, 1, 2, -3, -2]].style.hide(axis="index")
 # %% [markdown]
 # ## What the advice ignores
 # %% tags=["remove-input"]
-display(HTML(page.listing(recommend.IGNORES)))
+Markdown("\n".join(f"- {sentence}" for sentence in recommend.IGNORES))
 # %% tags=["remove-cell"]
 measured = cells.read()
 truncated = cells.truncation(measured)

@@ -245,11 +245,13 @@ def test_the_cells_to_do():
         ("a", "done", ""), ("b", "done", "code changed"), ("c", "failed", "x"), ("d", "waiting", ""),
         ("e", "interrupted", ""), ("f", "damaged", ""), ("g", "running", ""),
     ]}  # fmt: skip
-    assert list(command.choose(states, False, False)) == ["d", "e", "f", "g"]
-    assert list(command.choose(states, True, False)) == ["c", "d", "e", "f", "g"]
-    assert list(command.choose(states, False, True)) == ["b", "d", "e", "f", "g"]
-    assert command.choose(states, True, True) == {key: states[key] for key in "bcdefg"}
-    assert list(command.choose(states, True, True, limit=1)) == ["b"]
+
+    def left(**options: bool) -> str:
+        sweep = command.Sweep(experiment([]), "smoke", Path("runs"), **options)
+        return "".join(key for key, state in states.items() if sweep.left(state))
+
+    assert left() == "defg" and left(retry_failed=True) == "cdefg" and left(redo_stale=True) == "bdefg"
+    assert left(retry_failed=True, redo_stale=True) == "bcdefg"
 
 
 def announced(*words: str) -> str:
@@ -258,8 +260,7 @@ def announced(*words: str) -> str:
     given_ = parsed(*words)
     if given_.gpus_per_cell:
         given_.device = "cuda"
-    todo = command.choose(states, False, False)
-    return command.announcement(sweep, states, todo, given_)[0]
+    return command.announcement(sweep, states, states, given_)[0]
 
 
 def test_the_estimate_comes_first():

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+BIG, SAMPLE = 1000, 500  # a folder of more maps than BIG is sampled: SAMPLE of them
 ENDINGS = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".npy")
 LABEL_NAMES = ("labelTrainIds", "labelIds", "masks", "mask", "labels", "label", "gt", "seg")
 LABEL_FOLDERS = {"masks", "mask", "labels", "label", "annotations", "annotation", "gt", "segmentationclass", "seg"}
@@ -187,16 +188,18 @@ def _listed(items: Sequence[Item], only: Sequence[str], folder: Path) -> list[It
     return [item for item in items if item.name in chosen]
 
 
-def choose(items: Sequence, sample: int | str | None, seed: int, big: int, default: int) -> list:
+def choose(items: Sequence, sample: int | str | None, seed: int) -> list:
     """Return the maps to measure: all, or a sample without replacement drawn by `seed`, in the folder's order.
 
-    >>> choose(list("abc"), 2, 0, 10, 5) == choose(list("abc"), 2, 0, 10, 5), choose(list("abc"), None, 0, 10, 5)
+    `sample`: "all", at most how many, or None: all up to BIG, else SAMPLE.
+
+    >>> choose(list("abc"), 2, 0) == choose(list("abc"), 2, 0), choose(list("abc"), None, 0)
     (True, ['a', 'b', 'c'])
     """
     import numpy as np
 
     count = len(items)
-    wanted = count if sample == "all" else (count if count <= big else default) if sample is None else int(sample)
+    wanted = {"all": count, None: count if count <= BIG else SAMPLE}.get(sample, sample)
     if wanted >= count:
         return list(items)
     picked = np.random.default_rng(seed).choice(count, wanted, replace=False)

@@ -190,15 +190,9 @@ def scores(sums: Sums, context: frames.Context, loss: np.ndarray) -> dict:
     miou, rates, soft, cuts = summary.miou(hit, made, true), [], [], []
     limits = [{"nu_max": nu, "lrg_size": sp.lrg_size(nu)} for nu in context.grid.band]
     for (s, scale), (b, boundary), (k, size) in itertools.product(*map(enumerate, (SCALES, sp.BOUNDARIES, limits))):
-        at, tail, total = (
-            {"scale": scale, "boundary": boundary, **size},
-            drawn["tail"][:, s, b, k],
-            drawn["total"][:, s],
-        )
-        averages = {
-            "ratio_of_means": np.abs(summary.ratio(tail, total)),
-            "mean_of_ratios": drawn["rate"][:, s, b, k] / maps,
-        }
+        at = {"scale": scale, "boundary": boundary, **size}
+        means = np.abs(summary.ratio(drawn["tail"][:, s, b, k], drawn["total"][:, s]))
+        averages = {"ratio_of_means": means, "mean_of_ratios": drawn["rate"][:, s, b, k] / maps}
         rates += [{**at, "average": name, **interval(values)} for name, values in averages.items()]
         soft.append({**at, **interval(summary.miou(drawn["soft_hit"][:, s, b, k], drawn["soft_area"][:, s]))})
     for k, size in enumerate(limits):

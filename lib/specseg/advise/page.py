@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
+from jinja2 import Environment, PackageLoader
 
 Section = tuple[str, Sequence[str], pd.DataFrame | None]  # title, sentences, table
 MODEL_NAMES = {"deeplabv3plus": "DeepLab v3+", "dan": "DAN"}
@@ -13,19 +13,6 @@ EFFORT = (
     "Break-even: if only mixed blocks, those with a contour, cost a decision each, tracing contours takes more points "
     "where one is set more often than every so many pixels (a model of effort, not a measurement)."
 )
-STYLE = """
-:root { color-scheme: light dark; }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 62rem; padding: 1rem; font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
-h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-.wide, pre { overflow-x: auto; font-size: .9rem; }
-table { border: 0; border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .6rem; border-bottom: 1px solid #8888; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1rem; }
-figure { margin: 0; } figure img { width: 100%; height: auto; background: #fff; border-radius: .3rem; }
-figcaption { font-size: .9rem; }
-"""
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -47,15 +34,6 @@ def lost(score: Mapping) -> str:
         return "-"
     value, low, high = (f"{100 * score[k]:.1f}" for k in ("value", "low", "high"))
     return f"{value} [{low}, {high}] %"
-
-
-def between(score: Mapping) -> str:
-    """Return a score with its interval.
-
-    >>> between({"value": 0.5, "low": 0.4, "high": 0.6})
-    '0.500 [0.400, 0.600]'
-    """
-    return f"{score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"
 
 
 def _number(value: float | None, digits: int = 3) -> str:
@@ -120,9 +98,8 @@ def scope(data: Mapping) -> str:
     error = d["sample_error"][str(data["recommendation"]["lrg"]["lrg_size"])]
     if d["sampled"] and error is not None:
         text += f"; standard error of the sample: {error:.4f} of mIoU"
-    return (
-        f"{text}; {d['classes']} classes, contours of {d['contour']:.1f} frame sides a map, void {percent(d['void'])}."
-    )
+    text += f"; {d['classes']} classes, contours of {d['contour']:.1f} frame sides a map"
+    return f"{text}, void {percent(d['void'])}."
 
 
 def seen(data: Mapping) -> list[str]:
@@ -136,9 +113,9 @@ def seen(data: Mapping) -> list[str]:
     out = [*data["read"], told.strip()]
     for other in data["scales"]:
         word = "shrunk to the frame" if other["frame"] == "shrink" else "at their own scale"
-        best = f"LRG of {other['lrg_size']}" if other["lrg_size"] else "no grid holds the tolerance"
         out.append(f"The advice goes with the scale: {word} ({other['scale']:.3g}; {other['frames']} frames) it would "
-                   f"be: {best}; the grid advised here loses {percent(other['drop_here'])} there.")  # fmt: skip
+                   f"be: LRG of {other['lrg_size']}; the grid advised here loses {percent(other['drop_here'])} "
+                   "there.")  # fmt: skip
     return out
 
 
@@ -248,8 +225,9 @@ def sections(data: Mapping) -> list[Section]:
         ("Classes: IoU when cut to the grid of so many points", (), class_table(data)),
     ]
     if told:
-        words = f"{told['maps']} maps; mIoU of the logits {between(told['miou'])}, calibrated temperature "
-        out.append(("Logits", [f"{words}{told['temperature']:.2f}. {told['relation']}"], logit_table(data)))
+        miou = "{value:.3f} [{low:.3f}, {high:.3f}]".format_map(told["miou"])
+        words = f"{told['maps']} maps; mIoU of the logits {miou}, calibrated temperature {told['temperature']:.2f}."
+        out.append(("Logits", [f"{words} {told['relation']}"], logit_table(data)))
     out += [
         ("Take care", data["warnings"], None),
         ("Bad files, left out", [f"BAD {bad['reason']}" for bad in found["bad"]], None),
@@ -267,28 +245,8 @@ def background(data: Mapping) -> list[Section]:
     return out + [("Maps without a label, left out", void, None)] * bool(void)
 
 
-def listing(items: Iterable[str]) -> str:
-    """Return sentences as an HTML list, escaped.
-
-    >>> listing(["a < b"])
-    '<ul><li>a &lt; b</li></ul>'
-    """
-    return f"<ul>{''.join(f'<li>{html.escape(i)}</li>' for i in items)}</ul>"
-
-
-def _shown(title: str, lines: Sequence[str], table: pd.DataFrame | None) -> str:
-    rows = "" if table is None else f'<div class="wide">{table.to_html(index=False, border=0)}</div>'
-    return f"<h2>{html.escape(title)}</h2>{listing(lines) if lines else ''}{rows}"
-
-
 def render(data: Mapping, figures: Iterable[str]) -> str:
     """Return the page as HTML text; `figures` are HTML pieces that hold their pictures themselves."""
-    title = html.escape(data["title"])
-    first, *others = [_shown(*section) for section in sections(data)]
-    pictures = f'<div class="figures">{"".join(figures)}</div>'
-    code = f"<pre>{html.escape(data['code'])}</pre>"
-    body = "".join([first, pictures, *others, code, *(_shown(*section) for section in background(data))])
-    head = (f'<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<title>Advice for {title}</title><style>{STYLE}</style>")  # fmt: skip
-    return (f'<!doctype html>\n<html lang="en"><head>{head}</head><body><main>'
-            f"<h1>Band limit and block size for {title}</h1>{body}</main></body></html>\n")  # fmt: skip
+    home = Environment(loader=PackageLoader("specseg.advise", ""), autoescape=True, keep_trailing_newline=True)
+    told = {"sections": sections(data), "background": background(data), "figures": list(figures)}
+    return home.get_template("page.html").render(title=data["title"], code=data["code"], **told)

@@ -88,9 +88,9 @@ def cautions(data: Mapping) -> list[str]:
     return [sentence for sentence, so in said.items() if so]
 
 
-def _about_logits(logits: Mapping, grid: Mapping | None) -> dict[str, bool]:
-    nu, t = grid["nu_max"] if grid else None, logits["temperature"]
-    high = max((r["value"] for r in logits["r_ce"] if r["nu_max"] == nu and r["scale"] == "raw"), default=0.0)
+def _about_logits(logits: Mapping, grid: Mapping) -> dict[str, bool]:
+    t = logits["temperature"]
+    high = max(r["value"] for r in logits["r_ce"] if r["nu_max"] == grid["nu_max"] and r["scale"] == "raw")
     return {
         f"R_ce is up to {high:.2f} at the recommended grid. Beyond {THIN_EVIDENCE} the paper's relation to the drop is "
         "no line, and none is known.": high > THIN_EVIDENCE,

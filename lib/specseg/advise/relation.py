@@ -107,6 +107,5 @@ def measured(size: int) -> pd.DataFrame:
     found = records.find("latency", input_size=size, backbone=BACKBONE)
     if not found:
         return pd.DataFrame(columns=["model", "lrg_size", "value", "low", "high"])
-    rows = found[-1].rows
-    keep = (rows["form"] == "full") & (rows["metric"] == "time_ratio") & (rows["precision"] == "fp32")
-    return rows[keep & (rows["batch"] == 1)]
+    wanted = "form == 'full' and metric == 'time_ratio' and precision == 'fp32' and batch == 1"
+    return found[-1].rows.query(wanted)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,9 @@ LOST_FIRST = 5  # classes that are named
 
 @dataclass
 class Advice:
-    """What a run found: `data` (as in advice.json) and the tidy tables that it was made of."""
+    """What a run found: `data`, as in advice.json."""
 
     data: dict
-    tables: dict[str, pd.DataFrame] = field(repr=False)
 
 
 def advise(
@@ -73,13 +73,12 @@ def advise(
         raise ValueError(f"{folder}: one class alone is labelled; mIoU compares classes: there is nothing to advise on")
     sizes = [2 * nu + 1 for nu in run.context.grid.band]
     costs = relation.costs(sizes, run.settings.size, len(run.context.reader.names))
-    tables = run.tables | {"costs": costs}
     told = None if where is None else logits.measured(run, where, probabilities)
-    data = plain(_assembled(run, tables, told) | {"title": title or Path(folder).resolve().name})
+    data = plain(_assembled(run, run.tables | {"costs": costs}, told) | {"title": title or Path(folder).resolve().name})
     data |= {"warnings": recommend.cautions(data), "code": trial.lines(data), "trial": None}
     if network is not None:
         data["trial"] = plain(trial.measured(run, network, Path(picture_folder), layer))
-    return Advice(data, tables)
+    return Advice(data)
 
 
 def _assembled(run: Survey, tables: dict[str, pd.DataFrame], told: dict | None) -> dict:
@@ -119,7 +118,7 @@ def lost_first(classes: pd.DataFrame) -> list[str]:
     return classes["name"].loc[kept.sort_values().index].tolist()
 
 
-def _scales(run: Survey, lrg: dict | None) -> list[dict]:
+def _scales(run: Survey, lrg: dict) -> list[dict]:
     """Return the same question at the other scale on a few maps, since advice changes with it; [] with one scale."""
     if not (other := at_other_scale(run)):
         return []
@@ -127,8 +126,8 @@ def _scales(run: Survey, lrg: dict | None) -> list[dict]:
     best = recommend.choose(ceilings, "band", run.settings.max_drop)
     drops = ceilings[(ceilings["kind"] == "band") & (ceilings["metric"] == "drop")].set_index("lrg_size")["value"]
     return [{"frame": other.frame["frame"], "frames": other.sums.count, "scale": other.frame["scale"]["value"],
-             "lrg_size": best and best["lrg_size"], "drop": drops.to_dict(),
-             "drop_here": drops.get(lrg["lrg_size"]) if lrg else None}]  # fmt: skip
+             "lrg_size": best["lrg_size"], "drop": drops.to_dict(),
+             "drop_here": drops.get(lrg["lrg_size"])}]  # fmt: skip
 
 
 def _nested(ceilings: pd.DataFrame) -> list[dict]:
@@ -143,11 +142,5 @@ def plain(value):
     >>> plain({"a": np.float64(1 / 3), "b": float("nan"), "c": (np.int64(2),)})
     {'a': 0.33333333, 'b': None, 'c': [2]}
     """
-    if isinstance(value, dict):
-        return {str(key): plain(v) for key, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
-    value = value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, float):
-        return float(f"{value:.8g}") if math.isfinite(value) else None
-    return value
+    text = json.dumps(value, default=np.generic.item)
+    return json.loads(text, parse_float=lambda digits: float(f"{float(digits):.8g}"), parse_constant=lambda _: None)

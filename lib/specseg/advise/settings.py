@@ -12,7 +12,6 @@ from specseg.data.label_numbers import Plan
 
 LIMITS_513 = (64, 48, 40, 32, 24, 16, 8)  # Table 1's, for a prediction grid of 129 points
 BLOCKS_513 = (128, *LIMITS_513)
-BIG, SAMPLE = 1000, 500  # a folder of more maps than BIG is sampled: SAMPLE of them
 
 
 @dataclass(frozen=True)
@@ -20,9 +19,9 @@ class Settings:
     """All that decides the numbers of a run.
 
     `size`: side of the square frame, 64k + 1. `ignore`: stored values (or names of classes) that count nowhere; None:
-    255, unless it must be a class. `max_drop`: tolerated relative drop of mIoU. `sample`: None (all up to BIG maps,
-    else SAMPLE of them), "all" or a number. `group`: a regular expression; maps whose names match it with the same
-    text stay together in the bootstrap. `frame`: one of `frames.FRAMES`.
+    255, unless it must be a class. `max_drop`: tolerated relative drop of mIoU. `sample`: None (all up to
+    `folder.BIG` maps, else SAMPLE of them), "all" or a number. `group`: a regular expression; maps whose names match it
+    with the same text stay together in the bootstrap. `frame`: one of `frames.FRAMES`.
     """
 
     size: int = 513

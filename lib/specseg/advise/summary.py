@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pandas as pd
 import torch
@@ -36,9 +34,7 @@ def interval(values) -> dict[str, float]:
 
 def mean_iou(iou: np.ndarray) -> np.ndarray:
     """Return the mean over the last axis without the classes that are nowhere (NaN), as `iou.mean_iou`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a resample may hold no map at all
-        return np.nanmean(iou, axis=-1)
+    return ratio(np.nansum(iou, axis=-1), np.isfinite(iou).sum(-1))  # a resample may hold no map at all
 
 
 def ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:

@@ -94,9 +94,8 @@ class Survey:
         """Cut the maps into frames, and say what is seen of them."""
         shapes = {item.name: self.shapes[item.name] for item in self.items}
         frame, size, why = frames.chosen(shapes.values(), self.settings.size, frame)
-        every = self.settings.sample if self.settings.sample == "all" else None
-        cut = frames.cut(self.items, shapes, size, frame)
-        self.items = listing.choose(cut, every, self.settings.seed, st.BIG, st.SAMPLE)
+        cut, every = frames.cut(self.items, shapes, size, frame), "all" if self.settings.sample == "all" else None
+        self.items = listing.choose(cut, every, self.settings.seed)
         self.settings = replace(self.settings, size=size)
         self.context = replace(self.context, grid=st.grid(size))
         self.frame = {"frame": frame, "why": why, **_view(self.items, shapes, size)}
@@ -151,10 +150,9 @@ def survey(
     if reading is None and classes is None and (own := maps.beside(folder)):
         reading = maps.from_map(own)
         told.append(f"Read: as {own} says, classes {', '.join(reading.names[:6])}; --ignore NAME leaves one out.")
-    items = listing.choose(every, settings.sample, settings.seed, st.BIG, st.SAMPLE)
-    context = frames.Context(
-        maps.Reader.of(reading) if isinstance(reading, Labels) else reading, st.grid(settings.size)
-    )
+    items = listing.choose(every, settings.sample, settings.seed)
+    reading = maps.Reader.of(reading) if isinstance(reading, Labels) else reading
+    context = frames.Context(reading, st.grid(settings.size))
     run = Survey(context, settings, out / "work", items, len(every), len(items), workers, advance, told)
     check(items)
     reader = _reader(run, run.look(), classes, folder, out)
@@ -200,9 +198,9 @@ def at_other_scale(run: Survey) -> Survey | None:
     if run.frame["shrunk"] > 1 / APART:
         return None
     whole = {item.map: replace(item, name=item.map, window=(), tile=-1) for item in run.items}
-    few = listing.choose(list(whole.values()), None, 0, FEW, FEW)
+    few = listing.choose(list(whole.values()), FEW, 0)
     other = replace(run, items=few, settings=replace(run.settings, keep_going=True), bad={}, told=[])
     other.cut("tiles" if run.frame["frame"] == "shrink" else "shrink")
-    other.items = listing.choose(other.items, None, 0, FEW, FEW)
+    other.items = listing.choose(other.items, FEW, 0)
     other.sums, _ = other.pass_over("other scale", frames.numbers, other.context, summary.DRAWN)
     return other if other.sums.count else None

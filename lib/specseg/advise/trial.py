@@ -134,7 +134,7 @@ def measured(run: Survey, model: nn.Module, folder: Path, layer: str = "") -> di
     `changed` says whether the layer's maps were finer than the grid at all.
     """
     layer, plan, classes = layer_of(model, layer), run.context.grid, len(run.context.reader.names)
-    items, sizes = listing.choose(run.items, None, run.settings.seed, MOST, MOST), [2 * nu + 1 for nu in plan.band]
+    items, sizes = listing.choose(run.items, MOST, run.settings.seed), [2 * nu + 1 for nu in plan.band]
     files, keep_grid, counts = pictures(folder, items), False, {n: [] for n in (plan.size, *sizes)}
 
     def through(image: Tensor, n: int) -> Any:

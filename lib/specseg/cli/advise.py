@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn, TaskID
 
-from specseg.evidence import config
+from specseg.cli.data import progress
 
 
 def advise(
@@ -94,12 +94,9 @@ def advise(
 @contextmanager
 def _progress(out: Path) -> Iterator[Callable[[str, int, int], None]]:
     """Show how far each stage is and the time left; Ctrl-C says how to go on, in place of a traceback."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     tasks: dict[str, TaskID] = {}
-    off = config.in_ci() or not console.is_terminal
     try:
-        with Progress(*columns, console=console, transient=True, disable=off) as bar:
+        with progress(MofNCompleteColumn(), Console(stderr=True)) as bar:
 
             def advance(stage: str, done: int, total: int) -> None:
                 if stage not in tasks:

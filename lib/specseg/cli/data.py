@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from specseg.evidence import config
-
-if TYPE_CHECKING:
-    from specseg.data import datasets
 
 app = typer.Typer(no_args_is_help=True, help="The data sets: list, verify, fetch and show them.")
 Name = Annotated[str, typer.Argument(help="name of a data set, as in `specseg data list`")]
@@ -47,7 +44,7 @@ def verify(
     from specseg.data import manifests
 
     manifest = manifests.load(name)
-    with _progress() as bar:
+    with progress(DownloadColumn()) as bar:
         task = bar.add_task(name, total=sum(f.bytes for f in manifest.files) or None)
         report = manifests.verify(manifest, fast=fast, progress=lambda _, n: bar.advance(task, n))
     how = "sizes and counts" if fast else "every byte" if manifest.files else "counts, sizes and values"
@@ -84,7 +81,7 @@ def fetch(name: Name) -> None:
     if manifest.access == "generated":
         console.print(f"{manifest.title}: {manifest.how}")
         return
-    with _progress() as bar:
+    with progress(DownloadColumn()) as bar:
         task = bar.add_task(name, total=sum(f.bytes for f in manifest.archives or manifest.files) or None)
         got = manifests.fetch(manifest, progress=lambda _, n: bar.advance(task, n))
     console.print(f"{manifest.title}: {got.new} downloaded, {got.kept} were there; now run: specseg data verify {name}")
@@ -97,10 +94,12 @@ def show(
     images: Annotated[int, typer.Option(help="labels to count, spread over the split; 0 = all")] = 100,
     sheet: Annotated[Path | None, typer.Option(help="where the contact sheet goes")] = None,
 ) -> None:
-    """Class table with pixel shares, and a contact sheet of images and labels as a PNG."""
+    """Class table with pixel shares, and a contact sheet as a PNG: images above their labels in the set's colours."""
     import numpy as np
+    from PIL import Image
 
-    from specseg.data import datasets, manifests
+    from specseg import figures
+    from specseg.data import datasets, manifests, transforms
 
     manifest = manifests.load(name)
     split = split or manifest.splits[0].name
@@ -121,7 +120,10 @@ def show(
         console.print("no image of this split is present: no contact sheet")
         return
     path = sheet or config.root() / "_build" / "sheets" / f"{name}_{split}.png"
-    write_sheet(pairs, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    samples = [transforms.frame(pairs[i], 257) for i in spread(len(pairs), 8)]
+    rows = [[s.image for s in samples], [figures.painted(s.label, pairs.palette) for s in samples]]
+    Image.fromarray(np.vstack([np.hstack(row) for row in rows])).save(path)
     console.print(f"contact sheet: {path}")
 
 
@@ -135,21 +137,6 @@ def spread(count: int, wanted: int) -> list[int]:
     return [k * count // wanted for k in range(wanted)]
 
 
-def write_sheet(data: datasets.DataSet, path: Path, images: int = 8, size: int = 257) -> None:
-    """Write a PNG of up to `images` samples: each picture above its label map in the set's colours, void white."""
-    import numpy as np
-    from PIL import Image
-
-    from specseg.data import transforms
-
-    palette = np.full((256, 3), 255, np.uint8)
-    palette[: data.num_classes] = data.palette
-    framed = [transforms.frame(data[i], size) for i in spread(len(data), images)]
-    rows = [np.hstack([s.image for s in framed]), np.hstack([palette[s.label] for s in framed])]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.vstack(rows)).save(path)
-
-
 @app.command("hash")
 def hash_(folder: Annotated[Path, typer.Argument(help="folder of a data set")], pattern: str = "**/*") -> None:
     """Print the file list of a folder (path, bytes, sha256): what a new manifest's file_list holds."""
@@ -160,6 +147,7 @@ def hash_(folder: Annotated[Path, typer.Argument(help="folder of a data set")], 
         print(f"{path.relative_to(folder).as_posix()}\t{path.stat().st_size}\t{config.sha256(path)}")
 
 
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True, disable=config.in_ci() or not console.is_terminal)
+def progress(count: ProgressColumn, where: Console = console) -> Progress:
+    """Return a bar of tasks with how much of each is done and the time left: nothing in CI and in a file."""
+    columns = (TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn())
+    return Progress(*columns, console=where, transient=True, disable=config.in_ci() or not where.is_terminal)

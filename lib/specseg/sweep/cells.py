@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import numbers
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, dataclass, fields, is_dataclass
@@ -102,21 +103,18 @@ def canonical(value: Any, where: str = "") -> Any:
             if not _is_default(f, mine):
                 out[f.name] = mine
         return out
-    if isinstance(value, float):
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, numbers.Integral):  # numpy's too
+        return int(value)
+    if isinstance(value, numbers.Real):
         if not math.isfinite(value):
             raise TypeError(f"{where}: {value} has no place in a cell; expected a finite number")
-        return int(value) if value.is_integer() else float(value)
-    if value is None or isinstance(value, str | bool | int):
-        return value
+        return int(value) if float(value).is_integer() else float(value)
     if isinstance(value, list | tuple):
         return [canonical(v, f"{where}[{i}]") for i, v in enumerate(value)]
     if isinstance(value, Mapping) and all(isinstance(k, str) for k in value):
         return {k: canonical(v, f"{where}[{k!r}]") for k, v in value.items()}
-    if type(value).__module__ == "numpy":  # which is loaded, then
-        import numpy as np
-
-        if isinstance(value, np.generic):
-            return canonical(value.item(), where)
     raise TypeError(f"{where}: {value!r}; a cell holds numbers, words, lists of them and dataclasses")
 
 

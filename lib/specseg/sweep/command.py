@@ -132,7 +132,7 @@ def run(experiment: Experiment, given: argparse.Namespace) -> int:
         raise missing
     sweep = _sweep(experiment, given, given.profile)
     states = {key: sweep.state(key) for key in _chosen(sweep, given.only)}
-    todo = choose(states, given.retry_failed, given.redo_stale, given.limit)
+    todo = dict([(key, state) for key, state in states.items() if sweep.left(state)][: given.limit])
     for line in announcement(sweep, states, todo, given):
         echo(line)
     if given.dry_run:
@@ -177,15 +177,6 @@ def _launch(sweep: Sweep, todo: Mapping[str, State], given: argparse.Namespace) 
         return Local(sweep, todo, given.jobs, given.gpus_per_cell).run(0.1)
     work.choose(sweep.device, sweep.precision)
     return Launcher(sweep, todo).run(1.0)
-
-
-def choose(states: Mapping[str, State], retry: bool, redo: bool, limit: int | None = None) -> dict[str, State]:
-    """Return the cells to do, as found: all but the done (the stale with `redo`) and the failed (unless `retry`)."""
-
-    def left(state: State) -> bool:
-        return redo and state.why != "" if state.name == "done" else retry or state.name != "failed"
-
-    return dict([(key, state) for key, state in states.items() if left(state)][:limit])
 
 
 def announcement(

@@ -108,6 +108,13 @@ class Sweep:
         found = self.of(key).state(mine)
         return State("done", self._aged(found.done), found.done) if found.name == "done" else found
 
+    def left(self, state: State) -> bool:
+        """Say whether a cell in this state is to be done: all but the done (the stale with `redo_stale`) and the failed
+        (unless `retry_failed`)."""
+        if state.name == "done":
+            return self.redo_stale and state.why != ""
+        return self.retry_failed or state.name != "failed"
+
     def _aged(self, done: dict[str, Any]) -> str:
         changed = sorted(k for k, old in done["modules"].items() if self.modules.get(k) != old)
         said = [f"code changed since: {', '.join(changed)}"] if changed else []
@@ -122,16 +129,14 @@ class Sweep:
 def work(sweep: Sweep, key: str, *, patience_s: float = PATIENCE_S, show: Tell | None = None) -> State:
     """Do one cell and return its state afterwards: done, failed, or running when another process holds it.
 
-    A done cell is left alone unless the sweep redoes what is stale and its code has changed; a failed one unless the
-    sweep retries. What cannot be trusted any more is put aside in the cell's folder, never deleted. Interrupts pass
-    through, with the claim released.
+    A cell that is not `Sweep.left` is left alone. What cannot be trusted any more is put aside in the cell's folder,
+    never deleted. Interrupts pass through, with the claim released.
     """
     folder = sweep.of(key)
     try:
         with folder.claim(patience_s):
             before = sweep.state(key, mine=True)
-            keep_done = before.name == "done" and not (sweep.redo_stale and before.why)
-            if keep_done or before.name == "failed" and not sweep.retry_failed:
+            if not sweep.left(before):
                 return before
             _make_ready(sweep, folder, before)
             return _attempt(sweep, folder, show)
