@@ -203,3 +203,15 @@ def test_bad_input_is_named(call, words):
     probs, labels = draw(9, 9, 3, 0.0, 0)
     with pytest.raises(ValueError, match=words):
         call(probs, labels)
+
+
+@settings(max_examples=60, deadline=None)
+@given(h=st.integers(1, 6), w=st.integers(1, 6), planes=st.integers(1, 5), size=st.integers(1, 90),
+       band=st.booleans(), seed=st.integers(0, 99))  # fmt: skip
+def test_the_strongest_plane_is_the_argmax_of_the_planes_as_they_are_read(h, w, planes, size, band, seed):
+    g = torch.Generator().manual_seed(seed)
+    y = torch.randint(-3, 4, (planes, h, w), generator=g).double()  # with equals
+    rows, cols = (torch.randint(0, 3, (size, n), generator=g).double() for n in (h, w))
+    if band:  # interpolation: most of a row is zero
+        rows, cols = (torch.eye(n, dtype=torch.float64)[torch.arange(size) * n // size] for n in (h, w))
+    assert torch.equal(m.strongest(y, rows, cols), (rows @ y @ cols.T).max(0).indices)

@@ -11,7 +11,7 @@ Source: Chen, Chiu and Wu, arXiv 2012.14123, sections 2.1, 3.1, A.3.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Integral
 from typing import NamedTuple
@@ -82,14 +82,14 @@ def cross_entropy(logits: Tensor, labels: Tensor, *, ignore_index: int = 255) ->
     tensor([0.6931], dtype=torch.float64)
     """
     logits, labels = _checked(logits, labels, ignore_index)
-    images = zip(logits, labels, _labelled(labels, ignore_index)[1], strict=True)
+    pixels = (labels != ignore_index).sum((-2, -1))
+    images = zip(logits, labels, _voids(labels, pixels, ignore_index), strict=True)
     return torch.stack([_losses(y, x, void)[0].mean(dtype=torch.float64) for y, x, void in images])
 
 
-def _labelled(labels: Tensor, ignore_index: int) -> tuple[Tensor, list[int | None]]:
-    """Return the labelled pixels of each map, and the value that is no class, or None where a map has no such pixel."""
-    pixels = (labels != ignore_index).sum((-2, -1))
-    return pixels, [None if n == labels[0].numel() else ignore_index for n in pixels.tolist()]
+def _voids(labels: Tensor, pixels: Tensor, ignore_index: int) -> list[int | None]:
+    """Return for each map with its labelled `pixels` the value that is no class, or None where all are labelled."""
+    return [None if n == labels[0].numel() else ignore_index for n in pixels.tolist()]
 
 
 def _losses(logits: Tensor, labels: Tensor, void: int | None) -> tuple[Tensor, Tensor]:
@@ -142,25 +142,19 @@ def truncated_cross_entropy(
     tensor([[0.6931, 0.6931]], dtype=torch.float64)
     """
     logits, labels = _checked(logits, labels, ignore_index)
-    boundaries, dtype = [boundary] if isinstance(boundary, str) else list(boundary), _precision(logits)
-    limits = _limits(nu_max, labels, boundaries)
-    by_fft = max(limits, default=0) > CROSSOVER
-    (pixels, voids), totals, boxes = _labelled(labels, ignore_index), [], []
-    for y, x, void in zip(logits, labels, voids, strict=True):
-        loss, lse = _losses(y, x, void)
-        totals.append(loss.mean(dtype=torch.float64))
-        if by_fft:
-            boxes.append(torch.stack([totals[-1] - _outside(y, x, lse, void, b)[limits] for b in boundaries]))
-            continue
+    dtype = _precision(logits)
 
-        def planes(classes: Tensor, y: Tensor = y) -> Tensor:
+    def sums(y: Tensor, x: Tensor, total: Tensor, lse: Tensor, void: int | None, limits: list[int], b: str) -> Tensor:
+        if max(limits, default=0) > CROSSOVER:
+            return total - _outside(y, x, lse, void, b)[limits]
+
+        def planes(classes: Tensor) -> Tensor:
             one = int(classes[0])
             return (y[one : one + 1] if len(classes) == 1 else y[classes]).to(dtype)
 
-        read = partial(low_band.box_sums, planes, x, lse, limits, len(y), void=void)
-        boxes.append(torch.stack([read(boundary=b) for b in boundaries]))
-    out = _truncated(totals, boxes, nu_max, labels, pixels)
-    return out[0] if isinstance(boundary, str) else out
+        return low_band.box_sums(planes, x, lse, limits, len(y), void=void, boundary=b)
+
+    return _truncated(logits, labels, nu_max, boundary, ignore_index, _losses, sums)
 
 
 def truncated_from_grid(
@@ -183,41 +177,42 @@ def truncated_from_grid(
     True
     """
     grid, labels = _checked(grid_logits, labels, ignore_index, grid=True)
-    boundaries = [boundary] if isinstance(boundary, str) else list(boundary)
-    limits = _limits(nu_max, labels, boundaries)
     h, w = (g if n > 1 else 1 for n, g in zip(labels.shape[1:], grid.shape[2:], strict=True))  # one pixel: the first
     grid = grid[..., :h, :w].to(_precision(grid))
     grid = grid - grid.detach().amax(1, keepdim=True)  # changes no loss, and lse has no large part in common
-    (pixels, voids), totals, boxes = _labelled(labels, ignore_index), [], []
-    for y, x, void in zip(grid, labels, voids, strict=True):
-        loss, lse = low_band.grid_losses(y, x, void)
-        totals.append(loss.mean(dtype=torch.float64))
-        read = partial(low_band.box_sums, y.__getitem__, x, lse, limits, len(y), void=void, grid=(h, w))
-        boxes.append(torch.stack([read(boundary=b) for b in boundaries]))
-    out = _truncated(totals, boxes, nu_max, labels, pixels)
-    return out[0] if isinstance(boundary, str) else out
+
+    def sums(y: Tensor, x: Tensor, _: Tensor, lse: Tensor, void: int | None, limits: list[int], b: str) -> Tensor:
+        return low_band.box_sums(y.__getitem__, x, lse, limits, len(y), void=void, grid=(h, w), boundary=b)
+
+    return _truncated(grid, labels, nu_max, boundary, ignore_index, low_band.grid_losses, sums)
 
 
 def _list(nu_max: int | Sequence[int]) -> list[int]:
     return [nu_max] if isinstance(nu_max, Integral) else list(nu_max)
 
 
-def _limits(nu_max: int | Sequence[int], labels: Tensor, boundaries: Sequence[str]) -> list[int]:
-    """Return the limits, checked, with 0 in the place of Nyquist: its box is everything and needs no sum."""
-    for boundary in boundaries:
-        sp.check_boundary(boundary)
-    shape = tuple(labels.shape[-2:])
-    limits = [sp.check_nu_max(n, shape) for n in _list(nu_max)]
-    return [n if n < max(shape) // 2 else 0 for n in limits]
-
-
 def _truncated(
-    totals: list, boxes: list, nu_max: int | Sequence[int], labels: Tensor, pixels: Tensor
-) -> list[Truncated]:
-    total, parts = torch.stack(totals), torch.stack(boxes, 1)  # (B,), (boundaries, B, K)
-    everything = [n == max(labels.shape[-2:]) // 2 for n in _list(nu_max)]
-    kept = total[:, None].where(torch.tensor(everything, dtype=torch.bool, device=total.device), parts)
-    return [Truncated(total, one, pixels) for one in kept]
+    logits: Tensor, labels: Tensor, nu_max: int | Sequence[int], boundary: str | Sequence[str], ignore_index: int,
+    losses: Callable[..., tuple[Tensor, Tensor]], sums: Callable[..., Tensor],
+) -> Truncated | list[Truncated]:  # fmt: skip
+    """Return the parts of images from (loss, lse) pixel by pixel and the sums over boxes, of one boundary or several.
+
+    Nyquist's box is everything and needs no sum: it is asked for as 0.
+    """
+    boundaries = [sp.check_boundary(b) for b in ([boundary] if isinstance(boundary, str) else boundary)]
+    shape = tuple(labels.shape[-2:])
+    limits = torch.tensor([sp.check_nu_max(n, shape) for n in _list(nu_max)], dtype=torch.long, device=logits.device)
+    everything = limits == max(shape) // 2
+    boxes = limits.masked_fill(everything, 0).tolist()
+    pixels = (labels != ignore_index).sum((-2, -1))
+    totals, parts = [], []
+    for y, x, void in zip(logits, labels, _voids(labels, pixels, ignore_index), strict=True):
+        loss, lse = losses(y, x, void)
+        totals.append(loss.mean(dtype=torch.float64))
+        parts.append(torch.stack([sums(y, x, totals[-1], lse, void, boxes, b) for b in boundaries]))
+    total = torch.stack(totals)
+    out = [Truncated(total, total[:, None].where(everything, x), pixels) for x in torch.stack(parts, 1)]
+    return out[0] if isinstance(boundary, str) else out
 
 
 def relative_loss_rate(

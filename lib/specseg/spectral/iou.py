@@ -87,8 +87,9 @@ def strongest(planes: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
 def _bands(matrix: Tensor, size: int) -> list[tuple[Tensor, slice]]:
     """Return `size` rows of a matrix at a time, without the columns at both ends that are zero in all of them."""
     parts = matrix.split(size)
-    ends = [part.any(0).nonzero()[[0, -1], 0].tolist() for part in parts]
-    return [(part[:, low : high + 1], slice(low, high + 1)) for part, (low, high) in zip(parts, ends, strict=True)]
+    used = [part.any(0).nonzero()[:, 0].tolist() or [0] for part in parts]
+    seen = [slice(columns[0], columns[-1] + 1) for columns in used]
+    return [(part[:, some], some) for part, some in zip(parts, seen, strict=True)]
 
 
 def class_iou(confusion: Tensor) -> Tensor:
