@@ -78,7 +78,7 @@ def test_pictures_are_the_first_of_one_drawn_order_for_every_model():
 def test_wanted_are_the_protocols_baselines():
     assert [n.name for n in ng.wanted("smoke")][0] == TINY.name and TINY_DAN in ng.wanted("smoke")
     standard = ng.wanted("standard")
-    assert standard[0].name == "voc-deeplabv3plus-f0-s0" and len(standard) == 25
+    assert standard[0].name == "voc-deeplabv3plus-f0-s0" and len(standard) == 28
     assert all(n.is_baseline and n.backbone != "tiny" for n in standard)
     assert {n.model for n in standard} == {"deeplabv3plus", "dan"}
     assert {n.domain for n in standard} == {"voc", "dubai", "camvid", "dubai_native"}
