@@ -52,12 +52,15 @@ def run(cell: Cell, folder: Path, tell) -> pd.DataFrame:
 
 
 def recompute(record: records.Record) -> Iterator[renewal.Check]:
-    """Yield: the rows of the first picture (Fig. 2, removals) and of the layers that no picture enters, by the weights.
+    """Yield: the rows of the first picture (Fig. 2, removals) and of the layers that no picture enters, by the weights,
+    or where these are not at hand by a published network's, against its own record.
 
     The record's rows have five digits. The loss's rows and their shares are ratios of small sums of float32 features.
     """
-    network, count = networks.of_settings(record.meta["settings"]), record.meta["settings"]["test_images"]
-    net = weights.load(network, sources=weights.TRAINED)
+    count = record.meta["settings"]["test_images"]
+    net, network = weights.at_hand(networks.of_settings(record.meta["settings"]))
+    if network.name != record.meta["settings"]["name"]:
+        record = records.load("network_gradients", name=network.name, test_images=count)
     torch.set_num_threads(1)
     first = network_gradients.cases(network, count)[:1]
     found = network_gradients.measure(net, first)
@@ -67,7 +70,7 @@ def recompute(record: records.Record) -> Iterator[renewal.Check]:
         new, kept = found[keep(found)], old[keep(old)]
         if not len(kept):
             raise renewal.Unable(f"its pictures are not those here (the first is {first[0].name})")
-        yield renewal.rows_again(what, new, kept, renewal.FLOAT32)
+        yield renewal.rows_again(f"{what} by {network.name}", new, kept, renewal.FLOAT32)
 
 
 def record(cell: Cell, folder: Path, rows: pd.DataFrame, context: sweep.Context) -> Path:
