@@ -410,7 +410,7 @@ def test_comments_and_docstrings_run_nothing(toy):
     [
         ("lib/specseg/advise/recommend.py", "def choose(", "def other(): ...\n\n\ndef choose(", ["10_first"]),
         ("lib/specseg/evidence/claims.py", "def load_claims(", "X = 1\n\n\ndef load_claims(", SLUGS),  # transitively
-        ("lib/specseg/spectral/iou.py", "from __future__", "X = 1\nfrom __future__", []),  # imported by no chapter
+        ("lib/specseg/spectral/gradient.py", "from __future__", "X = 1\nfrom __future__", []),  # imported by no chapter
         ("paper/extra.csv", "1", "2", ["10_first"]),  # a note_input file
         ("paper/claims.toml", "tolerance = 0,", "tolerance = 0.5,", ["10_first"]),
         ("paper/claims.toml", "min = 1,", "min = 2,", []),  # the check of a chapter that is not written
