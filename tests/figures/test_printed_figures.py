@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -12,7 +10,6 @@ import pytest
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from specseg import figures
 from specseg.evidence.fits import Line
 from specseg.figures import audit as draw
 from specseg.figures import cross_entropy, guide
@@ -101,17 +98,3 @@ def test_guide_marks_the_band_and_paints_unknown_labels_white():
     assert first[0, 0].tolist() == [255, 255, 255] and first[10, 10].tolist() == [200, 0, 0]
     box = spectrum.patches[0]
     assert (box.get_x(), box.get_width()) == (-2.5, 5)
-
-
-def test_a_picture_is_the_same_as_if_all_were_measured_at_each_turn(monkeypatch):
-    def shown() -> str:
-        fig, axes = figures.subplots(2, 2, size=(4, 4), sharex=True)
-        for k, ax in enumerate(axes.flat):
-            ax.plot([1, 20, 300], [1, 10**k, 7], label=f"line {k}")
-            ax.set(xscale="log", yscale="log" if k % 2 else "linear", ylabel="far\nand wide", title=r"$\nu$" * k)
-        figures.legend_below(fig, axes.flat)
-        return figures.show(fig, caption="c", alt="a").body
-
-    once = shown()
-    monkeypatch.setattr(figures, "_measuring_once", nullcontext)
-    assert shown() == once

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -181,43 +180,6 @@ class Shown:
         return f"<figure: {self.caption}>"
 
 
-@contextmanager
-def _measuring_once() -> Iterator[None]:
-    """While a picture is laid out and saved, let matplotlib measure ticks and words again only where they may differ.
-
-    It asks each axis for the same ticks some forty times and each text for its size ten times: a third of the time.
-    """
-    from matplotlib.axis import Axis
-    from matplotlib.text import Text
-
-    known: dict[tuple, tuple[tuple, Any]] = {}
-
-    def once(method: Callable, state: Callable[[Any], tuple]) -> Callable:
-        def again(self, *args, **how):
-            key, now = (method, self, *how.items()), state(self)
-            if key not in known or known[key][0] != now:
-                known[key] = now, method(self, *args, **how)
-            return known[key][1]
-
-        return again
-
-    def place(axis: Axis) -> tuple:
-        return *axis.get_view_interval(), *axis.axes.bbox.bounds
-
-    def words(text: Text) -> tuple:
-        return text.get_text(), text.get_rotation(), text.get_ha(), text.get_va(), text.get_fontsize()
-
-    changed = [(Axis, "_update_ticks", place), (Axis, "get_tightbbox", place), (Text, "_get_layout", words)]
-    before = [getattr(of, name) for of, name, _ in changed]
-    try:
-        for (of, name, state), method in zip(changed, before, strict=True):
-            setattr(of, name, once(method, state))
-        yield
-    finally:
-        for (of, name, _), method in zip(changed, before, strict=True):
-            setattr(of, name, method)
-
-
 def show(fig, *, caption: str, alt: str, source: str = "", label: str = "") -> Shown:
     """Close a matplotlib figure and return it as a displayable picture.
 
@@ -230,13 +192,12 @@ def show(fig, *, caption: str, alt: str, source: str = "", label: str = "") -> S
     if not caption.strip() or not alt.strip():
         raise ValueError("figures.show: caption and alt must both say what the picture shows")
     buffer = io.BytesIO()
-    with _measuring_once():
-        if (layout := fig.get_layout_engine()) is not None:  # laid out here, matplotlib need not draw it once for that
-            layout.execute(fig)
-            fig.set_layout_engine(None)
-        box = fig.get_tightbbox().padded(plt.rcParams["savefig.pad_inches"])
-        compress = {"compress_level": 3}  # half the time of 6 for 7 % more bytes
-        fig.savefig(buffer, format="png", bbox_inches=box, metadata={"Software": None}, pil_kwargs=compress)
+    if (layout := fig.get_layout_engine()) is not None:  # laid out here, matplotlib need not draw it once for that
+        layout.execute(fig)
+        fig.set_layout_engine(None)
+    box = fig.get_tightbbox().padded(plt.rcParams["savefig.pad_inches"])
+    compress = {"compress_level": 3}  # half the time of 6 for 7 % more bytes
+    fig.savefig(buffer, format="png", bbox_inches=box, metadata={"Software": None}, pil_kwargs=compress)
     smallest, width = _smallest_text(fig) * fig.dpi / 72, box.width * fig.dpi  # pixels of the picture
     plt.close(fig)
     data = base64.b64encode(buffer.getvalue()).decode()
