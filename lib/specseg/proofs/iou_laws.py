@@ -290,7 +290,7 @@ def near_rows(
             off = (by_class["drop"] - limit["limit"]).abs()
             straight = (by_class["drop"] - 2 * limit["beyond"]).abs()
             rows.append({
-                "scale": scale, "wanted": rate, "rce": float(ce.relative_loss_rate(y, labels, [nu_max])[0]),
+                "scale": scale, "wanted": rate, "rce": abs(1 - by_class["kept"].sum() / loss),
                 "loss": loss, "missed": missed(by_class), "soft": by_class["drop"].mean(), "off": off.max(),
                 "bound": bound.max(), "held": bool((off <= bound).all()),
                 "straight_held": bool((straight <= bound).all()),
