@@ -98,6 +98,18 @@ def test_no_block_prediction_beats_the_best(fractions, seed):
     assert found["threshold"] <= 0.5
 
 
+@pytest.mark.parametrize("call, words", [
+    (lambda: iou_laws.block_optimum([0.5, 0.2], [1, 0]), "shares that sum to 1"),
+    (lambda: iou_laws.block_optimum([1.0], [1, 0]), "equal lengths"),
+    (lambda: iou_laws.with_rate(torch.full((1, 8, 8), 255), 2, 2, scale=1, rce=1), "without void"),
+    (lambda: iou_laws.with_rate(torch.zeros(1, 8, 8).long(), 2, 2, scale=1, rce=-1), "rce >= 0; got 1, -1"),
+    (lambda: iou_laws.with_rate(torch.zeros(1, 8, 8).long(), 2, 2, scale=0, rce=1), "scale > 0"),
+])  # fmt: skip
+def test_bad_input_is_named(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
 def test_overlap_share_of_a_wave_and_of_everything():
     labels = (torch.arange(64) // 4 % 2).expand(1, 64, 64)  # bars of eight pixels' period: 8 cycles per frame
     low, high = iou_laws.overlap_share(labels, 7), iou_laws.overlap_share(labels, 8)

@@ -110,13 +110,15 @@ def block_optimum(shares: Sequence[float], fractions: Sequence[float]) -> dict[s
     Block i covers `shares[i]` of the frame, `fractions[i]` of it is the class: a low-resolution grid with nearest
     up-sampling is such a model. The loss is least at S = f. IoU is largest at S in {0, 1}: with p the overlap and
     c the area, d IoU/d S_i has the sign of f_i c - p: block i is taken where f_i > p/c = q/(1 + q), q the IoU reached.
-    `argmax_iou` thresholds the loss's minimiser at 1/2. Shares sum to 1.
+    `argmax_iou` thresholds the loss's minimiser at 1/2. Raises ValueError unless shares sum to 1 and 0 <= f <= 1.
 
     >>> found = block_optimum([0.1, 0.5, 0.4], [1.0, 0.4, 0.0])
     >>> [round(found[k], 3) for k in ("loss_iou", "argmax_iou", "best_iou", "threshold")]
     [0.429, 0.333, 0.5, 0.333]
     """
     w, f = np.asarray(shares, float), np.asarray(fractions, float)
+    if w.shape != f.shape or abs(w.sum() - 1) > 1e-9 or (w < 0).any() or (f < 0).any() or (f > 1).any():
+        raise ValueError("block_optimum: expected equal lengths, shares that sum to 1 and fractions in 0 .. 1")
 
     def iou(s: np.ndarray) -> float:
         p = (w * f * s).sum()
@@ -234,9 +236,11 @@ def with_rate(labels: Tensor, nu_max: int, classes: int, *, scale: float, rce: f
     U = max(0, -P B) off each class is the undershoot of the band-limited labels. The logits are scale * B - h U: wrong
     classes are lowered, so every loss only falls. Without void the tail of Eq. 9 is -scale * E + h <U, U>, with E the
     labels' energy beyond the box: h moves it through 0 to any size, while L_CE stays between two bounds.
-    For labels without void. Raises ValueError for P B >= 0 everywhere (then R_ce grows without bound as S tends to B,
-    for every network).
+    Raises ValueError for void labels, scale <= 0, rce < 0, or P B >= 0 everywhere (then R_ce grows without bound as
+    S tends to B, for every network).
     """
+    if (labels == 255).any() or not (scale > 0 and rce >= 0):
+        raise ValueError(f"with_rate: expected labels without void, scale > 0, rce >= 0; got {scale:g}, {rce:g}")
     onehot = one_hot(labels, classes).double()
     low = sp.band_limit(onehot, nu_max)
     under = (-low).clamp(min=0) * (1 - onehot)
