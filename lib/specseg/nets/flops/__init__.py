@@ -102,19 +102,28 @@ def count(
     """
     if decoder_prune_rate is None:
         decoder_prune_rate = 0.2 if encoder_prune_rate > 0 else 0.0
-    network = network_of(model, **settings)
-    which = replace(rule, norm=1, act=1, pool=1, decoder_elementwise=True, imagenet_classifier=False)
-    sums, parameters = _sums(network, lrg_size, encoder_prune_rate, decoder_prune_rate, which)
-    flops, parameters = weighted(sums, rule), dict(parameters)
+    network, rates = network_of(model, **settings), (encoder_prune_rate, decoder_prune_rate)
+    (encoder, read), (decoder, written) = (part_cost(p, network, lrg_size, rates, rule) for p in ("encoder", "decoder"))
     if rule.imagenet_classifier:
-        parameters["encoder"] += network_layers(network, lrg_size)[3]
-    return FlopCount(flops["encoder"], flops["decoder"], parameters["encoder"], parameters["decoder"])
+        read += network_layers(network, None)[3]
+    return FlopCount(encoder, decoder, read, written)
+
+
+def part_cost(
+    part: str, network: Settings, lrg_size: int | None, rates: tuple[float, float], rule: Rule
+) -> tuple[int, int]:
+    """Return operations and parameters of one part of what `network_of` names; `rates` are encoder's and decoder's."""
+    which = replace(rule, norm=1, act=1, pool=1, decoder_elementwise=True, imagenet_classifier=False)
+    if part == "encoder":
+        lrg_size, which = None, replace(which, low_level_full=False)
+    sums, parameters = _sums(part, network, lrg_size, rates, which)
+    return weighted(sums, part, rule), parameters
 
 
 @lru_cache(maxsize=8192)
 def _sums(
-    network: Settings, lrg_size: int | None, encoder_prune_rate: float, decoder_prune_rate: float, rule: Rule
-) -> tuple[dict[tuple[str, str], int], dict[str, int]]:
+    part: str, network: Settings, lrg_size: int | None, rates: tuple[float, float], rule: Rule
+) -> tuple[dict[str, int], int]:
     """Return `measure` of a network: what depends on which channels a rule takes, not on how it weighs the rest."""
     layers, links, exempt, _ = network_layers(network, lrg_size)
     if rule.low_level_full and lrg_size is not None:
@@ -123,24 +132,22 @@ def _sums(
             f if "decoder.reduce" in c.name or "decoder.from_" in c.name else c
             for c, f in zip(layers, full, strict=True)
         )
-    return measure(layers, links, exempt, {"encoder": encoder_prune_rate, "decoder": decoder_prune_rate}, rule)
+    return measure(part, layers, links, exempt, dict(zip(("encoder", "decoder"), rates, strict=True)), rule)
 
 
-def weighted(sums: dict[tuple[str, str], int], rule: Rule) -> dict[str, int]:
-    """Return the operations per part that a rule makes of `measure`'s sums."""
-    flops = {"encoder": 0, "decoder": 0}
+def weighted(sums: dict[str, int], part: str, rule: Rule) -> int:
+    """Return the operations of a part that a rule makes of `measure`'s sums."""
     weights = {"conv": 1, "norm": rule.norm, "act": rule.act, "pool": rule.pool}
-    for (part, kind), elements in sums.items():
-        if kind == "conv" or part == "encoder" or rule.decoder_elementwise:
-            flops[part] += 2 * weights[kind] * elements
-    return flops
+    counted = weights if part == "encoder" or rule.decoder_elementwise else ("conv",)
+    return sum(2 * weights[kind] * sums.get(kind, 0) for kind in counted)
 
 
 def measure(
-    layers: tuple[Layer, ...], links: tuple[Link, ...], exempt: frozenset[str], rates: dict[str, float], rule: Rule
-) -> tuple[dict[tuple[str, str], int], dict[str, int]]:
-    """Return of traced layers with a rule's pruned channels left out: multiply-accumulates of convolutions and elements
-    of the other layers by (part, kind), and parameters by part."""
+    part: str, layers: tuple[Layer, ...], links: tuple[Link, ...], exempt: frozenset[str], rates: dict[str, float],
+    rule: Rule,
+) -> tuple[dict[str, int], int]:  # fmt: skip
+    """Return of a part's traced layers with a rule's pruned channels left out: multiply-accumulates of convolutions and
+    elements of the other layers by kind, and parameters. `layers` are those of all parts, which prune one another."""
     convs = {c.name: c for c in layers if c.kind == "conv"}
     gone = {
         name: removed(c.outputs, rates[c.part], rule.rounding) if _prunable(c, exempt, rule) else 0
@@ -148,9 +155,9 @@ def measure(
     }
     lost = _lost_inputs(convs, links, gone, rule)
     follows = {link.conv: link.post for link in links}
-    sums: dict[tuple[str, str], int] = {}
-    parameters, seen = {"encoder": 0, "decoder": 0}, set()
-    for layer in layers:
+    sums: dict[str, int] = {}
+    parameters: dict[str, int] = {}
+    for layer in (x for x in layers if x.part == part):
         if layer.kind == "conv":
             inputs, outputs = layer.inputs - lost.get(layer.name, 0), layer.outputs - gone[layer.name]
             done = layer.macs(inputs, outputs)
@@ -160,11 +167,9 @@ def measure(
             kept = layer.outputs - (gone[layer.after] if layer.name in follows.get(layer.after, ()) else 0)
             done = kept * layer.points
             size = 2 * kept if layer.kind == "norm" else 0
-        sums[layer.part, layer.kind] = sums.get((layer.part, layer.kind), 0) + done
-        if layer.name not in seen:
-            parameters[layer.part] += size
-            seen.add(layer.name)
-    return sums, parameters
+        sums[layer.kind] = sums.get(layer.kind, 0) + done
+        parameters[layer.name] = size  # a layer that runs twice has them once
+    return sums, sum(parameters.values())
 
 
 def _prunable(conv: Layer, exempt: frozenset[str], rule: Rule) -> bool:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 KINDS: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("conv", (nn.Conv2d,)),
@@ -49,6 +51,17 @@ class Layer:
         return self.points * self.taps * inputs * outputs
 
 
+class _Shapes(TorchFunctionMode):
+    """What torch works out in Python for milliseconds on the meta device, though only shapes are asked for."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func in (F.batch_norm, F.interpolate) and args[0].is_meta:
+            size = kwargs["size"] if func is F.interpolate else args[0].shape[2:]
+            return args[0].new_empty(*args[0].shape[:2], *size)
+        return func(*args, **kwargs)
+
+
 def trace(model: nn.Module, run: Callable[[], Any], *, part_of: Callable[[str], str]) -> tuple[Any, tuple[Layer, ...]]:
     """Return what `run()` returns and the layers of `model` that it executed, in order.
 
@@ -69,7 +82,7 @@ def trace(model: nn.Module, run: Callable[[], Any], *, part_of: Callable[[str], 
 
         return hook
 
-    with ExitStack() as ended, torch.no_grad():
+    with ExitStack() as ended, torch.no_grad(), _Shapes():
         for name, module in model.named_modules():
             for kind, types in KINDS:
                 if isinstance(module, types):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from specseg.nets.flops import PAPER, Rule, count
+from specseg.nets.flops import PAPER, Rule, count, network_of, part_cost
 
 LRG_SIZES = (129, 97, 81, 65, 49, 33, 17)
 PRUNE_RATES = (0.0, 0.2, 0.4, 0.6)
@@ -142,15 +142,12 @@ def variants(printed: pd.DataFrame, choices: dict[str, tuple] | None = None) -> 
 
 @lru_cache(maxsize=8192)
 def _column(stride: int, rates: tuple[float, ...], rule: Rule) -> np.ndarray:
-    each = [count("deeplabv3plus", output_stride=stride, encoder_prune_rate=rate, rule=rule) for rate in rates]
-    return np.array([c.encoder / 1e9 for c in each])
+    network = network_of("deeplabv3plus", output_stride=stride)
+    return np.array([part_cost("encoder", network, None, (rate, 0.0), rule)[0] / 1e9 for rate in rates])
 
 
 @lru_cache(maxsize=1024)
 def _grid(classes: int, rates: tuple[float, ...], sizes: tuple[int, ...], rule: Rule) -> np.ndarray:
-    shared = {"output_stride": 32, "num_classes": classes, "rule": rule}
-    by_rate = {  # the decoder's rate in every pruned row is 0.2
-        rate: [count("deeplabv3plus", lrg_size=s, encoder_prune_rate=rate, **shared).decoder / 1e9 for s in sizes]
-        for rate in (0.0, 0.2)
-    }
-    return np.array([by_rate[0.2 if rate else 0.0] for rate in rates])
+    network = network_of("deeplabv3plus", output_stride=32, num_classes=classes)
+    pruned = [(rate, 0.2 if rate else 0.0) for rate in rates]  # the decoder's rate in every pruned row is 0.2
+    return np.array([[part_cost("decoder", network, s, both, rule)[0] / 1e9 for s in sizes] for both in pruned])
