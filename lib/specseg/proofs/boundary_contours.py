@@ -20,7 +20,7 @@ from scipy import integrate, ndimage, special
 from specseg.proofs.identities_gradient import Checked, relative
 from specseg.spectral import boundary as bb
 from specseg.spectral.iou import inner_boundary
-from specseg.spectral.spectrum import rim_products, spectrum
+from specseg.spectral.spectrum import half_spectrum, rim_sums, spectrum
 
 FRAME = 513  # pixels; the sizes of `contours` are in pixels of this frame
 READINGS = ("one band, all directions", "own directions", "own directions and thickness")
@@ -109,8 +109,12 @@ def inner_region(mask: NDArray, width: float) -> NDArray:
     >>> inner_region(np.ones((3, 5), bool), 1).astype(int)[1]
     array([1, 0, 0, 0, 1])
     """
-    depth = ndimage.distance_transform_edt(np.pad(np.asarray(mask, dtype=bool), 1))[1:-1, 1:-1]
+    depth = _depth(mask)
     return (depth > 0) & (depth <= width)
+
+
+def _depth(mask: NDArray) -> NDArray:
+    return ndimage.distance_transform_edt(np.pad(np.asarray(mask, dtype=bool), 1))[1:-1, 1:-1]
 
 
 def moved_out(mask: NDArray, shift: float) -> NDArray:
@@ -119,7 +123,11 @@ def moved_out(mask: NDArray, shift: float) -> NDArray:
     >>> moved_out(np.array([[0, 0, 1, 0, 0]], bool), 1).astype(int)
     array([[0, 1, 1, 1, 0]])
     """
-    return ndimage.distance_transform_edt(~np.asarray(mask, dtype=bool)) <= shift
+    return _outside(mask) <= shift
+
+
+def _outside(mask: NDArray) -> NDArray:
+    return ndimage.distance_transform_edt(~np.asarray(mask, dtype=bool))
 
 
 def share_below(planes: Iterable[NDArray]) -> NDArray:
@@ -128,8 +136,9 @@ def share_below(planes: Iterable[NDArray]) -> NDArray:
     >>> share_below([np.eye(3)]).round(4).tolist()                     # |b|^2: 1/9 at zero, 3 * 1/9 in all
     [0.3333, 1.0]
     """
-    frames = (torch.as_tensor(np.asarray(plane, dtype=float)) for plane in planes)
-    rims = sum(rim_products(frame, frame) for frame in frames).numpy()
+    frames = [np.asarray(plane, dtype=float) for plane in planes]
+    power = sum(half_spectrum(torch.from_numpy(frame)).abs().square_() for frame in frames)
+    rims = rim_sums(power, frames[0].shape).numpy()
     return np.cumsum(rims) / rims.sum()
 
 
@@ -158,8 +167,9 @@ def one_dimension_table(found: Mapping[str, Contour], widths: ArrayLike, limits:
     """
     limits, rows = np.asarray(limits, dtype=int), []
     for unit, contour in found.items():
+        depths = [_depth(m) for m in contour.masks]
         for d in np.asarray(widths, dtype=float):
-            above = 1 - share_below(inner_region(m, d) for m in contour.masks)[limits]
+            above = 1 - share_below((x > 0) & (x <= d) for x in depths)[limits]
             own, both = {"normals": contour.normals}, (contour.thickness or 0) / FRAME
             known = [{}, own, {**own, "thickness": both}][: 3 if both else 2 if contour.normals else 1]
             for reading, kwargs in zip(READINGS, known, strict=False):
@@ -178,12 +188,13 @@ def answer_table(found: Mapping[str, Contour], width: float, shifts: ArrayLike, 
     limits, rows = np.asarray(limits, dtype=int), []
     for unit, contour in found.items():
         region = [inner_region(m, width).astype(float) for m in contour.masks]
+        outside = [_outside(m) for m in contour.masks]
         for shift in np.asarray(shifts, dtype=float):
             if shift == 0:
                 planes = region
                 law = 1 - bb.straight_band_energy_above(width / FRAME, limits + 0.5, normals=contour.normals)
             else:
-                moved = (inner_region(moved_out(m, shift), width) for m in contour.masks)
+                moved = (inner_region(x <= shift, width) for x in outside)
                 planes = (m - r for m, r in zip(moved, region, strict=True))
                 law = bb.answer_share_below(width / FRAME, shift / FRAME, limits + 0.5, normals=contour.normals)
             below = share_below(planes)[limits]

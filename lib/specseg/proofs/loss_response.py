@@ -16,7 +16,7 @@ from torch import Tensor
 
 from specseg.spectral import gradient as sg
 from specseg.spectral.labels import one_hot
-from specseg.spectral.spectrum import band_limit, spectrum
+from specseg.spectral.spectrum import band_limit
 
 CONFIDENCES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 
@@ -59,9 +59,14 @@ def observation4_table(labels: Tensor, num_classes: int, size: int, *, confidenc
 
 
 def _low(planes: Tensor, nu_max: int) -> Tensor:
-    """Return the spectrum (..., 2 nu_max + 1, 2 nu_max + 1) for |u|, |v| <= nu_max, zero in the middle."""
-    u = torch.arange(-nu_max, nu_max + 1)
-    return spectrum(planes)[..., u[:, None], u]
+    """Return the spectrum (..., 2 nu_max + 1, 2 nu_max + 1) for |u|, |v| <= nu_max, zero in the middle.
+
+    Of real planes; two products are a tenth of the work of an FFT of 513 x 513, which gives all other bins too.
+    """
+    u = torch.arange(-nu_max, nu_max + 1).double()
+    rows, columns = (2 * torch.pi / n * u[:, None] * torch.arange(n) for n in planes.shape[-2:])
+    across = planes @ torch.cat([columns.cos(), -columns.sin()]).T / planes.shape[-1]
+    return torch.polar(torch.ones_like(rows) / planes.shape[-2], -rows) @ torch.complex(*across.chunk(2, -1))
 
 
 def removal_table(
