@@ -135,7 +135,7 @@ def build(profile: str, *, jobs: int, force: bool, drift: str, timings: bool) ->
     chapters = sources.discover(root)
     sources.check_toc(root / "book" / "_toc.yml", chapters)
     with warm.Parent() as parent, ThreadPoolExecutor(1) as beside:
-        before = beside.submit(pages.beforehand)
+        before = beside.submit(pages.beforehand, parent)
         runs = run_chapters(profile, chapters, jobs=jobs, force=force, parent=parent)
         clock.stage("verdicts and generated pages")
         notebooks, judged, found = judge_all(runs)

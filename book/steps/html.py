@@ -6,8 +6,6 @@ import os
 import posixpath
 import re
 import shutil
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlparse
@@ -67,14 +65,7 @@ def sphinx(root: Path, source: Path, out: Path, parent: warm.Parent | None = Non
         str(source / "_toc.yml"), "--path-output", str(out), "-n", "-W", "--keep-going", "-q",
     ]  # fmt: skip
     env = {**os.environ, "PYTHONWARNINGS": "ignore", "NO_COLOR": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-    if parent is not None and parent.started:
-        log = source.with_name("sphinx.log")
-        status = parent.start(arguments, env, str(root), log, SPHINX).wait()
-        said = log.read_text(encoding="utf-8")
-    else:
-        command = [sys.executable, "-c", SPHINX, *arguments]
-        run = subprocess.run(command, cwd=root, capture_output=True, text=True, env=env)
-        status, said = run.returncode, run.stdout + run.stderr
+    status, said = (parent or warm.Parent()).run(SPHINX, arguments, env, str(root), source.with_name("sphinx.log"))
     html = out / "_build" / "html"
     if status or not (html / "index.html").is_file():
         lines = [x for x in said.splitlines() if re.search(r"WARNING|ERROR|rror:", x)]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import html
+import os
+import tempfile
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import nbformat
 
-from specseg.evidence import config, provenance, records, schema
+from specseg.evidence import config, paper, provenance, records, schema
 from specseg.evidence.ledger import Judgement
 from specseg.evidence.records import Record
-from steps import coverage, ledger
+from steps import coverage, ledger, warm
 from steps.execute import Run
 from steps.rows import group, line, listing, raw, table
 from steps.sources import BookError
@@ -36,17 +39,21 @@ class Withdrawals(schema.Model):
 
 @dataclass(frozen=True)
 class Beforehand:
-    """What the pages show that no chapter makes: the front page's picture, the records and the list of them."""
+    """What the pages show that no chapter makes: the front page's picture, the records and the list of them, pages."""
 
     front: str
     every: dict[str, list[Record]]
     listed: str
+    pages: dict[str, str]
 
 
-def beforehand() -> Beforehand:
-    """Make what waits for no chapter; seconds, on a core that waits itself while the kernels' parent starts."""
+def beforehand(parent: warm.Parent) -> Beforehand:
+    """Make what waits for no chapter: seconds, of which the list of records fills those in which the parent starts."""
     every = {name: records.find(name) for name in records.experiments()}
-    return Beforehand(picture(), every, records_md(every))
+    listed = records_md(every)
+    from specseg.evidence import statistics  # noqa: F401 (for the verdicts at the end, when nothing else could run)
+
+    return Beforehand(picture(parent), every, listed, _unjudged())
 
 
 def generate(
@@ -63,36 +70,50 @@ def generate(
         "_generated/built.md": _orphan(built_line(profile, runs)),
         "_generated/cost.md": _orphan(cost_md(profile, runs, before.every)),
     }
-    return made | _optional(judged)
+    if (config.root() / "paper" / "inventory.toml").is_file():
+        made["changed_minds.md"] = ledger.changed_md(judged)
+        made["coverage.md"] = coverage.page(judged, paper.inventory())
+    return made | before.pages
 
 
-def _optional(judged: list[Judgement]) -> dict[str, str]:
-    """Return the pages that this checkout's library and sources provide (a toy book has none of them)."""
+def _unjudged() -> dict[str, str]:
+    """Return the pages without a verdict that this checkout's library and sources provide (a toy book has none)."""
     made = {}
     if (config.root() / "data_manifests").is_dir():
         from steps import data_sets
 
         made["data.md"] = data_sets.render()
     if (config.root() / "paper" / "inventory.toml").is_file():
-        from specseg.evidence import paper
         from specseg.proofs import conventions
         from specseg.study import notation
 
-        made["changed_minds.md"] = ledger.changed_md(judged)
-        made["coverage.md"] = coverage.page(judged, paper.inventory())
-        made["conventions.md"] = conventions.render()
-        made["notation.md"] = notation.render()
+        made["conventions.md"], made["notation.md"] = conventions.render(), notation.render()
     return made
 
 
-def picture() -> str:
-    """Return the front page's picture; nothing where no weights travel with the checkout (a toy book)."""
+PICTURE = """
+import sys
+from specseg.figures import front as drawn
+from specseg.study import front
+with open(sys.argv[1], "w", encoding="utf-8") as file:
+    file.write(drawn.html(*front.demo()))
+"""
+
+
+def picture(parent: warm.Parent) -> str:
+    """Return the front page's picture; nothing where no weights travel with the checkout (a toy book).
+
+    A child of the kernels' parent draws it, which has torch already, or a process of its own where there is none.
+    Raises BookError with what it complained of.
+    """
     if not (config.root() / "results" / "weights").is_dir():
         return ""
-    from specseg.figures import front as drawn
-    from specseg.study import front
-
-    return drawn.html(*front.demo())
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "front.html"
+        status, said = parent.run(PICTURE, [str(target)], dict(os.environ), folder, Path(folder) / "front.log")
+        if status:
+            raise BookError(f"the front page's picture: {(said.strip().splitlines() or [status])[-1]}")
+        return target.read_text(encoding="utf-8")
 
 
 def _orphan(text: str) -> str:

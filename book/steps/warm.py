@@ -142,6 +142,16 @@ class Parent:
                     raise ChildProcessError("the parent of kernels ended before it could start one")
                 return Kernel(self._born.pop(), self)
 
+    def run(self, code: str, arguments: list[str], env: dict[str, str], cwd: str, log: Path) -> tuple[int, str]:
+        """Run a program to its end and return its exit status and all that it says: forked, so that it has the imports,
+        where the parent runs already, else as an ordinary process."""
+        if self.started:
+            status = self.start(arguments, env, cwd, log, code).wait()
+            return status, log.read_text(encoding="utf-8")
+        command = [sys.executable, "-c", code, *arguments]
+        done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
     def status(self, pid: int) -> int | None:
         """Return a kernel's exit status, None while it runs."""
         with self._news:
