@@ -23,6 +23,7 @@ from specseg.measure import truncation as study
 from specseg.nets import networks, protocol, weights
 from specseg.nets.networks import Network
 from specseg.spectral import labels as annotation
+from specseg.spectral.iou import class_counts
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,7 @@ def agreement(network: Network) -> np.ndarray:
     for i in range(len(weak)):
         true = annotation.check_labels(weak.inner.label(weak.rows[i]))[None]
         given = annotation.check_labels(weak.label(i))[None]
-        counts.append(
-            scores.class_counts(given.where(given != 255, 0), true.where(given != 255, 255), weak.num_classes)
-        )
+        counts.append(class_counts(given.where(given != 255, 0), true.where(given != 255, 255), weak.num_classes))
     return np.concatenate(counts)
 
 

@@ -19,11 +19,11 @@ import torch
 from specseg import sweep
 from specseg.data import loading, transforms
 from specseg.evidence import records, renewal
-from specseg.evidence import statistics as scores
 from specseg.measure import truncation as study
 from specseg.nets import colour, networks, weights
 from specseg.nets.networks import Network
 from specseg.nets.protocol import networks as protocol
+from specseg.spectral.iou import class_counts
 
 FREE = ("synthetic", "dubai")  # pictures whose licence lets them travel with a record
 
@@ -42,7 +42,7 @@ def rival(network: Network) -> dict[str, np.ndarray]:
     found: dict[str, list[np.ndarray]] = {}
     for images, labels, _ in networks.test_batches(network):
         for name, pred in model.predict(images).items():
-            found.setdefault(name, []).append(scores.class_counts(pred, labels, train.num_classes))
+            found.setdefault(name, []).append(class_counts(pred, labels, train.num_classes).cpu().numpy())
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 

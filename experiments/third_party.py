@@ -23,12 +23,12 @@ import torch
 from specseg import sweep
 from specseg.data import loading
 from specseg.evidence import records, renewal
-from specseg.evidence import statistics as scores
 from specseg.measure import gradients, loss, truncation
 from specseg.nets import colour, weights
 from specseg.nets.third_party import protocol
 from specseg.nets.third_party.base import LAST, ThirdPartyNet
 from specseg.nets.third_party.protocol import Unit
+from specseg.spectral.iou import class_counts
 
 CALIBRATION, GRADIENTS = 16, 8  # pictures of a half that a temperature is fitted on; of the frame, with gradient rows
 BATCH = {"cuda": 8, "cpu": 2}
@@ -56,7 +56,7 @@ def rival_rows(items: Sequence[loading.Item], clusters: Sequence[str], scored: l
             model.add(images, labels)
         for images, labels, _ in loss.batched(items[k::2]):
             for name, pred in model.predict(images).items():
-                found.setdefault(name, []).append(scores.class_counts(pred, labels, len(classes)))
+                found.setdefault(name, []).append(class_counts(pred, labels, len(classes)).cpu().numpy())
     where = [*clusters[0::2], *clusters[1::2]]
     parts = {name: np.concatenate(counts) for name, counts in found.items()}
     return [row for name, counts in parts.items()

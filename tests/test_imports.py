@@ -53,6 +53,11 @@ def test_chapters_without_tensors_load_no_torch(slug):
     assert "matplotlib" in loaded and loaded & {"torch", *NEVER_AT_IMPORT} == set()
 
 
+def test_what_judges_and_what_computes_intervals_loads_no_torch():
+    loaded = loaded_by("from specseg.evidence import findings, fits, ledger, records, renewal, statistics, verdicts")
+    assert "numpy" in loaded and loaded & {"torch", *NEVER_AT_IMPORT} == set()
+
+
 COMMANDS = """
 import contextlib, io, json, sys
 from specseg import cli

@@ -51,8 +51,6 @@ def beforehand(parent: warm.Parent) -> Beforehand:
     """Make what waits for no chapter: seconds, of which the list of records fills those in which the parent starts."""
     every = {name: records.find(name) for name in records.experiments()}
     listed = records_md(every)
-    from specseg.evidence import statistics  # noqa: F401 (for the verdicts at the end, when nothing else could run)
-
     return Beforehand(picture(parent), every, listed, _unjudged())
 
 

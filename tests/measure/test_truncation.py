@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from specseg.evidence import statistics as scores
 from specseg.measure import truncation as study
 from specseg.nets.models import build
 from specseg.spectral import iou as metrics
@@ -44,7 +43,7 @@ def test_every_condition_is_what_the_network_predicts(net, batches):
             net.truncated(None if method == "full" else size, "bilinear" if method == "full" else method),
         ):
             pred = net(images).argmax(1)
-        assert np.array_equal(got.counts[k], scores.class_counts(pred, labels, CLASSES)), (method, size)
+        assert np.array_equal(got.counts[k], metrics.class_counts(pred, labels, CLASSES)), (method, size)
     assert net.lrg_size is None  # set back
     assert len({got.counts[k].tobytes() for k in range(len(chosen))}) > 4, "the conditions differ"
 

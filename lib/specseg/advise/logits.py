@@ -21,9 +21,9 @@ from specseg.advise.survey import Survey
 from specseg.data import label_spectra
 from specseg.data.datasets import VOID
 from specseg.data.survey import Sums, scratch_key
-from specseg.evidence.statistics import class_counts
 from specseg.spectral import cross_entropy
 from specseg.spectral import spectrum as sp
+from specseg.spectral.iou import class_counts
 
 ENDINGS = (".npy", ".npz", ".pt")
 TEMPERATURES = tuple(2 ** (k / 4) for k in range(-8, 13))  # 1/4 .. 8
@@ -147,7 +147,7 @@ def measure(context: frames.Context, item: Item) -> dict[str, np.ndarray] | None
     numbers = {key: np.stack([np.asarray(row[key], np.float64) for row in rows]) for key in rows[0]}
     low = label_spectra.band_limited(logits, limits, boundary="mirrored")
     guesses = torch.stack([logits.argmax(0), *(x.argmax(0) for x in low)])
-    counts = class_counts(guesses, label.expand_as(guesses), len(logits)).astype(np.float64)  # hit, true, made
+    counts = class_counts(guesses, label.expand_as(guesses), len(logits)).double().numpy()  # hit, true, made
     hard, cut = counts[0].T[[2, 0, 1]], counts[1:].transpose(0, 2, 1)[:, [2, 0]]
     return {**numbers, "hard": hard, "cut": cut, "right": hard[1].sum(), "pixels": hard[2].sum()}
 

@@ -20,6 +20,7 @@ from specseg.advise import folder as listing
 from specseg.advise import frames, page
 from specseg.advise.survey import Survey
 from specseg.evidence import statistics
+from specseg.spectral.iou import class_counts
 
 LAYERS = ("classifier", "decode_head", "decoder", "head", "segmentation_head")
 PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
@@ -154,7 +155,7 @@ def measured(run: Survey, model: nn.Module, folder: Path, layer: str = "") -> di
         for n, own in counts.items():
             out, grids = through(image, n)
             guess = logits_of(out, plan.size, classes).argmax(1)
-            own.append(statistics.class_counts(guess, label[None], classes)[0])
+            own.append(class_counts(guess, label[None], classes)[0].numpy())
         run.advance("your network", 1, len(items))
     stacks, names = {n: np.stack(own) for n, own in counts.items()}, [item.map for item in items]
     full, finest, drops = stacks[plan.size], max(map(max, grids)), []

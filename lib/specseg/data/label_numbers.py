@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from specseg.data import label_spectra, polygons
-from specseg.evidence.statistics import class_counts
 from specseg.spectral import iou, laws
 from specseg.spectral import labels as annotation
 from specseg.spectral import spectrum as sp
@@ -248,12 +247,13 @@ def _coarse(filled: np.ndarray, void: np.ndarray, num_classes: int, nu_max: int)
     blocks = annotation.block_labels(true, nu_max)
     drawn = torch.from_numpy(polygons.polygon_labels(true.numpy(), nu_max))
     unknown = torch.from_numpy(void)
-    pairs = [class_counts(drawn[None], x.masked_fill(unknown, VOID)[None], num_classes)[0] for x in (true, blocks)]
+    known = torch.stack([true, blocks]).masked_fill(unknown, VOID)
     classes = torch.unique(true)[:, None, None]  # a block takes one of its own pixels' classes
     planes = (true[None] == classes).double()
     powers = [label_spectra.rim_power(p) for p in ((blocks[None] == classes).double() - planes, planes)]
     error, truth = (np.array([float(p.sum()), float(p[nu_max + 1 :].sum())]) for p in powers)
-    return {"drawn": np.stack(pairs), "error": error, "truth": truth}
+    counts = iou.class_counts(drawn.expand_as(known), known, num_classes)
+    return {"drawn": counts.numpy(), "error": error, "truth": truth}
 
 
 def stacked(found: Sequence[dict[str, np.ndarray] | None]) -> dict[str, np.ndarray]:

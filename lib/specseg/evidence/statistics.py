@@ -1,8 +1,8 @@
 """Scores from counts per picture, and the intervals of the library: by clusters of pictures, over runs, over units.
 
-A network's result on a test set is an array of counts (pictures, classes, 3): pixels hit, labelled, predicted, void
-left out. mIoU pools the counts over pictures, as a data set's IoU is computed. Intervals are percentile bootstraps that
-draw whole clusters (tiles, stretches of a drive, pictures); a difference or a drop uses the same draws on both sides.
+A network's result on a test set is an array of counts (pictures, classes, 3), those of `spectral.iou.class_counts`.
+mIoU pools the counts over pictures, as a data set's IoU is computed. Intervals are percentile bootstraps that draw
+whole clusters (tiles, stretches of a drive, pictures); a difference or a drop uses the same draws on both sides.
 Lines and ranks are in `fits`.
 """
 
@@ -11,29 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-from torch import Tensor
-
-from specseg.spectral.iou import confusion_matrix
 
 DRAWS, LEVEL = 1000, 0.95
-
-
-def class_counts(pred: Tensor, label: Tensor, num_classes: int, *, ignore_index: int = 255) -> np.ndarray:
-    """Return pixels hit, labelled and predicted per picture and class, int64 (B, C, 3); void labels are left out.
-
-    `pred` and `label` are (B, H, W). Raises ValueError for unequal shapes and values outside 0 .. C-1.
-
-    >>> class_counts(torch.tensor([[[0, 1, 1]]]), torch.tensor([[[0, 0, 255]]]), 2).tolist()
-    [[[1, 2, 1], [0, 0, 1]]]
-    """
-    if pred.shape != label.shape or label.ndim != 3:
-        raise ValueError(f"pred {tuple(pred.shape)}, label {tuple(label.shape)}: expected equal shapes (B, H, W)")
-    out = np.zeros((len(label), num_classes, 3), np.int64)
-    for i, pair in enumerate(zip(pred, label, strict=True)):
-        joint = confusion_matrix(*pair, num_classes, ignore_index=ignore_index)
-        out[i] = torch.stack([joint.diagonal(), joint.sum(1), joint.sum(0)], -1).cpu().numpy()
-    return out
 
 
 def iou(counts: np.ndarray) -> np.ndarray:

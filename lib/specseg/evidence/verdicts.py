@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from specseg.evidence import statistics
 from specseg.evidence.claims import FORMS, NO_NULL, Check, Claim
 
 CONFIRMED, CORRECTED = "confirmed", "confirmed with a correction"
@@ -274,8 +275,6 @@ def _counted(claim: Claim, own: Sequence[Observation]) -> str:
     check = claim.checks[own[0].form]
     if check.kind != "count":
         return ""
-    from specseg.evidence import statistics  # loads torch, which most chapters can do without
-
     per: dict[str, list[Observation]] = {}
     for o in own:
         per.setdefault(o.domain, []).append(o)

@@ -18,12 +18,12 @@ from torch import Tensor
 from specseg.evidence import renewal
 from specseg.evidence import statistics as scores
 from specseg.evidence.records import Record
-from specseg.evidence.statistics import class_counts
 from specseg.nets.models import SegmentationNet
 from specseg.spectral._low_band import waves
 from specseg.spectral.cost import BandCost, band_cost, changed_share_bound, gain_losses
 from specseg.spectral.cross_entropy import truncated_cross_entropy
 from specseg.spectral.floor import annotation_floor
+from specseg.spectral.iou import class_counts
 from specseg.spectral.spectrum import nu_max
 
 STRIDE = 8  # of the pixels on which gains are fitted: 33 x 33 of 257 x 257
@@ -50,7 +50,7 @@ def picture(logits: Tensor, labels: Tensor, limits: Sequence[int]) -> dict[str, 
     """
     known, grid = labels != 255, labels[::STRIDE, ::STRIDE]
     kept = low_passes(logits, limits)
-    counts = [class_counts(y.max(0).indices[None], labels[None], len(logits))[0] for y in (logits, *kept)]
+    counts = [class_counts(y.max(0).indices[None], labels[None], len(logits))[0].numpy() for y in (logits, *kept)]
     margin = logits.topk(2, 0).values.diff(dim=0)[0].neg()
     loose = torch.stack([2 * (logits - y).abs_().amax(0) >= margin for y in kept])
     bound, share = changed_share_bound(logits[None], kept, known=known[None])

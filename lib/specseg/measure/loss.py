@@ -20,11 +20,12 @@ from torch import Tensor
 
 from specseg.data.samples import DataSet
 from specseg.data.transforms import to_pair
-from specseg.evidence.statistics import class_counts, interval, miou, weights
+from specseg.evidence.statistics import interval, miou, weights
 from specseg.nets.models import SegmentationNet
 from specseg.spectral import _low_band as low_band
 from specseg.spectral import spectrum as sp
 from specseg.spectral.cross_entropy import Truncated, truncated_cross_entropy, truncated_from_grid
+from specseg.spectral.iou import class_counts
 from specseg.spectral.labels import fill_void
 
 
@@ -145,7 +146,7 @@ def course_rows(
         for images, labels, _ in batches:
             logits = net(images)
             rims += [class_rims(y, t).sum(0) for y, t in zip(logits, labels, strict=True)]
-            counts.append(class_counts(logits.argmax(1), labels, net.num_classes))
+            counts.append(class_counts(logits.argmax(1), labels, net.num_classes).cpu().numpy())
         shared = {"step": step, "n": len(rims)}
         rows += [{**shared, "metric": "loss_rim", "nu": nu, "value": v}
                  for nu, v in enumerate((sum(rims) / len(rims)).tolist())]  # fmt: skip

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from specseg.evidence.statistics import class_counts
 from specseg.measure.loss import LossParts
 from specseg.measure.truncation import FULL, LOGITS, Answers, Condition, Counts
 from specseg.nets.models import SegmentationNet
 from specseg.nets.models.base import grids
 from specseg.nets.models.truncation import resize
 from specseg.spectral.cross_entropy import truncated_cross_entropy, truncated_from_grid
+from specseg.spectral.iou import class_counts
 from specseg.spectral.labels import contour_length, fill_void
 from specseg.spectral.spectrum import BOUNDARIES, nu_max
 
@@ -53,7 +53,7 @@ def network_parts(
         grid = net.decode(net.encode(images))
         shape, chosen = labels.shape[-2:], [Condition(FULL, 0), *(Condition(LOGITS, s) for s in sizes)]
         kept = [answers(grid, shape, one) for one in chosen]
-        counts.append(np.stack([class_counts(y, labels, net.num_classes) for y in kept]))
+        counts.append(np.stack([class_counts(y, labels, net.num_classes).cpu().numpy() for y in kept]))
         if net.corners:
             truncated, seen = truncated_from_grid, grid
         else:
@@ -92,7 +92,7 @@ def label_parts(batches: Batches, sizes: Sequence[int], classes: int) -> tuple[C
             present = filled.unique()
             planes = (filled == present[:, None, None])[None].float()
             kept = (filled[None], *(present[resize(resize(planes, s), len(filled)).argmax(1)] for s in sizes))
-            counts.append(np.stack([class_counts(y, label[None], classes) for y in kept]))
+            counts.append(np.stack([class_counts(y, label[None], classes).numpy() for y in kept]))
             contours.append(contour_length(label, classes))
             names.append(name)
     return counted(names, counts, sizes), np.array(contours)

@@ -117,7 +117,7 @@ def truncation_counts(
                 with net.truncated(size, method):
                     grid = net.decode(features)
             pred = answers(grid, shape, Condition(method, size))
-            part.append(scores.class_counts(pred, labels, net.num_classes))
+            part.append(metrics.class_counts(pred, labels, net.num_classes).cpu().numpy())
             blank = np.full((len(labels), net.num_classes, 2), -1, np.int64)
             near.append(_edges(pred, labels, scored, net.num_classes) if method in boundary else blank)
         names += list(who)

@@ -43,6 +43,22 @@ def confusion_matrix(pred: Tensor, label: Tensor, num_classes: int, *, ignore_in
     return torch.bincount(label * num_classes + pred, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
+def class_counts(pred: Tensor, label: Tensor, num_classes: int, *, ignore_index: int = 255) -> Tensor:
+    """Return pixels hit, labelled and predicted per picture and class, int64 (B, C, 3); void labels are left out.
+
+    `pred` and `label` are (B, H, W). Raises ValueError for unequal shapes and values outside 0 .. C-1.
+
+    >>> class_counts(torch.tensor([[[0, 1, 1]]]), torch.tensor([[[0, 0, 255]]]), 2).tolist()
+    [[[1, 2, 1], [0, 0, 1]]]
+    """
+    if pred.shape != label.shape or label.ndim != 3:
+        raise ValueError(f"pred {tuple(pred.shape)}, label {tuple(label.shape)}: expected equal shapes (B, H, W)")
+    pairs = zip(pred, label, strict=True)
+    joints = [confusion_matrix(*pair, num_classes, ignore_index=ignore_index) for pair in pairs]
+    counts = [torch.stack([joint.diagonal(), joint.sum(1), joint.sum(0)], -1) for joint in joints]
+    return torch.stack(counts) if counts else torch.zeros(0, num_classes, 3, dtype=torch.int64)
+
+
 def _joint_counts(pred: Tensor, label: Tensor, num_classes: int, ignore_index: int) -> Tensor | None:
     """Return the counts (C, C) from one histogram with a row for void too, or None where it does not apply.
 
