@@ -39,6 +39,11 @@ SPHINX = (
     "sphinx_book_theme", "sphinxcontrib.bibtex", "myst_nb.sphinx_ext", "sphinx_external_toc", "sphinx_togglebutton",
     "sphinx_copybutton", "sphinx_thebe", "sphinx_comments", "sphinx_design", "sphinx_jupyterbook_latex",
 )  # fmt: skip
+LATER = (
+    "specseg.data._torchvision",
+    "timm",
+    "statsmodels.api",
+)  # two seconds; what the longest chapters do not ask for
 KERNEL = "from ipykernel import kernelapp; kernelapp.launch_new_instance()"
 
 
@@ -241,7 +246,8 @@ def _serve(modules: Sequence[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to answer
     del sys.path[0]  # the folder of this file is none of a chapter's
     gc.disable()  # what is imported stays: a tenth of this time was searching it
-    _load(modules)
+    later = [name for name in LATER if name in modules]
+    _load([name for name in modules if name not in later])
     from specseg.evidence import provenance
     from specseg.evidence.claims import load_claims
 
@@ -255,13 +261,16 @@ def _serve(modules: Sequence[str]) -> None:
     alive: set[int] = set()
     practised = False
     while True:
-        ready, _, _ = select.select([0], [], [], 0.02)
+        ready, _, _ = select.select([0], [], [], 0 if later else 0.02)
         for pid in list(alive):
             if (ended := os.waitpid(pid, os.WNOHANG))[0]:
                 alive.remove(pid)
                 os.write(1, f"ended {pid} {os.waitstatus_to_exitcode(ended[1])}\n".encode())
         if not ready:
-            if alive and not practised:  # the first chapters run, and nothing is asked
+            if later:
+                _load([later.pop(0)])
+                gc.freeze()
+            elif alive and not practised:  # the first chapters run, and nothing is asked
                 practised = True
                 with contextlib.suppress(Exception):  # what does not draw, the chapters will tell
                     _practise()
