@@ -88,10 +88,12 @@ def removal_table(
     logits = [tail(x)[0] for x in (features, band_limit(features, nu_max))]
     # the logits are confidence times these: of L_ce = sum_c b(-nu) (y_p - y) the y_p alone is made anew
     own = [((b * _low(y, low)).sum(0), (planes * y).sum(0).mean()) for y in logits]
+    tops = [y.amax(0) for y in logits]
+    below = [y - top for y, top in zip(logits, tops, strict=True)]
     for confidence in confidences:
         parts, loss = [], []
-        for y, (spectra, labelled) in zip(logits, own, strict=True):
-            lse = torch.logsumexp(confidence * y, 0)
+        for rest, top, (spectra, labelled) in zip(below, tops, own, strict=True):
+            lse = (confidence * rest).exp_().sum(0).log_() + confidence * top
             parts.append((b.sum(0) * _low(lse, low) - confidence * spectra).real)
             loss.append(((mask * lse).mean() - confidence * labelled)[None])
         old, new = parts

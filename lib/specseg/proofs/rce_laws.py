@@ -86,7 +86,11 @@ def cancellation(logits: Tensor, labels: Tensor, *, nu_max: int) -> dict[str, fl
 
 def hard_miou(logits: Tensor, labels: Tensor) -> float:
     """Return the mIoU of the argmax."""
-    return metrics.mean_iou(metrics.confusion_matrix(logits.argmax(1), labels, logits.shape[1]))
+    return _miou(logits.argmax(1), labels, logits.shape[1])
+
+
+def _miou(answer: Tensor, labels: Tensor, num_classes: int) -> float:
+    return metrics.mean_iou(metrics.confusion_matrix(answer, labels, num_classes))
 
 
 def temperature_sweep(logits: Tensor, labels: Tensor, taus: Sequence[float], *, nu_max: int) -> pd.DataFrame:
@@ -96,10 +100,13 @@ def temperature_sweep(logits: Tensor, labels: Tensor, taus: Sequence[float], *, 
     mIoU and drop stay. Without void the tail is exactly tau times that of Y, since Y_p drops out for nu != 0.
     """
     low, rows = sp.band_limit(logits, nu_max), []
-    scores = [hard_miou(y, labels) for y in (logits, low)]
+    answers = [y.argmax(1) for y in (logits, low)]
+    scores = [_miou(answer, labels, logits.shape[1]) for answer in answers]
     for tau in taus:
         parts = ce.truncated_cross_entropy(tau * logits, labels, nu_max)
-        same = [hard_miou(tau * y, labels) for y in (logits, low)]
+        scaled = [(tau * y).argmax(1) for y in (logits, low)]
+        same = [score if torch.equal(x, answer) else _miou(x, labels, logits.shape[1])
+                for x, answer, score in zip(scaled, answers, scores, strict=True)]  # fmt: skip
         rows.append({
             "tau": tau, "nu_max": nu_max, "loss": float(parts.total.mean()),
             "tail": float((parts.total - parts.kept[:, 0]).mean()), "rce": float(ce.loss_rate(parts)[0]),
