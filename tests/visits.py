@@ -33,9 +33,12 @@ CONTRAST = """
   const lum = (c) => { const f = c.slice(0, 3).map(v => { v /= 255;
     return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
     return 0.2126 * f[0] + 0.7152 * f[1] + 0.0722 * f[2]; };
-  const behind = (node) => { const stack = [];
-    for (let n = node; n; n = n.parentElement) stack.push(rgba(getComputedStyle(n).backgroundColor));
-    return stack.reverse().reduce((below, c) => over(c, below), [255, 255, 255, 1]); };
+  const backs = new Map([[null, [255, 255, 255, 1]]]);
+  const behind = (node) => {
+    if (!backs.has(node))
+      backs.set(node, over(rgba(getComputedStyle(node).backgroundColor), behind(node.parentElement)));
+    return backs.get(node);
+  };
   const bad = [];
   for (const node of document.querySelectorAll(selector)) {
     const own = [...node.childNodes].filter(n => n.nodeType === 3).map(n => n.textContent.trim()).join(' ').trim();

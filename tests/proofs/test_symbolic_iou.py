@@ -1,5 +1,7 @@
 """The derivations for IoU close, and what they state is what numbers say."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import sympy as sp
@@ -33,14 +35,14 @@ def test_the_remainder_of_the_logarithm_lies_between_its_bounds(s, n):
     assert low <= rest <= high
 
 
-EXPANDED, SERIES = symbolic.log_series(), symbolic.iou_series(6)
+expanded, series = cache(symbolic.log_series), cache(lambda: symbolic.iou_series(6))  # a second of every worker
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.floats(0.001, 1.0), st.integers(1, 12))
 def test_what_the_logarithm_leaves_lies_between_its_bounds(s, n):
     x, k = 1 - s, sp.Symbol("n", positive=True, integer=True)
-    low, high = (float(EXPANDED[name].subs({k: n, sp.Symbol("x", positive=True): x})) for name in ("low", "high"))
+    low, high = (float(expanded()[name].subs({k: n, sp.Symbol("x", positive=True): x})) for name in ("low", "high"))
     rest = -np.log(s) - sum(x**j / j for j in range(1, n + 1))
     assert low - 1e-12 <= rest <= high + 1e-12
 
@@ -49,9 +51,9 @@ def test_what_the_logarithm_leaves_lies_between_its_bounds(s, n):
 @given(st.floats(0, 1), st.floats(0, 3), st.integers(1, 6))
 def test_the_terms_of_iou_leave_the_stated_remainder(missed, added, n):
     at = dict(zip(sp.symbols("xi eta", positive=True), (missed, added), strict=True))
-    left = (1 - missed) / (1 + added) - 1 - sum(float(SERIES[f"term_{k}"].subs(at)) for k in range(1, n + 1))
+    left = (1 - missed) / (1 + added) - 1 - sum(float(series()[f"term_{k}"].subs(at)) for k in range(1, n + 1))
     assert left == pytest.approx((-1) ** (n + 1) * (missed + added) * added**n / (1 + added), abs=1e-9)
-    assert left == pytest.approx(float(SERIES[f"rest_{n}"].subs(at)), abs=1e-9)
+    assert left == pytest.approx(float(series()[f"rest_{n}"].subs(at)), abs=1e-9)
 
 
 def test_the_terms_of_iou_add_up_where_they_converge_and_not_beyond():
