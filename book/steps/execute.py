@@ -58,11 +58,12 @@ def fingerprint(chapter: Chapter, parameters: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def reusable(path: Path, key: str) -> bool:
+def reusable(path: Path, key: str, known: dict[str, str] | None = None) -> bool:
     """Say whether an executed notebook is complete, made from this fingerprint, and all it rests on is as it was.
 
     That is: the files that it read, the library modules that it loaded (those too that no import statement names), and
-    the freshness of the records that it shows, which changes with code that the chapter itself never imports.
+    the freshness of the records that it shows, which changes with code that the chapter itself never imports; `known`
+    keeps it by record, since chapters share records.
     """
     if not path.is_file():
         return False
@@ -70,31 +71,32 @@ def reusable(path: Path, key: str) -> bool:
         notebook = nbformat.read(path, 4)
         if notebook.metadata.get("specseg", {}).get("fingerprint") != key or check.problems(notebook):
             return False
-        data = check.findings(notebook)
-        return (
-            all(config.unchanged(key, old) for key, old in data["inputs"].items())
-            and provenance.current(data["modules"]) == data["modules"]
-            and all(
-                records.load(r["experiment"], run_id).freshness() == r["freshness"]
-                for run_id, r in data["records"].items()
-            )
-        )
+        data, known = check.findings(notebook), {} if known is None else known
+        if not all(config.unchanged(key, old) for key, old in data["inputs"].items()):
+            return False
+        if provenance.current(data["modules"]) != data["modules"]:
+            return False
+        for run_id, r in data["records"].items():
+            if run_id not in known:
+                known[run_id] = records.load(r["experiment"], run_id).freshness()
+        return all(known[run_id] == r["freshness"] for run_id, r in data["records"].items())
     except Exception:  # a notebook that cannot be read, or lacks what is asked here, is run again
         return False
 
 
 def run_one(
-    chapter: Chapter, given: dict[str, Any], out: Path, force: bool, failed: Path, kernels: type | None = None
-) -> Run:
+    chapter: Chapter, given: dict[str, Any], out: Path, force: bool, failed: Path, kernels: type | None = None,
+    known: dict[str, str] | None = None,
+) -> Run:  # fmt: skip
     """Run one chapter, or reuse its last complete run. Never leaves a half-finished notebook where the book looks.
 
-    `kernels` is the class of kernel managers, None for jupyter_client's own.
+    `kernels` is the class of kernel managers, None for jupyter_client's own; `known` as in `reusable`.
     """
     started = time.perf_counter()
     target = out / f"{chapter.slug}.ipynb"
     parameters = settle(chapter, given)
     key = fingerprint(chapter, parameters)
-    if not force and reusable(target, key):
+    if not force and reusable(target, key, known):
         seconds = nbformat.read(target, 4).metadata["specseg"]["seconds"]
         return Run(chapter, target, "reused", seconds)
     out.mkdir(parents=True, exist_ok=True)
@@ -153,6 +155,7 @@ def run_all(
     for chapter in chapters:
         settle(chapter, given)  # refuse unknown parameters before anything runs
     runs: dict[str, Run] = {}
+    known: dict[str, str] = {}
     with ExitStack() as stack:
         forks = warm.available() and len(chapters) >= warm.WORTH
         parent = (parent or stack.enter_context(warm.Parent())) if forks else None
@@ -162,7 +165,7 @@ def run_all(
         kernels = warm.manager(parent, log)
         pool = stack.enter_context(ThreadPoolExecutor(max(1, jobs)))
         longest = sorted(chapters, key=lambda c: -_length(c, out))  # first, so that none runs alone at the end
-        waiting = [pool.submit(run_one, c, given, out, force, failed, kernels) for c in longest]
+        waiting = [pool.submit(run_one, c, given, out, force, failed, kernels, known) for c in longest]
         try:
             for future in as_completed(waiting):
                 run = future.result()

@@ -107,8 +107,8 @@ def picture(parent: warm.Parent) -> str:
     if not (config.root() / "results" / "weights").is_dir():
         return ""
     with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "front.html"
-        status, said = parent.run(PICTURE, [str(target)], dict(os.environ), folder, Path(folder) / "front.log")
+        target, log = Path(folder) / "front.html", Path(folder) / "front.log"
+        status, said = parent.run(PICTURE, [str(target)], dict(os.environ), str(config.root()), log)
         if status:
             raise BookError(f"the front page's picture: {(said.strip().splitlines() or [status])[-1]}")
         return target.read_text(encoding="utf-8")

@@ -39,11 +39,8 @@ SPHINX = (
     "sphinx_book_theme", "sphinxcontrib.bibtex", "myst_nb.sphinx_ext", "sphinx_external_toc", "sphinx_togglebutton",
     "sphinx_copybutton", "sphinx_thebe", "sphinx_comments", "sphinx_design", "sphinx_jupyterbook_latex",
 )  # fmt: skip
-LATER = (
-    "specseg.data._torchvision",
-    "timm",
-    "statsmodels.api",
-)  # two seconds; what the longest chapters do not ask for
+# Two seconds that a chapter need not wait for: the longest, which begin, ask for none of these.
+LATER = ("specseg.data._torchvision", "timm", "statsmodels.api")
 KERNEL = "from ipykernel import kernelapp; kernelapp.launch_new_instance()"
 
 

@@ -6,6 +6,7 @@ from itertools import product
 import pandas as pd
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -31,6 +32,26 @@ def test_single_layers_by_hand(layer, size, macs):
     layer, images = layer.to("meta"), torch.empty(1, layer.in_channels, size, size, device="meta")
     _, layers = flops.trace(layer, lambda: layer(images), part_of=lambda _: "encoder")
     assert flops.conv_flops(layers) == 2 * macs
+
+
+def test_a_network_is_traced_however_it_resizes():
+    """Interpolation is not computed on the meta device, where it costs more than the rest; its shape must be right."""
+
+    class Resizing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.conv = nn.BatchNorm2d(2), nn.Conv2d(2, 3, 1)
+
+        def forward(self, x):
+            x = F.interpolate(self.norm(x), scale_factor=2, mode="bilinear", align_corners=True)
+            x = F.interpolate(F.interpolate(x, 7), size=(9, 5), mode="bilinear", align_corners=True)
+            return self.conv(x)
+
+    images = torch.empty(1, 2, 4, 4)
+    made = [flops.trace(net, lambda n=net, x=x: n(x), part_of=lambda _: "encoder")
+            for net, x in ((Resizing().eval(), images), (Resizing().eval().to("meta"), images.to("meta")))]  # fmt: skip
+    (real, layers), (meta, same) = made
+    assert real.shape == meta.shape == (1, 3, 9, 5) and layers == same
 
 
 def test_element_wise_layers_by_hand():

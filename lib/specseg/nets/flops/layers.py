@@ -56,8 +56,8 @@ class _Shapes(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if func in (F.batch_norm, F.interpolate) and args[0].is_meta:
-            size = kwargs["size"] if func is F.interpolate else args[0].shape[2:]
+        known = {F.batch_norm: lambda x: x.shape[2:], F.interpolate: lambda x: kwargs.get("size")}
+        if func in known and args[0].is_meta and isinstance(size := known[func](args[0]), tuple):
             return args[0].new_empty(*args[0].shape[:2], *size)
         return func(*args, **kwargs)
 
