@@ -58,8 +58,8 @@ CONTRAST = """
 """
 
 
-# Two frames on, and what moves is at its end. A frame may never come (once in some thousand visits): then what is asked
-# next fails, where waiting for it would hang for ever.
+# Two frames on, and what moves is at its end. A frame may never come (a whole run hung, once): then what is asked next
+# fails, where waiting for it would hang for ever.
 SETTLED = """
 async () => {
   for (let k = 0; k < 2; k++)
